@@ -1,0 +1,1 @@
+"""fastlb.cli: the user's shell. Talks to supervisors over control sockets only."""

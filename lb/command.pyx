@@ -1,0 +1,120 @@
+"""The supervisor's face of the dispatcher's control channel: encode commands, decode events. No I/O.
+
+Runs in the supervisor and in tests. The dispatcher reads and writes the structs of command.pxd directly.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from libc.string cimport memcpy, memset
+
+
+class Policy(IntEnum):
+    """How the dispatcher chooses a worker; the order is that of policy.pxd."""
+
+    ROUND_ROBIN = 0
+    LEAST_CONNECTIONS = 1
+    IP_HASH = 2
+
+
+class CommandName(IntEnum):
+    """What a supervisor may ask of its dispatcher (fields and descriptors: command.pxd)."""
+
+    CONFIGURE = COMMAND_CONFIGURE
+    ADD_LISTENER = COMMAND_ADD_LISTENER
+    REMOVE_LISTENER = COMMAND_REMOVE_LISTENER
+    ADD_WORKER = COMMAND_ADD_WORKER
+    ADMIT = COMMAND_ADMIT
+    DRAIN = COMMAND_DRAIN
+    REMOVE = COMMAND_REMOVE
+    PAUSE = COMMAND_PAUSE
+    RESUME = COMMAND_RESUME
+    SET_POLICY = COMMAND_SET_POLICY
+    PING = COMMAND_PING
+    QUIT = COMMAND_QUIT
+
+
+class EventName(IntEnum):
+    """What a dispatcher reports (fields: command.pxd)."""
+
+    CONFIGURED = EVENT_CONFIGURED
+    PONG = EVENT_PONG
+    WORKER_DIED = EVENT_WORKER_DIED
+    CHANNEL_CLOSED = EVENT_CHANNEL_CLOSED
+    DRAINED = EVENT_DRAINED
+    LISTENER_ERROR = EVENT_LISTENER_ERROR
+    REJECTED = EVENT_REJECTED
+
+
+class DispatcherEvent(NamedTuple):
+    """One event of the dispatcher; meaning of the fields by kind: command.pxd."""
+
+    name: EventName
+    token: int
+    slot: int
+    error: int
+    value: int
+
+
+class WorkerBounds(NamedTuple):
+    """What bounds a worker: untaken, busy and open connections; 0 = unbounded (credit: at least 1)."""
+
+    credit: int
+    capacity: int
+    max_connections: int
+
+
+EVENT_BYTES = sizeof(Event)
+COMMAND_BYTES = sizeof(Command)
+
+
+cdef bytes _encoded(Command *command):
+    command.magic = COMMAND_MAGIC
+    return (<char *>command)[:sizeof(Command)]
+
+
+def encode_configure(epoch, policy, long long handover_timeout_ns):
+    """First command of every dispatcher. Descriptors: dispatcher page, wake-up eventfd."""
+    cdef Command command
+    memset(&command, 0, sizeof(command))
+    command.kind = COMMAND_CONFIGURE
+    command.token = epoch
+    command.flags = policy
+    command.handover_timeout_ns = handover_timeout_ns
+    return _encoded(&command)
+
+
+def encode_add_worker(slot, incarnation, bounds):
+    """Descriptors: dispatcher's channel end, duplicate of the worker's end, pidfd, worker page.
+
+    The dispatcher takes back whatever lies in the channel, so a successor begins with nothing untaken.
+    """
+    cdef Command command
+    memset(&command, 0, sizeof(command))
+    command.kind = COMMAND_ADD_WORKER
+    command.slot = slot
+    command.token = incarnation
+    command.credit, command.capacity, command.max_connections = bounds
+    return _encoded(&command)
+
+
+def encode_command(name, slot=0, token=0, flags=0):
+    """Encode any other command; ADD_LISTENER carries the listening socket."""
+    cdef Command command
+    memset(&command, 0, sizeof(command))
+    command.kind = name
+    command.slot = slot
+    command.token = token
+    command.flags = flags
+    return _encoded(&command)
+
+
+def decode_event(bytes data):
+    """Return the DispatcherEvent in `data`; raises ValueError when it is not one whole, known event."""
+    cdef Event event
+    if len(data) != sizeof(Event):
+        raise ValueError(f"event of {len(data)} bytes, expected {sizeof(Event)}")
+    memcpy(&event, <char *>data, sizeof(Event))
+    if event.magic != COMMAND_MAGIC:
+        raise ValueError(f"event with magic {event.magic:#x}")
+    return DispatcherEvent(EventName(event.kind), event.token, event.slot, event.error, event.value)

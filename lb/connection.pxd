@@ -1,0 +1,30 @@
+# Owns the layout of a message on a connection channel: one header, then `count` records, with `count`
+# descriptors as SCM_RIGHTS, record i belonging to descriptor i. Dispatcher writes, worker reads; a message
+# that is taken back is read by a dispatcher too. SEQPACKET, so a message is taken whole by exactly one reader.
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    CONNECTION_MAGIC = 0x31434C46  # "FLC1", little endian
+    CONNECTIONS_PER_MESSAGE = 16
+    # position = epoch << POSITION_EPOCH_SHIFT | cumulative connections sent to this worker incarnation
+    POSITION_EPOCH_SHIFT = 40
+
+cdef struct ConnectionRecord:
+    int64_t accepted_at_ns  # CLOCK_MONOTONIC
+    uint32_t listener_id
+    uint32_t scope_id       # IPv6 only, host byte order
+    uint16_t family         # AF_INET, AF_INET6 or AF_UNIX
+    uint16_t port           # peer's port, host byte order; 0 for AF_UNIX
+    uint32_t hops           # how often it was taken back from a live worker
+    uint8_t address[16]     # peer's address in network byte order: 4 bytes (AF_INET), 16 (AF_INET6), 0 (AF_UNIX)
+
+cdef struct ConnectionMessage:
+    uint32_t magic
+    uint32_t count          # 1..CONNECTIONS_PER_MESSAGE
+    uint64_t position       # of the last connection in this message
+    ConnectionRecord records[CONNECTIONS_PER_MESSAGE]
+
+cdef enum:
+    CONNECTION_HEADER_BYTES = 16
+    CONNECTION_RECORD_BYTES = 40

@@ -1,0 +1,10 @@
+"""Owns the way from the C layer's -errno to Python's exceptions. The only place of fastlb.lb that raises for errno."""
+
+import os
+
+
+cdef int check(int result, str what) except -1:
+    """Return `result` when it is not negative, else raise OSError(-result) that names the call `what`."""
+    if result < 0:
+        raise OSError(-result, f"{what}: {os.strerror(-result)}")
+    return result

@@ -1,0 +1,105 @@
+# Owns the layout of the shared pages and the inline functions on them. Compiled into dispatcher, supervisor
+# and workers. What a worker writes is a claim: readers clamp it and never use it as an index.
+#
+# Worker page: one 4 KiB memfd per worker incarnation, sealed against SHRINK, GROW and SEAL, because
+# a worker that could truncate it would kill every reader by SIGBUS (memfd_create(2)).
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from fastlb.lb.atomics cimport full_fence, load_u32, load_u64, store_i64, store_u32, store_u64
+from fastlb.lb.posix cimport write
+
+cdef enum:
+    WORKER_PAGE_BYTES = 4096
+    WORKER_PAGE_MAGIC = 0x31574C46      # "FLW1"
+    DISPATCHER_PAGE_MAGIC = 0x31444C46  # "FLD1"
+    LATENCY_BUCKETS = 32                # bucket i: requests that took less than 2**i microseconds
+    MAX_SLOTS = 1024
+    MAX_LISTENERS = 64
+
+cdef struct WorkerPage:
+    # line 0, creator: written once, before anybody else maps the page
+    uint32_t magic
+    uint8_t reserved0[60]
+    # line 1, worker: moves with connections
+    uint64_t position   # of the last message that was taken from the channel
+    uint64_t taken      # connections taken by this incarnation, all epochs
+    uint64_t closed     # of these, how many sockets are closed
+    uint64_t busy       # connections that occupy capacity now
+    uint64_t pressure   # 1: short of descriptors, has stopped reading its channel
+    uint8_t reserved1[24]
+    # line 2, worker: moves with requests and time
+    uint64_t requests           # requests begun
+    uint64_t errors             # requests that ended in an exception of the app
+    uint64_t lost               # connections that a recvmsg into a full descriptor table lost
+    int64_t heartbeat_ns        # last turn of the event loop's heartbeat
+    int64_t loop_lag_ns         # how late that turn was
+    int64_t oldest_request_ns   # when the oldest request that still runs began; 0: none runs
+    uint8_t reserved2[16]
+    # line 3, dispatcher: 1 = "I sleep until somebody moves": write the wake-up eventfd after a move
+    uint32_t starved
+    uint8_t reserved3[60]
+    # lines 4-7, worker: request latencies
+    uint64_t latency_us[LATENCY_BUCKETS]
+    uint8_t reserved4[3584]
+
+cdef struct DispatcherListenerRow:
+    uint64_t accepted
+    uint64_t errors         # accept4 failures that made the listener pause
+    uint64_t pauses
+    int64_t last_error      # errno
+    uint64_t reserved[4]
+
+cdef struct DispatcherSlotRow:
+    uint64_t incarnation
+    uint64_t sent           # connections handed over in this epoch, taken-back ones included
+    uint64_t taken_back     # of these, how many were taken back
+    uint64_t untaken        # as of the last wake-up
+    uint64_t open           # as of the last wake-up
+    uint64_t state          # SlotState of dispatcher.pxd
+    uint64_t reserved[2]
+
+cdef struct DispatcherPage:
+    uint32_t magic
+    uint32_t policy
+    uint64_t epoch
+    int64_t heartbeat_ns    # end of the last turn of the loop (an idle dispatcher does not turn: PING it)
+    uint64_t wakeups
+    uint64_t accepted
+    uint64_t dispatched
+    uint64_t redispatched   # handed over again, after a death, a drain or a stuck worker
+    uint64_t unsticky       # ip-hash: given to another than the address's own worker
+    uint64_t held           # accepted or taken back and waiting in the dispatcher, now
+    uint64_t starved        # 1: sleeps because no worker may take a connection
+    uint64_t send_failures
+    uint64_t dropped        # connections that had to be closed (only when the last worker is gone at QUIT)
+    uint64_t open_fds       # debug build: descriptors that the dispatcher owns
+    uint8_t reserved[24]
+    DispatcherListenerRow listeners[MAX_LISTENERS]
+    DispatcherSlotRow slots[MAX_SLOTS]
+
+
+cdef inline void page_wake_dispatcher(WorkerPage *page, int wakeup_fd) noexcept nogil:
+    """Worker: call after every counter that may let the dispatcher go on (design: the fenced wake-up)."""
+    cdef uint64_t one = 1
+    full_fence()
+    if load_u32(&page.starved):
+        write(wakeup_fd, &one, sizeof(one))  # EAGAIN means that it is readable already
+
+
+cdef int page_create(const char *name, size_t size) noexcept nogil
+cdef int page_map(int fd, size_t size, void **address) noexcept nogil
+
+
+cdef class WorkerStatus:
+    # The worker's own page: the only writer of lines 1, 2 and 4-7. One per process, event loop thread only.
+    cdef WorkerPage *page
+    cdef int wakeup_fd
+
+    cdef inline void take(self, uint64_t position, uint32_t count) noexcept nogil:
+        # Counts first, position last: a reader that sees the new position (so less untaken) also sees the
+        # connections as taken, and never both as neither.
+        store_u64(&self.page.busy, self.page.busy + count)
+        store_u64(&self.page.taken, self.page.taken + count)
+        store_u64(&self.page.position, position)
+        page_wake_dispatcher(self.page, self.wakeup_fd)

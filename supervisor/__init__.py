@@ -1,0 +1,1 @@
+"""fastlb.supervisor: the supervisor process. Light on purpose: the command line imports from here."""

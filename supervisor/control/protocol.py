@@ -1,0 +1,110 @@
+"""Owns the protocol of the control socket: JSON-RPC 2.0, one message a line, at most MAX_MESSAGE_BYTES.
+
+    request       {"jsonrpc":"2.0","id":1,"method":"scale","params":{"workers":4}}\n
+    notification  {"jsonrpc":"2.0","method":"progress","params":{"text":"worker 2 is admitted"}}\n   (0..n, before the reply)
+    reply         {"jsonrpc":"2.0","id":1,"result":{...},"protocol":1}\n
+    error reply   {"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"...","data":{"exit_code":1,"details":"..."}},"protocol":1}\n
+
+Both ends import it: supervisor and command line. No I/O. Unknown methods and wrong types are errors that name the field.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+PROTOCOL_VERSION = 1
+MAX_MESSAGE_BYTES = 1 << 20
+ERROR_PARSE = -32700
+ERROR_INVALID_REQUEST = -32600
+ERROR_UNKNOWN_METHOD = -32601
+ERROR_INVALID_PARAMS = -32602
+ERROR_FAILED = -32000
+
+WorkerStatus = Literal["starting", "ready", "online", "draining", "stopping", "exited", "backoff", "errored"]
+AppStatus = Literal["starting", "online", "degraded", "reloading", "stopping", "stopped", "errored"]
+
+
+class WorkerEntry(msgspec.Struct, kw_only=True):
+    """One worker in `list --json`; the order of the fields is the order in the output."""
+
+    id: int
+    pid: int | None
+    status: WorkerStatus
+    uptime_s: float
+    restarts: int
+    connections: int
+    requests: int
+    rss_bytes: int
+    cpu_percent: float
+    generation: int = 1
+    errors: int = 0
+
+
+class AppEntry(msgspec.Struct, kw_only=True):
+    """One app in `list --json`. `pid` is the supervisor's; None for a stopped app."""
+
+    name: str
+    status: AppStatus
+    mode: Literal["cluster", "fork"]
+    pid: int | None
+    uptime_s: float
+    restarts: int
+    binds: list[str]
+    balance: str
+    workers: list[WorkerEntry]
+
+
+class AppDetails(AppEntry, kw_only=True):
+    """`show --json`: the entry plus settings (secrets hidden), files and the dispatcher's counters."""
+
+    settings: dict[str, Any]
+    dispatcher: dict[str, Any]
+    files: dict[str, str]
+    last_error: str = ""
+
+
+class NoParams(msgspec.Struct, forbid_unknown_fields=True):
+    """Parameters of `list`, `show`, `ping`."""
+
+
+class StopParams(msgspec.Struct, forbid_unknown_fields=True):
+    """`force`: do not drain."""
+
+    force: bool = False
+
+
+class ReloadParams(msgspec.Struct, forbid_unknown_fields=True):
+    """`parallel`: replacements at a time; None: as configured."""
+
+    parallel: int | None = None
+
+
+class ScaleParams(msgspec.Struct, forbid_unknown_fields=True):
+    """Exactly one: `workers` (absolute) or `change` (relative)."""
+
+    workers: int | None = None
+    change: int | None = None
+
+
+class LogsParams(msgspec.Struct, forbid_unknown_fields=True):
+    """`stream`: which output; lines come as notifications `line` {"stream","text"} until the client hangs up."""
+
+    stream: Literal["out", "err", "all"] = "all"
+
+
+class Done(msgspec.Struct):
+    """Result of an operation: one sentence for the user."""
+
+    text: str
+
+
+METHODS: dict[str, type[msgspec.Struct]] = {
+    "ping": NoParams,
+    "list": NoParams,
+    "show": NoParams,
+    "stop": StopParams,
+    "restart": NoParams,
+    "reload": ReloadParams,
+    "scale": ScaleParams,
+    "logs": LogsParams,
+}

@@ -1,0 +1,32 @@
+"""The exceptions that a user may see, each with the exit code that it means. Used by supervisor and command line."""
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+
+class FastlbError(Exception):
+    """Something failed. The message says what, where and what to do; it is shown without a traceback.
+
+    `details` (optional) is shown below the message as it is: a worker's traceback, for one.
+    """
+
+    exit_code = EXIT_FAILURE
+
+    def __init__(self, message: str, *, details: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class UsageError(FastlbError):
+    """What was asked for makes no sense: unknown name, bad value, contradiction. Nothing was changed."""
+
+    exit_code = EXIT_USAGE
+
+
+class BusyError(FastlbError):
+    """Another operation is running on this app; the message says which and what to do."""
+
+
+class StartFailed(FastlbError):
+    """The app (or its new generation) did not start. What ran before goes on untouched."""

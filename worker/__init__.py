@@ -1,0 +1,1 @@
+"""fastlb.worker: code that runs inside a Python worker process."""

@@ -1,0 +1,92 @@
+"""Owns the messages on the lifecycle channel between supervisor and worker: newline-delimited JSON.
+
+Both ends import it (the supervisor as fastlb.worker.wire). No I/O. A line is at most MAX_LINE_BYTES.
+
+    supervisor -> worker   first line: WorkerConfig. Then: any JSON value, a user message.
+    worker -> supervisor   Serving, StartupFailed, the JSON string "ready", or any JSON value, a user message.
+
+EOF in the worker means that the supervisor is gone: finish what is there and exit. The end of service is not said
+here: it is EOF on the connection channel (drain), followed by `kill_signal` after `kill_timeout`.
+"""
+
+from typing import Literal
+
+import msgspec
+
+MAX_LINE_BYTES = 1 << 20
+READY = "ready"
+
+# Exit codes of a worker that never served.
+EXIT_STARTUP_FAILED = 3
+
+
+class ListenerInfo(msgspec.Struct, frozen=True):
+    """Where a listener listens, so that the worker can tell the app (ASGI `server`, WSGI SERVER_NAME).
+
+    `family` is "inet", "inet6" or "unix"; for unix `host` is the path and `port` is 0.
+    """
+
+    listener_id: int
+    family: Literal["inet", "inet6", "unix"]
+    host: str
+    port: int
+
+
+class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a worker must know; descriptors are numbers in the worker's table. Fields as in AppConfig."""
+
+    name: str
+    target: str
+    worker_id: int
+    generation: int
+    channel_fd: int
+    page_fd: int
+    wakeup_fd: int
+    listeners: tuple[ListenerInfo, ...]
+    args: tuple[str, ...] = ()
+    app_dir: str = "."
+    factory: bool = False
+    interface: str = "auto"
+    http: str = "auto"
+    loop: str = "auto"
+    ws: str = "auto"
+    lifespan: str = "auto"
+    threads: int = 1
+    timeout_keep_alive: float = 5.0
+    limit_concurrency: int = 0
+    limit_request_head: int = 65536
+    limit_request_body: int = 0
+    root_path: str = ""
+    proxy_headers: bool = True
+    forwarded_allow_ips: str = "127.0.0.1,::1"
+    server_header: bool = True
+    date_header: bool = True
+    ssl_certfile: str = ""
+    ssl_keyfile: str = ""
+    access_log: bool = False
+    log_level: str = "info"
+    kill_timeout: float = 30.0
+
+
+class Serving(msgspec.Struct, frozen=True, tag="serving"):
+    """The app is loaded, its start-up is done and the channel is read.
+
+    `capacity`: most busy connections at a time (threads of a WSGI worker); 0: unbounded.
+    """
+
+    interface: Literal["asgi", "wsgi"]
+    capacity: int = 0
+
+
+class StartupFailed(msgspec.Struct, frozen=True, tag="startup_failed"):
+    """The app could not be loaded or started. `reason` is one sentence, `traceback` the app's own (may be empty).
+
+    `usage`: the target itself is wrong (no such module, no such attribute), not the code in it.
+    """
+
+    reason: str
+    traceback: str = ""
+    usage: bool = False
+
+
+WorkerReport = Serving | StartupFailed
