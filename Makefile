@@ -1,0 +1,58 @@
+# One line each: what a contributor needs. `make demo` and `make test` are the two commands of the README.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml setup.py $(wildcard lb/*.pyx lb/*.pxd)
+TESTS ?= tests
+
+.PHONY: demo test build lint types annotate debug wheel-test docs bench trials ci clean help
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+
+$(VENV)/.installed: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install -q -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install -q -e '.[test,lint]'
+	@touch $@
+
+build: $(VENV)/.installed ## build the compiled core in place
+
+demo: $(VENV)/.installed ## set up, start the example on 8 workers, show it answering
+	@sh examples/demo.sh $(BIN)
+
+test: $(VENV)/.installed-test ## set up and run every test
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.installed-test ## ruff and cython-lint
+	$(BIN)/ruff check .
+	$(BIN)/cython-lint lb
+
+types: $(VENV)/.installed-test ## mypy, strict
+	$(BIN)/mypy
+
+debug: $(BIN)/python ## the compiled core's tests in the debug build, from the sdist
+	sh .ci/debug-build $(PYTHON)
+
+wheel-test: ## the suite against an installed wheel
+	sh .ci/wheel-test $(PYTHON)
+
+annotate: $(VENV)/.installed-test ## Cython's report of the core: build/cython/lb/*.html
+	FASTLB_ANNOTATE=1 $(BIN)/python setup.py -q build_ext --inplace
+
+docs: $(VENV)/.installed ## regenerate docs/configuration.md
+	$(BIN)/python -m fastlb.supervisor.settings > docs/configuration.md
+
+bench: $(VENV)/.installed-test ## micro benchmarks
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+ci: ## everything that must pass before a change lands
+	bash .ci/run
+
+clean: ## remove what was built (the next build needs nothing of it)
+	rm -rf build dist *.egg-info lb/*.so lb/*.c $(VENV)/.installed*
