@@ -1,0 +1,1 @@
+"""What the tests share: waiting, driving a real installation, load, small apps."""
