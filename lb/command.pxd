@@ -13,7 +13,8 @@ cdef enum CommandKind:
     COMMAND_ADD_LISTENER = 2  # listening socket                           slot = listener id
     COMMAND_REMOVE_LISTENER = 3  # -                                       slot = listener id
     COMMAND_ADD_WORKER = 4    # our channel end, duplicate of the worker's end, pidfd, worker page
-    #                                                                      slot, token = incarnation, credit, capacity, max_connections
+    #                                                                      slot, token = incarnation, credit, capacity,
+    #                                                                      max_connections, hash key (flags)
     COMMAND_ADMIT = 5         # -                                          slot, token
     COMMAND_DRAIN = 6         # -                                          slot, token
     COMMAND_REMOVE = 7        # -                                          slot, token

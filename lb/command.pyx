@@ -84,16 +84,19 @@ def encode_configure(epoch, policy, long long handover_timeout_ns):
     return _encoded(&command)
 
 
-def encode_add_worker(slot, incarnation, bounds):
+def encode_add_worker(slot, incarnation, bounds, hash_key=None):
     """Descriptors: dispatcher's channel end, duplicate of the worker's end, pidfd, worker page.
 
     The dispatcher takes back whatever lies in the channel, so a successor begins with nothing untaken.
+    `hash_key` is the worker's identity for ip-hash (default: the slot): pass what stays the same across
+    a reload, and its clients stay with its successor.
     """
     cdef Command command
     memset(&command, 0, sizeof(command))
     command.kind = COMMAND_ADD_WORKER
     command.slot = slot
     command.token = incarnation
+    command.flags = slot if hash_key is None else hash_key
     command.credit, command.capacity, command.max_connections = bounds
     return _encoded(&command)
 

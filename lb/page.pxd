@@ -74,7 +74,8 @@ cdef struct DispatcherPage:
     uint64_t send_failures
     uint64_t dropped        # connections that had to be closed (only when the last worker is gone at QUIT)
     uint64_t open_fds       # debug build: descriptors that the dispatcher owns
-    uint8_t reserved[24]
+    uint64_t malformed      # messages found in a channel that were none of ours: thrown away, descriptors closed
+    uint8_t reserved[16]
     DispatcherListenerRow listeners[MAX_LISTENERS]
     DispatcherSlotRow slots[MAX_SLOTS]
 

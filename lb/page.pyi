@@ -32,6 +32,7 @@ class DispatcherCounters(TypedDict):
     send_failures: int
     dropped: int
     open_fds: int
+    malformed: int
 
 class SlotCounters(TypedDict):
     incarnation: int

@@ -224,6 +224,7 @@ cdef class DispatcherPageView:
             "send_failures": load_u64(&self.page.send_failures),
             "dropped": load_u64(&self.page.dropped),
             "open_fds": load_u64(&self.page.open_fds),
+            "malformed": load_u64(&self.page.malformed),
         }
 
     def read_slot(self, int slot):
