@@ -56,6 +56,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     name: Annotated[str, Setting(help="Name of the app in every command; default from the target.", section="App", flags=("-n",), reloadable=False)]
     args: Annotated[tuple[str, ...], Setting(help="Arguments of the app, after --; it sees them in sys.argv.", section="App", repeatable=True)] = ()
     workers: Annotated[int, Setting(help="Number of workers, or max: the CPUs this process may use.", section="App", flags=("-w",), aliases=("instances", "i"), minimum=1, maximum=MAX_WORKERS, metavar="N|max")] = 1
+    cwd: Annotated[str, Setting(help="Working directory of the app; default where the command is typed.", section="App", metavar="DIR", reloadable=False)] = ""
     app_dir: Annotated[str, Setting(help="Directory that is put in front of the import path.", section="App", aliases=("chdir", "pythonpath"), metavar="DIR")] = "."
     factory: Annotated[bool, Setting(help="The target is a function that returns the app.", section="App")] = False
     interface: Annotated[Interface, Setting(help="Kind of app; auto finds out by looking.", section="App")] = "auto"

@@ -21,7 +21,7 @@ ERROR_INVALID_PARAMS = -32602
 ERROR_FAILED = -32000
 
 WorkerStatus = Literal["starting", "ready", "online", "draining", "stopping", "exited", "backoff", "errored"]
-AppStatus = Literal["starting", "online", "degraded", "reloading", "stopping", "stopped", "errored"]
+AppStatus = Literal["starting", "online", "degraded", "reloading", "stopping", "stopped", "errored", "unresponsive"]
 
 
 class WorkerEntry(msgspec.Struct, kw_only=True):
@@ -41,7 +41,10 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
 
 
 class AppEntry(msgspec.Struct, kw_only=True):
-    """One app in `list --json`. `pid` is the supervisor's; None for a stopped app."""
+    """One app in `list --json`. `pid` is the supervisor's; None for a stopped app.
+
+    A supervisor never says `stopped` or `unresponsive` of itself: the command line says it for one that cannot answer.
+    """
 
     name: str
     status: AppStatus
