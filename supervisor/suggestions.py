@@ -1,0 +1,18 @@
+"""Owns "did you mean": the known word that is nearest to a mistyped one. Pure; any process."""
+
+from collections.abc import Iterable
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the word of `known` that is most like `word`, or None when none is near enough."""
+    import difflib  # only a mistake needs it
+
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    matches = difflib.get_close_matches(word.casefold(), by_folded, n=1)
+    return by_folded[matches[0]] if matches else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean NEAREST?`, or nothing, to be put behind a message."""
+    suggestion = nearest(word, known)
+    return f"; did you mean {suggestion}?" if suggestion else ""
