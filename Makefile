@@ -46,7 +46,7 @@ annotate: $(VENV)/.installed-test ## Cython's report of the core: build/cython/l
 	FASTLB_ANNOTATE=1 $(BIN)/python setup.py -q build_ext --inplace
 
 docs: $(VENV)/.installed ## regenerate docs/configuration.md
-	$(BIN)/python -m fastlb.supervisor.settings > docs/configuration.md
+	$(BIN)/python -m fastlb.supervisor.settings_reference > docs/configuration.md
 
 bench: $(VENV)/.installed-test ## micro benchmarks
 	$(BIN)/python -m pytest benchmarks --benchmark-only

@@ -1,0 +1,8 @@
+"""`python -m fastlb.cli`: the same as the command `fastlb`."""
+
+import sys
+
+from .main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""Owns the entry of the command `fastlb`: which commands there are, and how every failure ends.
+
+Runs in the user's shell. It imports a command's module only when that command is used, so that each starts at once.
+"""
+
+import importlib
+import sys
+
+import click
+
+from fastlb.supervisor.errors import EXIT_FAILURE, EXIT_USAGE, FastlbError, UsageError
+from fastlb.supervisor.suggestions import did_you_mean
+
+from .output import Output
+
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+COMMANDS = ("start", "run", "list", "show", "stop", "restart", "reload", "scale", "delete", "logs", "kill")
+ALIASES = {
+    "ls": "list",
+    "ps": "list",
+    "status": "list",
+    "describe": "show",
+    "info": "show",
+    "del": "delete",
+    "rm": "delete",
+}
+
+
+class CommandGroup(click.Group):
+    """Finds a command NAME as `commands/NAME.py`, whose `command` it is."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order in which one comes to need them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name or alias; None: there is none."""
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".commands.{name}", __package__)
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click, but with the nearest name when there is no such command."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            suggestion = did_you_mean(args[0], [*COMMANDS, *ALIASES])
+            raise UsageError(f"there is no command {args[0]!r}{suggestion or '; see fastlb --help'}")
+        return super().resolve_command(ctx, args)
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        click.echo(f"fastlb {version('fastlb')}")
+        ctx.exit()
+
+
+def refuse_color(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    """Callback of `--no-color`, for the group and for each command."""
+    if asked:
+        ctx.color = False
+
+
+@click.group(
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExamples:\n  fastlb start --workers 8 server:app\n  fastlb list\n  fastlb reload server",
+)
+@click.option("--no-color", is_flag=True, expose_value=False, callback=refuse_color, help="No colours.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+def cli() -> None:
+    """Every core of one machine behind one port, for apps that were written for one process."""
+
+
+def main() -> int:
+    """Run the command line and return the exit code: 0, 1 for a failure, 2 for wrong usage, 130 for ^C."""
+    if not sys.platform.startswith("linux"):
+        sys.stderr.write("fastlb runs on Linux only: it is built on epoll, memfd, pidfd and SCM_RIGHTS.\n")
+        return EXIT_FAILURE
+    try:
+        return _run()
+    except FastlbError as error:
+        Output.for_errors().error(error.message, error.details)
+        return error.exit_code
+    except click.ClickException as error:
+        Output.for_errors().error(error.format_message())
+        return EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_FAILURE
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+
+
+def _run() -> int:
+    result = cli.main(prog_name="fastlb", standalone_mode=False)
+    return result if isinstance(result, int) else 0
