@@ -18,7 +18,7 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,\-\[\]]+")
-MAX_FIELD_CHARACTERS = 4096
+MAX_FIELD_CHARACTERS = 16384
 LOG_MODE = 0o640
 
 

@@ -78,8 +78,8 @@ class AppPaths:
         return f"AppPaths({str(self.home)!r}, {self.name!r})"
 
     def exists(self) -> bool:
-        """Whether the app is known here, running or not."""
-        return self.app_dir.is_dir()
+        """Whether the app has run and was not deleted, or runs."""
+        return self.config.exists() or is_running(self)
 
     def remove(self) -> None:
         """Forget the app; its logs stay. The caller holds the lock, or knows that nobody does."""
@@ -183,7 +183,7 @@ def is_running(paths: AppPaths) -> bool:
     """Whether a supervisor of this app lives, even if it does not answer. Changes nothing."""
     try:
         fd = os.open(paths.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _whole_file(fcntl.F_WRLCK))
@@ -206,12 +206,16 @@ def _is_still(path: Path, fd: int) -> bool:
 
 
 def list_apps(home: Path) -> list[str]:
-    """Names of all known apps, sorted; running or not."""
+    """Names of all known apps, sorted: those that run, and those that have run and were not deleted.
+
+    A directory without either is what a killed first start left; the next start of that name takes it over.
+    """
     try:
-        entries = list(os.scandir(home / "apps"))
+        names = [entry.name for entry in os.scandir(home / "apps") if _NAME.fullmatch(entry.name)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(e.name for e in entries if _NAME.fullmatch(e.name) and e.is_dir(follow_symlinks=False))
+    apps = (AppPaths(home, name) for name in sorted(names))
+    return [paths.name for paths in apps if paths.config.exists() or is_running(paths)]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,175 @@
+"""Owns the client's end of the control socket: blocking and small. Used by the command line and by tests.
+
+It must import little: `fastlb list` waits for it.
+"""
+
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import msgspec
+
+from ..errors import FastlbError
+from ..progress import Progress
+from .framing import ServerMessage, decode_server_message, encode_request
+from .protocol import PROTOCOL_VERSION, AppDetails, AppEntry, Done, LogsParams
+
+ANSWER_SECONDS = 10.0
+RESULTS: dict[str, Any] = {"list": AppEntry, "show": AppDetails}
+
+
+class NotRunning(FastlbError):
+    """No supervisor listens: the app was stopped, or its supervisor died."""
+
+
+class LineNote(msgspec.Struct):
+    """One line of a worker, as `stream_lines` yields it."""
+
+    stream: Literal["out", "err"]
+    text: str
+
+
+class ControlClient:
+    """A connection to one supervisor.
+
+    Args:
+        path: its control socket, AppPaths.control_socket.
+        timeout: seconds to wait for each message; None: for ever, as an operation may take long.
+
+    Raises:
+        NotRunning: nobody listens there.
+        FastlbError: it cannot be reached.
+    """
+
+    def __init__(self, path: Path, timeout: float | None = ANSWER_SECONDS) -> None:
+        self._name = path.parent.name
+        self._timeout = timeout
+        self._next_id = 0
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(timeout)
+        try:
+            self._socket.connect(str(path))
+        except OSError as error:
+            self._socket.close()
+            raise self._unreachable(error) from error
+        self._lines = self._socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up. An operation under way goes on."""
+        self._lines.close()
+        self._socket.close()
+
+    def call(
+        self,
+        method: str,
+        params: msgspec.Struct | Mapping[str, object] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Any:
+        """Call a method and wait for its result: AppEntry for list, AppDetails for show, Done for the rest.
+
+        Raises:
+            FastlbError: the supervisor's own message, exit code and details; or it did not answer.
+        """
+        self._send(method, params)
+        while True:
+            message = self._receive()
+            if message.error:
+                raise _as_exception(message)
+            if message.protocol:
+                return msgspec.json.decode(message.result, type=RESULTS.get(method, Done))
+            if message.method == "progress" and on_progress:
+                on_progress(msgspec.json.decode(message.params, type=Progress))
+
+    def stream_lines(
+        self,
+        stream: Literal["out", "err", "all"] = "all",
+        on_start: Callable[[dict[str, int]], None] | None = None,
+    ) -> Iterator[LineNote]:
+        """Lines that workers write from now on, until the supervisor ends.
+
+        Args:
+            stream: which output.
+            on_start: gets the sizes in bytes of the two log files ("out", "err") before the first line: the
+                files up to there and the lines from here on are everything, once.
+        """
+        self._send("logs", LogsParams(stream=stream))
+        self._socket.settimeout(None)
+        for line in self._lines:
+            message = decode_server_message(line)
+            if message.error:
+                raise _as_exception(message)
+            if message.protocol:
+                return
+            if message.method == "line":
+                yield msgspec.json.decode(message.params, type=LineNote)
+            elif message.method == "following" and on_start:
+                on_start(msgspec.json.decode(message.params, type=dict[str, int]))
+
+    def wait_for_exit(self) -> None:
+        """After a `stop` was answered: wait until the supervisor's process is gone (at most `timeout`).
+
+        Raises:
+            FastlbError: it is still there.
+        """
+        try:
+            while self._lines.readline():
+                pass
+        except TimeoutError as error:
+            raise self._silent() from error
+        except ConnectionError:
+            pass
+
+    def _send(self, method: str, params: msgspec.Struct | Mapping[str, object] | None) -> None:
+        self._next_id += 1
+        try:
+            self._socket.sendall(encode_request(self._next_id, method, {} if params is None else params))
+        except TimeoutError as error:
+            raise self._silent() from error
+        except OSError as error:
+            raise self._gone() from error
+
+    def _receive(self) -> ServerMessage:
+        try:
+            line = self._lines.readline()
+        except TimeoutError as error:
+            raise self._silent() from error
+        except ConnectionError as error:
+            raise self._gone() from error
+        if not line:
+            raise self._gone()
+        message = decode_server_message(line)
+        if message.protocol not in (0, PROTOCOL_VERSION):
+            raise FastlbError(
+                f"the supervisor of {self._name} speaks version {message.protocol} of the control protocol"
+                f" and this command {PROTOCOL_VERSION}: stop and start the app with this fastlb"
+            )
+        return message
+
+    def _unreachable(self, error: OSError) -> FastlbError:
+        if isinstance(error, FileNotFoundError | ConnectionRefusedError | NotADirectoryError):
+            return NotRunning(f"{self._name} is not running: start it with `fastlb start`")
+        if isinstance(error, TimeoutError | BlockingIOError):
+            return self._silent()
+        return FastlbError(f"cannot reach the supervisor of {self._name}: {error.strerror or error}")
+
+    def _silent(self) -> FastlbError:
+        return FastlbError(
+            f"the supervisor of {self._name} did not answer within {self._timeout:g} s: is it stuck?"
+        )
+
+    def _gone(self) -> FastlbError:
+        return FastlbError(f"the supervisor of {self._name} hung up before it had answered: see its log")
+
+
+def _as_exception(message: ServerMessage) -> FastlbError:
+    assert message.error
+    error = FastlbError(message.error.message, details=message.error.data.details)
+    error.exit_code = message.error.data.exit_code
+    return error

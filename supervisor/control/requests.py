@@ -1,0 +1,194 @@
+"""Owns what each method of the control socket does. Runs in the supervisor process, on its event loop.
+
+A fixed table leads from a method's name to a function; a name is never looked up in an object. Parameters are
+typed: what does not fit is refused before anything happens.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from ..app_config import MAX_WORKERS
+from ..errors import UsageError
+from ..output_subscription import Subscription
+from ..process_output import WorkerOutput
+from ..progress import Progress
+from .framing import Request, RequestError, encode_notification
+from .protocol import (
+    ERROR_INVALID_PARAMS,
+    ERROR_UNKNOWN_METHOD,
+    METHODS,
+    AppDetails,
+    AppEntry,
+    Done,
+    LogsParams,
+    ReloadParams,
+    ScaleParams,
+    StopParams,
+)
+
+
+class ControlledApp(Protocol):
+    """What the control socket can do to an app: the part of Master that is used here."""
+
+    @property
+    def target_workers(self) -> int:
+        """How many workers there are to be."""
+
+    def status(self) -> AppEntry:
+        """For `list`."""
+
+    def details(self) -> AppDetails:
+        """For `show`."""
+
+    async def restart(self, progress: Callable[[Progress], None]) -> str:
+        """Stop and start all workers; return a sentence."""
+
+    async def reload(self, progress: Callable[[Progress], None], parallel: int | None = None) -> str:
+        """Replace all workers by new ones; return a sentence."""
+
+    async def scale(self, target_workers: int, progress: Callable[[Progress], None]) -> str:
+        """Have so many workers; return a sentence."""
+
+
+class Caller(Protocol):
+    """The client that a request came from."""
+
+    def notify(self, message: bytes) -> None:
+        """Send a notification, or drop it when the client does not read."""
+
+    async def send(self, message: bytes) -> None:
+        """Send, and wait while the client does not read."""
+
+    async def hung_up(self) -> None:
+        """Return when the client has closed its end."""
+
+
+class ControlRequests:
+    """Carries requests out.
+
+    Args:
+        app: the Master.
+        output: for `logs`.
+        stop: ends the app and, soon after it returned, this process; the argument is `force`.
+    """
+
+    def __init__(
+        self, app: ControlledApp, output: WorkerOutput, stop: Callable[[bool], Awaitable[None]]
+    ) -> None:
+        self._app = app
+        self._output = output
+        self._stop = stop
+        self._handlers: dict[str, Callable[[Any, Caller], Awaitable[object]]] = {
+            "ping": self._ping,
+            "list": self._list,
+            "show": self._show,
+            "stop": self._handle_stop,
+            "restart": self._restart,
+            "reload": self._reload,
+            "scale": self._scale,
+            "logs": self._logs,
+        }
+
+    async def handle(self, request: Request, caller: Caller) -> object:
+        """Do what a request says and return its result.
+
+        Raises:
+            RequestError: no such method, or parameters that do not fit.
+            FastlbError: it was tried and failed.
+        """
+        params = decode_params(request)
+        return await self._handlers[request.method](params, caller)
+
+    async def _ping(self, _: object, __: Caller) -> Done:
+        return Done("pong")
+
+    async def _list(self, _: object, __: Caller) -> AppEntry:
+        return self._app.status()
+
+    async def _show(self, _: object, __: Caller) -> AppDetails:
+        return self._app.details()
+
+    async def _handle_stop(self, params: StopParams, _: Caller) -> Done:
+        await self._stop(params.force)
+        return Done("stopped")
+
+    async def _restart(self, _: object, caller: Caller) -> Done:
+        return Done(await self._app.restart(_progress_to(caller)))
+
+    async def _reload(self, params: ReloadParams, caller: Caller) -> Done:
+        if params.parallel is not None and not 1 <= params.parallel <= MAX_WORKERS:
+            raise UsageError(f"--parallel {params.parallel}: must be 1 to {MAX_WORKERS}")
+        return Done(await self._app.reload(_progress_to(caller), params.parallel))
+
+    async def _scale(self, params: ScaleParams, caller: Caller) -> Done:
+        target = scale_target(params, self._app.target_workers)
+        return Done(await self._app.scale(target, _progress_to(caller)))
+
+    async def _logs(self, params: LogsParams, caller: Caller) -> Done:
+        with self._output.subscribed(params.stream) as subscription:
+            # What the files hold up to here is not sent; everything after it is.
+            caller.notify(encode_notification("following", self._output.sizes()))
+            forwarding = asyncio.create_task(_forward(subscription, caller))
+            hanging_up = asyncio.create_task(caller.hung_up())
+            try:
+                await asyncio.wait({forwarding, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                forwarding.cancel()
+                hanging_up.cancel()
+        return Done("")
+
+
+def decode_params(request: Request) -> msgspec.Struct:
+    """The parameters of a request as the struct of its method.
+
+    Raises:
+        RequestError: no such method (names the nearest), or a parameter does not fit (names it).
+    """
+    params_type = METHODS.get(request.method)
+    if params_type is None:
+        raise RequestError(ERROR_UNKNOWN_METHOD, _unknown_method(request.method), request.id)
+    try:
+        return msgspec.json.decode(request.params, type=params_type)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        message = f"{request.method}: wrong parameters: {error}"
+        raise RequestError(ERROR_INVALID_PARAMS, message, request.id) from error
+
+
+def scale_target(params: ScaleParams, workers: int) -> int:
+    """The number of workers that a `scale` asks for, from the present one.
+
+    Raises:
+        UsageError: both or none of the parameters, or a result that cannot be.
+    """
+    if params.workers is not None and params.change is None:
+        target = params.workers
+    elif params.change is not None and params.workers is None:
+        target = workers + params.change
+    else:
+        raise UsageError("scale: say either how many workers, or how many more or fewer")
+    if not 1 <= target <= MAX_WORKERS:
+        raise UsageError(f"an app has 1 to {MAX_WORKERS} workers, not {target}: use stop to have none")
+    return target
+
+
+def _unknown_method(method: str) -> str:
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(method[:64], METHODS, n=1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else f"; there are: {', '.join(METHODS)}"
+    return f"unknown method {method[:64]!r}{hint}"
+
+
+def _progress_to(caller: Caller) -> Callable[[Progress], None]:
+    return lambda progress: caller.notify(encode_notification("progress", progress))
+
+
+async def _forward(subscription: Subscription, caller: Caller) -> None:
+    while True:
+        stream, lines = await subscription.take()
+        texts = lines.decode(errors="backslashreplace").removesuffix("\n").split("\n")
+        notes = (encode_notification("line", {"stream": stream, "text": text}) for text in texts)
+        await caller.send(b"".join(notes))

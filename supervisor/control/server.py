@@ -1,0 +1,243 @@
+"""Owns the control socket: who may speak, how much, how long. Runs in the supervisor process.
+
+A client can cost us its own connection and nothing else. It must never wait for a client that does not read,
+and never give up an operation because its client went away.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+import struct
+import traceback
+from collections import Counter
+from typing import cast
+
+from ..errors import EXIT_FAILURE, EXIT_USAGE, FastlbError
+from ..event_log import EventLog
+from ..listeners import bind_unix
+from ..runtime_dir import AppPaths
+from .framing import Error, ErrorData, Request, RequestError, decode_request, encode_error, encode_result
+from .protocol import ERROR_FAILED, ERROR_INVALID_REQUEST, MAX_MESSAGE_BYTES
+from .requests import ControlRequests
+
+MAX_CONNECTIONS_PER_UID = 32
+IDLE_SECONDS = 30.0
+CLOSE_SECONDS = 1.0
+MAX_OUTPUT_BYTES = 1 << 20
+SOCKET_MODE = 0o600
+
+
+class ControlServer:
+    """Accepts clients of the same user (or root) and answers them, one request at a time each."""
+
+    def __init__(self, paths: AppPaths, requests: ControlRequests, log: EventLog) -> None:
+        self._path = paths.control_socket
+        self._requests = requests
+        self._log = log
+        self._connections: set[Connection] = set()
+        self._connections_of_uid: Counter[int] = Counter()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Bind the socket, with mode 0600 from birth. The caller holds the app's lock.
+
+        Raises:
+            FastlbError: something that is not a socket is in its place, or the disk refuses.
+        """
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._remove_stale()
+            bind_unix(sock, self._path, SOCKET_MODE)
+        except OSError as error:
+            sock.close()
+            raise FastlbError(f"cannot create {self._path}: {error.strerror}") from error
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: Gate(self), sock=sock, backlog=128)
+
+    async def close(self) -> None:
+        """Close the socket; let requests under way have their answer, for at most CLOSE_SECONDS."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        if self._server:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.close_when_answered()
+        tasks = [connection.task for connection in self._connections if connection.task]
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+        for connection in list(self._connections):
+            connection.abort()
+
+    def admits(self, transport: asyncio.Transport) -> bool:
+        """Whether the peer of a new connection may speak: judged by what the kernel says about it."""
+        pid, uid = peer_of(transport.get_extra_info("socket"))
+        if uid not in (0, os.geteuid()):
+            self._log.warning("control_client_refused", uid=uid, pid=pid, reason="another user")
+            return False
+        if self._connections_of_uid[uid] >= MAX_CONNECTIONS_PER_UID:
+            self._log.warning("control_client_refused", uid=uid, pid=pid, reason="too many connections")
+            return False
+        return True
+
+    def opened(self, connection: "Connection") -> None:
+        """A client was admitted."""
+        self._connections.add(connection)
+        self._connections_of_uid[connection.uid] += 1
+
+    def closed(self, connection: "Connection") -> None:
+        """Its connection is gone."""
+        self._connections.discard(connection)
+        self._connections_of_uid[connection.uid] -= 1
+
+    async def answer(self, line: bytes, connection: "Connection") -> bytes:
+        """Carry out the request in `line` and return the reply. Raises nothing but cancellation."""
+        try:
+            request = decode_request(line)
+        except RequestError as error:
+            return _refusal(error)
+        try:
+            return encode_result(request.id, await self._requests.handle(request, connection))
+        except RequestError as error:
+            return _refusal(error)
+        except FastlbError as error:
+            data = ErrorData(exit_code=error.exit_code, details=error.details)
+            return encode_error(request.id, Error(ERROR_FAILED, error.message, data))
+        except Exception as error:  # noqa: BLE001 - a bug in one handler must cost its request and nothing else
+            return self._internal_error(request, error)
+
+    def _internal_error(self, request: Request, error: Exception) -> bytes:
+        trace = "".join(traceback.format_exception(error))
+        self._log.error("control_request_failed", method=request.method, traceback=trace)
+        message = f"{request.method} failed inside fastlb: {error!r}: the supervisor's log has more"
+        return encode_error(request.id, Error(ERROR_FAILED, message, ErrorData(EXIT_FAILURE, trace)))
+
+    def _remove_stale(self) -> None:
+        try:
+            status = self._path.lstat()
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(status.st_mode):
+            raise FastlbError(f"{self._path} is not a socket: remove it")
+        # We hold the lock of the app, so whoever made it is dead.
+        self._path.unlink()
+
+
+class Gate(asyncio.StreamReaderProtocol):
+    """Lets a connection in, or closes it before a byte is read."""
+
+    def __init__(self, server: ControlServer) -> None:
+        self._control_server = server
+        self._connection: Connection | None = None
+        reader = asyncio.StreamReader(limit=MAX_MESSAGE_BYTES)
+        super().__init__(reader, self._serve)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._control_server.admits(cast(asyncio.Transport, transport)):
+            _, uid = peer_of(transport.get_extra_info("socket"))
+            self._connection = Connection(self._control_server, uid)
+            self._control_server.opened(self._connection)
+            super().connection_made(transport)
+        else:
+            cast(asyncio.Transport, transport).abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._connection:
+            self._control_server.closed(self._connection)
+        super().connection_lost(exc)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert self._connection
+        await self._connection.serve(reader, writer)
+
+
+class Connection:
+    """One client: reads a request, sends its answer, reads the next. Is the `Caller` of requests.py."""
+
+    def __init__(self, server: ControlServer, uid: int) -> None:
+        self.uid = uid
+        self.task: asyncio.Task[None] | None = None
+        self._server = server
+        self._is_answering = False
+        self._is_streaming = False
+        self._is_closing = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve the client until it leaves, is silent for IDLE_SECONDS or does not read its answers."""
+        self.task = asyncio.current_task()
+        self._reader = reader
+        self._writer = writer
+        # Whoever is gone, silent or closed by us needs no answer and no word in the log.
+        try:
+            with contextlib.suppress(ConnectionError, TimeoutError, asyncio.IncompleteReadError):
+                while not self._is_closing:
+                    await self._serve_one()
+        finally:
+            writer.close()
+
+    async def _serve_one(self) -> None:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                line = await self._reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError:
+            error = RequestError(ERROR_INVALID_REQUEST, f"a message has at most {MAX_MESSAGE_BYTES} bytes")
+            self._writer.write(_refusal(error))
+            self._is_closing = True
+            return
+        self._is_answering = True
+        try:
+            await self._reply(await self._server.answer(line, self))
+        finally:
+            self._is_answering = False
+
+    async def _reply(self, reply: bytes) -> None:
+        if self._writer.transport.is_closing():
+            raise ConnectionResetError
+        self._writer.write(reply)
+        async with asyncio.timeout(IDLE_SECONDS):
+            await self._writer.drain()
+        # A client that sent thousands of requests at once gets no more than its turn.
+        await asyncio.sleep(0)
+
+    def notify(self, message: bytes) -> None:
+        """Send, unless the client is gone or does not read."""
+        transport = self._writer.transport
+        if not transport.is_closing() and transport.get_write_buffer_size() < MAX_OUTPUT_BYTES:
+            self._writer.write(message)
+
+    async def send(self, message: bytes) -> None:
+        """Send, and wait while the client does not read."""
+        if self._writer.transport.is_closing():
+            raise ConnectionResetError
+        self._writer.write(message)
+        await self._writer.drain()
+
+    async def hung_up(self) -> None:
+        """Return when the client has closed its end; what it sends until then is not looked at."""
+        self._is_streaming = True
+        while await self._reader.read(MAX_MESSAGE_BYTES):
+            pass
+
+    def close_when_answered(self) -> None:
+        """Leave after the request under way; now if there is none, or if it would last for ever."""
+        self._is_closing = True
+        if self.task and (self._is_streaming or not self._is_answering):
+            self.task.cancel()
+
+    def abort(self) -> None:
+        """Leave now."""
+        if self.task:
+            self.task.cancel()
+        self._writer.transport.abort()
+
+
+def peer_of(sock: socket.socket) -> tuple[int, int]:
+    """Pid and uid of the process at the other end of a unix socket: SO_PEERCRED, unix(7)."""
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", credentials)
+    return pid, uid
+
+
+def _refusal(error: RequestError) -> bytes:
+    return encode_error(error.id, Error(error.code, error.message, ErrorData(exit_code=EXIT_USAGE)))
