@@ -1,0 +1,258 @@
+# Owns the supervisor's commands: receive, check, carry out. A command that is malformed or impossible changes
+# nothing, is reported as EVENT_REJECTED, and every descriptor that came along is closed. The same command
+# twice changes nothing.
+
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from fastlb.lb.atomics cimport store_u64
+from fastlb.lb.command cimport (
+    COMMAND_ADD_LISTENER, COMMAND_ADD_WORKER, COMMAND_ADMIT, COMMAND_CONFIGURE, COMMAND_DRAIN, COMMAND_MAGIC,
+    COMMAND_PAUSE, COMMAND_PING, COMMAND_QUIT, COMMAND_REMOVE, COMMAND_REMOVE_LISTENER, COMMAND_RESUME,
+    COMMAND_SET_POLICY, Command,
+)
+from fastlb.lb.descriptors cimport descriptor_close
+from fastlb.lb.events cimport WATCHED_WAKEUP, report_rejected, watched_data
+from fastlb.lb.listeners cimport listener_adopt, listener_remove
+from fastlb.lb.page cimport DISPATCHER_PAGE_MAGIC, DispatcherPage, MAX_LISTENERS, MAX_SLOTS, page_map
+from fastlb.lb.policy cimport POLICY_COUNT
+from fastlb.lb.posix cimport (
+    AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPOLL_CTL_ADD, EPOLLET, EPOLLIN, EPROTO, ESTALE, F_GETFL, F_SETFL,
+    MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK, POLLHUP, POLLRDHUP, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SOCK_SEQPACKET,
+    SOL_SOCKET, epoll_ctl, epoll_event, errno, fcntl, getsockopt, munmap, poll, pollfd,
+)
+from fastlb.lb.slots cimport (
+    SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot,
+)
+from fastlb.lb.state cimport Dispatcher, candidates_refresh
+from fastlb.lb.takeback cimport Received, close_rights, receive
+from fastlb.lb.workers cimport (
+    WORKER_CHANNEL_FD, WORKER_DUPLICATE_FD, WORKER_FDS, worker_add, worker_admit, worker_drain, worker_forget,
+)
+
+cdef enum:
+    COMMANDS_PER_TURN = 64
+    EPOCH_LIMIT = 1 << 24
+    # The order of CONFIGURE's descriptors
+    CONFIGURE_PAGE_FD = 0
+    CONFIGURE_WAKEUP_FD = 1
+    CONFIGURE_FDS = 2
+
+
+cdef inline int socket_option(int fd, int option) noexcept nogil:
+    """An int option of SOL_SOCKET; -1 when `fd` is no socket."""
+    cdef int value = 0
+    cdef unsigned int length = sizeof(value)
+    return value if getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 else -1
+
+
+cdef inline bint is_channel(int fd) noexcept nogil:
+    return socket_option(fd, SO_DOMAIN) == AF_UNIX and socket_option(fd, SO_TYPE) == SOCK_SEQPACKET
+
+
+cdef inline void make_nonblocking(int fd) noexcept nogil:
+    """A listener or eventfd on which we could hang would stop every worker."""
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK)
+
+
+cdef inline int handle_configure(Dispatcher *d, const Command *command, Received *received) noexcept nogil:
+    cdef void *page = NULL
+    cdef epoll_event event
+    cdef int result
+    if received.fd_count != CONFIGURE_FDS or command.flags >= POLICY_COUNT or command.handover_timeout_ns <= 0:
+        return -EINVAL
+    if d.configured:
+        d.outbox.configured = command.token == d.epoch
+        return 0 if command.token == d.epoch else -EBUSY
+    if command.token >= EPOCH_LIMIT:
+        return -EINVAL
+    result = page_map(received.fds[CONFIGURE_PAGE_FD], sizeof(DispatcherPage), &page)
+    if result < 0:
+        return result
+    event.events = EPOLLIN | EPOLLET  # edge-triggered: never read, so a wake-up costs no system call more
+    event.data.u64 = watched_data(WATCHED_WAKEUP, 0)
+    if (
+        (<DispatcherPage *>page).magic != DISPATCHER_PAGE_MAGIC
+        or epoll_ctl(d.epoll_fd, EPOLL_CTL_ADD, received.fds[CONFIGURE_WAKEUP_FD], &event) < 0
+    ):
+        munmap(page, sizeof(DispatcherPage))
+        return -EINVAL
+    make_nonblocking(received.fds[CONFIGURE_WAKEUP_FD])
+    d.wakeup_fd = received.fds[CONFIGURE_WAKEUP_FD]
+    received.fds[CONFIGURE_WAKEUP_FD] = -1
+    configure(d, command, <DispatcherPage *>page)
+    return 0
+
+
+cdef inline void configure(Dispatcher *d, const Command *command, DispatcherPage *page) noexcept nogil:
+    """Begin this dispatcher's epoch: its page counts from 0, whatever a predecessor left there."""
+    memset(page, 0, sizeof(page[0]))
+    page.magic = DISPATCHER_PAGE_MAGIC
+    page.policy = command.flags
+    page.epoch = command.token
+    d.page = page
+    d.epoch = command.token
+    d.policy = command.flags
+    d.handover_timeout_ns = command.handover_timeout_ns
+    d.configured = True
+    d.outbox.configured = True
+
+
+cdef inline int handle_add_listener(Dispatcher *d, const Command *command, Received *received) noexcept nogil:
+    cdef int result
+    if command.slot >= MAX_LISTENERS or received.fd_count != 1 or d.finishing:
+        return -EINVAL
+    if d.listeners[command.slot].fd >= 0:
+        return 0
+    if socket_option(received.fds[0], SO_ACCEPTCONN) != 1:
+        return -EINVAL
+    make_nonblocking(received.fds[0])
+    result = listener_adopt(d, command.slot, received.fds[0])
+    if result == 0:
+        received.fds[0] = -1
+    return result
+
+
+cdef inline int handle_remove_listener(Dispatcher *d, const Command *command) noexcept nogil:
+    if command.slot >= MAX_LISTENERS:
+        return -EINVAL
+    listener_remove(d, command.slot)
+    return 0
+
+
+cdef inline int handle_add_worker(Dispatcher *d, const Command *command, Received *received) noexcept nogil:
+    cdef int result
+    cdef WorkerSlot *slot
+    if command.slot >= MAX_SLOTS or received.fd_count != WORKER_FDS:
+        return -EINVAL
+    slot = &d.slots[command.slot]
+    if slot.state != SLOT_FREE:
+        return 0 if slot.incarnation == command.token and not slot.removing else -EBUSY
+    if not is_channel(received.fds[WORKER_CHANNEL_FD]) or not is_channel(received.fds[WORKER_DUPLICATE_FD]):
+        return -EINVAL
+    result = worker_add(d, command, received.fds)
+    if result == 0:
+        received.fd_count = 0
+    return result
+
+
+cdef inline int handle_admit(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    if slot.state == SLOT_ADMITTED:
+        return 0
+    if slot.state != SLOT_ADDED:
+        return -EINVAL
+    worker_admit(d, slot)
+    return 0
+
+
+cdef inline int handle_drain(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    if slot.state == SLOT_ADDED or slot.state == SLOT_ADMITTED:
+        worker_drain(d, slot)
+    return 0
+
+
+cdef inline int handle_worker_command(Dispatcher *d, const Command *command) noexcept nogil:
+    """ADMIT, DRAIN or REMOVE: for this incarnation only, never for another one in the same slot."""
+    cdef WorkerSlot *slot
+    if command.slot >= MAX_SLOTS:
+        return -EINVAL
+    slot = &d.slots[command.slot]
+    if slot.state == SLOT_FREE:
+        return 0 if command.kind == COMMAND_REMOVE else -ESTALE
+    if slot.incarnation != command.token:
+        return -ESTALE
+    if command.kind == COMMAND_ADMIT:
+        return handle_admit(d, slot)
+    if command.kind == COMMAND_DRAIN:
+        return handle_drain(d, slot)
+    worker_forget(d, slot)
+    return 0
+
+
+cdef inline int handle_set_policy(Dispatcher *d, const Command *command) noexcept nogil:
+    if command.flags >= POLICY_COUNT:
+        return -EINVAL
+    d.policy = command.flags
+    d.page.policy = command.flags
+    candidates_refresh(d)
+    return 0
+
+
+cdef inline int handle_ping(Dispatcher *d, const Command *command) noexcept nogil:
+    d.outbox.pong = True
+    d.outbox.pong_token = command.token
+    return 0
+
+
+cdef inline int handle_flag(bint *flag, bint value) noexcept nogil:
+    flag[0] = value
+    return 0
+
+
+cdef inline int handle_command(Dispatcher *d, const Command *command, Received *received) noexcept nogil:
+    """Carry out one well-formed command; 0 or -errno. Descriptors that stay in `received` are closed by the caller."""
+    cdef uint32_t kind = command.kind
+    if kind == COMMAND_PING:
+        return handle_ping(d, command)
+    if kind == COMMAND_CONFIGURE:
+        return handle_configure(d, command, received)
+    if kind == COMMAND_QUIT:
+        return handle_flag(&d.finishing, True)
+    if not d.configured:
+        return -EPROTO
+    if kind == COMMAND_ADD_LISTENER:
+        return handle_add_listener(d, command, received)
+    if kind == COMMAND_REMOVE_LISTENER:
+        return handle_remove_listener(d, command)
+    if kind == COMMAND_ADD_WORKER:
+        return handle_add_worker(d, command, received)
+    if kind == COMMAND_ADMIT or kind == COMMAND_DRAIN or kind == COMMAND_REMOVE:
+        return handle_worker_command(d, command)
+    if kind == COMMAND_PAUSE or kind == COMMAND_RESUME:
+        return handle_flag(&d.paused, kind == COMMAND_PAUSE)
+    if kind == COMMAND_SET_POLICY:
+        return handle_set_policy(d, command)
+    return -EINVAL
+
+
+cdef inline int check_command(const Command *command, const Received *received) noexcept nogil:
+    if received.flags & MSG_CTRUNC:  # our table was full: the supervisor has its own copies, and can try again
+        return -EMFILE
+    if received.flags & MSG_TRUNC or received.length != sizeof(Command) or command.magic != COMMAND_MAGIC:
+        return -EINVAL
+    return 0
+
+
+cdef inline bint peer_is_gone(int fd) noexcept nogil:
+    """Whether a 0 from recvmsg was the end of the socket; else it was an empty message."""
+    cdef pollfd question
+    question.fd, question.events, question.revents = fd, POLLRDHUP, 0
+    return poll(&question, 1, 0) > 0 and question.revents & (POLLRDHUP | POLLHUP) != 0
+
+
+cdef inline bint read_command(Dispatcher *d) noexcept nogil:
+    """Receive and carry out one command; whether there may be another."""
+    cdef Command command
+    cdef Received received
+    cdef int result
+    memset(&command, 0, sizeof(command))
+    receive(d.control_fd, &command, sizeof(command), &received)
+    if received.length == -EAGAIN:
+        return False
+    if received.length < 0 or (received.length == 0 and received.fd_count == 0 and peer_is_gone(d.control_fd)):
+        d.control_closed = d.finishing = True
+        return False
+    result = check_command(&command, &received)
+    if result == 0:
+        result = handle_command(d, &command, &received)
+    if result < 0:
+        report_rejected(d, &command, -result)
+    close_rights(&received)
+    return True
+
+
+cdef inline void read_commands(Dispatcher *d) noexcept nogil:
+    """Carry out what the supervisor has sent, at most COMMANDS_PER_TURN."""
+    for _ in range(COMMANDS_PER_TURN):
+        if d.control_closed or not read_command(d):
+            return

@@ -1,0 +1,191 @@
+# Owns what the supervisor is told. Nothing here waits: an event is a bit or a counter until the control socket
+# takes it, so a supervisor that does not read costs us nothing and loses only repetitions.
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from fastlb.lb.command cimport (
+    COMMAND_MAGIC, EVENT_CHANNEL_CLOSED, EVENT_CONFIGURED, EVENT_DRAINED, EVENT_LISTENER_ERROR, EVENT_PONG,
+    EVENT_REJECTED, EVENT_WORKER_DIED, Command, Event,
+)
+from fastlb.lb.page cimport MAX_LISTENERS
+from fastlb.lb.posix cimport (
+    EAGAIN, EINTR, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, MSG_DONTWAIT, MSG_NOSIGNAL, epoll_ctl, epoll_event, errno, send,
+)
+from fastlb.lb.state cimport Dispatcher, Listener, REJECTIONS_KEPT, Rejection
+from fastlb.lb.slots cimport WorkerSlot
+
+cdef enum:
+    REPORT_INTERVAL_NS = 1_000_000_000  # of one listener's errors
+
+# epoll's user data: what kind of descriptor, and which
+cdef enum Watched:
+    WATCHED_CONTROL = 0
+    WATCHED_WAKEUP = 1
+    WATCHED_LISTENER = 2
+    WATCHED_PIDFD = 3
+
+
+cdef inline uint64_t watched_data(uint64_t kind, uint32_t index) noexcept nogil:
+    return kind << 32 | index
+
+
+cdef inline void control_poll(Dispatcher *d, bint writable) noexcept nogil:
+    cdef epoll_event event
+    event.events = EPOLLIN | (EPOLLOUT if writable else 0)
+    event.data.u64 = watched_data(WATCHED_CONTROL, 0)
+    epoll_ctl(d.epoll_fd, EPOLL_CTL_MOD, d.control_fd, &event)
+
+
+cdef inline void report_rejected(Dispatcher *d, const Command *command, int error) noexcept nogil:
+    """A command was malformed or impossible. What does not fit is dropped: the first ones tell most."""
+    cdef Rejection *rejection
+    if d.outbox.rejections == REJECTIONS_KEPT:
+        return
+    rejection = &d.outbox.rejected[d.outbox.rejections]
+    rejection.token, rejection.slot = command.token, command.slot
+    rejection.kind, rejection.error = command.kind, error
+    d.outbox.rejections += 1
+
+
+cdef inline void report_slot(Dispatcher *d, WorkerSlot *slot, uint32_t kind) noexcept nogil:
+    if not slot.reports & (<uint32_t>1 << kind):
+        slot.reports |= <uint32_t>1 << kind
+        d.outbox.slot_reports += 1
+
+
+cdef inline void drop_slot_reports(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    """The slot is removed: nobody wants to know any more."""
+    cdef uint32_t kind
+    for kind in range(32):
+        d.outbox.slot_reports -= slot.reports >> kind & 1
+    slot.reports = 0
+
+
+cdef inline void report_listener_error(Dispatcher *d, Listener *listener, int error) noexcept nogil:
+    """Count an error of accept4; said at once the first time, then once a second at most."""
+    listener.last_error = error
+    listener.errors_unreported += 1
+    if listener.error_pending or d.now_ns - listener.reported_at_ns < REPORT_INTERVAL_NS:
+        return
+    listener.error_pending = True
+    d.outbox.listener_reports += 1
+
+
+cdef inline bint send_event(Dispatcher *d, Event *event) noexcept nogil:
+    """Whether the control socket took it; if not, EPOLLOUT will tell. A broken socket ends the process's work."""
+    event.magic = COMMAND_MAGIC
+    while send(d.control_fd, event, sizeof(Event), MSG_DONTWAIT | MSG_NOSIGNAL) < 0:
+        if errno == EINTR:
+            continue
+        d.outbox.blocked = True
+        if errno == EAGAIN:
+            control_poll(d, True)
+        else:
+            d.finishing = True
+        return False
+    return True
+
+
+cdef inline bint send_simple(Dispatcher *d, uint32_t kind, uint64_t token) noexcept nogil:
+    cdef Event event
+    memset(&event, 0, sizeof(event))
+    event.kind = kind
+    event.token = token
+    return send_event(d, &event)
+
+
+cdef inline bint send_rejection(Dispatcher *d, const Rejection *rejection) noexcept nogil:
+    cdef Event event
+    memset(&event, 0, sizeof(event))
+    event.kind = EVENT_REJECTED
+    event.token, event.slot = rejection.token, rejection.slot
+    event.error, event.value = rejection.error, rejection.kind
+    return send_event(d, &event)
+
+
+cdef inline bint send_slot_report(Dispatcher *d, uint32_t index, uint32_t kind) noexcept nogil:
+    cdef Event event
+    memset(&event, 0, sizeof(event))
+    event.kind = kind
+    event.slot = index
+    event.token = d.slots[index].incarnation
+    event.value = <int64_t>d.slots[index].taken_back
+    if kind == EVENT_CHANNEL_CLOSED:
+        event.error = d.slots[index].channel_error
+    return send_event(d, &event)
+
+
+cdef inline bint send_listener_report(Dispatcher *d, uint32_t index) noexcept nogil:
+    cdef Event event
+    cdef Listener *listener = &d.listeners[index]
+    memset(&event, 0, sizeof(event))
+    event.kind = EVENT_LISTENER_ERROR
+    event.slot = index
+    event.error = listener.last_error
+    event.value = <int64_t>listener.errors_unreported
+    if not send_event(d, &event):
+        return False
+    listener.errors_unreported = 0
+    listener.reported_at_ns = d.now_ns
+    listener.error_pending = False
+    d.outbox.listener_reports -= 1
+    return True
+
+
+cdef inline bint flush_answers(Dispatcher *d) noexcept nogil:
+    cdef uint32_t i, sent = 0
+    if d.outbox.configured:
+        if not send_simple(d, EVENT_CONFIGURED, d.epoch):
+            return False
+        d.outbox.configured = False
+    if d.outbox.pong:
+        if not send_simple(d, EVENT_PONG, d.outbox.pong_token):
+            return False
+        d.outbox.pong = False
+    while sent < d.outbox.rejections and send_rejection(d, &d.outbox.rejected[sent]):
+        sent += 1
+    for i in range(d.outbox.rejections - sent):
+        d.outbox.rejected[i] = d.outbox.rejected[i + sent]
+    d.outbox.rejections -= sent
+    return d.outbox.rejections == 0
+
+
+cdef inline bint flush_slot_reports(Dispatcher *d) noexcept nogil:
+    cdef WorkerSlot *slot
+    cdef uint32_t index, kind
+    for index in range(d.slots_end):
+        if d.outbox.slot_reports == 0:
+            return True
+        slot = &d.slots[index]
+        for kind in range(EVENT_WORKER_DIED, EVENT_DRAINED + 1):
+            if not slot.reports & (<uint32_t>1 << kind):
+                continue
+            if not send_slot_report(d, index, kind):
+                return False
+            slot.reports &= ~(<uint32_t>1 << kind)
+            d.outbox.slot_reports -= 1
+    return True
+
+
+cdef inline void flush_listener_reports(Dispatcher *d) noexcept nogil:
+    for index in range(MAX_LISTENERS):
+        if d.listeners[index].error_pending and not send_listener_report(d, index):
+            return
+
+
+cdef inline void flush_events(Dispatcher *d) noexcept nogil:
+    """Send what is pending, as far as the control socket takes it."""
+    if d.outbox.blocked:
+        return
+    if not flush_answers(d):
+        return
+    if d.outbox.slot_reports and not flush_slot_reports(d):
+        return
+    if d.outbox.listener_reports:
+        flush_listener_reports(d)
+
+
+cdef inline void on_control_writable(Dispatcher *d) noexcept nogil:
+    d.outbox.blocked = False
+    control_poll(d, False)

@@ -1,0 +1,190 @@
+# Owns the way of a connection to its worker: staged per worker while a turn lasts, sent in one message of at
+# most CONNECTIONS_PER_MESSAGE descriptors, closed here when the kernel has it. What a channel does not take
+# goes back to the held queue, in its old order; nothing is ever lost between two steps.
+
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from fastlb.lb.command cimport EVENT_CHANNEL_CLOSED
+from fastlb.lb.connection cimport (
+    CONNECTION_HEADER_BYTES, CONNECTION_MAGIC, CONNECTION_RECORD_BYTES, CONNECTIONS_PER_MESSAGE, ConnectionRecord,
+)
+from fastlb.lb.descriptors cimport descriptor_close, invariant
+from fastlb.lb.events cimport report_slot
+from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push_first
+from fastlb.lb.policy cimport NOBODY, POLICY_IP_HASH, candidate_charge, candidate_close, choose, choose_rescuer
+from fastlb.lb.posix cimport (
+    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, EAGAIN, EINTR, ENOBUFS, ENOMEM, ETOOMANYREFS, MSG_DONTWAIT, MSG_NOSIGNAL,
+    SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, iovec, msghdr, sendmsg,
+)
+from fastlb.lb.slots cimport SLOT_DEAD, Stage, WorkerSlot, slot_record_sent
+from fastlb.lb.state cimport (
+    BITMAP_WORDS, Dispatcher, SEND_PAUSE_NS, bitmap_clear, bitmap_set, candidates_rebuild, count, lowest_bit, may_take,
+)
+
+cdef enum SendVerdict:
+    SEND_RETRY = 0   # at once
+    SEND_FULL = 1    # this channel takes no more until its worker moves: try another worker
+    SEND_PAUSE = 2   # no channel will take any: wait 10 ms
+    SEND_BROKEN = 3  # this channel will never take any: the worker is out
+
+cdef enum:
+    RIGHTS_WORDS = 10  # CMSG_SPACE(CONNECTIONS_PER_MESSAGE descriptors), in 8-byte words so that it is aligned
+
+
+cdef inline SendVerdict classify_send_error(int error) noexcept nogil:
+    """What to do after sendmsg with descriptors failed with errno `error`."""
+    if error == EINTR:
+        return SEND_RETRY
+    if error == EAGAIN:  # the channel's buffer is full
+        return SEND_FULL
+    # RLIMIT_NOFILE descriptors of this user are in flight (unix(7)); no readiness will be reported for it
+    if error == ETOOMANYREFS:
+        return SEND_PAUSE
+    if error == ENOBUFS or error == ENOMEM:  # the kernel's memory
+        return SEND_PAUSE
+    # EPIPE, ECONNRESET, ENOTCONN: the worker has shut its end; EMSGSIZE: a buffer below one message;
+    # anything else: not a channel of ours. None of them heals.
+    return SEND_BROKEN
+
+
+cdef inline void stage_connection(Dispatcher *d, int32_t index, int fd, const ConnectionRecord *record) noexcept nogil:
+    """Give a connection to candidate `index`, which has room; the descriptor is the stage's from now on."""
+    cdef uint32_t slot_index = d.table.candidates[index].slot
+    cdef Stage *stage = &d.slots[slot_index].stage
+    invariant(stage.count < CONNECTIONS_PER_MESSAGE)
+    stage.fds[stage.count] = fd
+    stage.message.records[stage.count] = record[0]
+    stage.count += 1
+    candidate_charge(&d.table, index)
+    bitmap_set(d.staged, slot_index)
+    if stage.count == CONNECTIONS_PER_MESSAGE:
+        send_stage(d, slot_index)
+
+
+cdef inline int send_message(WorkerSlot *slot) noexcept nogil:
+    """Send the stage as one message; 0 or -errno. The descriptors stay open here."""
+    cdef uint64_t control[RIGHTS_WORDS]
+    cdef msghdr message
+    cdef cmsghdr *rights
+    cdef iovec data
+    cdef Stage *stage = &slot.stage
+    stage.message.magic = CONNECTION_MAGIC
+    stage.message.count = stage.count
+    stage.message.position = slot.sent + stage.count
+    data.iov_base = &stage.message
+    data.iov_len = CONNECTION_HEADER_BYTES + stage.count * CONNECTION_RECORD_BYTES
+    memset(&message, 0, sizeof(message))
+    message.msg_iov = &data
+    message.msg_iovlen = 1
+    message.msg_control = control
+    message.msg_controllen = CMSG_LEN(stage.count * sizeof(int))
+    rights = <cmsghdr *>control
+    rights.cmsg_len = message.msg_controllen
+    rights.cmsg_level = SOL_SOCKET
+    rights.cmsg_type = SCM_RIGHTS
+    memcpy(CMSG_DATA(rights), stage.fds, stage.count * sizeof(int))
+    return 0 if sendmsg(slot.channel_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 else -errno
+
+
+cdef inline void stage_sent(Dispatcher *d, uint32_t slot_index) noexcept nogil:
+    cdef WorkerSlot *slot = &d.slots[slot_index]
+    cdef uint32_t hops = 0
+    for i in range(slot.stage.count):
+        descriptor_close(&slot.stage.fds[i])
+        hops = max(hops, slot.stage.message.records[i].hops)
+    slot.sent += slot.stage.count
+    slot_record_sent(slot, d.now_ns, hops)
+    bitmap_set(d.outstanding, slot_index)
+    count(&d.page.dispatched, slot.stage.count)
+    slot.stage.count = 0
+
+
+cdef inline void stage_refused(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    """Put the staged connections back, to be the first that another worker gets."""
+    cdef Connection *connection
+    while slot.stage.count:
+        slot.stage.count -= 1
+        connection = held_push_first(&d.held)
+        connection.fd = slot.stage.fds[slot.stage.count]
+        connection.record = slot.stage.message.records[slot.stage.count]
+
+
+cdef inline void channel_broken(Dispatcher *d, WorkerSlot *slot, int error) noexcept nogil:
+    """Out of the policy; what lies in the channel is taken back in this turn."""
+    slot.state = SLOT_DEAD
+    slot.channel_error = error
+    report_slot(d, slot, EVENT_CHANNEL_CLOSED)
+    d.recovering += not slot.recovering
+    slot.recovering = True
+    candidates_rebuild(d)
+
+
+cdef inline void stage_failed(Dispatcher *d, WorkerSlot *slot, int error) noexcept nogil:
+    cdef SendVerdict verdict = classify_send_error(error)
+    count(&d.page.send_failures, 1)
+    stage_refused(d, slot)
+    if verdict == SEND_FULL:
+        slot.full = True
+        candidate_close(&d.table, slot.candidate)
+    elif verdict == SEND_PAUSE:
+        d.send_paused_until_ns = d.now_ns + SEND_PAUSE_NS
+    else:
+        channel_broken(d, slot, error)
+
+
+cdef inline void send_stage(Dispatcher *d, uint32_t slot_index) noexcept nogil:
+    """Send what is staged for a slot, or put it back: after this its stage is empty."""
+    cdef WorkerSlot *slot = &d.slots[slot_index]
+    cdef int result
+    bitmap_clear(d.staged, slot_index)
+    if d.now_ns < d.send_paused_until_ns:
+        stage_refused(d, slot)
+        return
+    result = send_message(slot)
+    while result < 0 and classify_send_error(-result) == SEND_RETRY:
+        result = send_message(slot)
+    if result < 0:
+        stage_failed(d, slot, -result)
+    else:
+        stage_sent(d, slot_index)
+
+
+cdef inline void flush_stages(Dispatcher *d) noexcept nogil:
+    for word in range(BITMAP_WORDS):
+        while d.staged[word]:
+            send_stage(d, (<uint32_t>word << 6) + lowest_bit(d.staged[word]))
+
+
+cdef inline int32_t choose_for(Dispatcher *d, const ConnectionRecord *record) noexcept nogil:
+    cdef bint unsticky = False
+    cdef int32_t index
+    if record.hops and d.policy != POLICY_IP_HASH:
+        return choose_rescuer(&d.table)
+    index = choose(&d.table, d.policy, record, &unsticky)
+    if unsticky:
+        count(&d.page.unsticky, 1)
+    return index
+
+
+cdef inline bint stage_held(Dispatcher *d) noexcept nogil:
+    """Stage held connections, oldest first, until one finds nobody; return whether any was staged."""
+    cdef Connection first
+    cdef int32_t index
+    cdef bint staged = False
+    while d.held.count and may_take(d):
+        first = held_first(&d.held)[0]
+        index = choose_for(d, &first.record)
+        if index == NOBODY:
+            break
+        held_drop_first(&d.held)  # before staging, which may put refused ones in front
+        stage_connection(d, index, first.fd, &first.record)
+        staged = True
+    return staged
+
+
+cdef inline void dispatch_held(Dispatcher *d) noexcept nogil:
+    """Hand over what is held, as far as workers take it. Ends: a refusal takes a worker out of this turn."""
+    flush_stages(d)
+    while stage_held(d):
+        flush_stages(d)

@@ -1,0 +1,169 @@
+# Owns the listening sockets in the dispatcher: when they are polled, the sweep that accepts, and pauses after
+# errors. A connection is accepted only when some worker may take it at once; until then it waits in the
+# kernel's backlog, where the death of any of our processes cannot hurt it.
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from fastlb.lb.accept cimport (
+    ACCEPT_AGAIN, ACCEPT_BROKEN, ACCEPT_PAUSE, ACCEPT_RETRY, AcceptVerdict, classify_accept_error,
+)
+from fastlb.lb.atomics cimport store_i64
+from fastlb.lb.connection cimport ConnectionRecord
+from fastlb.lb.descriptors cimport descriptor_adopted, descriptor_close, invariant
+from fastlb.lb.events cimport WATCHED_LISTENER, report_listener_error, watched_data
+from fastlb.lb.handover cimport choose_for, dispatch_held, stage_connection
+from fastlb.lb.page cimport MAX_LISTENERS
+from fastlb.lb.policy cimport NOBODY
+from fastlb.lb.posix cimport (
+    AF_INET, AF_INET6, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4,
+    epoll_ctl, epoll_event, errno, ntohs, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
+)
+from fastlb.lb.state cimport ACCEPTS_PER_TURN, Dispatcher, Listener, count, may_take
+
+cdef enum:
+    FIRST_PAUSE_NS = 10_000_000
+    LONGEST_PAUSE_NS = 100_000_000
+
+
+cdef inline void record_peer(ConnectionRecord *record, const sockaddr_storage *peer) noexcept nogil:
+    """Write the peer's address, as accept4 gave it, into the record that goes to the worker."""
+    cdef const sockaddr_in *ipv4 = <const sockaddr_in *>peer
+    cdef const sockaddr_in6 *ipv6 = <const sockaddr_in6 *>peer
+    record.family = peer.ss_family
+    if peer.ss_family == AF_INET:
+        record.port = ntohs(ipv4.sin_port)
+        memcpy(record.address, &ipv4.sin_addr, 4)
+    elif peer.ss_family == AF_INET6:
+        record.port = ntohs(ipv6.sin6_port)
+        record.scope_id = ipv6.sin6_scope_id
+        memcpy(record.address, &ipv6.sin6_addr, 16)
+
+
+cdef inline int accept_connection(Dispatcher *d, uint32_t index, ConnectionRecord *record) noexcept nogil:
+    """Accept one connection and describe it; returns a descriptor that is ours, or -errno.
+
+    TCP_NODELAY is inherited from the listener.
+    """
+    cdef sockaddr_storage peer
+    cdef unsigned int length = sizeof(peer)
+    cdef int fd = accept4(d.listeners[index].fd, <sockaddr *>&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
+    if fd < 0:
+        return -errno
+    memset(record, 0, sizeof(record[0]))
+    record.accepted_at_ns = d.now_ns
+    record.listener_id = index
+    record_peer(record, &peer)
+    return descriptor_adopted(fd)
+
+
+cdef inline void listener_pause(Dispatcher *d, uint32_t index, int error) noexcept nogil:
+    """Leave the backlog alone for a while, twice as long each time in a row."""
+    cdef Listener *listener = &d.listeners[index]
+    listener.pause_ns = min(max(2 * listener.pause_ns, FIRST_PAUSE_NS), LONGEST_PAUSE_NS)
+    listener.paused_until_ns = d.now_ns + listener.pause_ns
+    count(&d.page.listeners[index].pauses, 1)
+    count(&d.page.listeners[index].errors, 1)
+    store_i64(&d.page.listeners[index].last_error, error)
+    report_listener_error(d, listener, error)
+
+
+cdef inline bint accept_failed(Dispatcher *d, uint32_t index, int error) noexcept nogil:
+    """Whether to try the next connection of this listener."""
+    cdef AcceptVerdict verdict = classify_accept_error(error)
+    cdef Listener *listener = &d.listeners[index]
+    if verdict == ACCEPT_RETRY:
+        return True
+    if verdict == ACCEPT_AGAIN:
+        listener.ready = False
+        return False
+    listener_pause(d, index, error)
+    listener.broken = verdict == ACCEPT_BROKEN
+    return False
+
+
+cdef inline void accept_sweep(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Accept from one listener while somebody may take, and hand over all of it before returning."""
+    cdef ConnectionRecord record
+    cdef Listener *listener = &d.listeners[index]
+    cdef int fd
+    while listener.budget and may_take(d) and d.held.count == 0:
+        listener.budget -= 1
+        fd = accept_connection(d, index, &record)
+        if fd < 0:
+            if accept_failed(d, index, -fd):
+                continue
+            break
+        listener.pause_ns = 0
+        count(&d.page.accepted, 1)
+        count(&d.page.listeners[index].accepted, 1)
+        stage_connection(d, choose_for(d, &record), fd, &record)
+    dispatch_held(d)
+
+
+cdef inline bint listener_may_accept(const Dispatcher *d, const Listener *listener) noexcept nogil:
+    return listener.fd >= 0 and not listener.broken and listener.paused_until_ns <= d.now_ns
+
+
+cdef inline void accept_from_all(Dispatcher *d) noexcept nogil:
+    """One sweep of every listener where a connection may wait; the first in turn is another each time."""
+    cdef uint32_t i, index
+    if d.paused or d.finishing:
+        return
+    for i in range(d.listeners_end):
+        index = (d.first_listener + i) % d.listeners_end
+        d.listeners[index].budget = ACCEPTS_PER_TURN
+        if d.listeners[index].ready and listener_may_accept(d, &d.listeners[index]):
+            accept_sweep(d, index)
+    d.first_listener += 1
+
+
+cdef inline int listener_watch(Dispatcher *d, uint32_t index, int operation) noexcept nogil:
+    cdef epoll_event event
+    event.events = EPOLLIN if d.listeners[index].polled else 0
+    event.data.u64 = watched_data(WATCHED_LISTENER, index)
+    return 0 if epoll_ctl(d.epoll_fd, operation, d.listeners[index].fd, &event) == 0 else -errno
+
+
+cdef inline void listeners_poll(Dispatcher *d, bint wanted) noexcept nogil:
+    """Poll those listeners that may accept, if connections are `wanted`; leave the others to the kernel."""
+    cdef Listener *listener
+    cdef bint poll
+    for index in range(d.listeners_end):
+        listener = &d.listeners[index]
+        if listener.fd < 0:
+            continue
+        poll = wanted and listener_may_accept(d, listener)
+        if poll == listener.polled:
+            continue
+        listener.polled = poll
+        listener.ready |= not poll  # nobody will tell: look when it is possible again
+        listener_watch(d, index, EPOLL_CTL_MOD)
+
+
+cdef inline int listener_adopt(Dispatcher *d, uint32_t index, int fd) noexcept nogil:
+    """Take over a listening socket, which the caller has checked; 0 or -errno (then it is still the caller's)."""
+    cdef Listener *listener = &d.listeners[index]
+    cdef int result
+    memset(listener, 0, sizeof(listener[0]))
+    listener.fd = fd
+    listener.ready = True
+    listener.reported_at_ns = -LONGEST_PAUSE_NS * 10
+    result = listener_watch(d, index, EPOLL_CTL_ADD)
+    if result < 0:
+        listener.fd = -1
+        return result
+    d.listeners_end = max(d.listeners_end, index + 1)
+    return 0
+
+
+cdef inline void listener_remove(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Stop accepting from a listener; what waits in its backlog is its other owners'."""
+    cdef Listener *listener = &d.listeners[index]
+    if listener.fd < 0:
+        return
+    # The supervisor's duplicate keeps the file alive, and epoll would go on reporting it after our close.
+    epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, listener.fd, NULL)
+    descriptor_close(&listener.fd)
+    d.outbox.listener_reports -= listener.error_pending
+    listener.error_pending = False

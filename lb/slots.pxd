@@ -1,0 +1,176 @@
+# Owns WorkerSlot: a worker incarnation's fixed place in the dispatcher's table, and the arithmetic of what it
+# holds. Pure: reads the worker's page, makes no system call. What a page says is a claim: clamped, never an
+# index, never a divisor.
+#
+#   ADD_WORKER       ADMIT             DRAIN
+#  FREE ──────► ADDED ─────► ADMITTED ───────► DRAINING          every state ── pidfd, broken channel ──► DEAD
+#    ▲                                                                                                    │
+#    └───────────────────────── REMOVE, when its channel has been read empty ◄──────────────────────────────┘
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from fastlb.lb.atomics cimport load_u64
+from fastlb.lb.connection cimport CONNECTIONS_PER_MESSAGE, ConnectionMessage
+from fastlb.lb.descriptors cimport invariant
+from fastlb.lb.page cimport WorkerPage
+
+cdef enum SlotState:
+    SLOT_FREE = 0
+    SLOT_ADDED = 1     # known, and not in the policy
+    SLOT_ADMITTED = 2  # in the policy: the only state that gets connections
+    SLOT_DRAINING = 3  # takes what it has been sent, gets nothing more
+    SLOT_DEAD = 4      # its process has ended or its channel is broken
+
+cdef enum:
+    MAX_CREDIT = 128    # most untaken connections of a worker, whatever its bounds say
+    CLAIM_CEILING = 0x7FFFFFFF
+
+# A message in the worker's channel, from the moment it is sent until the worker says it took it.
+cdef struct SentMessage:
+    uint64_t position
+    int64_t sent_at_ns
+    uint32_t hops       # the most of its connections
+
+# Connections accepted in this turn for this worker: one message in the making.
+cdef struct Stage:
+    uint32_t count
+    int fds[CONNECTIONS_PER_MESSAGE]
+    ConnectionMessage message
+
+cdef struct WorkerSlot:
+    uint32_t state
+    int32_t candidate     # its index in the policy's table while ADMITTED
+    bint full             # the channel took no more: nothing is sent until the worker moves
+    bint empty_handed     # a take-back found nothing: not tried again until the worker moves
+    bint watched          # our `starved` in its page is set
+    bint recovering       # its channel is to be read empty by us: see takeback.pxd
+    bint died             # its pidfd has fired
+    bint removing         # REMOVE came: free it when its channel is empty
+    uint32_t announce     # event to report when its channel is empty; 0: none
+    uint32_t reports      # events to send, bit EVENT_...
+    int channel_error     # errno of CHANNEL_CLOSED
+    # bounds, as the supervisor gave them (credit 1..MAX_CREDIT, others 0 = unbounded)
+    uint32_t credit
+    uint32_t capacity
+    uint32_t max_connections
+    uint32_t hash_key
+    # what we own
+    uint64_t incarnation
+    int channel_fd
+    int duplicate_fd      # of the worker's end: what it has not taken can be taken back from here
+    int pidfd
+    WorkerPage *page
+    # positions (connection.pxd): settled <= sent, both of this dispatcher's epoch
+    uint64_t sent         # of the last connection sent
+    uint64_t settled      # up to here taken by the worker or taken back by us
+    int64_t moved_at_ns   # when we last saw a change of the page
+    uint64_t taken_back
+    # the page as last seen
+    uint64_t seen_position
+    uint64_t seen_taken
+    uint64_t seen_closed
+    uint64_t seen_busy
+    uint64_t seen_pressure
+    # messages sent and not taken: a ring, oldest first
+    uint32_t oldest
+    uint32_t messages
+    SentMessage ring[MAX_CREDIT]
+    Stage stage
+
+
+cdef inline uint32_t claim_clamp(uint64_t claim) noexcept nogil:
+    return <uint32_t>claim if claim < CLAIM_CEILING else CLAIM_CEILING
+
+
+cdef inline uint32_t room_left(uint32_t bound, uint64_t used) noexcept nogil:
+    return bound - <uint32_t>used if used < bound else 0
+
+
+cdef inline uint32_t slot_untaken(const WorkerSlot *slot) noexcept nogil:
+    """Connections sent and neither taken nor taken back."""
+    return claim_clamp(slot.sent - slot.settled)
+
+
+cdef inline uint32_t slot_given(const WorkerSlot *slot) noexcept nogil:
+    """Untaken connections and those staged for it in this turn."""
+    return slot_untaken(slot) + slot.stage.count
+
+
+cdef inline uint32_t slot_open(const WorkerSlot *slot) noexcept nogil:
+    """Connections that the worker has open or will have when it takes what it was given."""
+    cdef uint64_t taken = slot.seen_taken
+    cdef uint64_t open = taken - slot.seen_closed if taken > slot.seen_closed else 0
+    return claim_clamp(<uint64_t>claim_clamp(open) + slot_given(slot))
+
+
+cdef inline uint32_t slot_room(const WorkerSlot *slot, uint32_t least_credit) noexcept nogil:
+    """How many more connections this worker may be sent now; `least_credit` softens its credit (ip-hash)."""
+    cdef uint32_t room
+    cdef uint32_t given = slot_given(slot)
+    if slot.state != SLOT_ADMITTED or slot.full or slot.seen_pressure or slot.messages == MAX_CREDIT:
+        return 0
+    room = room_left(slot.credit if slot.credit > least_credit else least_credit, given)
+    if slot.capacity:
+        room = min(room, room_left(slot.capacity, <uint64_t>claim_clamp(slot.seen_busy) + given))
+    if slot.max_connections:
+        room = min(room, room_left(slot.max_connections, slot_open(slot)))
+    return room
+
+
+cdef inline void slot_settle(WorkerSlot *slot, uint64_t position) noexcept nogil:
+    """Everything up to `position` has left the channel (it is FIFO); a claim outside what we sent is clamped."""
+    position = min(position, slot.sent)
+    if position <= slot.settled:
+        return
+    slot.settled = position
+    while slot.messages and slot.ring[slot.oldest].position <= position:
+        slot.oldest = (slot.oldest + 1) % MAX_CREDIT
+        slot.messages -= 1
+
+
+cdef inline void slot_record_sent(WorkerSlot *slot, int64_t now_ns, uint32_t hops) noexcept nogil:
+    """Note the message that has just been sent up to position `slot.sent`."""
+    cdef SentMessage *newest
+    invariant(slot.messages < MAX_CREDIT)
+    newest = &slot.ring[(slot.oldest + slot.messages) % MAX_CREDIT]
+    newest.position = slot.sent
+    newest.sent_at_ns = now_ns
+    newest.hops = hops
+    slot.messages += 1
+
+
+cdef inline bint slot_refresh(WorkerSlot *slot, int64_t now_ns) noexcept nogil:
+    """Read the worker's page; return whether it moved since the last look.
+
+    Position first, `closed` before `taken`: the worker writes them in the reverse order, so a reader may
+    count a connection twice for a moment and never not at all.
+    """
+    cdef uint64_t position = load_u64(&slot.page.position)
+    cdef uint64_t closed = load_u64(&slot.page.closed)
+    cdef uint64_t taken = load_u64(&slot.page.taken)
+    cdef uint64_t busy = load_u64(&slot.page.busy)
+    cdef uint64_t pressure = load_u64(&slot.page.pressure)
+    if (
+        position == slot.seen_position and closed == slot.seen_closed and taken == slot.seen_taken
+        and busy == slot.seen_busy and pressure == slot.seen_pressure
+    ):
+        return False
+    slot.seen_position, slot.seen_closed, slot.seen_taken = position, closed, taken
+    slot.seen_busy, slot.seen_pressure = busy, pressure
+    slot.full = False
+    slot.empty_handed = False
+    slot.moved_at_ns = now_ns
+    slot_settle(slot, position)
+    return True
+
+
+cdef inline int64_t slot_overdue_at_ns(const WorkerSlot *slot, int64_t handover_timeout_ns) noexcept nogil:
+    """When its oldest untaken message is (or was) overdue; a worker under pressure reads nothing: at once."""
+    if slot.seen_pressure:
+        return 0
+    return slot.ring[slot.oldest].sent_at_ns + handover_timeout_ns
+
+
+cdef inline bint slot_is_receiver(const WorkerSlot *slot, int64_t moved_after_ns) noexcept nogil:
+    """Whether it will take at once what others did not: nothing waits for it, and it is idle or just moved."""
+    return slot_untaken(slot) == 0 and (slot.seen_busy == 0 or slot.moved_at_ns > moved_after_ns)

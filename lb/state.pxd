@@ -1,0 +1,166 @@
+# Owns the dispatcher's whole state: one calloc'ed struct, made once by run() and passed by pointer. Nothing
+# else is allocated while it runs. One thread, so nothing here is locked.
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from fastlb.lb.atomics cimport store_u64
+from fastlb.lb.connection cimport POSITION_EPOCH_SHIFT
+from fastlb.lb.held cimport HeldQueue
+from fastlb.lb.page cimport DispatcherPage, DispatcherSlotRow, MAX_LISTENERS, MAX_SLOTS
+from fastlb.lb.policy cimport Candidate, CandidateTable, POLICY_IP_HASH, STICKY_CREDIT, hash_seed_of
+from fastlb.lb.slots cimport (
+    SLOT_ADMITTED, SLOT_FREE, WorkerSlot, slot_is_receiver, slot_open, slot_overdue_at_ns, slot_refresh, slot_room,
+    slot_untaken,
+)
+
+cdef enum:
+    ACCEPTS_PER_TURN = 64       # of one listener, so that no listener starves another
+    SEND_PAUSE_NS = 10_000_000
+    MAX_HOPS = 2
+    REJECTIONS_KEPT = 64
+    BITMAP_WORDS = 16           # MAX_SLOTS bits
+
+cdef struct Listener:
+    int fd                   # -1: none
+    bint polled
+    bint ready               # a connection may wait: seen by epoll, or nobody has looked since
+    bint broken
+    uint32_t budget          # accepts left in this turn
+    int64_t paused_until_ns
+    int64_t pause_ns
+    int64_t reported_at_ns
+    uint64_t errors_unreported
+    int last_error
+    bint error_pending       # LISTENER_ERROR is to be sent
+
+cdef struct Rejection:
+    uint64_t token
+    uint32_t slot
+    uint32_t kind
+    int error
+
+# What the supervisor is to be told, in bits and counters: an event never waits for room.
+cdef struct Outbox:
+    bint blocked                     # the control socket takes no more: EPOLLOUT is armed
+    bint configured
+    bint pong
+    uint64_t pong_token
+    uint32_t rejections
+    Rejection rejected[REJECTIONS_KEPT]
+    uint32_t slot_reports            # bits set in all slots' `reports`
+    uint32_t listener_reports        # listeners whose error is to be reported
+
+cdef struct Dispatcher:
+    int epoll_fd
+    int control_fd
+    int wakeup_fd
+    int descriptor_table_fd
+    bint configured
+    bint paused             # PAUSE came
+    bint finishing          # QUIT or end of the control channel: hand over what is held, then exit
+    bint control_closed     # the supervisor is gone
+    bint starved            # nobody may take: the listeners are not polled
+    bint rescue_wanted      # overdue connections, and no receiver for them
+    bint retry_wanted       # a channel is to be read again when descriptors may be free
+    uint32_t policy
+    uint32_t admitted
+    uint32_t recovering     # slots whose channel is to be read empty
+    uint32_t removing       # slots that are to be freed when their channel is empty
+    uint32_t slots_end      # every slot in use is below
+    uint32_t listeners_end  # every listener in use is below
+    uint32_t first_listener # whose turn it is to be first
+    uint64_t epoch
+    int64_t handover_timeout_ns
+    int64_t now_ns          # begin of this turn
+    int64_t send_paused_until_ns
+    DispatcherPage *page    # private_page until CONFIGURE
+    DispatcherPage private_page
+    CandidateTable table
+    HeldQueue held
+    Outbox outbox
+    uint64_t staged[BITMAP_WORDS]       # slots with a message in the making
+    uint64_t outstanding[BITMAP_WORDS]  # slots with untaken connections
+    Listener listeners[MAX_LISTENERS]
+    WorkerSlot slots[MAX_SLOTS]
+
+
+cdef extern from *:
+    """
+    #define fastlb_lowest_bit(word) ((uint32_t)__builtin_ctzll(word))
+    """
+    uint32_t lowest_bit "fastlb_lowest_bit"(uint64_t word) noexcept nogil
+
+
+cdef inline void bitmap_set(uint64_t *words, uint32_t index) noexcept nogil:
+    words[index >> 6] |= <uint64_t>1 << (index & 63)
+
+
+cdef inline void bitmap_clear(uint64_t *words, uint32_t index) noexcept nogil:
+    words[index >> 6] &= ~(<uint64_t>1 << (index & 63))
+
+
+cdef inline void count(uint64_t *counter, uint64_t change) noexcept nogil:
+    """Add to a counter of our page; we are its only writer."""
+    store_u64(counter, counter[0] + change)
+
+
+cdef inline bint may_take(const Dispatcher *d) noexcept nogil:
+    """Whether some worker may be sent a connection now."""
+    return d.table.with_room > 0 and d.now_ns >= d.send_paused_until_ns
+
+
+cdef inline int64_t overdue_at_ns(const Dispatcher *d, const WorkerSlot *slot) noexcept nogil:
+    return slot_overdue_at_ns(slot, d.handover_timeout_ns)
+
+
+cdef inline void slot_publish(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Copy a slot's figures to our page, for the supervisor and its users."""
+    cdef WorkerSlot *slot = &d.slots[index]
+    cdef DispatcherSlotRow *row = &d.page.slots[index]
+    store_u64(&row.incarnation, slot.incarnation)
+    store_u64(&row.sent, slot.sent - (d.epoch << POSITION_EPOCH_SHIFT))
+    store_u64(&row.taken_back, slot.taken_back)
+    store_u64(&row.untaken, slot_untaken(slot))
+    store_u64(&row.open, slot_open(slot))
+    store_u64(&row.state, slot.state)
+
+
+cdef inline void candidate_fill(Dispatcher *d, Candidate *candidate, uint32_t index) noexcept nogil:
+    cdef WorkerSlot *slot = &d.slots[index]
+    candidate.slot = index
+    candidate.room = slot_room(slot, STICKY_CREDIT if d.policy == POLICY_IP_HASH else 0)
+    candidate.open = slot_open(slot)
+    candidate.receiver = slot_is_receiver(slot, d.now_ns - d.handover_timeout_ns)
+    candidate.overdue = slot.messages > 0 and overdue_at_ns(d, slot) <= d.now_ns
+
+
+cdef inline bint candidates_refresh(Dispatcher *d) noexcept nogil:
+    """Look at every worker's page and count anew what each may be sent; return whether one has moved."""
+    cdef CandidateTable *table = &d.table
+    cdef bint moved = False
+    table.with_room = 0
+    for i in range(table.count):
+        moved |= slot_refresh(&d.slots[table.candidates[i].slot], d.now_ns)
+        candidate_fill(d, &table.candidates[i], table.candidates[i].slot)
+        table.with_room += table.candidates[i].room > 0
+    return moved
+
+
+cdef inline void candidates_rebuild(Dispatcher *d) noexcept nogil:
+    """The set of admitted workers has changed: list them in slot order; round-robin goes on where it was."""
+    cdef CandidateTable *table = &d.table
+    cdef uint32_t next_slot = 0, listed = 0
+    if table.count:
+        next_slot = table.candidates[table.cursor % table.count].slot
+    table.cursor = 0
+    for index in range(d.slots_end):
+        if d.slots[index].state != SLOT_ADMITTED:
+            continue
+        table.cursor += index < next_slot
+        d.slots[index].candidate = <int32_t>listed
+        table.candidates[listed].slot = index
+        table.candidates[listed].hash_seed = hash_seed_of(d.slots[index].hash_key)
+        listed += 1
+    table.count = listed
+    d.admitted = listed
+    candidates_refresh(d)

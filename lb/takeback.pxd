@@ -1,0 +1,227 @@
+# Owns taking back: reading a worker's channel through our duplicate of the worker's end. recvmsg gives a message
+# to exactly one reader, so what we get here the worker never sees, and may go to another worker. What comes in
+# is checked like a stranger's: a message that is none of ours is thrown away and its descriptors are closed.
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from fastlb.lb.connection cimport (
+    CONNECTION_HEADER_BYTES, CONNECTION_MAGIC, CONNECTION_RECORD_BYTES, CONNECTIONS_PER_MESSAGE, ConnectionMessage,
+)
+from fastlb.lb.descriptors cimport descriptor_adopted, descriptor_close, descriptors_free, SPARE_DESCRIPTORS
+from fastlb.lb.events cimport report_slot
+from fastlb.lb.held cimport Connection, held_push, held_room
+from fastlb.lb.policy cimport POLICY_IP_HASH
+from fastlb.lb.posix cimport (
+    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_NXTHDR, EAGAIN, EINTR, FIONREAD, MSG_CMSG_CLOEXEC, MSG_CTRUNC,
+    MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, ioctl, iovec, msghdr, recv, recvmsg,
+)
+from fastlb.lb.slots cimport SLOT_DRAINING, WorkerSlot, slot_settle, slot_untaken
+from fastlb.lb.state cimport (
+    BITMAP_WORDS, Dispatcher, MAX_HOPS, bitmap_clear, candidates_refresh, count, lowest_bit, overdue_at_ns,
+)
+
+cdef enum:
+    MAX_RIGHTS = 253          # SCM_MAX_FD: more descriptors the kernel does not pass in one message
+    MAX_RIGHTS_WORDS = 129    # CMSG_SPACE(MAX_RIGHTS descriptors) in 8-byte words
+    MESSAGES_PER_TURN = 256   # taken back from one channel, so that a flooded one does not stop the others
+
+# What one try to take a message back brought
+cdef enum TakeBack:
+    TAKEBACK_DONE = 0     # a message, its connections are held now (or it was thrown away)
+    TAKEBACK_EMPTY = 1    # the channel is empty
+    TAKEBACK_LATER = 2    # no room to hold it, or no descriptors free: it stays where it is
+
+# A received message with the descriptors that came along: ours to close or to adopt.
+cdef struct Received:
+    ssize_t length        # -errno when nothing was received
+    int flags
+    uint32_t fd_count
+    int fds[MAX_RIGHTS]
+
+
+cdef inline void collect_rights(msghdr *message, Received *received) noexcept nogil:
+    cdef cmsghdr *header = CMSG_FIRSTHDR(message)
+    cdef size_t length
+    while header != NULL:
+        if header.cmsg_level == SOL_SOCKET and header.cmsg_type == SCM_RIGHTS:
+            length = min(header.cmsg_len - CMSG_LEN(0), sizeof(int) * (MAX_RIGHTS - received.fd_count))
+            memcpy(&received.fds[received.fd_count], CMSG_DATA(header), length)
+            received.fd_count += length // sizeof(int)
+        header = CMSG_NXTHDR(message, header)
+    for i in range(received.fd_count):
+        descriptor_adopted(received.fds[i])
+
+
+cdef inline void receive(int fd, void *buffer, size_t size, Received *received) noexcept nogil:
+    """Receive one message of at most `size` bytes and all its descriptors, however many."""
+    cdef uint64_t control[MAX_RIGHTS_WORDS]
+    cdef msghdr message
+    cdef iovec data
+    received.length = -EINTR
+    received.fd_count = 0
+    while received.length == -EINTR:
+        data.iov_base = buffer
+        data.iov_len = size
+        memset(&message, 0, sizeof(message))
+        message.msg_iov = &data
+        message.msg_iovlen = 1
+        message.msg_control = control
+        message.msg_controllen = sizeof(control)
+        received.length = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+        if received.length < 0:
+            received.length = -errno
+    received.flags = message.msg_flags
+    if received.length >= 0:
+        collect_rights(&message, received)
+
+
+cdef inline void close_rights(Received *received) noexcept nogil:
+    """Close the descriptors that came along and nobody took over."""
+    for i in range(received.fd_count):
+        descriptor_close(&received.fds[i])
+
+
+cdef inline bint is_connection_message(const ConnectionMessage *message, const Received *received) noexcept nogil:
+    """Whether a received message is whole and what a dispatcher sends."""
+    if received.flags & (MSG_TRUNC | MSG_CTRUNC) or received.length < CONNECTION_HEADER_BYTES:
+        return False
+    if message.magic != CONNECTION_MAGIC or not 1 <= message.count <= CONNECTIONS_PER_MESSAGE:
+        return False
+    return (
+        received.fd_count == message.count
+        and <size_t>received.length == CONNECTION_HEADER_BYTES + message.count * CONNECTION_RECORD_BYTES
+    )
+
+
+cdef inline void hold_message(
+    Dispatcher *d, WorkerSlot *slot, ConnectionMessage *message, Received *received, bint hop
+) noexcept nogil:
+    """Hold the connections of a message that was taken back; `hop`: from a live worker that did not take it."""
+    cdef Connection *connection
+    for i in range(message.count):
+        connection = held_push(&d.held)
+        connection.fd = received.fds[i]
+        connection.record = message.records[i]
+        connection.record.hops += hop
+    slot.taken_back += message.count
+    slot_settle(slot, message.position)
+    count(&d.page.redispatched, message.count)
+
+
+cdef inline TakeBack take_back_message(Dispatcher *d, WorkerSlot *slot, bint hop) noexcept nogil:
+    """Take the oldest message out of a worker's channel, if there is one and there is room for it."""
+    cdef ConnectionMessage message
+    cdef Received received
+    cdef int wanted = CONNECTIONS_PER_MESSAGE + SPARE_DESCRIPTORS
+    # A recvmsg into a full table would lose the connections without a word (MSG_CTRUNC).
+    if held_room(&d.held) < CONNECTIONS_PER_MESSAGE:
+        return TAKEBACK_LATER
+    if not descriptors_free(d.descriptor_table_fd, d.epoll_fd, wanted):
+        d.retry_wanted = True
+        return TAKEBACK_LATER
+    receive(slot.duplicate_fd, &message, sizeof(message), &received)
+    if received.length < 0 or (received.length == 0 and received.fd_count == 0 and channel_is_empty(slot)):
+        return TAKEBACK_EMPTY
+    if is_connection_message(&message, &received):
+        hold_message(d, slot, &message, &received, hop)
+    else:
+        close_rights(&received)
+        count(&d.page.malformed, 1)
+    return TAKEBACK_DONE
+
+
+cdef inline bint channel_is_empty(const WorkerSlot *slot) noexcept nogil:
+    """Whether nothing lies in the channel; an empty message at the very end does not count."""
+    cdef uint8_t byte
+    cdef int waiting = 0
+    if recv(slot.duplicate_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0:
+        return False
+    return ioctl(slot.duplicate_fd, FIONREAD, &waiting) < 0 or waiting == 0
+
+
+cdef inline TakeBack take_back_all(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    """Read a channel empty, or as far as there is room."""
+    cdef TakeBack result
+    for _ in range(MESSAGES_PER_TURN):
+        result = take_back_message(d, slot, False)
+        if result != TAKEBACK_DONE:
+            return result
+    d.retry_wanted = True
+    return TAKEBACK_LATER
+
+
+cdef inline bint recover_channel(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    """Go on emptying the channel of a slot that is `recovering`; return whether it is empty."""
+    # A draining worker that is the only one goes on taking: nobody else could.
+    if slot.state == SLOT_DRAINING and d.admitted == 0:
+        return channel_is_empty(slot)
+    return take_back_all(d, slot) == TAKEBACK_EMPTY
+
+
+cdef inline void recover_channels(Dispatcher *d) noexcept nogil:
+    """Empty the channels of all slots that are `recovering`, and report those that are empty now."""
+    cdef WorkerSlot *slot
+    for index in range(d.slots_end):
+        if d.recovering == 0:
+            return
+        slot = &d.slots[index]
+        if not slot.recovering or not recover_channel(d, slot):
+            continue
+        slot.recovering = False
+        d.recovering -= 1
+        slot_settle(slot, slot.sent)
+        if slot.announce:
+            report_slot(d, slot, slot.announce)
+            slot.announce = 0
+
+
+cdef inline uint32_t receivers_room(const Dispatcher *d) noexcept nogil:
+    """How many overdue connections other workers would take at once."""
+    cdef uint64_t room = 0
+    for i in range(d.table.count):
+        if d.table.candidates[i].receiver:
+            room += d.table.candidates[i].room
+    return <uint32_t>(room - d.held.count) if room > d.held.count else 0
+
+
+cdef inline bint can_be_rescued(const Dispatcher *d, const WorkerSlot *slot) noexcept nogil:
+    """Whether the oldest message in a live worker's channel is overdue and may be given to another."""
+    return (
+        slot.messages > 0
+        and not slot.empty_handed
+        and slot.ring[slot.oldest].hops < MAX_HOPS
+        and overdue_at_ns(d, slot) <= d.now_ns
+    )
+
+
+cdef inline void rescue_from(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    """Take back from one live worker what is overdue, as much as receivers have room for."""
+    cdef TakeBack result
+    while can_be_rescued(d, slot):
+        if receivers_room(d) == 0:
+            d.rescue_wanted = True
+            return
+        result = take_back_message(d, slot, True)
+        if result == TAKEBACK_EMPTY:
+            slot.empty_handed = True  # it has taken it and not said so yet, or never will
+        if result != TAKEBACK_DONE:
+            return
+
+
+cdef inline void rescue_overdue(Dispatcher *d) noexcept nogil:
+    """Take back from stuck workers. Never under ip-hash: there a client waits for its own worker."""
+    cdef uint64_t remaining
+    cdef uint32_t index
+    d.rescue_wanted = False
+    if d.policy == POLICY_IP_HASH:
+        return
+    for word in range(BITMAP_WORDS):
+        remaining = d.outstanding[word]
+        while remaining:
+            index = (<uint32_t>word << 6) + lowest_bit(remaining)
+            remaining &= remaining - 1
+            if d.slots[index].messages == 0:
+                bitmap_clear(d.outstanding, index)
+            elif not d.slots[index].recovering:
+                rescue_from(d, &d.slots[index])

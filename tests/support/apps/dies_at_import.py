@@ -1,3 +1,0 @@
-"""Raises while it is imported."""
-
-raise RuntimeError("this app cannot be imported")

@@ -1,0 +1,253 @@
+"""Owns DispatcherProcess: drives a real dispatcher process over a real control socket, as a supervisor does.
+
+Its teardown is part of every test: the process must be alive until told to go, hold exactly the descriptors that
+it was given and no other, and exit with code 0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from fastlb.lb.command import (
+    EVENT_BYTES,
+    CommandName,
+    DispatcherEvent,
+    EventName,
+    Policy,
+    WorkerBounds,
+    decode_event,
+    encode_add_worker,
+    encode_command,
+    encode_configure,
+)
+from fastlb.lb.page import DispatcherPageView, create_dispatcher_page
+from tests.support.channel_worker import UNBOUNDED, ChannelWorker
+from tests.support.waiting import scaled, wait_until
+
+if TYPE_CHECKING:  # these types exist in the stub only
+    from fastlb.lb.page import DispatcherCounters, SlotCounters
+
+NEVER_NS = 3600 * 10**9
+OWN_DESCRIPTORS = 4  # epoll, control, wake-up, /proc/self/fd
+DESCRIPTORS_PER_WORKER = 3  # channel, duplicate of the worker's end, pidfd
+
+
+class DispatcherProcess:
+    """A dispatcher process with its supervisor played by the test. A context manager.
+
+    Args:
+        policy: how it chooses.
+        handover_timeout_ns: after this an untaken connection goes to another worker; default: practically never.
+        epoch: number of this dispatcher among those of its app.
+        preexec: runs in the child before the dispatcher starts (limits, user).
+    """
+
+    def __init__(
+        self,
+        policy: Policy = Policy.ROUND_ROBIN,
+        handover_timeout_ns: int = NEVER_NS,
+        epoch: int = 1,
+        preexec: Callable[[], None] | None = None,
+    ) -> None:
+        self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.page_fd = create_dispatcher_page()
+        self.page = DispatcherPageView(self.page_fd)
+        self.workers: dict[int, ChannelWorker] = {}
+        self.listeners: dict[int, socket.socket] = {}
+        self.events: list[DispatcherEvent] = []
+        self.clients: list[socket.socket] = []
+        self.configuration = (epoch, policy, handover_timeout_ns)
+        self._start(preexec)
+        self.configure()
+
+    def _start(self, preexec: Callable[[], None] | None) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.control.settimeout(scaled(10))
+        command = [sys.executable, "-m", "fastlb.lb", str(theirs.fileno())]
+        self.process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, preexec_fn=preexec
+        )
+        theirs.close()
+
+    # -- the supervisor's side ---------------------------------------------------------------------------
+
+    def configure(self) -> None:
+        """Send CONFIGURE and wait for the answer."""
+        self.send_raw(encode_configure(*self.configuration), [self.page_fd, self.wakeup_fd])
+        self.wait_event(EventName.CONFIGURED)
+
+    def send_raw(self, data: bytes, fds: list[int] | None = None) -> None:
+        """Send any bytes and descriptors on the control socket."""
+        socket.send_fds(self.control, [data], fds or [])
+
+    def send(self, name: CommandName, slot: int = 0, token: int = 0, flags: int = 0) -> None:
+        """Send one command without descriptors."""
+        self.send_raw(encode_command(name, slot, token, flags))
+
+    def ping(self, token: int = 77) -> None:
+        """Wait until everything sent before has been carried out."""
+        self.send(CommandName.PING, token=token)
+        self.wait_event(EventName.PONG, token=token)
+
+    def next_event(self) -> DispatcherEvent:
+        """Receive one event; fails when none comes."""
+        event = decode_event(self.control.recv(EVENT_BYTES))
+        self.events.append(event)
+        return event
+
+    def wait_event(self, name: EventName, **fields: int) -> DispatcherEvent:
+        """Return the next event of this kind with these fields; others are kept in `events`."""
+        while True:
+            event = self.next_event()
+            if event.name is name and all(getattr(event, key) == value for key, value in fields.items()):
+                return event
+
+    def listen(self, listener_id: int = 0, family: int = socket.AF_INET, backlog: int = 4096) -> socket.socket:
+        """Bind a listener on a free loopback port and give it to the dispatcher."""
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.bind(("127.0.0.1" if family == socket.AF_INET else "::1", 0))
+        listener.listen(backlog)
+        self.give_listener(listener_id, listener)
+        return listener
+
+    def give_listener(self, listener_id: int, listener: socket.socket) -> None:
+        """ADD_LISTENER; the listener is closed at the end of the test."""
+        self.listeners[listener_id] = listener
+        self.send_raw(encode_command(CommandName.ADD_LISTENER, listener_id), [listener.fileno()])
+        self.ping()
+
+    def new_worker(
+        self, slot: int, bounds: WorkerBounds = UNBOUNDED, incarnation: int = 0, hash_key: int | None = None
+    ) -> ChannelWorker:
+        """Make a worker and ADD it, without admitting it."""
+        worker = ChannelWorker(slot, incarnation or 1000 + slot, self.wakeup_fd, bounds, hash_key)
+        self.workers[slot] = worker
+        self.add(worker)
+        return worker
+
+    def add(self, worker: ChannelWorker) -> None:
+        """ADD_WORKER."""
+        command = encode_add_worker(worker.slot, worker.incarnation, worker.bounds, worker.hash_key)
+        self.send_raw(command, worker.fds)
+
+    def admit(self, *workers: ChannelWorker) -> None:
+        """ADMIT, and wait until it is carried out."""
+        for worker in workers:
+            self.send(CommandName.ADMIT, worker.slot, worker.incarnation)
+        self.ping()
+
+    def start_workers(self, count: int, bounds: WorkerBounds = UNBOUNDED) -> list[ChannelWorker]:
+        """Make, add and admit workers in slots 0..count-1."""
+        workers = [self.new_worker(slot, bounds) for slot in range(count)]
+        self.admit(*workers)
+        return workers
+
+    def drain(self, worker: ChannelWorker) -> None:
+        """DRAIN, without waiting."""
+        self.send(CommandName.DRAIN, worker.slot, worker.incarnation)
+
+    def remove(self, worker: ChannelWorker) -> None:
+        """REMOVE, and wait until it is carried out; the worker is closed."""
+        self.send(CommandName.REMOVE, worker.slot, worker.incarnation)
+        self.ping()
+        del self.workers[worker.slot]
+        worker.close()
+
+    # -- clients and figures -------------------------------------------------------------------------------
+
+    def connect(self, listener_id: int = 0, count: int = 1) -> list[socket.socket]:
+        """Connect clients; they are closed at the end of the test."""
+        address = self.listeners[listener_id].getsockname()
+        clients = [socket.create_connection(address[:2], timeout=scaled(10)) for _ in range(count)]
+        self.clients += clients
+        return clients
+
+    def counters(self) -> DispatcherCounters:
+        """The dispatcher's totals."""
+        return self.page.read()
+
+    def slot(self, worker: ChannelWorker) -> SlotCounters:
+        """The dispatcher's figures of one worker."""
+        return self.page.read_slot(worker.slot)
+
+    def wait_dispatched(self, count: int) -> None:
+        """Wait until this many connections were handed over in all."""
+        wait_until(lambda: self.counters()["dispatched"] >= count, f"{count} connections handed over")
+        assert self.counters()["dispatched"] == count
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the dispatcher process so far."""
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def descriptors(self) -> dict[int, str]:
+        """The process's open descriptors beside stdin, stdout, stderr, and what they are."""
+        folder = f"/proc/{self.process.pid}/fd"
+        found: dict[int, str] = {}
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                found[int(name)] = os.readlink(f"{folder}/{name}")
+        return {fd: target for fd, target in found.items() if fd > 2}
+
+    def expected_descriptors(self) -> int:
+        """How many it should have: its own, and those of listeners and workers that it was given."""
+        given = len(self.listeners) + DESCRIPTORS_PER_WORKER * len(self.workers)
+        return OWN_DESCRIPTORS + given + self.counters()["held"]
+
+    # -- end ---------------------------------------------------------------------------------------------
+
+    def check_descriptors(self) -> None:
+        """Assert that it owns what it was given and not one descriptor more."""
+        self.ping()
+        found, expected = self.descriptors(), self.expected_descriptors()
+        assert len(found) == expected, f"{len(found)} descriptors, expected {expected}: {found}"
+        owned = self.counters()["open_fds"]  # 0 unless it is the debug build
+        assert owned in (0, expected)
+
+    def check_balance(self) -> None:
+        """Assert that every connection was handed over as often as it came, or is held."""
+        totals = self.counters()
+        arrived = totals["accepted"] + totals["redispatched"]
+        assert arrived == totals["dispatched"] + totals["held"] + totals["dropped"], totals
+
+    def quit(self) -> int:
+        """Say QUIT and return the exit code."""
+        self.send(CommandName.QUIT)
+        return self.process.wait(timeout=scaled(10))
+
+    def close(self) -> None:
+        """End the process, whatever its state, and close what is ours."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.control.close()
+        for client in self.clients:
+            client.close()
+        for worker in self.workers.values():
+            worker.close()
+        for listener in self.listeners.values():
+            listener.close()
+        os.close(self.wakeup_fd)
+        os.close(self.page_fd)
+
+    def __enter__(self) -> DispatcherProcess:
+        return self
+
+    def __exit__(
+        self, error: type[BaseException] | None, _value: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None and self.process.poll() is None:
+                self.check_descriptors()
+                self.check_balance()
+                assert self.quit() == 0
+        finally:
+            self.close()
