@@ -9,6 +9,7 @@ It must never raise because of the disk, and never let a field's content look li
 import os
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def escape_controls(text: str) -> str:
 
 
 def format_event(timestamp: float, level: str, event: str, fields: dict[str, object]) -> str:
-    """One line, with its newline. `timestamp`: seconds since the epoch."""
+    """One line, with its newline, valid UTF-8. `timestamp`: seconds since the epoch."""
     moment = datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     pairs = "".join(f" {key}={_format_value(value)}" for key, value in fields.items())
     return f"{moment} {level} {escape_controls(event)}{pairs}\n"
@@ -62,12 +63,12 @@ def _format_value(value: object) -> str:
 class EventLog:
     """Writes events; a full disk costs events, and is told once there is room again.
 
-    `echo_fd`: a second descriptor that gets every event (the terminal of `fastlb run`); -1: none.
+    `fd`: from `open_log`, owned from here on. `echo` also gets every line (the terminal of `fastlb run`).
     """
 
-    def __init__(self, fd: int, echo_fd: int = -1) -> None:
+    def __init__(self, fd: int, echo: Callable[[bytes], None] | None = None) -> None:
         self._fd = fd
-        self._echo_fd = echo_fd
+        self._echo = echo
         self._lost_events = 0
 
     def info(self, event: str, **fields: object) -> None:
@@ -89,23 +90,21 @@ class EventLog:
             os.close(fd)
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
-        line = format_event(time.time(), level, event, fields)
+        line = format_event(time.time(), level, event, fields).encode()
+        if self._echo:
+            self._echo(line)
         if self._lost_events:
             lost = format_event(time.time(), "WARNING", "events_lost", {"count": self._lost_events})
-            if self._append(lost):
+            if self._append(lost.encode()):
                 self._lost_events = 0
         if not self._append(line):
             self._lost_events += 1
-        if self._echo_fd >= 0:
-            _try_write(self._echo_fd, line)
 
-    def _append(self, line: str) -> bool:
-        return self._fd < 0 or _try_write(self._fd, line)
-
-
-def _try_write(fd: int, line: str) -> bool:
-    try:
-        os.write(fd, line.encode(errors="backslashreplace"))
-    except OSError:
-        return False
-    return True
+    def _append(self, line: bytes) -> bool:
+        if self._fd < 0:
+            return True
+        try:
+            os.write(self._fd, line)
+        except OSError:
+            return False
+        return True

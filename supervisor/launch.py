@@ -20,7 +20,7 @@ import msgspec
 
 from .app_config import AppConfig
 from .errors import EXIT_FAILURE, FastlbError
-from .runtime_dir import AppPaths
+from .runtime_dir import AppPaths, prepare_home
 
 if TYPE_CHECKING:
     import subprocess
@@ -117,11 +117,11 @@ def launch_detached(config: AppConfig, paths: AppPaths) -> LaunchedSupervisor:
     """Start the supervisor of `config` in a session of its own; it keeps directory and environment.
 
     Descriptors that `config.bind` names (fd:N) and those passed by systemd go with it.
-    The home of `paths` must have been prepared.
 
     Raises:
-        FastlbError: the process could not be started.
+        FastlbError: the home cannot be used, or the process could not be started.
     """
+    prepare_home(paths.home)
     ours, theirs = socket.socketpair()
     request = LaunchRequest(config=config, home=str(paths.home), systemd_fds=systemd_fd_count())
     with theirs, contextlib.ExitStack() as stack:

@@ -3,6 +3,8 @@
 It must import little: `fastlb list` waits for it.
 """
 
+import os
+import select
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,9 +15,11 @@ import msgspec
 from ..errors import FastlbError
 from ..progress import Progress
 from .framing import ServerMessage, decode_server_message, encode_request
+from .peer import peer_of
 from .protocol import PROTOCOL_VERSION, AppDetails, AppEntry, Done, LogsParams
 
 ANSWER_SECONDS = 10.0
+NOBODY_LISTENS = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, ProcessLookupError)
 RESULTS: dict[str, Any] = {"list": AppEntry, "show": AppDetails}
 
 
@@ -37,6 +41,9 @@ class ControlClient:
         path: its control socket, AppPaths.control_socket.
         timeout: seconds to wait for each message; None: for ever, as an operation may take long.
 
+    Attributes:
+        pid: of the supervisor, as the kernel says.
+
     Raises:
         NotRunning: nobody listens there.
         FastlbError: it cannot be reached.
@@ -50,6 +57,9 @@ class ControlClient:
         self._socket.settimeout(timeout)
         try:
             self._socket.connect(str(path))
+            self.pid, _ = peer_of(self._socket)
+            # The process itself, not its number: it may exit, and the number be another's, at any moment.
+            self._pidfd = os.pidfd_open(self.pid)
         except OSError as error:
             self._socket.close()
             raise self._unreachable(error) from error
@@ -65,6 +75,7 @@ class ControlClient:
         """Hang up. An operation under way goes on."""
         self._lines.close()
         self._socket.close()
+        os.close(self._pidfd)
 
     def call(
         self,
@@ -118,13 +129,10 @@ class ControlClient:
         Raises:
             FastlbError: it is still there.
         """
-        try:
-            while self._lines.readline():
-                pass
-        except TimeoutError as error:
-            raise self._silent() from error
-        except ConnectionError:
-            pass
+        watch = select.poll()
+        watch.register(self._pidfd, select.POLLIN)
+        if not watch.poll(None if self._timeout is None else self._timeout * 1000):
+            raise FastlbError(f"the supervisor of {self._name} (pid {self.pid}) has not exited: kill it")
 
     def _send(self, method: str, params: msgspec.Struct | Mapping[str, object] | None) -> None:
         self._next_id += 1
@@ -153,7 +161,7 @@ class ControlClient:
         return message
 
     def _unreachable(self, error: OSError) -> FastlbError:
-        if isinstance(error, FileNotFoundError | ConnectionRefusedError | NotADirectoryError):
+        if isinstance(error, NOBODY_LISTENS):
             return NotRunning(f"{self._name} is not running: start it with `fastlb start`")
         if isinstance(error, TimeoutError | BlockingIOError):
             return self._silent()

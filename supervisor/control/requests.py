@@ -138,6 +138,7 @@ class ControlRequests:
             finally:
                 forwarding.cancel()
                 hanging_up.cancel()
+                await asyncio.gather(forwarding, hanging_up, return_exceptions=True)
         return Done("")
 
 

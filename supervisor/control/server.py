@@ -9,7 +9,6 @@ import contextlib
 import os
 import socket
 import stat
-import struct
 import traceback
 from collections import Counter
 from typing import cast
@@ -19,6 +18,7 @@ from ..event_log import EventLog
 from ..listeners import bind_unix
 from ..runtime_dir import AppPaths
 from .framing import Error, ErrorData, Request, RequestError, decode_request, encode_error, encode_result
+from .peer import peer_of
 from .protocol import ERROR_FAILED, ERROR_INVALID_REQUEST, MAX_MESSAGE_BYTES
 from .requests import ControlRequests
 
@@ -168,13 +168,12 @@ class Connection:
         self.task = asyncio.current_task()
         self._reader = reader
         self._writer = writer
-        # Whoever is gone, silent or closed by us needs no answer and no word in the log.
-        try:
-            with contextlib.suppress(ConnectionError, TimeoutError, asyncio.IncompleteReadError):
-                while not self._is_closing:
-                    await self._serve_one()
-        finally:
-            writer.close()
+        # Whoever is gone, silent or closed by us (cancelled) needs no answer and no word in the log.
+        gone = (ConnectionError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError)
+        with contextlib.suppress(*gone):
+            while not self._is_closing:
+                await self._serve_one()
+        writer.close()
 
     async def _serve_one(self) -> None:
         try:
@@ -230,13 +229,6 @@ class Connection:
         if self.task:
             self.task.cancel()
         self._writer.transport.abort()
-
-
-def peer_of(sock: socket.socket) -> tuple[int, int]:
-    """Pid and uid of the process at the other end of a unix socket: SO_PEERCRED, unix(7)."""
-    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, _ = struct.unpack("3i", credentials)
-    return pid, uid
 
 
 def _refusal(error: RequestError) -> bytes:

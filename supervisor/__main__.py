@@ -1,0 +1,141 @@
+"""The supervisor process of one app: `python -m fastlb.supervisor REQUEST_FD REPORT_FD NAME`.
+
+Owns the order in which the process takes hold of things outside (home, lock, log, limits, listeners) and
+gives them back. Whatever fails on the way is reported, and leaves nothing behind.
+"""
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import uvloop
+
+from .errors import EXIT_FAILURE, FastlbError
+from .event_log import EventLog, open_log
+from .launch import LaunchRequest, read_request
+from .launch_report import Reporter
+from .listeners import BoundListener, backlog_warning, bind_all, close_all
+from .master import MasterEnvironment
+from .preflight import check_limits, raise_descriptor_limit
+from .process_output import WorkerOutput
+from .runtime_dir import AppLock, AppPaths, prepare_app_dir, prepare_home
+from .supervision import Supervision
+from .terminal_output import TerminalOutput
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What the process holds of the world outside before its event loop runs."""
+
+    paths: AppPaths
+    log: EventLog
+    listeners: list[BoundListener]
+    terminal: TerminalOutput | None
+
+
+def main(argv: list[str]) -> int:
+    """Run the app that the request describes; return the exit code."""
+    # Files of ours are made with explicit modes; this is for what libraries make.
+    os.umask(0o077)
+    reporter = Reporter(int(argv[2]))
+    try:
+        run(read_request(int(argv[1])), reporter)
+    except FastlbError as error:
+        reporter.failed(error)
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - whoever launched us must learn of a bug, too
+        reporter.failed(FastlbError(f"the supervisor failed: {error!r}", details=traceback.format_exc()))
+        return EXIT_FAILURE
+    return 0
+
+
+def run(request: LaunchRequest, reporter: Reporter) -> None:
+    """Take hold of everything outside, run the app to its end, give everything back.
+
+    Raises:
+        FastlbError: it did not start.
+    """
+    paths = AppPaths(Path(request.home), request.config.name)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(claimed(paths))
+        terminal = stack.enter_context(contextlib.closing(TerminalOutput())) if request.foreground else None
+        log = stack.enter_context(contextlib.closing(opened_log(paths, terminal)))
+        raise_descriptor_limit()
+        check_limits(request.config.workers)
+        listeners = stack.enter_context(listening(request, log))
+        log.info("supervisor_started", pid=os.getpid(), binds=",".join(bound.address for bound in listeners))
+        uvloop.run(supervise(request, reporter, Outside(paths, log, listeners, terminal)))
+
+
+@contextlib.contextmanager
+def claimed(paths: AppPaths) -> Iterator[None]:
+    """Hold the app's directory; forget it if the app has never started.
+
+    Raises:
+        FastlbError: the app runs already, or the directory cannot be used.
+    """
+    prepare_home(paths.home)
+    prepare_app_dir(paths)
+    lock = AppLock.acquire(paths)
+    if lock is None:
+        raise FastlbError(
+            f"{paths.name} is already running: see `fastlb list`; to start another app choose another --name"
+        )
+    try:
+        yield
+    finally:
+        # The lock is held to the very end of the process: who gets it next finds nothing of us.
+        if not paths.config.exists():
+            paths.remove()
+
+
+def opened_log(paths: AppPaths, terminal: TerminalOutput | None) -> EventLog:
+    """The supervisor's log; in the foreground the terminal shows it as well.
+
+    Raises:
+        FastlbError: the file cannot be opened.
+    """
+    echo = partial(terminal.show, "err", b"fastlb | ") if terminal else None
+    try:
+        return EventLog(open_log(paths.supervisor_log), echo)
+    except OSError as error:
+        raise FastlbError(f"cannot write {paths.supervisor_log}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def listening(request: LaunchRequest, log: EventLog) -> Iterator[list[BoundListener]]:
+    """The listening sockets, until the end of the context.
+
+    Raises:
+        FastlbError: one cannot be bound.
+    """
+    listeners = bind_all(request.config, request.systemd_fds)
+    try:
+        warning = backlog_warning(request.config)
+        if warning:
+            log.warning("backlog_cut", reason=warning)
+        yield listeners
+    finally:
+        close_all(listeners)
+
+
+async def supervise(request: LaunchRequest, reporter: Reporter, outside: Outside) -> None:
+    """What runs on the event loop.
+
+    Raises:
+        FastlbError: the app did not start.
+    """
+    with contextlib.closing(WorkerOutput(outside.paths, outside.log, outside.terminal)) as output:
+        environment = MasterEnvironment(
+            listeners=outside.listeners, log=outside.log, output=output, paths=outside.paths
+        )
+        await Supervision(request.config, environment, reporter).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
