@@ -1,6 +1,6 @@
 """Owns the entry of the command `fastlb`: which commands there are, and how every failure ends.
 
-Runs in the user's shell. It imports a command's module only when that command is used, so that each starts at once.
+Runs in the user's shell. It imports a command's module only when it is used.
 """
 
 import importlib
@@ -8,9 +8,9 @@ import sys
 
 import click
 
-from fastlb.supervisor.errors import EXIT_FAILURE, EXIT_USAGE, FastlbError, UsageError
-from fastlb.supervisor.suggestions import did_you_mean
-
+from ..supervisor.errors import EXIT_FAILURE, EXIT_USAGE, FastlbError, UsageError
+from ..supervisor.suggestions import did_you_mean
+from .options import no_color_option
 from .output import Output
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -61,23 +61,22 @@ def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
         ctx.exit()
 
 
-def refuse_color(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
-    """Callback of `--no-color`, for the group and for each command."""
-    if asked:
-        ctx.color = False
-
-
 @click.group(
     cls=CommandGroup,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nExamples:\n  fastlb start --workers 8 server:app\n  fastlb list\n  fastlb reload server",
 )
-@click.option("--no-color", is_flag=True, expose_value=False, callback=refuse_color, help="No colours.")
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
-)
-def cli() -> None:
-    """Every core of one machine behind one port, for apps that were written for one process."""
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Every core of one machine behind one port, for apps that were written for one process.
+
+    Completion for bash: eval "$(_FASTLB_COMPLETE=bash_source fastlb)"; also zsh_source, fish_source.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+        ctx.exit(EXIT_USAGE)
 
 
 def main() -> int:
@@ -91,12 +90,21 @@ def main() -> int:
         Output.for_errors().error(error.message, error.details)
         return error.exit_code
     except click.ClickException as error:
-        Output.for_errors().error(error.format_message())
-        return EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_FAILURE
+        Output.for_errors().error(_explain(error))
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
+
+
+def _explain(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path}: {message}; see {context.command_path} --help" if context else message
 
 
 def _run() -> int:
     result = cli.main(prog_name="fastlb", standalone_mode=False)
     return result if isinstance(result, int) else 0
+
+
+cli.params.append(no_color_option())

@@ -104,3 +104,11 @@ cdef class WorkerStatus:
         store_u64(&self.page.taken, self.page.taken + count)
         store_u64(&self.page.position, position)
         page_wake_dispatcher(self.page, self.wakeup_fd)
+
+    # cpdef: the other compiled parts of a worker count without a Python call
+    cpdef void record_closed(self) noexcept
+    cpdef void record_busy(self, int64_t change) noexcept
+    cpdef void record_request_begun(self) noexcept
+    cpdef void record_request_done(self, int64_t latency_ns, bint failed) noexcept
+    cpdef void record_lost(self, uint64_t count) noexcept
+    cpdef void set_pressure(self, bint pressed) noexcept

@@ -99,23 +99,23 @@ cdef class WorkerStatus:
         """Count `count` connections, taken in the message that ends at `position`, as taken and busy."""
         self.take(position, count)
 
-    def record_closed(self):
+    cpdef void record_closed(self) noexcept:
         """Count one taken connection as closed: call at the close of its socket."""
         store_u64(&self.page.closed, self.page.closed + 1)
         page_wake_dispatcher(self.page, self.wakeup_fd)
 
-    def record_busy(self, int64_t change):
+    cpdef void record_busy(self, int64_t change) noexcept:
         """Add `change` to the connections that occupy capacity; never goes below 0."""
         cdef int64_t busy = <int64_t>self.page.busy + change
         store_u64(&self.page.busy, <uint64_t>busy if busy > 0 else 0)
         if change < 0:
             page_wake_dispatcher(self.page, self.wakeup_fd)
 
-    def record_request_begun(self):
+    cpdef void record_request_begun(self) noexcept:
         """Count a request at its begin."""
         store_u64(&self.page.requests, self.page.requests + 1)
 
-    def record_request_done(self, int64_t latency_ns, bint failed):
+    cpdef void record_request_done(self, int64_t latency_ns, bint failed) noexcept:
         """Put a finished request into the latency histogram; `failed`: it ended in an exception of the app."""
         cdef uint64_t microseconds = <uint64_t>latency_ns // 1000 if latency_ns > 0 else 0
         cdef int bucket = 0
@@ -126,7 +126,11 @@ cdef class WorkerStatus:
         if failed:
             store_u64(&self.page.errors, self.page.errors + 1)
 
-    def record_lost(self, uint64_t count):
+    def record_error(self):
+        """Count a request that failed in the app, where its failure is not known at its end."""
+        store_u64(&self.page.errors, self.page.errors + 1)
+
+    cpdef void record_lost(self, uint64_t count) noexcept:
         """Count connections that recvmsg lost because the descriptor table was full (MSG_CTRUNC)."""
         store_u64(&self.page.lost, self.page.lost + count)
 
@@ -136,7 +140,7 @@ cdef class WorkerStatus:
         store_i64(&self.page.oldest_request_ns, oldest_request_ns)
         store_i64(&self.page.heartbeat_ns, now_ns)
 
-    def set_pressure(self, bint pressed):
+    cpdef void set_pressure(self, bint pressed) noexcept:
         """Say that descriptors are short (no credit, take back) or that they are not any more."""
         store_u64(&self.page.pressure, pressed)
         page_wake_dispatcher(self.page, self.wakeup_fd)

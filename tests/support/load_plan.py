@@ -1,4 +1,4 @@
-"""Owns what a load is and what came of it: the plan and the report. Pure data, passed between processes as JSON."""
+"""Owns what a load is and what came of it: plan and report, passed between processes as JSON."""
 
 import msgspec
 
@@ -69,5 +69,6 @@ class Report(msgspec.Struct, kw_only=True):
         return (
             f"{self.requests} requests, {self.failed} failed{f' ({bad})' if bad else ''}, "
             f"{self.requests / max(self.seconds, 1e-9):,.0f}/s, "
-            f"p50 {self.p50_ms:.2f} ms, p99 {self.p99_ms:.2f} ms, max {self.max_ms:.1f} ms, silence {self.longest_silence_ms:.0f} ms"
+            f"p50 {self.p50_ms:.2f} ms, p99 {self.p99_ms:.2f} ms, max {self.max_ms:.1f} ms, "
+            f"silence {self.longest_silence_ms:.0f} ms"
         )

@@ -1,0 +1,102 @@
+"""Owns what the tables of apps and workers hold: which columns, and how a figure is written. Pure.
+
+Runs in the user's shell.
+"""
+
+from collections.abc import Sequence
+
+from ..supervisor.control.protocol import AppEntry, WorkerEntry
+from .output import Column, Table
+
+APP_COLUMNS = (
+    Column("name", "name"),
+    Column("status", "status"),
+    Column("workers", "number"),
+    Column("pid", "number"),
+    Column("uptime", "number"),
+    Column("restarts", "number"),
+    Column("conns", "number"),
+    Column("requests", "number"),
+    Column("cpu", "number"),
+    Column("memory", "number"),
+    Column("listens on"),
+)
+WORKER_COLUMNS = (
+    Column("id", "number"),
+    Column("pid", "number"),
+    Column("status", "status"),
+    Column("gen", "number"),
+    Column("uptime", "number"),
+    Column("restarts", "number"),
+    Column("conns", "number"),
+    Column("requests", "number"),
+    Column("errors", "number"),
+    Column("cpu", "number"),
+    Column("memory", "number"),
+)
+NOTHING = "-"
+
+
+def app_table(apps: Sequence[AppEntry]) -> Table:
+    """Return one row an app; figures of the workers are summed."""
+    return Table(APP_COLUMNS, [_app_row(app) for app in apps])
+
+
+def worker_table(workers: Sequence[WorkerEntry]) -> Table:
+    """Return one row a worker."""
+    return Table(WORKER_COLUMNS, [_worker_row(worker) for worker in workers])
+
+
+def _app_row(app: AppEntry) -> list[str]:
+    workers = app.workers
+    if app.pid is None:
+        figures = [NOTHING] * 8
+    else:
+        figures = [
+            f"{sum(worker.status == 'online' for worker in workers)}/{len(workers)}",
+            str(app.pid),
+            format_uptime(app.uptime_s),
+            str(app.restarts),
+            str(sum(worker.connections for worker in workers)),
+            str(sum(worker.requests for worker in workers)),
+            format_percent(sum(worker.cpu_percent for worker in workers)),
+            format_memory(sum(worker.rss_bytes for worker in workers)),
+        ]
+    return [app.name, app.status, *figures, " ".join(app.binds)]
+
+
+def _worker_row(worker: WorkerEntry) -> list[str]:
+    return [
+        str(worker.id),
+        NOTHING if worker.pid is None else str(worker.pid),
+        worker.status,
+        str(worker.generation),
+        format_uptime(worker.uptime_s),
+        str(worker.restarts),
+        str(worker.connections),
+        str(worker.requests),
+        str(worker.errors),
+        format_percent(worker.cpu_percent),
+        format_memory(worker.rss_bytes),
+    ]
+
+
+def format_uptime(seconds: float) -> str:
+    """Return the two largest units: `45s`, `12m3s`, `5h10m`, `3d4h`."""
+    whole = int(seconds)
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s")]
+    first = next((at for at, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return "".join(f"{count}{unit}" for count, unit in parts[first : first + 2] if count) or "0s"
+
+
+def format_memory(size_bytes: int) -> str:
+    """Return the size with three digits or so: `850K`, `41.3M`, `1.2G`."""
+    for unit, shift in (("G", 30), ("M", 20)):
+        if size_bytes >= 1 << shift:
+            return f"{size_bytes / (1 << shift):.1f}{unit}"
+    return f"{size_bytes >> 10}K"
+
+
+def format_percent(percent: float) -> str:
+    """Return a share of one CPU: `12%`, `250%`."""
+    return f"{percent:.0f}%"

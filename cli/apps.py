@@ -1,0 +1,154 @@
+"""Owns which apps there are and what they say of themselves: running ones are asked, stopped ones are read
+from their files.
+
+Runs in the user's shell. It changes nothing: neither apps nor files.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ..supervisor.control.client import ControlClient, NotRunning
+from ..supervisor.control.protocol import AppDetails, AppEntry, AppStatus
+from ..supervisor.errors import FastlbError
+from ..supervisor.runtime_dir import AppPaths, default_home, is_running, list_apps, load_config
+from ..supervisor.suggestions import nearest
+from .parallel import ask_each
+
+# Longer than a healthy supervisor ever takes, short enough that one that hangs does not spoil `list`.
+ANSWER_SECONDS = 2.0
+ALL = "all"
+
+
+def paths_of(name: str) -> AppPaths:
+    """Return the files of the app `name`.
+
+    Raises:
+        UsageError: no app can have this name.
+    """
+    return AppPaths(default_home(), name)
+
+
+def resolve_names(names: Sequence[str]) -> list[str]:
+    """Return the names of the apps that `names` mean, each once: names, or `all`.
+
+    Raises:
+        FastlbError: there is no such app; the message names the nearest.
+    """
+    known = list_apps(default_home())
+    if ALL in names and ALL not in known:
+        if not known:
+            raise FastlbError("there are no apps: start one with `fastlb start MODULE:ATTRIBUTE`")
+        return known
+    for name in names:
+        if name not in known:
+            raise unknown_app(name, known)
+    return list(dict.fromkeys(names))
+
+
+def resolve_name(name: str) -> str:
+    """Return `name` if there is such an app.
+
+    Raises:
+        FastlbError: there is none; the message names the nearest.
+    """
+    known = list_apps(default_home())
+    if name not in known:
+        raise unknown_app(name, known)
+    return name
+
+
+def unknown_app(name: str, known: Sequence[str]) -> FastlbError:
+    """The message for a name that is not among `known`."""
+    suggestion = nearest(name, known)
+    if suggestion:
+        return FastlbError(f"there is no app {name!r}; did you mean {suggestion}?")
+    names = f"there are {', '.join(known)}" if known else "there are none yet"
+    return FastlbError(f"there is no app {name!r}: {names}")
+
+
+class AppState(msgspec.Struct, frozen=True):
+    """An app as `list` shows it. `problem`: what kept us from knowing more; empty when nothing did."""
+
+    entry: AppEntry
+    problem: str = ""
+
+
+def read_states(names: Sequence[str]) -> list[AppState]:
+    """Return the state of each app; running ones are asked at the same time."""
+    return [answer for answer in ask_each(read_state, names) if isinstance(answer, AppState)]
+
+
+def read_state(name: str) -> AppState:
+    """Return the state of one app. Never raises for an app that is stopped, starting or stuck."""
+    paths = paths_of(name)
+    try:
+        with ControlClient(paths.control_socket, ANSWER_SECONDS) as client:
+            return AppState(client.call("list"))
+    except NotRunning:
+        # With the lock held and no socket it has not opened it yet, or has closed it already.
+        return _unanswered(paths, "starting" if is_running(paths) else "stopped")
+    except FastlbError as error:
+        return _unanswered(paths, "unresponsive", error.message)
+
+
+def read_details(name: str) -> AppDetails:
+    """Return everything that is known of one app.
+
+    Raises:
+        FastlbError: its supervisor does not answer, or its files are damaged.
+    """
+    paths = paths_of(name)
+    try:
+        with ControlClient(paths.control_socket, ANSWER_SECONDS) as client:
+            details: AppDetails = client.call("show")
+            return details
+    except NotRunning:
+        return _stopped_details(paths)
+
+
+def _unanswered(paths: AppPaths, status: AppStatus, problem: str = "") -> AppState:
+    binds: list[str] = []
+    balance = ""
+    try:
+        config = load_config(paths)
+        binds, balance = list(config.bind), config.balance
+    except FastlbError as error:
+        problem = problem or ("" if status == "starting" else error.message)
+    return AppState(_entry_without_supervisor(paths.name, status, binds, balance), problem)
+
+
+def _entry_without_supervisor(name: str, status: AppStatus, binds: list[str], balance: str) -> AppEntry:
+    return AppEntry(
+        name=name,
+        status=status,
+        mode="cluster",
+        pid=None,
+        uptime_s=0.0,
+        restarts=0,
+        binds=binds,
+        balance=balance,
+        workers=[],
+    )
+
+
+def _stopped_details(paths: AppPaths) -> AppDetails:
+    from ..supervisor.settings import hide_secrets
+
+    config = load_config(paths)
+    status: AppStatus = "starting" if is_running(paths) else "stopped"
+    entry = _entry_without_supervisor(paths.name, status, list(config.bind), config.balance)
+    fields: dict[str, Any] = msgspec.structs.asdict(entry)
+    return AppDetails(**fields, settings=hide_secrets(config), dispatcher={}, files=files_of(paths))
+
+
+def files_of(paths: AppPaths) -> dict[str, str]:
+    """Return the paths of an app's files by what they are."""
+    return {
+        "out_log": str(paths.out_log),
+        "error_log": str(paths.error_log),
+        "supervisor_log": str(paths.supervisor_log),
+        "control_socket": str(paths.control_socket),
+        "config": str(paths.config),
+    }

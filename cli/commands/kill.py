@@ -1,0 +1,24 @@
+"""`fastlb kill`: stop everything. Runs in the user's shell."""
+
+import functools
+
+import click
+
+from ...supervisor.runtime_dir import default_home, is_running, list_apps
+from ..apps import paths_of
+from ..operations import do_each_at_once, end
+from ..options import AppCommand
+from ..output import Output
+
+EXAMPLES = ("fastlb kill", "fastlb kill --force")
+
+
+@click.command("kill", cls=AppCommand, examples=EXAMPLES, short_help="Stop everything.")
+@click.option("--force", is_flag=True, help="Do not wait for requests that are under way.")
+def command(force: bool) -> int:
+    """Stop every app; kill a supervisor that does not answer. The apps stay in the list."""
+    running = [name for name in list_apps(default_home()) if is_running(paths_of(name))]
+    if not running:
+        Output.for_results().line("nothing is running")
+        return 0
+    return do_each_at_once(functools.partial(end, force=force), running)

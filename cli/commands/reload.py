@@ -1,0 +1,39 @@
+"""`fastlb reload`: new code without a gap. Runs in the user's shell."""
+
+import click
+
+from ...supervisor.app_config import MAX_WORKERS
+from ...supervisor.control.client import NotRunning
+from ...supervisor.control.protocol import ReloadParams
+from ...supervisor.errors import FastlbError
+from ..apps import resolve_names
+from ..operations import do_each, operate
+from ..options import AppCommand, names_argument
+
+EXAMPLES = ("fastlb reload shop", "fastlb reload shop --parallel 4", "fastlb reload all")
+
+
+@click.command("reload", cls=AppCommand, examples=EXAMPLES, short_help="Load new code; no request is lost.")
+@names_argument
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, MAX_WORKERS),
+    metavar="N",
+    help="Workers that are replaced at a time; default as the app was started.",
+)
+def command(names: tuple[str, ...], parallel: int | None) -> int:
+    """Replace the workers by new ones that load the code anew, one after the other. NAME may be `all`.
+
+    The first new worker must prove itself before an old one is touched. If it cannot start, nothing has
+    changed, the traceback is shown, and the exit code is not 0.
+    """
+
+    def reload(name: str) -> str:
+        try:
+            return operate(name, "reload", ReloadParams(parallel=parallel))
+        except NotRunning:
+            raise FastlbError(
+                f"{name} is stopped, so there is nothing to reload: `fastlb start {name}`"
+            ) from None
+
+    return do_each(reload, resolve_names(names))

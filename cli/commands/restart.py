@@ -1,0 +1,31 @@
+"""`fastlb restart`: stop and start again. Runs in the user's shell."""
+
+import click
+
+from ...supervisor.runtime_dir import is_running, load_config
+from ...supervisor.settings import check_config
+from ..apps import paths_of, resolve_names
+from ..launching import launch
+from ..operations import do_each, operate
+from ..options import AppCommand, names_argument
+
+EXAMPLES = ("fastlb restart shop", "fastlb restart all")
+
+
+@click.command("restart", cls=AppCommand, examples=EXAMPLES, short_help="Restart apps; start stopped ones.")
+@names_argument
+def command(names: tuple[str, ...]) -> int:
+    """Stop all workers of an app, then start new ones. NAME may be `all`. A stopped app is started.
+
+    Connections wait meanwhile. `fastlb reload` does it without a gap.
+    """
+    return do_each(_restart, resolve_names(names))
+
+
+def _restart(name: str) -> str:
+    paths = paths_of(name)
+    if is_running(paths):
+        return operate(name, "restart")
+    config = load_config(paths)
+    check_config(config)
+    return launch(config)

@@ -1,0 +1,25 @@
+"""`fastlb run`: run an app in the foreground. Runs in the user's shell, and then becomes the supervisor."""
+
+from typing import Any
+
+import click
+
+from ..launching import become_supervisor, requested_config
+from ..setting_options import SettingsCommand, given_settings
+
+EXAMPLES = (
+    "fastlb run server:app",
+    "fastlb run -w max -b 0.0.0.0:8000 --access-log server:app    # in a container",
+    "fastlb run -b fd:systemd server:app                          # in a unit of systemd with a socket",
+)
+
+
+@click.command("run", cls=SettingsCommand, examples=EXAMPLES, short_help="Run an app in the foreground.")
+@click.argument("target")
+def command(target: str, args: tuple[str, ...], **given: Any) -> None:
+    """Run an app in the foreground, with the workers' output on the terminal.
+
+    TARGET is as for `fastlb start`. SIGTERM or ^C finishes what is under way and stops, a second one stops at
+    once, SIGHUP reloads.
+    """
+    become_supervisor(requested_config(target, args, given_settings(given)))

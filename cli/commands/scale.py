@@ -1,0 +1,60 @@
+"""`fastlb scale`: more workers, or fewer. Runs in the user's shell."""
+
+import click
+
+from ...supervisor.app_config import MAX_WORKERS
+from ...supervisor.control.client import NotRunning
+from ...supervisor.control.protocol import ScaleParams
+from ...supervisor.errors import FastlbError, UsageError
+from ...supervisor.settings import declared_settings, parse_setting
+from ..apps import resolve_name
+from ..operations import do_each, operate
+from ..options import AppCommand, complete_names
+
+EXAMPLES = ("fastlb scale shop 8", "fastlb scale shop +2", "fastlb scale shop -2", "fastlb scale shop max")
+# So that -2 is a number and not an option that does not exist.
+CONTEXT_SETTINGS = {"ignore_unknown_options": True}
+
+
+@click.command(
+    "scale",
+    cls=AppCommand,
+    examples=EXAMPLES,
+    context_settings=CONTEXT_SETTINGS,
+    short_help="Change the number of workers.",
+)
+@click.argument("name", shell_complete=complete_names)
+@click.argument("workers", metavar="N|+N|-N|max")
+def command(name: str, workers: str) -> int:
+    """Change the number of workers of a running app: to N, by +N or -N, or to the CPUs there are.
+
+    The newest workers go first, after they have finished what they have.
+    """
+    params = parse_amount(workers)
+
+    def scale(name: str) -> str:
+        try:
+            return operate(name, "scale", params)
+        except NotRunning:
+            what_to_do = f"`fastlb start {name} --workers N`"
+            raise FastlbError(f"{name} is stopped, so there are no workers to scale: {what_to_do}") from None
+
+    return do_each(scale, [resolve_name(name)])
+
+
+def parse_amount(text: str) -> ScaleParams:
+    """Return what `text` asks for.
+
+    Raises:
+        UsageError: it is no number of workers.
+    """
+    digits = text[1:]
+    if text[:1] in ("+", "-") and digits.isascii() and digits.isdigit() and len(digits) <= 4:
+        change = int(text)
+        if 0 < abs(change) <= MAX_WORKERS:
+            return ScaleParams(change=change)
+    setting = next(setting for setting in declared_settings() if setting.name == "workers")
+    try:
+        return ScaleParams(workers=parse_setting(setting, text))
+    except ValueError as error:
+        raise UsageError(f"fastlb scale: {error}; +N and -N change the number that there is") from None

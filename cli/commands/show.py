@@ -1,0 +1,54 @@
+"""`fastlb show`: everything about one app. Runs in the user's shell."""
+
+from typing import Any
+
+import click
+
+from ...supervisor.control.protocol import AppDetails
+from ..app_table import app_table, worker_table
+from ..apps import read_details, resolve_name
+from ..options import AppCommand, complete_names, json_option
+from ..output import Column, Output, Table
+
+EXAMPLES = ("fastlb show shop", "fastlb show shop --json")
+PAIR_COLUMNS = (Column("what", "name"), Column("value"))
+
+
+@click.command("show", cls=AppCommand, examples=EXAMPLES, short_help="Show one app (describe, info).")
+@click.argument("name", shell_complete=complete_names)
+@json_option
+def command(name: str, as_json: bool) -> None:
+    """Show everything about one app: its workers, settings, files and the dispatcher's counters.
+
+    Values of environment variables are hidden.
+    """
+    details = read_details(resolve_name(name))
+    if as_json:
+        Output.for_results().json(details)
+    else:
+        _show(details, Output.for_results())
+
+
+def _show(details: AppDetails, output: Output) -> None:
+    output.table(app_table([details]))
+    if details.workers:
+        output.heading("workers")
+        output.table(worker_table(details.workers))
+    pairs = {"settings": details.settings, "dispatcher": details.dispatcher, "files": details.files}
+    for title, values in pairs.items():
+        if values:
+            output.heading(title)
+            output.table(Table(PAIR_COLUMNS, [[key, _text(value)] for key, value in values.items()]))
+    if details.last_error:
+        output.heading("last error")
+        output.line(details.last_error)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}={_text(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return " ".join(_text(item) for item in value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,22 @@
+"""`fastlb stop`: stop apps. Runs in the user's shell."""
+
+import functools
+
+import click
+
+from ..apps import resolve_names
+from ..operations import do_each_at_once, stop
+from ..options import AppCommand, names_argument
+
+EXAMPLES = ("fastlb stop shop", "fastlb stop shop blog", "fastlb stop all")
+
+
+@click.command("stop", cls=AppCommand, examples=EXAMPLES, short_help="Stop apps; they stay in the list.")
+@names_argument
+@click.option("--force", is_flag=True, help="Do not wait for requests that are under way.")
+def command(names: tuple[str, ...], force: bool) -> int:
+    """Stop apps: their workers finish what they have and exit. NAME may be `all`.
+
+    A stopped app stays in the list, and `fastlb start NAME` starts it again as it was.
+    """
+    return do_each_at_once(functools.partial(stop, force=force), resolve_names(names))

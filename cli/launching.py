@@ -1,0 +1,120 @@
+"""Owns a start, from what was typed to the supervisor that runs: which settings count, what is shown.
+
+Runs in the user's shell.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..supervisor.app_config import AppConfig
+from ..supervisor.errors import FastlbError, UsageError
+from ..supervisor.launch import FailedReport, ProgressReport, exec_foreground, launch_detached
+from ..supervisor.runtime_dir import (
+    AppPaths,
+    default_home,
+    is_running,
+    list_apps,
+    load_config,
+    prepare_home,
+)
+from ..supervisor.settings import check_config
+from ..supervisor.suggestions import nearest
+from ..supervisor.targets import check_target, name_from_target
+from .apps import paths_of
+from .output import Output, ProgressDisplay
+
+
+def requested_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig:
+    """Return the settings for `target`: a target, or the name of an app that was started before.
+
+    What was given counts, then (for a name) what was stored, then the defaults.
+
+    Raises:
+        UsageError: it is neither, or a setting makes no sense.
+        FastlbError: the stored settings are damaged.
+    """
+    config = _stored_config(target, args, given) or _new_config(target, args, given)
+    check_config(config)
+    return config
+
+
+def _stored_config(name: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig | None:
+    if name not in list_apps(default_home()):
+        return None
+    if given.get("name", name) != name:
+        raise UsageError(f"{name} has its name already: `fastlb delete {name}` and start its target anew")
+    changed = dict(given) | ({"args": tuple(args)} if args else {})
+    return msgspec.structs.replace(load_config(paths_of(name)), **changed)
+
+
+def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig:
+    if ":" not in target:
+        suggestion = nearest(target, list_apps(default_home()))
+        if suggestion:
+            raise FastlbError(f"there is no app {target!r}; did you mean {suggestion}?")
+    check_target(target)
+    settings = {"name": name_from_target(target), "cwd": os.getcwd()} | dict(given)
+    settings["cwd"] = os.path.abspath(settings["cwd"])
+    return AppConfig(target=target, args=tuple(args), **settings)
+
+
+def launch(config: AppConfig) -> str:
+    """Start the supervisor of `config`, show how it goes, return where it listens.
+
+    Raises:
+        FastlbError: it did not start; with a worker's traceback if one failed.
+    """
+    paths = _prepared_paths(config)
+    with launch_detached(config, paths) as supervisor, ProgressDisplay(Output.for_errors()) as display:
+        for report in supervisor:
+            if isinstance(report, ProgressReport):
+                display.show(report.text, report.admitted, report.workers)
+            elif isinstance(report, FailedReport):
+                raise _failure(report)
+            else:
+                return report.text
+    raise FastlbError(f"the start of {config.name} ended without a word: see {paths.supervisor_log}")
+
+
+def become_supervisor(config: AppConfig) -> None:
+    """Replace this process by the supervisor of `config`, in the foreground. Returns only by raising.
+
+    Raises:
+        FastlbError: it cannot be started here.
+    """
+    exec_foreground(config, _prepared_paths(config))
+
+
+def refuse_running(paths: AppPaths) -> None:
+    """Raise if the app runs.
+
+    Raises:
+        FastlbError: it does; the message says what can be done instead.
+    """
+    if is_running(paths):
+        name = paths.name
+        raise FastlbError(
+            f"{name} is running already: `fastlb reload {name}` loads new code, `fastlb stop {name}` ends it,"
+            " and another app needs another --name"
+        )
+
+
+def _prepared_paths(config: AppConfig) -> AppPaths:
+    paths = paths_of(config.name)
+    refuse_running(paths)
+    prepare_home(paths.home)
+    try:
+        # The supervisor and its workers inherit it, so relative paths in the settings always mean the same.
+        os.chdir(config.cwd or ".")
+    except OSError as error:
+        raise FastlbError(f"cannot work in {config.cwd}: {error.strerror}: give another --cwd") from error
+    return paths
+
+
+def _failure(report: FailedReport) -> FastlbError:
+    error = FastlbError(report.message, details=report.details)
+    error.exit_code = report.exit_code
+    return error

@@ -1,0 +1,329 @@
+"""The worker's end of a connection channel: takes connections, counts them, tells when they close.
+
+Runs in Python workers, on the event loop's thread. Counts a message before anybody sees its connections, so that the
+dispatcher never takes back what was taken. Never waits, and never reads while descriptors are short: recvmsg(2) into a
+full descriptor table loses connections without an error.
+"""
+
+import os
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from fastlb.lb.connection cimport (
+    CONNECTION_HEADER_BYTES, CONNECTION_MAGIC, CONNECTION_RECORD_BYTES, CONNECTIONS_PER_MESSAGE,
+    ConnectionMessage, ConnectionRecord,
+)
+from fastlb.lb.errors cimport check
+from fastlb.lb.page cimport WorkerStatus
+from fastlb.lb.posix cimport EAGAIN, EINTR, close, errno, fstat, stat
+from fastlb.lb.receiving cimport (
+    AF_INET, AF_INET6, AF_UNIX, CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_NXTHDR, MSG_CMSG_CLOEXEC, MSG_CTRUNC,
+    MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, O_CLOEXEC, O_DIRECTORY, O_PATH, RLIMIT_NOFILE, SCM_RIGHTS, SOCK_STREAM,
+    SOL_SOCKET, cmsghdr, getrlimit, getsockname, if_indextoname, inet_ntop, iovec, msghdr, ntohs, open, recv, recvmsg,
+    rlimit, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, socklen_t,
+)
+
+cdef enum:
+    MOST_FDS = 253           # SCM_MAX_FD of the kernel: no message can carry more
+    CONTROL_WORDS = 130      # of 8 bytes: CMSG_SPACE(MOST_FDS * sizeof(int)), rounded up
+    TEXT_BYTES = 64          # above INET6_ADDRSTRLEN and IF_NAMESIZE
+    RESERVED_FDS = 64        # kept for the app's own files and sockets
+    RECOUNT_EVERY = 32       # connections between two counts of the table on Linux < 6.2
+
+if sizeof(ConnectionRecord) != CONNECTION_RECORD_BYTES:
+    raise ImportError(f"a connection record has {sizeof(ConnectionRecord)} bytes, expected {CONNECTION_RECORD_BYTES}")
+
+cdef struct Received:
+    ConnectionMessage message
+    ssize_t length
+    int flags
+    int fd_count
+    int fds[MOST_FDS]
+
+
+cdef void received_collect_fds(Received *received, msghdr *header) noexcept nogil:
+    cdef cmsghdr *control = CMSG_FIRSTHDR(header)
+    received.fd_count = 0
+    while control != NULL:
+        if control.cmsg_level == SOL_SOCKET and control.cmsg_type == SCM_RIGHTS:
+            received.fd_count = <int>((control.cmsg_len - CMSG_LEN(0)) // sizeof(int))
+            memcpy(received.fds, CMSG_DATA(control), received.fd_count * sizeof(int))
+        control = CMSG_NXTHDR(header, control)
+
+
+cdef int received_read(Received *received, int channel_fd) noexcept nogil:
+    """Take one message; 0 or -errno. Descriptors in `received` are the caller's from then on."""
+    cdef uint64_t control[CONTROL_WORDS]  # words, because control headers want alignment
+    cdef iovec vector
+    cdef msghdr header
+    vector.iov_base = &received.message
+    vector.iov_len = sizeof(ConnectionMessage)
+    memset(&header, 0, sizeof(header))
+    header.msg_iov = &vector
+    header.msg_iovlen = 1
+    header.msg_control = control
+    header.msg_controllen = sizeof(control)
+    received.length = recvmsg(channel_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+    while received.length < 0 and errno == EINTR:
+        received.length = recvmsg(channel_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+    if received.length < 0:
+        return -errno
+    received.flags = header.msg_flags
+    received_collect_fds(received, &header)
+    return 0
+
+
+cdef bint received_is_valid(const Received *received) noexcept nogil:
+    cdef uint32_t count = received.message.count
+    if received.length < CONNECTION_HEADER_BYTES or received.flags & MSG_TRUNC:
+        return False
+    if received.message.magic != CONNECTION_MAGIC or count < 1 or count > CONNECTIONS_PER_MESSAGE:
+        return False
+    if received.length < <ssize_t>(CONNECTION_HEADER_BYTES + count * CONNECTION_RECORD_BYTES):
+        return False
+    # Fewer descriptors than records are right only when the table was full: the first ones arrived, in order.
+    return received.fd_count == <int>count or (received.fd_count < <int>count and received.flags & MSG_CTRUNC)
+
+
+cdef void received_close_fds(const Received *received) noexcept nogil:
+    cdef int i
+    for i in range(received.fd_count):
+        close(received.fds[i])
+
+
+cdef class HandedSocket:
+    """A taken connection, with what an event loop wants of a socket object and what an HTTP server wants to know.
+
+    uvloop reads `type`, `family` and `fileno()`, owns the descriptor from then on and calls `close()` once, when its
+    handle has closed it. `close()` therefore only counts. `family` is always AF_UNIX: for uvloop that means "a
+    stream", and it then asks the kernel for neither address nor options (they are in the message, and inherited from
+    the listener); reading and writing are the same.
+    """
+
+    cdef ConnectionInbox inbox
+    cdef ConnectionRecord record
+    cdef int fd
+    cdef bint busy
+
+    def __cinit__(self):
+        self.fd = -1
+
+    def __dealloc__(self):
+        if self.fd >= 0:
+            close(self.fd)
+
+    @property
+    def type(self):
+        """SOCK_STREAM."""
+        return SOCK_STREAM
+
+    @property
+    def family(self):
+        """AF_UNIX, whatever the connection is; see the class."""
+        return AF_UNIX
+
+    @property
+    def peer_family(self):
+        """The connection's real family: AF_INET, AF_INET6 or AF_UNIX."""
+        return self.record.family
+
+    @property
+    def listener_id(self):
+        """The listener that the connection came from."""
+        return self.record.listener_id
+
+    @property
+    def accepted_at_ns(self):
+        """When the dispatcher accepted it, CLOCK_MONOTONIC."""
+        return self.record.accepted_at_ns
+
+    def fileno(self):
+        """Return the descriptor, -1 once closed."""
+        return self.fd
+
+    def peer_address(self):
+        """Return (host, port) of the client as the message tells it, None for a unix socket. No system call."""
+        if self.record.family == AF_UNIX:
+            return None
+        host = address_text(self.record.family, self.record.address, self.record.scope_id)
+        return (host, self.record.port)
+
+    def local_address(self):
+        """Return (host, port) of our side, or (path, None) of a unix socket, by getsockname(2); None when closed."""
+        cdef sockaddr_storage address
+        cdef socklen_t length = sizeof(sockaddr_storage)
+        cdef sockaddr_in *inet = <sockaddr_in *>&address
+        cdef sockaddr_in6 *inet6 = <sockaddr_in6 *>&address
+        if getsockname(self.fd, <sockaddr *>&address, &length) < 0:
+            return None
+        if address.ss_family == AF_INET:
+            return (address_text(AF_INET, <uint8_t *>&inet.sin_addr, 0), ntohs(inet.sin_port))
+        if address.ss_family == AF_INET6:
+            return (address_text(AF_INET6, <uint8_t *>&inet6.sin6_addr, inet6.sin6_scope_id), ntohs(inet6.sin6_port))
+        return unix_address(<sockaddr_un *>&address, length)
+
+    def has_unread(self):
+        """Say whether bytes of the client wait unread in the kernel."""
+        cdef uint8_t byte
+        return self.fd >= 0 and recv(self.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 1
+
+    def occupy(self):
+        """Make it count as busy again, until release() or close()."""
+        if not self.busy and self.fd >= 0:
+            self.busy = True
+            self.inbox.status.record_busy(1)
+
+    def release(self):
+        """Let it occupy no capacity: a taken connection counts as busy until this or close()."""
+        if self.busy:
+            self.busy = False
+            self.inbox.status.record_busy(-1)
+
+    def close(self):
+        """Count the connection as closed, once. Does not close the descriptor: its owner, the event loop, did."""
+        if self.fd >= 0:
+            self.fd = -1
+            self.release()
+            self.inbox.on_socket_closed()
+
+    def abandon(self):
+        """Close the descriptor of a connection that no event loop has adopted, and count it as closed."""
+        if self.fd >= 0:
+            close(self.fd)
+            self.close()
+
+
+cdef str address_text(int family, const uint8_t *address, uint32_t scope_id):
+    cdef char text[TEXT_BYTES]
+    if inet_ntop(family, address, text, sizeof(text)) == NULL:
+        return ""
+    host = text.decode("ascii")
+    if scope_id == 0:
+        return host
+    # As getnameinfo(3) writes a link-local address: fe80::1%eth0
+    zone = text.decode() if if_indextoname(scope_id, text) != NULL else str(scope_id)
+    return f"{host}%{zone}"
+
+
+cdef object unix_address(const sockaddr_un *address, socklen_t length):
+    cdef size_t path_bytes = length - sizeof(uint16_t) if length > sizeof(uint16_t) else 0
+    path = address.sun_path[:path_bytes]
+    return (os.fsdecode(path if path.startswith(b"\0") else path.partition(b"\0")[0]), None)
+
+
+cdef class ConnectionInbox:
+    """Takes connections from `channel_fd` (borrowed) and counts them on `status`.
+
+    Attributes:
+        ended: the channel is at its end: no connection will ever come.
+        pressed: descriptors are short. Stop watching the channel until `on_room` is called.
+        on_room: called without arguments when a close ended the pressure; may be None. It must only schedule.
+        on_close: called without arguments after each close of a connection; may be None. It must only schedule.
+    """
+
+    cdef readonly WorkerStatus status
+    cdef readonly bint ended
+    cdef readonly bint pressed
+    cdef public object on_room
+    cdef public object on_close
+    cdef int channel_fd
+    cdef int table_fd
+    cdef int64_t counted_fds    # Linux < 6.2: open descriptors at the last count
+    cdef int64_t uncounted_fds  # Linux < 6.2: connections since then
+
+    def __cinit__(self, int channel_fd, WorkerStatus status not None):
+        self.table_fd = open(b"/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)
+        self.uncounted_fds = RECOUNT_EVERY
+        self.channel_fd = channel_fd
+        self.status = status
+
+    def __dealloc__(self):
+        if self.table_fd >= 0:
+            close(self.table_fd)
+
+    def fileno(self):
+        """Return the channel's descriptor."""
+        return self.channel_fd
+
+    def receive(self):
+        """Take one message; return its connections, a list of HandedSocket.
+
+        An empty list: nothing waits now, or `ended`, or `pressed`. Malformed messages are skipped; their descriptors are
+        closed and counted as lost.
+        """
+        cdef Received received
+        cdef int error
+        while not self.ended:
+            if not self.has_room():
+                self.press()
+                return []
+            error = received_read(&received, self.channel_fd)
+            if error == -EAGAIN:
+                return []
+            if error < 0 or received.length == 0:
+                received_close_fds(&received)
+                self.ended = True
+                return []
+            if received_is_valid(&received):
+                return self.take(&received)
+            received_close_fds(&received)
+            self.status.record_lost(received.fd_count)
+        return []
+
+    def look_for_room(self):
+        """End the pressure if enough descriptors are free: for descriptors that the app itself has closed."""
+        if self.pressed and self.has_room():
+            self.pressed = False
+            self.status.set_pressure(False)
+            if self.on_room is not None:
+                self.on_room()
+
+    cdef list take(self, const Received *received):
+        cdef HandedSocket handed
+        cdef int i
+        cdef uint32_t lost = received.message.count - <uint32_t>received.fd_count
+        cdef list taken = []
+        self.status.take(received.message.position, <uint32_t>received.fd_count)
+        self.uncounted_fds += received.fd_count
+        if lost:
+            self.status.record_lost(lost)
+        for i in range(received.fd_count):
+            handed = HandedSocket.__new__(HandedSocket)
+            handed.inbox = self
+            handed.record = received.message.records[i]
+            handed.fd = received.fds[i]
+            handed.busy = True
+            taken.append(handed)
+        return taken
+
+    cdef bint has_room(self):
+        cdef rlimit limit
+        cdef int64_t most
+        if getrlimit(RLIMIT_NOFILE, &limit) < 0:
+            return True
+        most = <int64_t>min(limit.rlim_cur, <unsigned long>(1 << 30))
+        # A small limit keeps a quarter, but always room for one whole message.
+        return most - self.open_fds() >= max(min(RESERVED_FDS, most // 4), CONNECTIONS_PER_MESSAGE)
+
+    cdef int64_t open_fds(self):
+        cdef stat status
+        # The size of /proc/self/fd is the number of open descriptors since Linux 6.2, 0 before.
+        if self.table_fd >= 0 and fstat(self.table_fd, &status) == 0 and status.st_size > 0:
+            return status.st_size
+        if self.pressed or self.uncounted_fds >= RECOUNT_EVERY:
+            self.counted_fds = <int64_t>len(os.listdir("/proc/self/fd"))
+            self.uncounted_fds = 0
+        return self.counted_fds + self.uncounted_fds
+
+    cdef void press(self) noexcept:
+        if not self.pressed:
+            self.pressed = True
+            self.status.set_pressure(True)
+
+    cdef object on_socket_closed(self):
+        self.status.record_closed()
+        if self.pressed:
+            self.look_for_room()
+        if self.on_close is not None:
+            self.on_close()

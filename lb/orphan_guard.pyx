@@ -1,0 +1,122 @@
+"""Ends a worker whose supervisor is gone, even when its interpreter is blocked.
+
+Runs in workers: one C thread that needs neither the interpreter nor its lock, sleeps in poll(2), and is never woken as
+long as the supervisor lives. The worker drains by itself when the supervisor goes; this is for the one that cannot.
+"""
+
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc
+
+from fastlb.lb.errors cimport check
+from fastlb.lb.posix cimport F_DUPFD_CLOEXEC, close, errno, fcntl, timespec
+
+
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd *fds, unsigned long count, int timeout_ms)
+    short POLLRDHUP, POLLHUP, POLLERR, POLLNVAL
+
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef unsigned long pthread_t
+    ctypedef struct pthread_attr_t:
+        pass
+    int pthread_attr_init(pthread_attr_t *attributes)
+    int pthread_attr_setstacksize(pthread_attr_t *attributes, size_t size)
+    int pthread_attr_setdetachstate(pthread_attr_t *attributes, int state)
+    int pthread_attr_destroy(pthread_attr_t *attributes)
+    int pthread_create(pthread_t *thread, pthread_attr_t *attributes, void *(*run)(void *) noexcept nogil, void *argument)
+    int PTHREAD_CREATE_DETACHED
+
+
+cdef extern from "<signal.h>" nogil:
+    ctypedef struct sigset_t:
+        pass
+    int sigfillset(sigset_t *signals)
+    int pthread_sigmask(int how, const sigset_t *new, sigset_t *old)
+    int kill(int pid, int signal_number)
+    int SIG_SETMASK, SIGKILL
+
+
+cdef extern from "<unistd.h>" nogil:
+    int getpid()
+    int getpgrp()
+    void _exit(int status)
+
+
+cdef extern from "<time.h>" nogil:
+    int nanosleep(const timespec *length, timespec *rest)
+
+
+cdef enum:
+    STACK_BYTES = 65536
+    EXIT_ORPHANED = 70  # EX_SOFTWARE of sysexits.h
+
+
+cdef struct Guard:
+    int lifecycle_fd
+    timespec grace
+
+
+cdef void end_group() noexcept nogil:
+    if getpgrp() == getpid():
+        kill(0, SIGKILL)
+    _exit(EXIT_ORPHANED)
+
+
+cdef void *guard_run(void *argument) noexcept nogil:
+    cdef Guard *guard = <Guard *>argument
+    cdef pollfd watched
+    watched.fd = guard.lifecycle_fd
+    watched.events = POLLRDHUP
+    watched.revents = 0
+    while not watched.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL):
+        poll(&watched, 1, -1)
+    while nanosleep(&guard.grace, &guard.grace) != 0:
+        pass
+    end_group()
+    return NULL
+
+
+cdef int guard_start(Guard *guard) noexcept nogil:
+    """Start the thread with every signal blocked, because signals are the interpreter's. 0 or -errno."""
+    cdef pthread_t thread
+    cdef pthread_attr_t attributes
+    cdef sigset_t every, before
+    cdef int error
+    pthread_attr_init(&attributes)
+    pthread_attr_setstacksize(&attributes, STACK_BYTES)
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED)
+    sigfillset(&every)
+    pthread_sigmask(SIG_SETMASK, &every, &before)
+    error = pthread_create(&thread, &attributes, guard_run, guard)
+    pthread_sigmask(SIG_SETMASK, &before, NULL)
+    pthread_attr_destroy(&attributes)
+    return -error
+
+
+def start_orphan_guard(int lifecycle_fd, double grace):
+    """Kill this process, and its group when it leads one, `grace` seconds after the other end of `lifecycle_fd` is gone.
+
+    `lifecycle_fd` is borrowed (a duplicate is watched until the process ends). Raises OSError.
+    """
+    cdef Guard *guard = <Guard *>malloc(sizeof(Guard))
+    if guard == NULL:
+        raise MemoryError
+    guard.lifecycle_fd = fcntl(lifecycle_fd, F_DUPFD_CLOEXEC, 0)
+    guard.grace.tv_sec = <int64_t>grace
+    guard.grace.tv_nsec = <long>((grace - <int64_t>grace) * 1e9)
+    cdef int result = -errno if guard.lifecycle_fd < 0 else guard_start(guard)
+    if result < 0:
+        if guard.lifecycle_fd >= 0:
+            close(guard.lifecycle_fd)
+        free(guard)
+    check(result, "watch the supervisor")
+
+
+def end_process_group():
+    """Kill this process and its group, when it leads one: for the last line of a worker that nobody else would clean up."""
+    end_group()

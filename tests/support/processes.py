@@ -1,0 +1,129 @@
+"""Owns looking at other processes through /proc: children, descriptors, CPU, memory. Changes only limits."""
+
+import os
+import resource
+from pathlib import Path
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+UTIME, STIME, THREADS = 13, 14, 19
+
+
+def children(pid: int) -> list[int]:
+    """Return the pids of the direct children, zombies included; none when the process is gone."""
+    found = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (task / "children").read_text().split()]
+    except FileNotFoundError:
+        return []
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the pids of children, their children and so on."""
+    found = children(pid)
+    for child in list(found):
+        found += descendants(child)
+    return found
+
+
+def command_line(pid: int) -> list[str]:
+    """Return the argument vector; empty for a zombie or a process that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def stat_fields(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat, numbered from 0 as in proc(5) less one."""
+    text = Path(f"/proc/{pid}/stat").read_text()
+    return [str(pid), "", *text[text.rindex(")") + 2 :].split()]
+
+
+def is_running(pid: int) -> bool:
+    """Say whether the process exists and is not a zombie."""
+    try:
+        return stat_fields(pid)[2] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def is_stopped(pid: int) -> bool:
+    """Say whether the process has been stopped by a signal."""
+    return is_running(pid) and stat_fields(pid)[2] == "T"
+
+
+def cpu_seconds(*pids: int) -> float:
+    """Return user and system time of the processes together; those that are gone count as nothing."""
+    total = 0
+    for pid in pids:
+        if is_running(pid):
+            fields = stat_fields(pid)
+            total += int(fields[UTIME]) + int(fields[STIME])
+    return total / TICKS_PER_SECOND
+
+
+def cpu_nanoseconds(*pids: int) -> int:
+    """Return the CPU time of all threads from the scheduler: finer than the 10 ms of cpu_seconds."""
+    total = 0
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            total += int(task.read_text().split()[0])
+    return total
+
+
+def thread_count(pid: int) -> int:
+    """Return the number of threads."""
+    return int(stat_fields(pid)[THREADS])
+
+
+def open_fds(pid: int) -> dict[int, str]:
+    """Return descriptor -> what it is (`socket:[123]`, a path, ...)."""
+    found = {}
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found[int(entry.name)] = os.readlink(entry)
+        except FileNotFoundError:
+            continue  # closed between listing and reading; the listing's own descriptor always is
+    return found
+
+
+def fd_count(pid: int) -> int:
+    """Return the number of open descriptors."""
+    return len(open_fds(pid))
+
+
+def rss_bytes(pid: int) -> int:
+    """Return the resident memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
+
+
+def pss_bytes(pid: int) -> int:
+    """Return the proportional set size: private memory plus the share of what is shared."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"no Pss in /proc/{pid}/smaps_rollup")
+
+
+def limit_open_files(pid: int, soft: int) -> tuple[int, int]:
+    """Set the soft limit of open descriptors of another process; return what it was."""
+    old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    return resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, old[1]))
+
+
+def with_environment(name: str, value: str) -> list[int]:
+    """Return the pids of all processes started with the variable, wherever they hang in the tree."""
+    wanted = f"{name}={value}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if wanted in (entry / "environ").read_bytes().split(b"\0") and is_running(int(entry.name)):
+                found.append(int(entry.name))
+        except (FileNotFoundError, PermissionError, ProcessLookupError):
+            continue  # gone meanwhile, or not ours to read: then not ours at all
+    return found

@@ -1,0 +1,97 @@
+"""Owns the reading of the connection channel: an asyncio server whose connections arrive instead of being accepted.
+
+Runs in Python workers, ASGI and WSGI, on the event loop's thread. Takes what lies in the channel and gives it to the
+loop; never waits, and stops reading while descriptors are short.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+from fastlb.lb.inbox import ConnectionInbox
+
+from .adoption import Adopter, ProtocolFactory
+
+# Connections taken in one turn of the loop: more would keep the running requests waiting.
+CONNECTIONS_PER_TURN = 32
+
+
+class ChannelServer(asyncio.AbstractServer):
+    """Serves the connections of one channel.
+
+    Args:
+        loop: the event loop.
+        inbox: the worker's end of the channel.
+        protocol_factory: makes the protocol of a connection; called with the connection, before its transport exists.
+        ssl_context: the workers speak TLS with it; None: plain.
+        on_eof: called once, when the dispatcher has ended the channel and all that was in it is taken: drain now.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        inbox: ConnectionInbox,
+        protocol_factory: ProtocolFactory,
+        ssl_context: ssl.SSLContext | None,
+        on_eof: Callable[[], object],
+    ) -> None:
+        self._loop = loop
+        self._inbox = inbox
+        self._adopter = Adopter(loop, protocol_factory, ssl_context)
+        self._on_eof = on_eof
+        self._reading = False
+        self._closed = False
+        inbox.on_room = lambda: loop.call_soon(self._read)
+
+    async def start_serving(self) -> None:
+        """Begin to take connections."""
+        self._read()
+
+    async def serve_forever(self) -> None:
+        """Take connections until cancelled."""
+        self._read()
+        await self._loop.create_future()
+
+    def is_serving(self) -> bool:
+        """Say whether connections are taken now."""
+        return self._reading
+
+    def close(self) -> None:
+        """Take no more connections; what lies in the channel is the dispatcher's to give to others."""
+        self._closed = True
+        self._pause()
+
+    async def wait_closed(self) -> None:
+        """Return at once: closing needs no time."""
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop."""
+        return self._loop
+
+    def _read(self) -> None:
+        if not self._closed and not self._reading:
+            self._reading = True
+            self._loop.add_reader(self._inbox.fileno(), self._on_readable)
+
+    def _pause(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._inbox.fileno())
+
+    def _on_readable(self) -> None:
+        budget = CONNECTIONS_PER_TURN
+        while budget > 0:
+            taken = self._inbox.receive()
+            if not taken:
+                self._on_nothing_taken()
+                return
+            budget -= len(taken)
+            for handed in taken:
+                self._adopter.adopt(handed)
+
+    def _on_nothing_taken(self) -> None:
+        if self._inbox.ended:
+            self.close()
+            self._on_eof()
+        elif self._inbox.pressed:
+            self._pause()

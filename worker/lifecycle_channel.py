@@ -1,0 +1,82 @@
+"""Owns the worker's end of the lifecycle channel: newline-delimited JSON over a stream socket from the supervisor.
+
+Runs in workers. Reads the configuration before there is an event loop, then only watches for the end: EOF means that
+the supervisor is gone. Lines are bounded; what a user message says is not this module's business.
+"""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from .wire import MAX_LINE_BYTES, READY, WorkerConfig, WorkerReport
+
+CHUNK_BYTES = 65536
+
+_channel_of_this_process: "LifecycleChannel | None" = None
+
+
+class LifecycleChannel:
+    """The worker's end; adopts `fd`. One per process. Sending is possible from any thread."""
+
+    def __init__(self, fd: int) -> None:
+        global _channel_of_this_process
+        self._socket = socket.socket(fileno=fd)
+        self._sending = threading.Lock()
+        _channel_of_this_process = self
+
+    def fileno(self) -> int:
+        """Return the descriptor, which stays this object's."""
+        return self._socket.fileno()
+
+    def read_config(self) -> WorkerConfig:
+        """Wait for the first line and return it. Raises EOFError, ValueError (too long) or msgspec.ValidationError."""
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            # One byte at a time would be slow and a larger read could take what follows: so look first.
+            seen = self._socket.recv(CHUNK_BYTES, socket.MSG_PEEK)
+            if not seen:
+                raise EOFError("the supervisor went away before it sent the configuration")
+            length = seen.find(b"\n") + 1 or len(seen)
+            line += self._socket.recv(length)
+            if len(line) > MAX_LINE_BYTES:
+                raise ValueError(f"configuration line above {MAX_LINE_BYTES} bytes")
+        return msgspec.json.decode(line, type=WorkerConfig)
+
+    def report(self, report: WorkerReport) -> None:
+        """Send how the start went."""
+        self._send(msgspec.json.encode(report))
+
+    def say_ready(self) -> None:
+        """Send the app's own word that it is ready."""
+        self._send(msgspec.json.encode(READY))
+
+    def watch(self, loop: asyncio.AbstractEventLoop, on_end: Callable[[], object]) -> None:
+        """Call `on_end` once, from `loop`, when the supervisor is gone."""
+
+        def on_readable() -> None:
+            try:
+                if self._socket.recv(CHUNK_BYTES, socket.MSG_DONTWAIT):
+                    return
+            except BlockingIOError:
+                return
+            except OSError:
+                pass  # a reset is an end as well
+            loop.remove_reader(self._socket)
+            on_end()
+
+        loop.add_reader(self._socket, on_readable)
+
+    def _send(self, line: bytes) -> None:
+        try:
+            with self._sending:
+                self._socket.sendall(line + b"\n")
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # without a supervisor there is nobody to tell; watch() sees the end
+
+
+def channel_of_this_process() -> LifecycleChannel | None:
+    """Return the channel of the worker that this process is, None when it is no worker."""
+    return _channel_of_this_process
