@@ -4,25 +4,18 @@ Runs in the user's shell.
 """
 
 import os
-import select
 import signal
-import socket
-import struct
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from ..supervisor.control.client import ControlClient, NotRunning
-from ..supervisor.control.protocol import AppEntry, Done, StopParams
+from ..supervisor.control.protocol import Done, StopParams
 from ..supervisor.errors import EXIT_FAILURE, FastlbError
-from ..supervisor.runtime_dir import AppLock, AppPaths, is_running
+from ..supervisor.runtime_dir import AppLock, is_running
 from .apps import ANSWER_SECONDS, paths_of
 from .output import Output, ProgressDisplay
 from .parallel import ask_each
-
-# struct ucred of unix(7): pid, uid, gid.
-UCRED = struct.Struct("3i")
-EXIT_SECONDS = 10.0
 
 
 def operate(name: str, method: str, params: msgspec.Struct | None = None) -> str:
@@ -61,14 +54,13 @@ def stop(name: str, *, force: bool = False) -> str:
     paths = paths_of(name)
     try:
         with ControlClient(paths.control_socket, timeout=None) as client:
-            entry: AppEntry = client.call("list")
-            supervisor_fd = os.pidfd_open(entry.pid or 0)
             done: Done = client.call("stop", StopParams(force=force))
+            # A `start` right after must not find it there.
+            client.wait_for_exit()
     except NotRunning:
         if is_running(paths):
             raise FastlbError(f"{name} is just starting or ending: try again in a moment") from None
         return f"{name} is stopped already"
-    _wait_for_exit(name, supervisor_fd)
     return done.text
 
 
@@ -94,39 +86,23 @@ def end(name: str, *, force: bool) -> str:
     Raises:
         FastlbError: it can be neither stopped nor killed.
     """
-    paths = paths_of(name)
     try:
-        with ControlClient(paths.control_socket, ANSWER_SECONDS) as client:
-            client.call("list")
+        with ControlClient(paths_of(name).control_socket, ANSWER_SECONDS) as client:
+            if not _answers(client):
+                os.kill(client.pid, signal.SIGKILL)
+                client.wait_for_exit()
+                return f"{name}: its supervisor (pid {client.pid}) did not answer and was killed"
     except NotRunning:
         pass
-    except FastlbError:
-        return _kill_supervisor(paths)
     return stop(name, force=force)
 
 
-def _wait_for_exit(name: str, pidfd: int) -> None:
-    """Wait until the supervisor has let go of everything: a `start` right after must not find it there."""
-    ended = select.poll()
-    ended.register(pidfd, select.POLLIN)
+def _answers(client: ControlClient) -> bool:
     try:
-        if not ended.poll(EXIT_SECONDS * 1000):
-            raise FastlbError(f"{name} is stopped, but its supervisor does not exit: `fastlb kill` ends it")
-    finally:
-        os.close(pidfd)
-
-
-def _kill_supervisor(paths: AppPaths) -> str:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(ANSWER_SECONDS)
-        try:
-            connection.connect(str(paths.control_socket))
-            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
-            pid, _, _ = UCRED.unpack(credentials)
-            os.kill(pid, signal.SIGKILL)
-        except OSError as error:
-            raise FastlbError(f"cannot kill the supervisor of {paths.name}: {error.strerror}") from error
-    return f"{paths.name}: the supervisor (pid {pid}) did not answer and was killed; its workers finish"
+        client.call("ping")
+    except FastlbError:
+        return False
+    return True
 
 
 def _attempt(do: Callable[[str], str], name: str) -> str | FastlbError:

@@ -1,0 +1,46 @@
+"""Settings are declared once, and everything else follows from that."""
+
+import msgspec
+from fastlb.supervisor.app_config import AppConfig
+from fastlb.supervisor.settings import declared_settings, format_setting, parse_setting
+from fastlb.supervisor.settings_reference import reference
+from fastlb.worker.wire import WorkerConfig
+
+from .sources import ROOT
+
+
+def test_reference_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "configuration.md").read_text() == reference(), "run `make docs`"
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    page = reference()
+    named = {"target": "TARGET", "args": "-- ARGS"}
+    expected = [named.get(setting.name, setting.option) for setting in declared_settings()]
+    assert [text for text in expected if f"`{text}" not in page] == []
+
+
+def test_no_two_settings_share_a_name() -> None:
+    names = [setting.option for setting in declared_settings()]
+    names += [flag for setting in declared_settings() for flag in setting.about.flags]
+    names += [
+        "--" + alias.replace("_", "-") for setting in declared_settings() for alias in setting.about.aliases
+    ]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_worker_has_the_defaults_of_the_app() -> None:
+    declared = {setting.name: setting.default for setting in declared_settings()}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(WorkerConfig)}
+    for name in fields.keys() & declared.keys():
+        if not fields[name].required:
+            assert fields[name].default == declared[name], name
+
+
+def test_what_is_shown_of_a_default_can_be_typed() -> None:
+    config = AppConfig(target="a:b", name="a")
+    for setting in declared_settings():
+        value = getattr(config, setting.name)
+        if setting.is_flag or setting.is_map or setting.is_list:
+            continue
+        assert parse_setting(setting, format_setting(setting, value)) == value, setting.name
