@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-
 from fastlb.lb.page import WorkerPageView, create_worker_page
 from fastlb.worker.wire import ListenerInfo, Serving, StartupFailed, WorkerConfig, WorkerReport
+
 from tests.support.waiting import scaled, wait_until
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class Peer(msgspec.Struct, frozen=True):
 def encode_connections(position: int, peers: list[Peer]) -> bytes:
     """Return the bytes of a connection message, as the dispatcher writes it."""
     records = [
-        RECORD.pack(0, peer.listener_id, peer.scope_id, peer.family, peer.port, 0, peer.address) for peer in peers
+        RECORD.pack(0, peer.listener_id, peer.scope_id, peer.family, peer.port, 0, peer.address)
+        for peer in peers
     ]
     return HEADER.pack(MAGIC, len(peers), position) + b"".join(records)
 
@@ -200,7 +201,9 @@ class WorkerProcess:
 
     def wait_closed(self) -> None:
         """Wait until every connection is closed and nothing runs, and check that the counters agree."""
-        wait_until(lambda: self.counters()["open"] == 0 and self.counters()["busy"] == 0, "all connections closed")
+        wait_until(
+            lambda: self.counters()["open"] == 0 and self.counters()["busy"] == 0, "all connections closed"
+        )
         counters = self.counters()
         assert counters["taken"] == counters["closed"] == self.position
         assert counters["lost"] == 0

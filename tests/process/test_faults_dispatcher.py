@@ -1,0 +1,82 @@
+"""A dispatcher that dies or hangs is replaced on the same listeners; workers keep their pids."""
+
+import os
+import signal
+
+from tests.support import processes
+from tests.support.client import Connection
+from tests.support.fastlb_process import App, Fastlb
+from tests.support.load_plan import Plan
+from tests.support.load_process import LoadProcess
+from tests.support.waiting import wait_until
+
+KILLS = 5
+
+
+def replace_dispatcher(app: App, number: int, timeout: float = 5.0) -> None:
+    """Send the dispatcher a signal and wait for its successor."""
+    old = app.dispatcher_pid
+    os.kill(old, number)
+    wait_until(lambda: not processes.is_running(old), "the old dispatcher is gone", timeout)
+    wait_until(lambda: app.dispatcher_pid != old, "a new dispatcher runs", timeout)
+
+
+def test_killed_dispatcher_is_replaced_and_nobody_is_refused(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    workers = app.worker_pids
+    with LoadProcess(Plan(address=app.address, timeout=2)) as load:
+        for _ in range(KILLS):
+            load.wait_for(100)
+            replace_dispatcher(app, signal.SIGKILL)
+        load.wait_for(100)
+    assert load.report.refused == load.report.timeout == 0, load.report
+    assert load.report.failed <= KILLS, load.report
+    assert app.worker_pids == workers
+
+
+def test_keep_alive_clients_do_not_notice_the_death_of_the_dispatcher(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    with LoadProcess(Plan(address=app.address, keep_alive=True)) as load:
+        load.wait_for(100)
+        replace_dispatcher(app, signal.SIGKILL)
+        load.wait_for(100)
+    assert load.report.failed == 0, load.report
+    assert load.report.connections == load.plan.clients
+
+
+def test_stopped_dispatcher_is_killed_and_replaced(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    workers = app.worker_pids
+    replace_dispatcher(app, signal.SIGSTOP, timeout=15)
+    assert app.get().status == 200
+    assert app.worker_pids == workers
+
+
+def test_counts_go_on_under_the_new_dispatcher(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2", "--balance", "least-connections")
+    held = [Connection(app.address) for _ in range(10)]
+    wait_until(lambda: sum(w["connections"] for w in app.entry()["workers"]) == 10, "ten connections counted")
+    replace_dispatcher(app, signal.SIGKILL)
+    held += [Connection(app.address) for _ in range(10)]
+    wait_until(lambda: [w["connections"] for w in app.entry()["workers"]] == [10, 10], "evenly spread")
+    for client in held:
+        client.close()
+    wait_until(lambda: [w["connections"] for w in app.entry()["workers"]] == [0, 0], "none is open")
+
+
+def test_reload_works_under_the_new_dispatcher(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2", "--reload-settle", "0.1")
+    replace_dispatcher(app, signal.SIGKILL)
+    with LoadProcess(Plan(address=app.address)) as load:
+        load.wait_for(50)
+        app.ok("reload")
+        load.wait_for(50)
+    assert load.report.failed == 0, load.report
+
+
+def test_workers_and_dispatcher_killed_together_come_back(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    for pid in [app.dispatcher_pid, *app.worker_pids]:
+        os.kill(pid, signal.SIGKILL)
+    assert app.get(timeout=15).status == 200
+    app.wait_online(2)

@@ -1,0 +1,58 @@
+"""After `kill -9` of the supervisor nothing is left, and the next start succeeds."""
+
+import os
+import signal
+
+from tests.support.client import Connection
+from tests.support.fastlb_process import Fastlb
+from tests.support.waiting import wait_until
+
+
+def test_nothing_is_left_when_idle_and_the_next_start_succeeds(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    bind = app.binds[0]
+    os.kill(app.supervisor_pid, signal.SIGKILL)
+    wait_until(lambda: not fastlb.pids, "every process is gone", timeout=2)
+    assert app.entry()["status"] == "stopped"
+    fastlb.start("asgi_probe:app", "--bind", bind)
+    assert app.get().status == 200
+
+
+def test_running_request_is_finished_before_the_worker_goes(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "1", "--kill-timeout", "10")
+    with Connection(app.address) as client:
+        client.send("/sleep?1")
+        wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "the request is being processed")
+        os.kill(app.supervisor_pid, signal.SIGKILL)
+        assert client.receive().status == 200
+    wait_until(lambda: not fastlb.pids, "every process is gone")
+
+
+def test_blocked_worker_is_gone_after_kill_timeout(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2", "--kill-timeout", "1")
+    with Connection(app.address) as client:
+        client.send("/block?60")
+        wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "the worker is blocked")
+        os.kill(app.supervisor_pid, signal.SIGKILL)
+        wait_until(lambda: not fastlb.pids, "every process is gone", timeout=5)
+
+
+def test_two_starts_at_once_exactly_one_wins(fastlb: Fastlb) -> None:
+    starting = [
+        fastlb.popen("start", "asgi_probe:app", "--name", "app", "--bind", "127.0.0.1:0") for _ in range(2)
+    ]
+    ended = [(process.communicate(timeout=30), process.returncode) for process in starting]
+    assert sorted(code for _, code in ended) == [0, 1], ended
+    assert len(fastlb.pids) == 3, "one supervisor, one dispatcher, one worker"
+    assert fastlb.app().get().status == 200
+
+
+def test_stale_directory_does_not_block_a_start(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app")
+    os.kill(app.supervisor_pid, signal.SIGKILL)
+    wait_until(lambda: not fastlb.pids, "every process is gone")
+    directory = fastlb.home / "apps" / "app"
+    (directory / "config.json").write_text("{half")
+    assert fastlb.cli("list").returncode == 0
+    fastlb.start("asgi_probe:app")
+    assert app.get().status == 200

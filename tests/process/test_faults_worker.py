@@ -1,0 +1,120 @@
+"""Workers that are killed, stopped or blocked: what was not being processed is served by another."""
+
+import os
+import random
+import signal
+
+from tests.support import processes
+from tests.support.client import Connection
+from tests.support.fastlb_process import Fastlb
+from tests.support.load_plan import Plan
+from tests.support.load_process import LoadProcess
+from tests.support.waiting import wait_until
+
+CLIENTS = 8
+
+
+def test_kill_of_workers_costs_only_the_requests_that_they_were_processing(
+    fastlb: Fastlb, rng: random.Random
+) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "3")
+    kills = 0
+    with LoadProcess(Plan(address=app.address, path="/sleep?0.002", clients=CLIENTS)) as load:
+        while kills < 5:
+            load.wait_for(100)
+            online = app.worker_pids
+            if len(online) < 2:
+                continue
+            os.kill(rng.choice(online), signal.SIGKILL)
+            kills += 1
+        load.wait_for(100)
+        app.wait_online(3)
+    assert load.report.refused == load.report.timeout == load.report.bad_status == 0, load.report
+    assert load.report.failed <= kills * CLIENTS
+    begun, ended = fastlb.requests_begun_and_ended()
+    # A connection that was taken, and not yet seen by the app, was being processed too.
+    assert load.report.failed <= begun - ended + kills, load.report
+
+
+def test_killed_worker_is_replaced_under_its_id(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    first, second = app.worker_pids
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: len(now := app.worker_pids) == 2 and first not in now, "the worker is replaced", 15)
+    assert app.worker_pids[1] == second
+    assert {app.get().json()["worker"] for _ in range(4)} == {0, 1}
+    assert app.entry()["workers"][0]["restarts"] == 1
+
+
+def test_all_workers_killed_at_once_nobody_is_refused(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    for pid in app.worker_pids:
+        os.kill(pid, signal.SIGKILL)
+    assert app.get(timeout=15).status == 200
+
+
+def test_stopped_worker_does_not_delay_new_clients(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    stopped, running = app.worker_pids
+    os.kill(stopped, signal.SIGSTOP)
+    wait_until(lambda: processes.is_stopped(stopped), "the worker is stopped")
+    answers = [app.get(timeout=0.5).json()["pid"] for _ in range(60)]
+    assert set(answers) == {running}
+    os.kill(stopped, signal.SIGCONT)
+    wait_until(lambda: app.get().json()["pid"] == stopped, "the worker serves again")
+
+
+def test_blocked_worker_does_not_delay_new_clients(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    with Connection(app.address) as client:
+        client.send("/block?2")
+        wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "a worker is blocked")
+        answers = {app.get(timeout=0.5).json()["pid"] for _ in range(40)}
+        assert len(answers) == 1
+        assert client.receive().json()["pid"] not in answers
+
+
+def test_connections_queued_to_a_killed_worker_are_served_by_others(fastlb: Fastlb) -> None:
+    options = ("--workers", "1", "--credit", "32", "--handover-timeout", "30")
+    app = fastlb.start("asgi_probe:app", *options)
+    (pid,) = app.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: processes.is_stopped(pid), "the worker is stopped")
+    clients = [Connection(app.address, timeout=15) for _ in range(20)]
+    for client in clients:
+        client.send()
+    wait_until(lambda: app.entry()["workers"][0]["connections"] == 20, "20 connections lie in its channel")
+    os.kill(pid, signal.SIGKILL)
+    for client in clients:
+        with client:
+            assert client.receive().json()["pid"] != pid
+
+
+def test_hung_worker_is_killed_with_its_stack_in_the_log(fastlb: Fastlb) -> None:
+    fastlb.allow_in_logs("Fatal Python error", "core dumped")
+    app = fastlb.start("asgi_probe:app", "--workers", "2", "--hang-timeout", "1")
+    before = app.worker_pids
+    with Connection(app.address, timeout=20) as client:
+        client.send("/block?60")
+        wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "a worker is blocked")
+        wait_until(lambda: len(now := app.worker_pids) == 2 and now != before, "it is replaced", 15)
+    assert "answer" in app.log("error"), "the stack shows where it hung"
+
+
+def test_children_of_a_killed_worker_are_killed_with_it(fastlb: Fastlb) -> None:
+    app = fastlb.start("forks:app", "--workers", "1")
+    child = app.get("/fork").json()["child"]
+    assert processes.is_running(child)
+    os.kill(app.worker_pids[0], signal.SIGKILL)
+    wait_until(lambda: not processes.is_running(child), "the child is gone")
+
+
+def test_no_zombies_after_many_deaths(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "4", "--max-restarts", "100")
+    for _ in range(3):
+        for pid in app.worker_pids:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: len(app.worker_pids) == 4, "all workers are replaced", 15)
+    children = processes.children(app.supervisor_pid)
+    assert all(processes.is_running(pid) for pid in children)
+    assert len(children) == 5

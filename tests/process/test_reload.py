@@ -1,0 +1,154 @@
+"""`reload` under load, reload to a release that does not work, and what comes while a reload is running."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import Connection
+from tests.support.fastlb_process import App, Fastlb, describe
+from tests.support.load_plan import Plan
+from tests.support.load_process import LoadProcess
+from tests.support.waiting import wait_until
+
+QUICK = ("--workers", "2", "--reload-settle", "0.2", "--listen-timeout", "3")
+
+
+@pytest.fixture
+def release(fastlb: Fastlb, tmp_path: Path) -> Callable[[str], None]:
+    """Switch what the next generation of release.py runs."""
+    file = tmp_path / "release"
+    fastlb.env["FASTLB_TEST_RELEASE"] = str(file)
+    file.write_text("asgi_probe")
+
+    def switch(module: str) -> None:
+        file.write_text(module)
+
+    return switch
+
+
+@pytest.mark.parametrize("keep_alive", [False, True], ids=["new-connections", "keep-alive"])
+def test_no_request_fails_during_reloads(fastlb: Fastlb, keep_alive: bool) -> None:
+    app = fastlb.start("asgi_probe:app", *QUICK)
+    with LoadProcess(Plan(address=app.address, keep_alive=keep_alive)) as load:
+        for _ in range(3):
+            before = set(app.worker_pids)
+            app.ok("reload")
+            assert not before & set(app.worker_pids)
+            load.wait_for(200)
+    assert load.report.failed == 0, load.report
+    assert load.report.ok > 600
+
+
+def test_wsgi_loses_no_request_during_reloads(fastlb: Fastlb) -> None:
+    app = fastlb.start("wsgi_probe:app", *QUICK, "--threads", "2")
+    with LoadProcess(Plan(address=app.address, keep_alive=True)) as load:
+        for _ in range(2):
+            app.ok("reload")
+            load.wait_for(200)
+    assert load.report.failed == 0, load.report
+
+
+@pytest.mark.parametrize("target", ["asgi_probe:app", "wsgi_probe:app"])
+def test_client_that_speaks_only_after_the_reload_is_answered(fastlb: Fastlb, target: str) -> None:
+    app = fastlb.start(target, *QUICK)
+    before = set(app.worker_pids)
+    silent = [Connection(app.address) for _ in range(4)]
+    wait_until(lambda: sum(w["connections"] for w in app.entry()["workers"]) >= 4, "all four have been taken")
+    app.ok("reload")
+    assert not before & set(app.worker_pids)
+    for client in silent:
+        with client:
+            assert client.exchange().status == 200
+
+
+@pytest.mark.parametrize("target", ["asgi_probe:app", "wsgi_probe:app"])
+def test_idle_keep_alive_client_is_answered_once_more_and_told_to_close(fastlb: Fastlb, target: str) -> None:
+    app = fastlb.start(target, *QUICK)
+    with Connection(app.address) as client:
+        old_pid = client.exchange().json()["pid"]
+        app.ok("reload")
+        response = client.exchange()
+    assert response.json()["pid"] == old_pid
+    assert response.headers["connection"] == "close"
+
+
+def test_request_that_runs_during_the_reload_is_finished_by_the_old_worker(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "1", "--reload-settle", "0.2")
+    (old_pid,) = app.worker_pids
+    with Connection(app.address) as client:
+        client.send("/sleep?2")
+        wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "the request is being processed")
+        app.ok("reload")
+        assert fastlb.requests_begun_and_ended() == (1, 0), "the reload does not wait for old workers"
+        assert client.receive().json()["pid"] == old_pid
+
+
+def test_websocket_survives_until_its_end_or_kill_timeout(fastlb: Fastlb) -> None:
+    from websockets.sync.client import connect
+
+    app = fastlb.start("asgi_probe:app", *QUICK)
+    with connect(f"ws://127.0.0.1:{app.port}/") as websocket:
+        websocket.recv()
+        app.ok("reload")
+        websocket.send("still there")
+        assert websocket.recv() == "still there"
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [
+        ("dies_at_import", "this app cannot be imported"),
+        ("syntax_error", "SyntaxError"),
+        ("exits_at_import", ""),
+        ("never_ready", ""),
+        ("dies_after_ready", ""),
+    ],
+)
+def test_broken_release_changes_nothing(
+    fastlb: Fastlb, release: Callable[[str], None], broken: str, expected: str
+) -> None:
+    fastlb.allow_in_logs("Traceback")
+    app = fastlb.start("release:app", *QUICK)
+    before = app.worker_pids
+    with LoadProcess(Plan(address=app.address)) as load:
+        load.wait_for(50)
+        release(broken)
+        result = fastlb.cli("reload", app.name)
+        load.wait_for(50)
+    assert result.returncode == 1, describe(result)
+    shown = result.stdout + result.stderr
+    assert expected in shown
+    assert shown.count("Traceback (most recent call last)") <= 1
+    assert app.worker_pids == before
+    assert load.report.failed == 0, load.report
+    assert_reload_works_again(app, release)
+
+
+def assert_reload_works_again(app: App, release: Callable[[str], None]) -> None:
+    """After a failed reload, a good release can be reloaded."""
+    before = set(app.worker_pids)
+    release("asgi_probe")
+    app.ok("reload")
+    assert not before & set(app.worker_pids)
+
+
+def test_two_reloads_at_once_are_one_after_the_other_or_one_is_refused(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", *QUICK)
+    running = [fastlb.popen("reload", "app") for _ in range(2)]
+    ended = [(process.communicate(timeout=30), process.returncode) for process in running]
+    codes = sorted(code for _, code in ended)
+    assert codes in ([0, 0], [0, 1]), ended
+    app.wait_online(2)
+    assert len(fastlb.pids) == 4, "supervisor, dispatcher and two workers: never double workers"
+
+
+def test_stop_wins_over_a_reload(fastlb: Fastlb, release: Callable[[str], None]) -> None:
+    app = fastlb.start("release:app", "--workers", "2", "--listen-timeout", "30")
+    release("never_ready")
+    reloading = fastlb.popen("reload", "app")
+    wait_until(lambda: app.entry()["status"] == "reloading", "the reload is on its way")
+    app.ok("stop")
+    reloading.communicate(timeout=20)
+    assert reloading.returncode != 0
+    assert fastlb.pids == []

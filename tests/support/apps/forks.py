@@ -1,0 +1,13 @@
+"""/fork starts a child process that outlives the request and answers its pid."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+
+def app(environ: dict[str, Any], start_response: Callable[[str, list[tuple[str, str]]], Any]) -> list[bytes]:
+    """Answer one request."""
+    child = subprocess.Popen(["sleep", "300"])
+    start_response("200 OK", [])
+    return [json.dumps({"child": child.pid}).encode()]
