@@ -11,7 +11,7 @@ import sys
 
 import msgspec
 
-from .errors import FastlbError
+from .errors import FastlbError, StartFailed
 from .launch import FailedReport, LaunchReport, ProgressReport, StartedReport
 from .progress import Progress
 
@@ -37,7 +37,9 @@ class Reporter:
         """The start failed: the last report."""
         details = error.details.rstrip()
         report = FailedReport(error.message, details, error.exit_code)
-        self._finish(report, f"Error: {error.message}\n" + (f"{details}\n" if details else ""))
+        # The details of a StartFailed are what a worker wrote: the terminal has shown them.
+        shown = "" if isinstance(error, StartFailed) or not details else f"{details}\n"
+        self._finish(report, f"Error: {error.message}\n{shown}")
 
     async def launcher_gone(self) -> None:
         """Return when the launcher has hung up; never without one."""

@@ -70,7 +70,7 @@ class Supervision:
             await self._start_or_cancel()
             save_config(self._environment.paths, self._config)
         except BaseException as error:
-            self._log.error("start_failed", reason=error, details=getattr(error, "details", ""))
+            self._log.error("start_failed", reason=error)
             await self._master.stop(True)
             raise
         finally:
