@@ -80,10 +80,12 @@ def _parse_tcp(spec: str) -> TcpAddress:
     if bracketed:
         return TcpAddress(bracketed["host"], _parse_port(spec, bracketed["port"]))
     host, colon, port = spec.rpartition(":")
+    if not colon:
+        _refuse(spec, "the port is missing")
     if ":" in host:
         _refuse(spec, "an IPv6 address is written in brackets, such as [::1]:8000")
     if host not in ("", "*") and not _HOST.fullmatch(host):
-        _refuse(spec, f"{host or spec!r} is not a host name" if colon else "the port is missing")
+        _refuse(spec, f"{host!r} is not a host name")
     return TcpAddress(ANY_HOST if host in ("", "*") else host, _parse_port(spec, port))
 
 
