@@ -1,0 +1,1 @@
+"""Tests of the command `fastlb`, as a user types it."""

@@ -1,0 +1,104 @@
+"""What is printed: plain into a pipe, drawn on a terminal, and never able to steer it."""
+
+import io
+
+import pytest
+from fastlb.cli.output import Column, Output, ProgressDisplay, Table, plain_table, strip_controls
+
+TABLE = Table(
+    (Column("name", "name"), Column("status", "status"), Column("pid", "number")), [["shop", "online", "7"]]
+)
+HOSTILE = "\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m\x9b2J\r\x08\tend"
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def ordinary_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def test_only_colours_and_tabs_survive() -> None:
+    assert strip_controls(HOSTILE) == "]0;title[2J\x1b[31mred\x1b[0m2J\tend"
+
+
+def test_stripping_takes_linear_time() -> None:
+    # A quadratic search would take minutes here.
+    assert strip_controls("\x1b[" + "1;" * 200_000) == "[" + "1;" * 200_000
+    assert strip_controls("\x1b[" * 200_000) == "[" * 200_000
+
+
+def test_hostile_text_cannot_steer_a_terminal() -> None:
+    stream = Terminal()
+    output = Output(stream)
+    output.log_line("shop", "out", HOSTILE)
+    output.error(HOSTILE, HOSTILE)
+    output.table(Table(TABLE.columns, [[HOSTILE, "online", "7"]]))
+    ProgressDisplay(output).show(HOSTILE, 1, 2)
+    # \x1b[2K is our own: it clears the line that the progress stands on.
+    written = stream.getvalue().replace("\x1b[2K", "")
+    assert "\x1b]" not in written
+    assert "\x1b[2J" not in written
+    assert "\x07" not in written
+    assert "\x9b" not in written
+
+
+def test_pipe_gets_log_lines_as_they_are() -> None:
+    stream = io.StringIO()
+    Output(stream).log_line("", "out", HOSTILE)
+    assert stream.getvalue() == HOSTILE + "\n"
+
+
+def test_table_in_a_pipe_is_plain_and_aligned() -> None:
+    stream = io.StringIO()
+    Output(stream).table(Table(TABLE.columns, [["shop", "online", "7"], ["a\nb", "stopped", "1234"]]))
+    assert stream.getvalue() == "name  status    pid\nshop  online      7\na b   stopped  1234\n"
+    assert plain_table(Table(TABLE.columns, [])) == "name  status  pid\n"
+
+
+def test_table_on_a_terminal_is_drawn_with_colours() -> None:
+    stream = Terminal()
+    Output(stream).table(TABLE)
+    assert "╭" in stream.getvalue()
+    assert "\x1b[32m" in stream.getvalue()
+
+
+@pytest.mark.parametrize("why", ["option", "NO_COLOR", "TERM"])
+def test_colours_can_be_refused(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    if why == "NO_COLOR":
+        monkeypatch.setenv("NO_COLOR", "1")
+    if why == "TERM":
+        monkeypatch.setenv("TERM", "dumb")
+    stream = Terminal()
+    output = Output(stream, color=False if why == "option" else None)
+    output.table(TABLE)
+    output.error("no")
+    assert "\x1b[3" not in stream.getvalue()
+    assert "shop" in stream.getvalue()
+
+
+def test_progress_in_a_pipe_is_a_line_for_each_step() -> None:
+    stream = io.StringIO()
+    with ProgressDisplay(Output(stream)) as display:
+        display.show("worker 0 is admitted", 1, 2)
+        display.show("worker 1 is admitted", 2, 2)
+    assert stream.getvalue() == "worker 0 is admitted\nworker 1 is admitted\n"
+
+
+def test_progress_on_a_terminal_is_one_line_that_is_gone_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = Terminal()
+    with ProgressDisplay(Output(stream)) as display:
+        display.show("worker 0 is admitted, and this is a long story", 1, 2)
+    drawn, cleared = stream.getvalue().split("\r")[1:]
+    assert "[##########----------] 1/2" in drawn
+    assert len(drawn.removeprefix("\x1b[2K")) < 40
+    assert cleared == "\x1b[2K"
+    assert "\n" not in stream.getvalue()

@@ -1,0 +1,47 @@
+"""`--workers max`: quotas of cgroups, both versions, in files as the kernel writes them."""
+
+from pathlib import Path
+
+import pytest
+from fastlb.supervisor.cpus import cgroup_quota, usable_cpus
+
+
+def write(root: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+
+
+@pytest.mark.parametrize(
+    ("self_cgroup", "files", "cpus"),
+    [
+        ("0::/a/b\n", {"a/b/cpu.max": "150000 100000\n"}, 1.5),
+        ("0::/a/b\n", {"a/cpu.max": "200000 100000\n", "a/b/cpu.max": "max 100000\n"}, 2.0),
+        ("0::/a/b\n", {"a/cpu.max": "200000 100000\n", "a/b/cpu.max": "400000 100000\n"}, 2.0),
+        ("0::/elsewhere\n", {"cpu.max": "300000 100000\n"}, 3.0),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, None),
+        ("0::/\n", {}, None),
+        ("0::/\n", {"cpu.max": "100000 0\n"}, None),
+        ("0::/\n", {"cpu.max": "rubbish\n"}, None),
+        (
+            "4:cpu,cpuacct:/c\n0::/\n",
+            {"cpu,cpuacct/c/cpu.cfs_quota_us": "250000\n", "cpu,cpuacct/c/cpu.cfs_period_us": "100000\n"},
+            2.5,
+        ),
+        ("1:cpu:/c\n", {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ("3:cpuset:/x\n", {"cpuset/cpu.cfs_quota_us": "1\n"}, None),
+    ],
+)
+def test_smallest_quota_on_the_way_to_the_root_counts(
+    tmp_path: Path, self_cgroup: str, files: dict[str, str], cpus: float | None
+) -> None:
+    write(tmp_path, {"self": self_cgroup} | {f"mount/{name}": content for name, content in files.items()})
+    assert cgroup_quota(tmp_path / "self", tmp_path / "mount") == cpus
+
+
+def test_without_cgroups_there_is_no_quota(tmp_path: Path) -> None:
+    assert cgroup_quota(tmp_path / "nothing", tmp_path / "nowhere") is None
+
+
+def test_there_is_a_cpu_here() -> None:
+    assert usable_cpus() >= 1

@@ -1,0 +1,99 @@
+"""What follows from the declaration of the settings: parsing, bounds, secrets, checks between settings."""
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from fastlb.supervisor.app_config import AppConfig
+from fastlb.supervisor.cpus import usable_cpus
+from fastlb.supervisor.errors import UsageError
+from fastlb.supervisor.settings import (
+    DeclaredSetting,
+    check_config,
+    declared_settings,
+    hide_secrets,
+    parse_setting,
+)
+
+CONFIG = AppConfig(target="server:app", name="shop")
+
+
+def declared(name: str) -> DeclaredSetting:
+    return next(setting for setting in declared_settings() if setting.name == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("workers", "8", 8),
+        ("workers", "max", usable_cpus()),
+        ("kill_timeout", "1m30s", 90.0),
+        ("kill_timeout", "2.5", 2.5),
+        ("limit_request_body", "1.5M", 1_572_864),
+        ("balance", "IP-Hash", "ip-hash"),
+        ("log_level", "INFO", "info"),
+        ("root_path", "/shop", "/shop"),
+        ("env", "A=b=c", ("A", "b=c")),
+        ("bind", "[::]:80", "[::]:80"),
+    ],
+)
+def test_text_is_parsed_as_its_setting_says(name: str, text: str, value: Any) -> None:
+    assert parse_setting(declared(name), text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("workers", "0", "0 is too small: give at least 1 and at most 512, or max"),
+        ("workers", "-1", "-1 is too small"),
+        ("workers", "1000000", "1000000 is too large"),
+        ("workers", "1.5", "not a whole number or max"),
+        ("workers", "9" * 5000, "not a whole number"),
+        ("kill_timeout", "99999999999s", "too large"),
+        ("handover_timeout", "0", "0s is too small: give at least 1ms"),
+        ("limit_request_head", "10", "10 is too small: give at least 1K"),
+        ("balance", "leastconn", "did you mean least-connections?"),
+        ("env", "A", "not KEY=VALUE"),
+        ("env", "=b", "not KEY=VALUE"),
+    ],
+)
+def test_bad_text_is_refused_with_what_to_give(name: str, text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        parse_setting(declared(name), text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"target": "server"}, "server:app"),
+        ({"name": "../shop"}, "cannot be the name of an app"),
+        ({"workers": 0}, "--workers: 0 is too small"),
+        ({"bind": ()}, "--bind: nowhere to listen"),
+        ({"bind": ("127.0.0.1",)}, "--bind 127.0.0.1: '127.0.0.1' is not a port"),
+        ({"ssl_certfile": "c.pem"}, "give --ssl-keyfile too"),
+        ({"ssl_keyfile": "k.pem"}, "give --ssl-certfile too"),
+        ({"socket_mode": "0999"}, "--socket-mode 0999"),
+        ({"socket_mode": ""}, "--socket-mode"),
+        ({"env": {"A\0": "b"}}, "--env: a NUL character"),
+        ({"env": {"A": "b\0"}}, "--env: a NUL character"),
+        ({"env": {"": "b"}}, "--env: a name is missing"),
+        ({"args": ("a\0b",)}, "--args: a NUL character"),
+        ({"listen_timeout": 0.0}, "--listen-timeout: 0s is too small"),
+    ],
+)
+def test_config_is_refused_with_option_and_reason(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        check_config(msgspec.structs.replace(CONFIG, **changes))
+    assert reason in refused.value.message
+
+
+def test_defaults_pass() -> None:
+    check_config(CONFIG)
+
+
+def test_secrets_are_hidden_and_the_rest_is_json() -> None:
+    shown = hide_secrets(msgspec.structs.replace(CONFIG, env={"TOKEN": "secret-value"}))
+    assert shown["env"] == {"TOKEN": "***"}
+    assert b"secret-value" not in msgspec.json.encode(shown)
+    assert shown["kill_timeout"] == 30.0
