@@ -106,7 +106,7 @@ def test_unknown_option_names_the_nearest(fastlb: Fastlb) -> None:
 
 def test_unknown_command_and_unknown_name_name_the_nearest(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", name="shop")
-    expect(fastlb.cli("stop", "shpo"), USAGE, "shpo", "shop")
+    expect(fastlb.cli("stop", "shpo"), FAILURE, "shpo", "shop")
     expect(fastlb.cli("relaod", "shop"), USAGE, "relaod", "reload")
     assert app.get().status == 200
 
