@@ -1,1 +1,0 @@
-"""Measurements: micro benchmarks, the whole system beside others, the trials of the promises."""

@@ -18,6 +18,7 @@ from .parallel import ask_each
 
 # Longer than a healthy supervisor ever takes, short enough that one that hangs does not spoil `list`.
 ANSWER_SECONDS = 2.0
+ALL = "all"
 
 
 def paths_of(name: str) -> AppPaths:
@@ -36,7 +37,7 @@ def resolve_names(names: Sequence[str]) -> list[str]:
         FastlbError: there is no such app; the message names the nearest.
     """
     known = list_apps(default_home())
-    if "all" in names:
+    if ALL in names and ALL not in known:
         if not known:
             raise FastlbError("there are no apps: start one with `fastlb start MODULE:ATTRIBUTE`")
         return known
