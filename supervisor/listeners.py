@@ -25,6 +25,8 @@ from .runtime_dir import MAX_UNIX_PATH_BYTES
 
 _FAMILIES = {socket.AF_INET: "inet", socket.AF_INET6: "inet6", socket.AF_UNIX: "unix"}
 
+_NOT_ON_THIS_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
 
 @dataclass(frozen=True)
 class BoundListener:
@@ -148,18 +150,38 @@ class _Binder:
                 self._adopt_systemd(spec)
 
     def _bind_tcp(self, spec: str, address: TcpAddress) -> None:
-        """A name with several addresses (localhost) is bound on all of them, on the same port."""
-        port = address.port
+        """A name with several addresses (localhost) is bound on all that this machine has, on one port."""
+        port, bound_before = address.port, len(self.bound)
+        refusal: FastlbError | None = None
         for family, host in _resolve(spec, address):
-            sock = _tcp_socket(family, dual_stack=address.host == ANY_HOST)
             try:
-                sock.bind((host, port))
-                sock.listen(self._backlog)
+                sock = self._listen_tcp(family, (host, port), dual_stack=address.host == ANY_HOST)
             except OSError as error:
-                sock.close()
-                raise explain_bind_error(error, spec, TcpAddress(host, port)) from error
+                refusal = explain_bind_error(error, spec, TcpAddress(host, port))
+                # localhost has an IPv6 address even where IPv6 is off.
+                if error.errno in _NOT_ON_THIS_MACHINE:
+                    continue
+                raise refusal from error
             self._add(sock, spec)
             port = sock.getsockname()[1]
+        if refusal and len(self.bound) == bound_before:
+            raise refusal
+
+    def _listen_tcp(
+        self, family: socket.AddressFamily, name: tuple[str, int], *, dual_stack: bool
+    ) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            # Connections of a predecessor in TIME_WAIT must not block a restart.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual_stack else 1)
+            sock.bind(name)
+            sock.listen(self._backlog)
+        except OSError:
+            sock.close()
+            raise
+        return sock
 
     def _bind_unix(self, spec: str, path: Path) -> None:
         path = Path(os.path.abspath(path))
@@ -240,9 +262,7 @@ def _resolve(spec: str, address: TcpAddress) -> list[tuple[socket.AddressFamily,
     if address.host == ANY_HOST:
         return [(socket.AF_INET6, "::")] if _has_ipv6() else [(socket.AF_INET, "0.0.0.0")]
     try:
-        found = socket.getaddrinfo(
-            address.host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG
-        )
+        found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise FastlbError(
             f"--bind {spec}: {address.host} has no address ({error}): check the name, or write an address"
@@ -259,15 +279,6 @@ def _has_ipv6() -> bool:
     except OSError:
         return False
     return True
-
-
-def _tcp_socket(family: socket.AddressFamily, *, dual_stack: bool) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    # Connections of a predecessor in TIME_WAIT must not block a restart.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual_stack else 1)
-    return sock
 
 
 def _inherited_socket(spec: str, fd: int) -> socket.socket:

@@ -44,7 +44,7 @@ def test_name_is_allowed(name: str) -> None:
     assert check_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", ".x", "-x", "a/b", "../x", "a b", "a\n", "é", "x" * 65, "\0"])
+@pytest.mark.parametrize("name", ["", ".", "..", ".x", "-x", "a/b", "../x", "a\n", "é", "x" * 65,"\0"])
 def test_name_that_could_leave_its_directory_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be the name"):
         AppPaths(Path("/nowhere"), name)

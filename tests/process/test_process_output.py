@@ -1,0 +1,299 @@
+"""Real pipes into real files: whole lines, none lost, none mixed, and nothing that blocks."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import uvloop
+from fastlb.supervisor.event_log import EventLog, open_log
+from fastlb.supervisor.output_subscription import MAX_BUFFERED_BYTES, Subscription
+from fastlb.supervisor.process_output import MAX_LINE_BYTES, SPLIT_MARK, AttachedOutput, WorkerOutput
+from fastlb.supervisor.runtime_dir import AppPaths, prepare_home
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loop_globals() -> None:
+    """libuv opens a pipe for signals with the first loop and keeps it: no leak of a test."""
+    uvloop.run(asyncio.sleep(0))
+
+
+class Workbench:
+    """A WorkerOutput with its files; workers are pipes that the test writes into."""
+
+    def __init__(self, directory: Path) -> None:
+        self.paths = AppPaths(directory, "app")
+        prepare_home(directory)
+        self.log = EventLog(open_log(self.paths.supervisor_log))
+        self.output = WorkerOutput(self.paths, self.log)
+
+    def attach(self, worker_id: int = 0) -> tuple[AttachedOutput, int, int]:
+        """A worker; returns it with the ends that it would write to."""
+        out_read, out_write = os.pipe()
+        err_read, err_write = os.pipe()
+        return self.output.attach(worker_id, 1, out_read, err_read), out_write, err_write
+
+    def run(self, worker_id: int, *command: str) -> tuple[AttachedOutput, "subprocess.Popen[bytes]"]:
+        """A worker that is a process."""
+        attached, out_write, err_write = self.attach(worker_id)
+        process = subprocess.Popen(command, stdout=out_write, stderr=err_write)
+        os.close(out_write)
+        os.close(err_write)
+        return attached, process
+
+    @property
+    def out(self) -> bytes:
+        return self.paths.out_log.read_bytes()
+
+    @property
+    def err(self) -> bytes:
+        return self.paths.error_log.read_bytes()
+
+    def close(self) -> None:
+        self.output.close()
+        self.log.close()
+
+
+def on_workbench(directory: Path, scenario: Callable[[Workbench], Awaitable[None]]) -> None:
+    """Run a scenario on an event loop as the supervisor has it."""
+
+    async def run() -> None:
+        bench = Workbench(directory)
+        try:
+            await scenario(bench)
+        finally:
+            bench.close()
+
+    uvloop.run(run())
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Let the event loop work until a condition holds."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(0.001)
+
+
+def close_all(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def test_lines_arrive_in_their_files(tmp_path: Path) -> None:
+    async def scenario(bench: Workbench) -> None:
+        attached, out, err = bench.attach()
+        os.write(out, b"one\ntwo\n")
+        os.write(err, b"oops\n")
+        await until(lambda: bench.out == b"one\ntwo\n", "lines arrive while it runs")
+        await until(lambda: bench.err == b"oops\n", "errors arrive while it runs")
+        close_all(out, err)
+        await attached.drained()
+        assert attached.error_tail == "oops\n"
+
+    on_workbench(tmp_path, scenario)
+
+
+def test_unfinished_line_waits_for_its_end(tmp_path: Path) -> None:
+    async def scenario(bench: Workbench) -> None:
+        attached, out, err = bench.attach()
+        os.write(out, b"whole\nhalf")
+        await until(lambda: bench.out == b"whole\n", "the whole line is there")
+        os.write(out, b" done\nlast")
+        await until(lambda: bench.out == b"whole\nhalf done\n", "the line is whole")
+        close_all(out, err)
+        await attached.drained()
+        assert bench.out == b"whole\nhalf done\nlast\n", "the end of a line without newline is kept"
+
+    on_workbench(tmp_path, scenario)
+
+
+def test_two_workers_never_share_a_line_and_none_is_lost(tmp_path: Path) -> None:
+    lines = 20_000
+    code = f"import sys\nfor i in range({lines}): print(sys.argv[1], '%06d' % i, 'x' * (i % 300))"
+
+    async def scenario(bench: Workbench) -> None:
+        workers = [bench.run(n, sys.executable, "-u", "-c", code, f"worker-{n}") for n in range(2)]
+        for attached, process in workers:
+            await asyncio.to_thread(process.wait)
+            await attached.drained()
+
+    on_workbench(tmp_path, scenario)
+    written = Workbench(tmp_path)
+    found = written.out.decode().splitlines()
+    written.close()
+    for worker in ("worker-0", "worker-1"):
+        numbers = [int(line.split()[1]) for line in found if line.startswith(worker + " ")]
+        assert numbers == list(range(lines))
+    assert all(line.count("x") == int(line.split()[1]) % 300 for line in found)
+
+
+@pytest.mark.parametrize("size", [1, 1000, 65536])
+def test_what_was_written_before_kill_9_is_in_the_file(tmp_path: Path, size: int) -> None:
+    code = f"import os; os.write(1, b'y' * ({size} - 1) + b'\\n'); os.kill(os.getpid(), 9)"
+
+    async def scenario(bench: Workbench) -> None:
+        attached, process = bench.run(0, sys.executable, "-c", code)
+        await asyncio.to_thread(process.wait)
+        await attached.drained()
+        assert bench.out == b"y" * (size - 1) + b"\n"
+
+    on_workbench(tmp_path, scenario)
+
+
+def test_grandchild_that_holds_the_pipe_does_not_hold_us(tmp_path: Path) -> None:
+    async def scenario(bench: Workbench) -> None:
+        attached, out, err = bench.attach()
+        os.write(out, b"before\nunfinished")
+        before = time.monotonic()
+        await attached.drained()
+        assert time.monotonic() - before < 5
+        assert bench.out == b"before\nunfinished\n"
+        assert attached.is_closed
+        close_all(out, err)
+
+    on_workbench(tmp_path, scenario)
+
+
+def test_grandchild_that_never_stops_writing_does_not_hold_us(tmp_path: Path) -> None:
+    async def scenario(bench: Workbench) -> None:
+        attached, process = bench.run(0, "yes")
+        await attached.drained()
+        assert attached.is_closed
+        assert await asyncio.to_thread(process.wait) != 0, "it was told by SIGPIPE"
+
+    on_workbench(tmp_path, scenario)
+
+
+def test_line_that_is_too_long_is_split_and_marked(tmp_path: Path) -> None:
+    async def scenario(bench: Workbench) -> None:
+        attached, out, err = bench.attach()
+        line = b"0123456789" * (MAX_LINE_BYTES // 4)
+        await asyncio.to_thread(os.write, out, line)
+        await asyncio.to_thread(os.write, out, b"\nnext\n")
+        close_all(out, err)
+        await attached.drained()
+        *parts, last, following, nothing = bench.out.split(b"\n")
+        assert nothing == b""
+        assert following == b"next"
+        mark = SPLIT_MARK.removesuffix(b"\n")
+        assert parts
+        assert all(part.endswith(mark) and len(part) == MAX_LINE_BYTES + len(mark) for part in parts)
+        assert b"".join([*(part.removesuffix(mark) for part in parts), last]) == line
+
+    on_workbench(tmp_path, scenario)
+
+
+def test_any_pieces_come_out_as_the_same_lines(tmp_path: Path, rng: random.Random) -> None:
+    pieces = [b"\n", b"a\n", b"\n\n", b"word ", rng.randbytes(5000), rng.randbytes(9000)]
+    text = b"".join(rng.choice(pieces) for _ in range(400))
+
+    async def scenario(bench: Workbench) -> None:
+        attached, out, err = bench.attach()
+        position = 0
+        while position < len(text):
+            length = rng.choice([1, 7, 4096, 60000])
+            position += await asyncio.to_thread(os.write, out, text[position : position + length])
+        close_all(out, err)
+        await attached.drained()
+        expected = text if text.endswith(b"\n") else text + b"\n"
+        assert bench.out.replace(SPLIT_MARK, b"") == expected
+
+    on_workbench(tmp_path, scenario)
+
+
+def test_error_tail_is_the_end_in_whole_lines(tmp_path: Path) -> None:
+    async def scenario(bench: Workbench) -> None:
+        attached, out, err = bench.attach()
+        assert attached.error_tail == ""
+        for number in range(2000):
+            os.write(err, b"line %d \xff\n" % number)
+            await asyncio.sleep(0)
+        close_all(out, err)
+        await attached.drained()
+        lines = attached.error_tail.splitlines()
+        assert lines[-1] == "line 1999 \\xff"
+        assert all(line.startswith("line ") for line in lines)
+        assert len(attached.error_tail) <= 16384
+
+    on_workbench(tmp_path, scenario)
+
+
+def test_held_worker_waits_in_its_pipe(tmp_path: Path) -> None:
+    async def scenario(bench: Workbench) -> None:
+        attached, out, err = bench.attach()
+        attached.hold()
+        os.write(out, b"held\n")
+        _, other_out, other_err = other = bench.attach(1)
+        os.write(other_out, b"free\n")
+        await until(lambda: bench.out == b"free\n", "the other worker is read")
+        attached.release()
+        await until(lambda: bench.out == b"free\nheld\n", "the held one is read again")
+        close_all(out, err, other_out, other_err)
+        await attached.drained()
+        await other[0].drained()
+
+    on_workbench(tmp_path, scenario)
+
+
+def test_follower_gets_lines_of_its_stream(tmp_path: Path) -> None:
+    async def scenario(bench: Workbench) -> None:
+        attached, out, err = bench.attach()
+        os.write(out, b"early\n")
+        await until(lambda: bench.out == b"early\n", "the early line is written")
+        with bench.output.subscribed("err") as errors, bench.output.subscribed("all") as everything:
+            assert bench.output.sizes() == {"out": 6, "err": 0}
+            os.write(out, b"out\n")
+            assert await everything.take() == ("out", b"out\n")
+            os.write(err, b"err\n")
+            assert await everything.take() == ("err", b"err\n")
+            assert await errors.take() == ("err", b"err\n")
+        close_all(out, err)
+        await attached.drained()
+
+    on_workbench(tmp_path, scenario)
+
+
+def test_slow_follower_loses_lines_and_is_told_how_many() -> None:
+    async def scenario() -> None:
+        subscription = Subscription("all")
+        line = b"x" * 1023 + b"\n"
+        fitting = MAX_BUFFERED_BYTES // len(line)
+        for _ in range(fitting + 5):
+            subscription.offer("out", line)
+        for _ in range(fitting):
+            assert await subscription.take() == ("out", line)
+        stream, mark = await subscription.take()
+        assert stream == "out"
+        assert b"5 lines are not shown" in mark
+        subscription.offer("out", line)
+        assert await subscription.take() == ("out", line)
+
+    asyncio.run(scenario())
+
+
+def test_log_that_was_moved_away_is_opened_anew(tmp_path: Path) -> None:
+    async def scenario(bench: Workbench) -> None:
+        attached, out, err = bench.attach()
+        os.write(out, b"before\n")
+        await until(lambda: bench.out == b"before\n", "the first line is written")
+        moved = bench.paths.out_log.rename(tmp_path / "moved")
+        written = 1
+
+        def write_another() -> bool:
+            nonlocal written
+            os.write(out, b"line\n")
+            written += 1
+            return bench.paths.out_log.exists()
+
+        await until(write_another, "the log is there again")
+        close_all(out, err)
+        await attached.drained()
+        assert (moved.read_bytes() + bench.out).count(b"\n") == written
+
+    on_workbench(tmp_path, scenario)
