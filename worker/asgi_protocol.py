@@ -106,7 +106,7 @@ class BoundedHead:
 
     def _exceeds(self, data: bytes, limit: int) -> bool:
         # `data` may be a body, or a short head with a long body.
-        if not (self.scope is None or self._is_in_head()):
+        if self.scope is not None and not self._is_in_head() and self.cycle.more_body:
             return False
         head_end = data.find(HEAD_END)
         return self._head_bytes + (len(data) if head_end < 0 else head_end) > limit

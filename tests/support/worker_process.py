@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+
 from fastlb.lb.page import WorkerPageView, create_worker_page
 from fastlb.worker.wire import ListenerInfo, Serving, StartupFailed, WorkerConfig, WorkerReport
-
 from tests.support.waiting import scaled, wait_until
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ class Peer(msgspec.Struct, frozen=True):
 def encode_connections(position: int, peers: list[Peer]) -> bytes:
     """Return the bytes of a connection message, as the dispatcher writes it."""
     records = [
-        RECORD.pack(0, peer.listener_id, peer.scope_id, peer.family, peer.port, 0, peer.address)
-        for peer in peers
+        RECORD.pack(0, peer.listener_id, peer.scope_id, peer.family, peer.port, 0, peer.address) for peer in peers
     ]
     return HEADER.pack(MAGIC, len(peers), position) + b"".join(records)
 
@@ -128,6 +127,7 @@ class WorkerProcess:
         self._lines = self._lifecycle.makefile("rb")
         self._lifecycle.sendall(msgspec.json.encode(config) + b"\n")
         self._threads: list[threading.Thread] = []
+        self._clients: list[socket.socket] = []
 
     def next_line(self) -> bytes:
         """Return the worker's next line on the lifecycle channel, b"" at its end."""
@@ -166,9 +166,10 @@ class WorkerProcess:
         return connection, peer_of(connection, address, listener.listener_id)
 
     def connect(self, listener_index: int = 0) -> socket.socket:
-        """Return a client connection that was handed to the worker, in a message of its own."""
+        """Return a client connection that was handed to the worker, in a message of its own; close() closes it."""
         listener = self.listeners[listener_index]
         client = listener.connect()
+        self._clients.append(client)
         self.hand_over([self.accept(listener)])
         return client
 
@@ -201,18 +202,17 @@ class WorkerProcess:
 
     def wait_closed(self) -> None:
         """Wait until every connection is closed and nothing runs, and check that the counters agree."""
-        wait_until(
-            lambda: self.counters()["open"] == 0 and self.counters()["busy"] == 0, "all connections closed"
-        )
+        wait_until(lambda: self.counters()["closed"] == self.position, "all connections are closed")
         counters = self.counters()
-        assert counters["taken"] == counters["closed"] == self.position
-        assert counters["lost"] == 0
+        assert (counters["taken"], counters["busy"], counters["lost"]) == (self.position, 0, 0)
 
     def close(self) -> None:
         """Kill the worker and free everything."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, 9)
         self.process.wait()
+        for client in self._clients:
+            client.close()
         for listener in self.listeners:
             with contextlib.suppress(OSError):
                 listener.socket.shutdown(socket.SHUT_RDWR)
