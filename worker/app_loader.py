@@ -47,7 +47,7 @@ def load_app(config: WorkerConfig) -> LoadedApp:
     app_dir = str(Path(config.app_dir).resolve())
     prepare_interpreter(app_dir, [config.target, *config.args])
     target = TARGET.fullmatch(config.target)
-    if target is None:
+    if target is None or target["module"].endswith(".py"):
         raise AppLoadError(malformed_target(config.target), usage=True)
     module = import_app_module(target["module"], app_dir)
     app = resolve_attribute(module, target["attribute"])

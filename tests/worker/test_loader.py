@@ -1,0 +1,183 @@
+"""Targets, and what a user is told when one is wrong. The interpreter is a worker's own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastlb.worker.app_interface import UndecidableInterface, find_interface
+from fastlb.worker.wire import EXIT_STARTUP_FAILED, Serving, StartupFailed
+from tests.support.http_exchange import exchange
+from tests.support.worker_process import serving_worker, started_worker
+
+FACTORY = """
+def make():
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"made"})
+    return app
+
+class holder:
+    app = staticmethod(make())
+
+async def make_later():
+    return make()
+"""
+
+
+def failure(directory: Path, source: str, **settings: Any) -> StartupFailed:
+    """Return what a worker reports that cannot start; checks that it says so once and exits as promised."""
+    with started_worker(directory, source, **settings) as worker:
+        report = worker.report()
+        assert isinstance(report, StartupFailed), report
+        assert worker.wait_exit() == EXIT_STARTUP_FAILED
+        said = report.traceback or report.reason
+        assert worker.read_output().count(said.strip().splitlines()[-1]) == 1
+        return report
+
+
+@pytest.mark.parametrize(
+    ("target", "factory"),
+    [("app:make()", False), ("app:make", True), ("app:holder.app", False)],
+)
+def test_target_may_be_a_factory_or_dotted(tmp_path: Path, target: str, factory: bool) -> None:
+    with serving_worker(tmp_path, FACTORY, target=target, factory=factory) as worker, worker.connect() as client:
+        assert exchange(client).body == b"made"
+
+
+def test_app_sees_its_arguments_its_directory_and_the_loop(tmp_path: Path) -> None:
+    source = "import asyncio, sys\nprint(sys.argv, sys.path[0])\nasyncio.get_running_loop()\n" + FACTORY
+    with serving_worker(tmp_path, source, target="app:make()", args=("--x", "1")) as worker:
+        worker.drain()
+        worker.wait_exit()
+        assert f"['app:make()', '--x', '1'] {tmp_path}" in worker.read_output()
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("ap:app", ['no module named "ap"', 'did you mean "app"?']),
+        ("starlete:app", ['no module named "starlete"', 'did you mean "starlette"?']),
+        ("starlette.aplications:X", ['"starlette.aplications"', 'did you mean "starlette.applications"?']),
+        ("app.sub:app", ['"app" is a module, not a package']),
+        ("app:mkae", ['has no attribute "mkae"', 'did you mean "make"?', "app.py"]),
+        ("app:holder.ap", ['"app.holder"', 'did you mean "app"?']),
+        ("app.py:make", ["module:attribute", "app:make"]),
+        ("app", ["module:attribute", "app:app"]),
+        ("app:make", ["looks like a factory", "--factory"]),
+        ("app:make_later()", ["coroutine function"]),
+        ("app:__file__", ["str object is neither"]),
+    ],
+)
+def test_wrong_target_is_explained_in_one_sentence(tmp_path: Path, target: str, words: list[str]) -> None:
+    report = failure(tmp_path, FACTORY, target=target)
+    assert [word for word in words if word not in report.reason] == []
+    assert (report.usage, report.traceback, report.reason.count("\n")) == (True, "", 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("def broken(:\n", ["app.py", "SyntaxError"]),
+        ("1 / 0\n", ["app.py", "ZeroDivisionError: division by zero"]),
+        ("import no_such_thing\n", ["app.py", "ModuleNotFoundError: No module named 'no_such_thing'"]),
+        ("import sys\nsys.exit('bye')\n", ["app.py", "SystemExit: bye"]),
+        ("def app():\n    return {}['key']\n", ["app.py", "KeyError: 'key'"]),
+    ],
+)
+def test_failing_app_shows_its_own_traceback(tmp_path: Path, source: str, words: list[str]) -> None:
+    report = failure(tmp_path, source, factory=True)
+    assert [word for word in words if word not in report.traceback] == []
+    assert "importlib" not in report.traceback
+    assert "app_loader" not in report.traceback
+    assert not report.usage
+
+
+@pytest.mark.parametrize("lifespan", ["auto", "on"])
+def test_failing_lifespan_is_a_failed_start(tmp_path: Path, lifespan: str) -> None:
+    source = """
+from contextlib import asynccontextmanager
+from starlette.applications import Starlette
+
+@asynccontextmanager
+async def lifespan(app):
+    raise LookupError("no database")
+    yield
+
+app = Starlette(lifespan=lifespan)
+"""
+    report = failure(tmp_path, source, lifespan=lifespan)
+    assert "LookupError: no database" in report.traceback
+    assert "lifespan" in report.reason
+
+
+def test_exception_in_a_required_lifespan_is_a_failed_start(tmp_path: Path) -> None:
+    report = failure(tmp_path, "async def app(scope, receive, send):\n    raise LookupError('x')\n", lifespan="on")
+    assert "LookupError: x" in report.traceback
+
+
+def test_app_says_itself_that_it_is_ready(tmp_path: Path) -> None:
+    source = "from fastlb.worker import ready\nready()\n" + FACTORY
+    with started_worker(tmp_path, source, target="app:make()") as worker:
+        assert worker.next_line() == b'"ready"\n'
+        assert isinstance(worker.report(), Serving)
+
+
+async def asgi(scope: object, receive: object, send: object) -> None:
+    """An ASGI app."""
+
+
+def double(scope: object, receive: object, send: object) -> object:
+    """A function that returns what an ASGI app would."""
+
+
+def wsgi(environ: object, start_response: object) -> object:
+    """A WSGI app."""
+
+
+def anything(*arguments: object) -> object:
+    """A wrapper that could be either."""
+
+
+class Asgi2:
+    """An ASGI 2 app."""
+
+    def __init__(self, scope: object) -> None: ...
+
+    async def __call__(self, receive: object, send: object) -> None: ...
+
+
+class AsgiObject:
+    """An app whose instances are called."""
+
+    async def __call__(self, scope: object, receive: object, send: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("app", "interface"), [(asgi, "asgi"), (double, "asgi"), (AsgiObject(), "asgi"), (wsgi, "wsgi")]
+)
+def test_interface_is_found_by_looking(app: object, interface: str) -> None:
+    assert find_interface(app) == interface
+
+
+@pytest.mark.parametrize(("app", "words"), [(Asgi2, "ASGI 2"), (anything, "--interface"), (3, "int object")])
+def test_interface_that_cannot_be_seen_is_explained(app: object, words: str) -> None:
+    with pytest.raises(UndecidableInterface, match=words):
+        find_interface(app)
+
+
+def test_interface_can_be_given() -> None:
+    assert find_interface(anything, "wsgi") == "wsgi"
+    assert find_interface(anything, "asgi") == "asgi"
+
+
+def test_interfaces_of_frameworks() -> None:
+    flask = pytest.importorskip("flask")
+    fastapi = pytest.importorskip("fastapi")
+    wsgi_handler = pytest.importorskip("django.core.handlers.wsgi").WSGIHandler
+    asgi_handler = pytest.importorskip("django.core.handlers.asgi").ASGIHandler
+    assert find_interface(flask.Flask("x")) == "wsgi"
+    assert find_interface(fastapi.FastAPI()) == "asgi"
+    assert find_interface(wsgi_handler.__new__(wsgi_handler)) == "wsgi"
+    assert find_interface(asgi_handler.__new__(asgi_handler)) == "asgi"
