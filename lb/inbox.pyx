@@ -1,8 +1,8 @@
 """The worker's end of a connection channel: takes connections, counts them, tells when they close.
 
-Runs in Python workers, on the event loop's thread. Counts a message before anybody sees its connections, so that the
-dispatcher never takes back what was taken. Never waits, and never reads while descriptors are short: recvmsg(2) into a
-full descriptor table loses connections without an error.
+Runs in Python workers, on the event loop's thread. Counts a message before anybody sees its connections, so
+that the dispatcher never takes back what was taken. Never waits, and never reads while descriptors are short:
+recvmsg(2) into a full descriptor table loses connections without an error.
 """
 
 import os
@@ -20,8 +20,8 @@ from fastlb.lb.posix cimport EAGAIN, EINTR, close, errno, fstat, stat
 from fastlb.lb.receiving cimport (
     AF_INET, AF_INET6, AF_UNIX, CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_NXTHDR, MSG_CMSG_CLOEXEC, MSG_CTRUNC,
     MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, O_CLOEXEC, O_DIRECTORY, O_PATH, RLIMIT_NOFILE, SCM_RIGHTS, SOCK_STREAM,
-    SOL_SOCKET, cmsghdr, getrlimit, getsockname, if_indextoname, inet_ntop, iovec, msghdr, ntohs, open, recv, recvmsg,
-    rlimit, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, socklen_t,
+    SOL_SOCKET, cmsghdr, getrlimit, getsockname, if_indextoname, inet_ntop, iovec, msghdr, ntohs, open, recv,
+    recvmsg, rlimit, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, socklen_t,
 )
 
 cdef enum:
@@ -32,7 +32,7 @@ cdef enum:
     RECOUNT_EVERY = 32       # connections between two counts of the table on Linux < 6.2
 
 if sizeof(ConnectionRecord) != CONNECTION_RECORD_BYTES:
-    raise ImportError(f"a connection record has {sizeof(ConnectionRecord)} bytes, expected {CONNECTION_RECORD_BYTES}")
+    raise ImportError(f"connection record: {sizeof(ConnectionRecord)} bytes, not {CONNECTION_RECORD_BYTES}")
 
 cdef struct Received:
     ConnectionMessage message
@@ -93,12 +93,12 @@ cdef void received_close_fds(const Received *received) noexcept nogil:
 
 
 cdef class HandedSocket:
-    """A taken connection, with what an event loop wants of a socket object and what an HTTP server wants to know.
+    """A taken connection: what an event loop wants of a socket object, and what an HTTP server wants to know.
 
-    uvloop reads `type`, `family` and `fileno()`, owns the descriptor from then on and calls `close()` once, when its
-    handle has closed it. `close()` therefore only counts. `family` is always AF_UNIX: for uvloop that means "a
-    stream", and it then asks the kernel for neither address nor options (they are in the message, and inherited from
-    the listener); reading and writing are the same.
+    uvloop reads `type`, `family` and `fileno()`, owns the descriptor from then on and calls `close()` once,
+    when its handle has closed it. `close()` therefore only counts. `family` is always AF_UNIX: for uvloop
+    that means "a stream", and it then asks the kernel for neither address nor options (they are in the
+    message, and inherited from the listener); reading and writing are the same.
     """
 
     cdef ConnectionInbox inbox
@@ -143,14 +143,14 @@ cdef class HandedSocket:
         return self.fd
 
     def peer_address(self):
-        """Return (host, port) of the client as the message tells it, None for a unix socket. No system call."""
+        """Return (host, port) of the client from the message, None for a unix socket. No system call."""
         if self.record.family == AF_UNIX:
             return None
         host = address_text(self.record.family, self.record.address, self.record.scope_id)
         return (host, self.record.port)
 
     def local_address(self):
-        """Return (host, port) of our side, or (path, None) of a unix socket, by getsockname(2); None when closed."""
+        """Return (host, port) of our side, (path, None) of a unix socket, from getsockname(2); None: closed."""
         cdef sockaddr_storage address
         cdef socklen_t length = sizeof(sockaddr_storage)
         cdef sockaddr_in *inet = <sockaddr_in *>&address
@@ -160,7 +160,8 @@ cdef class HandedSocket:
         if address.ss_family == AF_INET:
             return (address_text(AF_INET, <uint8_t *>&inet.sin_addr, 0), ntohs(inet.sin_port))
         if address.ss_family == AF_INET6:
-            return (address_text(AF_INET6, <uint8_t *>&inet6.sin6_addr, inet6.sin6_scope_id), ntohs(inet6.sin6_port))
+            host = address_text(AF_INET6, <uint8_t *>&inet6.sin6_addr, inet6.sin6_scope_id)
+            return (host, ntohs(inet6.sin6_port))
         return unix_address(<sockaddr_un *>&address, length)
 
     def has_unread(self):
@@ -181,7 +182,7 @@ cdef class HandedSocket:
             self.inbox.status.record_busy(-1)
 
     def close(self):
-        """Count the connection as closed, once. Does not close the descriptor: its owner, the event loop, did."""
+        """Count it as closed, once. Does not close the descriptor: its owner, the event loop, did."""
         if self.fd >= 0:
             self.fd = -1
             self.release()
@@ -219,7 +220,7 @@ cdef class ConnectionInbox:
         ended: the channel is at its end: no connection will ever come.
         pressed: descriptors are short. Stop watching the channel until `on_room` is called.
         on_room: called without arguments when a close ended the pressure; may be None. It must only schedule.
-        on_close: called without arguments after each close of a connection; may be None. It must only schedule.
+        on_close: called without arguments after each close; may be None. It must only schedule.
     """
 
     cdef readonly WorkerStatus status
@@ -249,8 +250,8 @@ cdef class ConnectionInbox:
     def receive(self):
         """Take one message; return its connections, a list of HandedSocket.
 
-        An empty list: nothing waits now, or `ended`, or `pressed`. Malformed messages are skipped; their descriptors are
-        closed and counted as lost.
+        An empty list: nothing waits now, or `ended`, or `pressed`. Malformed messages are skipped; their
+        descriptors are closed and counted as lost.
         """
         cdef Received received
         cdef int error

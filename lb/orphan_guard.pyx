@@ -1,7 +1,8 @@
 """Ends a worker whose supervisor is gone, even when its interpreter is blocked.
 
-Runs in workers: one C thread that needs neither the interpreter nor its lock, sleeps in poll(2), and is never woken as
-long as the supervisor lives. The worker drains by itself when the supervisor goes; this is for the one that cannot.
+Runs in workers: one C thread that needs neither the interpreter nor its lock, sleeps in poll(2), and is never
+woken as long as the supervisor lives. The worker drains by itself when the supervisor goes; this is for the
+one that cannot.
 """
 
 from libc.stdint cimport int64_t
@@ -28,7 +29,7 @@ cdef extern from "<pthread.h>" nogil:
     int pthread_attr_setstacksize(pthread_attr_t *attributes, size_t size)
     int pthread_attr_setdetachstate(pthread_attr_t *attributes, int state)
     int pthread_attr_destroy(pthread_attr_t *attributes)
-    int pthread_create(pthread_t *thread, pthread_attr_t *attributes, void *(*run)(void *) noexcept nogil, void *argument)
+    int pthread_create(pthread_t *thread, pthread_attr_t *how, void *(*run)(void *) noexcept nogil, void *arg)
     int PTHREAD_CREATE_DETACHED
 
 
@@ -99,7 +100,7 @@ cdef int guard_start(Guard *guard) noexcept nogil:
 
 
 def start_orphan_guard(int lifecycle_fd, double grace):
-    """Kill this process, and its group when it leads one, `grace` seconds after the other end of `lifecycle_fd` is gone.
+    """Kill this process, and its group when it leads one, `grace` seconds after the end of `lifecycle_fd`.
 
     `lifecycle_fd` is borrowed (a duplicate is watched until the process ends). Raises OSError.
     """
@@ -118,5 +119,5 @@ def start_orphan_guard(int lifecycle_fd, double grace):
 
 
 def end_process_group():
-    """Kill this process and its group, when it leads one: for the last line of a worker that nobody else would clean up."""
+    """Kill this process and its group, when it leads one: the last act of a worker that nobody cleans up."""
     end_group()

@@ -11,10 +11,10 @@ from fastlb.lb.posix cimport monotonic_ns
 
 
 cdef class RequestTasks:
-    """A set of tasks: each is counted on `status` as begun and busy when added, as done with its latency when discarded.
+    """A set of tasks: each counts on `status` as begun and busy when added, as done when discarded.
 
-    `companions` is another container of tasks which only belong to the length and to iteration: those of websockets,
-    which are no requests that could take too long.
+    `companions` is another container of tasks, which belong to the length and to iteration only: those of
+    websockets, which are no requests that could take too long.
     """
 
     cdef WorkerStatus status

@@ -1,7 +1,7 @@
 """Entry of a Python worker: `python -m fastlb.worker LIFECYCLE_FD`. Only the supervisor starts it.
 
-Reads its configuration, loads the app, serves it until it is drained or told to stop. Exit codes: 0 after an asked-for
-end, EXIT_STARTUP_FAILED when it never served. Imports what the app's kind needs, and only that.
+Reads its configuration, loads the app, serves it until it is drained or told to stop. Exit codes: 0 after an
+asked-for end, EXIT_STARTUP_FAILED when it never served. Imports what the app's kind needs, and only that.
 """
 
 import asyncio
@@ -49,12 +49,12 @@ def run_app(config: WorkerConfig, lifecycle: LifecycleChannel) -> int:
 
 
 async def load_in_loop(config: WorkerConfig) -> LoadedApp:
-    """Load the app while the loop runs: some apps ask for the running loop at import, as uvicorn lets them."""
+    """Load the app while the loop runs: some ask for the running loop at import, and uvicorn lets them."""
     return load_app(config)
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes the event loop `name`: "auto" and "uvloop" are uvloop, "asyncio" is the standard one."""
+    """Return what makes the event loop `name`: "asyncio" is the standard one, all else uvloop."""
     if name == "asyncio":
         return asyncio.SelectorEventLoop
     import uvloop

@@ -1,7 +1,9 @@
-"""Owns the step from a taken connection to a transport of the event loop. Runs in workers, on the loop's thread.
+"""Owns the step from a taken connection to a transport of the event loop. Runs in workers, on the loop's
+thread.
 
-No Task: `connect_accepted_socket` waits for exactly one future, so its coroutine is driven by hand, which costs a third
-less for each connection. On uvloop there is no socket object either. Errors end here, counted, never at the loop.
+No Task: `connect_accepted_socket` waits for exactly one future, so its coroutine is driven by hand, which
+costs a third less for each connection. On uvloop there is no socket object either. Errors end here, counted,
+never at the loop.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ logger = logging.getLogger("fastlb.worker")
 
 
 class CountedSocket(socket.socket):
-    """A real socket, which asyncio's own loop needs; counts its close, and knows its addresses from the message."""
+    """A real socket, which asyncio's own loop needs; counts its close and knows the peer from the message."""
 
     def __init__(self, handed: HandedSocket) -> None:
         # With the protocol given asyncio sets TCP_NODELAY itself.
@@ -56,7 +58,7 @@ class _Driver:
             future = self._coroutine.send(None)
         except StopIteration:
             return True
-        except Exception as error:  # noqa: BLE001 - failed handshakes, and whatever else a client's bytes provoke
+        except Exception as error:  # noqa: BLE001 - failed handshakes, whatever a client's bytes provoke
             logger.debug("connection failed: %r", error)
             return False
         if getattr(future, "_asyncio_future_blocking", None):
@@ -80,7 +82,10 @@ class Adopter:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, factory: ProtocolFactory, ssl_context: ssl.SSLContext | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        factory: ProtocolFactory,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._loop = loop
         self._factory = factory
@@ -90,7 +95,9 @@ class Adopter:
     def adopt(self, handed: HandedSocket) -> None:
         """Give `handed` to the loop. Whatever goes wrong, the connection ends up closed and counted."""
         owner: Any = CountedSocket(handed) if self._needs_socket else handed
-        connect = self._loop.connect_accepted_socket(lambda: self._factory(handed), owner, ssl=self._ssl_context)
+        connect = self._loop.connect_accepted_socket(
+            lambda: self._factory(handed), owner, ssl=self._ssl_context
+        )
         if not _Driver(connect, self._loop).step():
             # No transport was made, so the descriptor is still ours.
             owner.abandon()

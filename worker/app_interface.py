@@ -1,7 +1,7 @@
 """Owns finding out by looking whether an app is ASGI or WSGI. Pure; calls nothing of the app.
 
-ASGI 3 is called with (scope, receive, send) and is awaited; WSGI with (environ, start_response). Where that cannot be
-seen, as in a wrapper that takes anything, `interface` decides.
+ASGI 3 is called with (scope, receive, send) and is awaited; WSGI with (environ, start_response). Where that
+cannot be seen, as in a wrapper that takes anything, `interface` decides.
 """
 
 import inspect
@@ -26,9 +26,14 @@ def find_interface(app: Any, interface: str = "auto") -> Interface:
         raise UndecidableInterface(f"{type(app).__name__} object is neither an ASGI nor a WSGI app")
     if interface != "auto":
         return "asgi" if interface == "asgi" else "wsgi"
-    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(getattr(app, "__call__", None)):  # noqa: B004
-        return "asgi" if not inspect.isclass(app) else _interface_by_arguments(app)
+    if not inspect.isclass(app) and _is_awaited(app):
+        return "asgi"
     return _interface_by_arguments(app)
+
+
+def _is_awaited(app: Any) -> bool:
+    """Say whether calling `app` gives a coroutine, which no WSGI app does."""
+    return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__)
 
 
 def _interface_by_arguments(app: Any) -> Interface:
@@ -40,7 +45,9 @@ def _interface_by_arguments(app: Any) -> Interface:
     if takes_wsgi and not takes_asgi:
         return "wsgi"
     if takes_asgi:
-        raise UndecidableInterface("cannot tell whether this is an ASGI or a WSGI app: say --interface asgi or wsgi")
+        raise UndecidableInterface(
+            "cannot tell whether this is an ASGI or a WSGI app: say --interface asgi or wsgi"
+        )
     raise UndecidableInterface(_wrong_arguments(least, most))
 
 
@@ -60,4 +67,5 @@ def _wrong_arguments(least: int, most: float) -> str:
         return "takes no argument, so it looks like a factory: say --factory or write module:name()"
     if least == 1:
         return "takes one argument: an ASGI 2 app; wrap it in asgiref.compatibility.guarantee_single_callable"
-    return f"takes {least} arguments; an ASGI app takes 3 (scope, receive, send), a WSGI app 2 (environ, start_response)"
+    expected = "an ASGI app takes 3 (scope, receive, send), a WSGI app 2 (environ, start_response)"
+    return f"takes {least} arguments; {expected}"

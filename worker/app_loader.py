@@ -1,6 +1,8 @@
-"""Owns the way from a target such as `shop.web:app` to the app, and from the app to its kind. Runs in workers, once.
+"""Owns the way from a target such as `shop.web:app` to the app, and from the app to its kind. Runs in
+workers, once.
 
-What a user did wrong is said in one sentence; what the app did wrong is shown as its own traceback, without our frames.
+What a user did wrong is said in one sentence; what the app did wrong is shown as its own traceback, without
+our frames.
 """
 
 import difflib
@@ -40,7 +42,7 @@ class LoadedApp(msgspec.Struct, frozen=True):
 
 
 def load_app(config: WorkerConfig) -> LoadedApp:
-    """Import and return the app of `config.target`, with the import path and sys.argv as the app expects them.
+    """Import and return the app of `config.target`, with import path and sys.argv as it expects them.
 
     Raises AppLoadError.
     """
@@ -60,7 +62,7 @@ def load_app(config: WorkerConfig) -> LoadedApp:
 
 
 def prepare_interpreter(app_dir: str, arguments: list[str]) -> None:
-    """Put `app_dir` in front of the import path, in place of the current directory that `python -m` puts there."""
+    """Put `app_dir` in front of the import path, for the current directory that `python -m` puts there."""
     if not sys.flags.safe_path and sys.path and sys.path[0] in ("", str(Path.cwd())):
         del sys.path[0]
     sys.path.insert(0, app_dir)

@@ -1,4 +1,5 @@
-"""Owns what an ASGI worker learns from uvicorn's log, because uvicorn tells it nowhere else. Runs in ASGI workers.
+"""Owns what an ASGI worker learns from uvicorn's log, because uvicorn tells it nowhere else. Runs in ASGI
+workers.
 
 Only looks at records; what is written where is worker_log's.
 """

@@ -1,8 +1,10 @@
-"""Owns what a handed-over connection changes in uvicorn's protocol classes. Runs in ASGI workers, on the loop's thread.
+"""Owns what a handed-over connection changes in uvicorn's protocol classes. Runs in ASGI workers, on the
+loop's thread.
 
-The classes stay uvicorn's own: parsing, ASGI messages, flow control and limits are theirs. Here: addresses that are
-known from the message instead of being asked of the kernel, the bound on a request's head, which uvicorn has only for
-h11, and websockets, which are imported at the first upgrade and whose tasks are no requests.
+The classes stay uvicorn's own: parsing, ASGI messages, flow control and limits are theirs. Here: addresses
+that are known from the message instead of being asked of the kernel, the bound on a request's head, which
+uvicorn has only for h11, and websockets, which are imported at the first upgrade and whose tasks are no
+requests.
 """
 
 import asyncio
@@ -10,13 +12,12 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fastlb.lb.inbox import HandedSocket
+from fastlb.lb.page import WorkerStatus
 from uvicorn import Config
 from uvicorn.config import WS_PROTOCOLS
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
-
-from fastlb.lb.inbox import HandedSocket
-from fastlb.lb.page import WorkerStatus
 
 from .wire import ListenerInfo
 
@@ -32,7 +33,7 @@ HEAD_TOO_LARGE = (
 
 
 class LocalAddresses:
-    """Tells the ASGI `server` of a connection: the listener's address, or the kernel's answer where that is a wildcard."""
+    """Tells the ASGI `server` of a connection: the listener's, or for a wildcard the kernel's."""
 
     def __init__(self, listeners: tuple[ListenerInfo, ...]) -> None:
         self._fixed: dict[int, Address] = {}
@@ -117,7 +118,7 @@ class BoundedHead:
 
 
 def protocol_class(http: str) -> type[Any]:
-    """Return uvicorn's protocol class for `http` ("auto", "httptools", "h11"), for handed-over connections."""
+    """Return uvicorn's protocol class for `http` ("auto", "httptools", "h11"), for handed connections."""
     if http == "h11":
         from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -128,7 +129,7 @@ def protocol_class(http: str) -> type[Any]:
 
 
 class WebSocketTasks(set["asyncio.Task[Any]"]):
-    """The tasks of open websockets: each counts as a request begun, and then neither as busy nor as running for long."""
+    """The tasks of open websockets: each counts as a request begun, but neither as busy nor as old."""
 
     def __init__(self, status: WorkerStatus) -> None:
         super().__init__()
@@ -150,14 +151,14 @@ class WebSocketState:
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
-        """The server's, without `connection: close`, which would spoil the handshake's own `connection: upgrade`."""
+        """The server's, without `connection: close`, which would spoil a `connection: upgrade`."""
         return [header for header in self._state.default_headers if header != CONNECTION_CLOSE]
 
 
 def websocket_factory(kind: str, state: WebSocketState) -> Callable[..., asyncio.Protocol] | None:
     """Return what uvicorn calls as its websocket protocol class; None for `kind` "none".
 
-    The library is imported at the first call: most apps have no websockets, and it is larger than the rest of uvicorn.
+    The library is imported at the first call: most apps have no websockets.
     """
     path = WS_PROTOCOLS[kind]
     if path is None:

@@ -1,7 +1,7 @@
 """Owns the ASGI server of a worker: uvicorn's, fed by the connection channel. Runs in ASGI workers.
 
-Lifespan, shutdown and everything about HTTP are uvicorn's. Here: where connections come from, the drain, the status
-page, signals and the wait between two ticks, which is not polled.
+Lifespan, shutdown and everything about HTTP are uvicorn's. Here: where connections come from, the drain, the
+status page, signals and the wait between two ticks, which is not polled.
 """
 
 import asyncio
@@ -13,7 +13,6 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-
 from fastlb.lb.inbox import ConnectionInbox, HandedSocket
 from fastlb.lb.orphan_guard import end_process_group
 from fastlb.lb.page import WorkerStatus
@@ -34,8 +33,8 @@ from .channel_server import ChannelServer
 from .drain import QuietDrain
 from .heartbeat import Heartbeat
 from .lifecycle_channel import LifecycleChannel
-from .worker_log import LEVELS
 from .wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
+from .worker_log import LEVELS
 
 # Nobody hands connections over any more; one that is here already should still get its answer.
 ORPHAN_QUIET_TIME = 1.0
@@ -76,7 +75,9 @@ class FastlbServer(uvicorn.Server):
         self._heartbeat = Heartbeat(loop, inbox, self._tasks.oldest_began_ns)
         self._protocol_arguments = shared_arguments(self.config, self.server_state, self.lifespan.state)
         keep_alive = self.config.timeout_keep_alive
-        channel = ChannelServer(loop, inbox, self._create_protocol, self.config.ssl, lambda: drain.begin(keep_alive))
+        channel = ChannelServer(
+            loop, inbox, self._create_protocol, self.config.ssl, lambda: drain.begin(keep_alive)
+        )
         self.servers = [channel]  # type: ignore[list-item]
         await channel.start_serving()
         self._heartbeat.start()
@@ -89,7 +90,7 @@ class FastlbServer(uvicorn.Server):
         self._stopping.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Shut down at the first signal; end what still runs at the next, or when there has been time to drain."""
+        """Shut down at the first signal; end what runs at the next, or when there was time to drain."""
         if self.should_exit or (self._drain and self._drain.begun):
             for task in list(self._tasks):
                 task.cancel()
@@ -125,7 +126,7 @@ class FastlbServer(uvicorn.Server):
                 connection.announce_end()
 
     def end_unused(self) -> None:
-        """Drain: close the connections without a request, and tell websockets that the server restarts (1012)."""
+        """Drain: close connections without a request, tell websockets that the server restarts (1012)."""
         for connection in list(self.server_state.connections):
             if not isinstance(connection, HandedConnection) or connection.is_unused():
                 connection.shutdown()
@@ -180,7 +181,9 @@ def serve_asgi(app: object, config: WorkerConfig, lifecycle: LifecycleChannel, r
         return runner.run(_serve(app, config, lifecycle, errors))
 
 
-async def _serve(app: object, config: WorkerConfig, lifecycle: LifecycleChannel, errors: StartupErrors) -> int:
+async def _serve(
+    app: object, config: WorkerConfig, lifecycle: LifecycleChannel, errors: StartupErrors
+) -> int:
     server = FastlbServer(uvicorn_config(app, config), config, lifecycle)
     count_app_errors(server.status, LEVELS[config.log_level])
     try:

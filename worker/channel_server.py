@@ -1,7 +1,8 @@
-"""Owns the reading of the connection channel: an asyncio server whose connections arrive instead of being accepted.
+"""Owns the reading of the connection channel: an asyncio server whose connections arrive instead of being
+accepted.
 
-Runs in Python workers, ASGI and WSGI, on the event loop's thread. Takes what lies in the channel and gives it to the
-loop; never waits, and stops reading while descriptors are short.
+Runs in Python workers, ASGI and WSGI, on the event loop's thread. Takes what lies in the channel and gives it
+to the loop; never waits, and stops reading while descriptors are short.
 """
 
 import asyncio
@@ -22,9 +23,9 @@ class ChannelServer(asyncio.AbstractServer):
     Args:
         loop: the event loop.
         inbox: the worker's end of the channel.
-        protocol_factory: makes the protocol of a connection; called with the connection, before its transport exists.
+        protocol_factory: makes the protocol of a connection, with which it is called.
         ssl_context: the workers speak TLS with it; None: plain.
-        on_eof: called once, when the dispatcher has ended the channel and all that was in it is taken: drain now.
+        on_eof: called once, when the dispatcher has ended the channel and all in it is taken: drain now.
     """
 
     def __init__(

@@ -1,8 +1,10 @@
-"""Owns the quiet drain: how a worker stops without a client noticing. Runs in workers, on the event loop's thread.
+"""Owns the quiet drain: how a worker stops without a client noticing. Runs in workers, on the event loop's
+thread.
 
-No new connection comes any more, but the clients of the old ones do not know: one may be about to send its first
-request, another the next one on a kept connection. So nobody is cut off: responses say `connection: close`, kept
-connections end by their own keep-alive timeout, and connections without a request get as long. Nothing is polled.
+No new connection comes any more, but the clients of the old ones do not know: one may be about to send its
+first request, another the next one on a kept connection. So nobody is cut off: responses say `connection:
+close`, kept connections end by their own keep-alive timeout, and connections without a request get as long.
+Nothing is polled.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ class Drainable(Protocol):
         """Let every response from now on say that its connection ends."""
 
     def end_unused(self) -> None:
-        """Close the connections that never began a request, and tell those that would never end by themselves."""
+        """Close connections that never began a request, and tell those that never end by themselves."""
 
     def is_empty(self) -> bool:
         """Say whether no connection is being served; one in its TLS handshake is not."""

@@ -1,4 +1,5 @@
-"""Owns the worker's proof of life: a timer that writes the status page. Runs in workers, on the event loop's thread.
+"""Owns the worker's proof of life: a timer that writes the status page. Runs in workers, on the event loop's
+thread.
 
 Its lateness is the loop's lag. It never does anything that can wait.
 """
@@ -17,7 +18,7 @@ class Heartbeat:
 
     Args:
         loop: the event loop whose life is proven.
-        inbox: its status page is written; under pressure it looks at each beat for descriptors that the app has closed.
+        inbox: its status page is written; under pressure it looks for descriptors that the app has closed.
         oldest_request_ns: tells when the oldest running request began (CLOCK_MONOTONIC), 0 when none runs.
     """
 

@@ -1,7 +1,8 @@
-"""Owns the worker's end of the lifecycle channel: newline-delimited JSON over a stream socket from the supervisor.
+"""Owns the worker's end of the lifecycle channel: newline-delimited JSON over a stream socket from the
+supervisor.
 
-Runs in workers. Reads the configuration before there is an event loop, then only watches for the end: EOF means that
-the supervisor is gone. Lines are bounded; what a user message says is not this module's business.
+Runs in workers. Reads the configuration before there is an event loop, then only watches for the end: EOF
+means that the supervisor is gone. Lines are bounded; what a user message says is not this module's business.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ class LifecycleChannel:
         return self._socket.fileno()
 
     def read_config(self) -> WorkerConfig:
-        """Wait for the first line and return it. Raises EOFError, ValueError (too long) or msgspec.ValidationError."""
+        """Wait for the first line. Raises EOFError, ValueError (too long) or msgspec.ValidationError."""
         line = bytearray()
         while not line.endswith(b"\n"):
             # One byte at a time would be slow and a larger read could take what follows: so look first.

@@ -1,6 +1,7 @@
 """Owns where a worker's own log goes: messages to standard error, the access log to standard output.
 
-Runs in workers, before the app is imported, so that an app can arrange it otherwise. The supervisor reads both.
+Runs in workers, before the app is imported, so that an app can arrange it otherwise. The supervisor reads
+both.
 """
 
 import logging
@@ -18,7 +19,7 @@ LEVELS = {
 
 
 def configure_logging(log_level: str) -> None:
-    """Send uvicorn's messages and ours to standard error, access lines to standard output, from `log_level` on."""
+    """Send uvicorn's messages and ours to standard error, access lines to standard output."""
     logging.addLevelName(TRACE, "TRACE")
     messages = logging.StreamHandler(sys.stderr)
     messages.setFormatter(logging.Formatter("%(levelname)-8s %(message)s"))

@@ -1,4 +1,6 @@
-"""Owns a self-signed certificate for tests of TLS. Runs in the test process; made by the openssl command, once."""
+"""Owns a self-signed certificate for tests of TLS. Runs in the test process; made by the openssl command,
+once.
+"""
 
 import functools
 import ssl
@@ -7,6 +9,11 @@ import tempfile
 from pathlib import Path
 
 import msgspec
+
+REQUEST = (
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+    "-days 2 -subj /CN=test -addext subjectAltName=DNS:test"
+)
 
 
 class TestCertificate(msgspec.Struct, frozen=True):
@@ -23,9 +30,7 @@ def certificate() -> TestCertificate:
     directory = Path(tempfile.mkdtemp(prefix="fastlb-test-tls-"))
     made = TestCertificate(directory / "certificate.pem", directory / "key.pem")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        + ["-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=DNS:test"]
-        + ["-out", str(made.certificate), "-keyout", str(made.key)],
+        [*REQUEST.split(), "-out", str(made.certificate), "-keyout", str(made.key)],
         check=True,
         capture_output=True,
     )

@@ -1,7 +1,8 @@
 """Plays supervisor and dispatcher for one real worker process, so that worker tests need neither of them.
 
-Runs in the test process. Everything is real: the process, the socketpairs, the status page, accepted connections. The
-message layout is written down here a second time on purpose: a change of the compiled one must break these tests.
+Runs in the test process. Everything is real: the process, the socketpairs, the status page, accepted
+connections. The message layout is written down here a second time on purpose: a change of the compiled one
+must break these tests.
 """
 
 import array
@@ -17,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-
 from fastlb.lb.page import WorkerPageView, create_worker_page
 from fastlb.worker.wire import ListenerInfo, Serving, StartupFailed, WorkerConfig, WorkerReport
+
 from tests.support.waiting import scaled, wait_until
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Peer(msgspec.Struct, frozen=True):
 def encode_connections(position: int, peers: list[Peer]) -> bytes:
     """Return the bytes of a connection message, as the dispatcher writes it."""
     records = [
-        RECORD.pack(0, peer.listener_id, peer.scope_id, peer.family, peer.port, 0, peer.address) for peer in peers
+        RECORD.pack(0, peer.listener_id, peer.scope_id, peer.family, peer.port, 0, peer.address)
+        for peer in peers
     ]
     return HEADER.pack(MAGIC, len(peers), position) + b"".join(records)
 
@@ -87,7 +89,7 @@ class Listener:
 
 
 class WorkerProcess:
-    """One `python -m fastlb.worker`, with this process as its supervisor and dispatcher. Use `started_worker`."""
+    """One `python -m fastlb.worker`, with this process as supervisor and dispatcher. Use `started_worker`."""
 
     def __init__(self, directory: Path, listeners: list[Listener], settings: dict[str, Any]) -> None:
         self.listeners = listeners
@@ -166,7 +168,7 @@ class WorkerProcess:
         return connection, peer_of(connection, address, listener.listener_id)
 
     def connect(self, listener_index: int = 0) -> socket.socket:
-        """Return a client connection that was handed to the worker, in a message of its own; close() closes it."""
+        """Return a client connection that was handed to the worker in its own message; close() ends it."""
         listener = self.listeners[listener_index]
         client = listener.connect()
         self._clients.append(client)
@@ -229,7 +231,7 @@ class WorkerProcess:
 def started_worker(
     directory: Path, source: str, listeners: list[Listener] | None = None, **settings: Any
 ) -> Iterator[WorkerProcess]:
-    """Run a worker on `source`, written to app.py in `directory`; the target is app:app unless `settings` has one."""
+    """Run a worker on `source`, written to app.py in `directory`; the target is app:app by default."""
     (directory / "app.py").write_text(source)
     worker = WorkerProcess(directory, listeners or [Listener()], {"target": "app:app", **settings})
     try:

@@ -1,9 +1,12 @@
-"""How an ASGI worker ends: quietly at the end of its channel, at once on signals, surely without its supervisor."""
+"""How an ASGI worker ends: quietly at the end of its channel, at once on signals, surely without its
+supervisor.
+"""
 
 import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +18,15 @@ from tests.support.waiting import scaled, wait_until
 from tests.support.worker_process import serving_worker
 from tests.worker.test_asgi_serving import HELLO, WEBSOCKET
 
-# Answers when the file "go" exists beside the app.
+# Answers when something is written to the FIFO "go" beside the app.
 WAITS = """
-import asyncio, pathlib
+import asyncio, os, pathlib
+
+async def gate_opens():
+    opened = asyncio.Event()
+    fd = os.open(pathlib.Path(__file__).parent / "go", os.O_RDWR | os.O_NONBLOCK)
+    asyncio.get_running_loop().add_reader(fd, opened.set)
+    await opened.wait()
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -27,19 +36,27 @@ async def app(scope, receive, send):
         print("lifespan ended", flush=True)
         await send({"type": "lifespan.shutdown.complete"})
         return
-    while scope["path"] == "/wait" and not (pathlib.Path(__file__).parent / "go").exists():
-        await asyncio.sleep(0.005)
+    await gate_opens()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
     await send({"type": "http.response.body", "body": b"done"})
 """
 
 BLOCKS = """
-import time
+import os
 
 async def app(scope, receive, send):
     assert scope["type"] == "http"
-    time.sleep(3600)
+    os.read(os.pipe()[0], 1)
 """
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[int]:
+    """The FIFO that the app of WAITS waits for."""
+    os.mkfifo(tmp_path / "go")
+    fd = os.open(tmp_path / "go", os.O_RDWR)
+    yield fd
+    os.close(fd)
 
 
 @pytest.mark.parametrize("http", ["httptools", "h11"])
@@ -88,14 +105,14 @@ def test_drain_waits_for_a_request_whose_head_is_half_sent(tmp_path: Path) -> No
         assert worker.wait_exit() == 0
 
 
-def test_drain_finishes_running_requests_and_then_the_lifespan(tmp_path: Path) -> None:
+def test_drain_finishes_running_requests_and_then_the_lifespan(tmp_path: Path, gate: int) -> None:
     with serving_worker(tmp_path, WAITS, timeout_keep_alive=0.1) as worker:
         with worker.connect() as client, worker.connect() as silent:
-            client.sendall(request_bytes("/wait"))
+            client.sendall(request_bytes())
             wait_until(lambda: worker.counters()["requests"] == 1, "the request runs")
             worker.drain()
             assert silent.recv(1) == b""
-            (tmp_path / "go").touch()
+            os.write(gate, b"go")
             response = read_response(client)
             assert (response.body, response.headers["connection"]) == (b"done", "close")
         assert worker.wait_exit() == 0
@@ -127,22 +144,22 @@ def test_websocket_handshake_works_during_the_drain(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_finishes_running_requests_and_exits_0(tmp_path: Path, number: int) -> None:
+def test_signal_finishes_running_requests_and_exits_0(tmp_path: Path, gate: int, number: int) -> None:
     with serving_worker(tmp_path, WAITS) as worker, worker.connect() as client, worker.connect() as idle:
-        client.sendall(request_bytes("/wait"))
+        client.sendall(request_bytes())
         wait_until(lambda: worker.counters()["requests"] == 1, "the request runs")
         os.kill(worker.process.pid, number)
         assert idle.recv(1) == b""
-        (tmp_path / "go").touch()
+        os.write(gate, b"go")
         assert read_response(client).body == b"done"
         assert worker.wait_exit() == 0
         assert "lifespan ended" in worker.read_output()
 
 
-def test_signal_during_the_drain_ends_requests_and_still_the_lifespan(tmp_path: Path) -> None:
+def test_signal_during_the_drain_ends_requests_and_still_the_lifespan(tmp_path: Path, gate: int) -> None:
     with serving_worker(tmp_path, WAITS, timeout_keep_alive=0.1) as worker:
         client, silent = worker.connect(), worker.connect()
-        client.sendall(request_bytes("/wait"))
+        client.sendall(request_bytes())
         wait_until(lambda: worker.counters()["requests"] == 1, "the request runs")
         worker.drain()
         assert silent.recv(1) == b""
@@ -160,19 +177,22 @@ def test_idle_worker_ends_when_its_supervisor_is_gone(tmp_path: Path) -> None:
         assert time.monotonic() - begin < scaled(2)
 
 
-def test_busy_worker_finishes_its_request_when_its_supervisor_is_gone(tmp_path: Path) -> None:
+def test_busy_worker_finishes_its_request_when_its_supervisor_is_gone(tmp_path: Path, gate: int) -> None:
     with serving_worker(tmp_path, WAITS) as worker, worker.connect() as client, worker.connect() as idle:
-        client.sendall(request_bytes("/wait"))
+        client.sendall(request_bytes())
         wait_until(lambda: worker.counters()["requests"] == 1, "the request runs")
         worker.disappear()
         assert idle.recv(1) == b""
-        (tmp_path / "go").touch()
+        os.write(gate, b"go")
         assert read_response(client).body == b"done"
         worker.wait_exit()
 
 
 def test_blocked_worker_is_killed_with_its_group_when_its_supervisor_is_gone(tmp_path: Path) -> None:
-    source = "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\nprint(child.pid, flush=True)\n" + BLOCKS
+    source = (
+        "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\nprint(child.pid, flush=True)\n"
+        + BLOCKS
+    )
     with serving_worker(tmp_path, source, kill_timeout=0.2) as worker, worker.connect() as client:
         client.sendall(request_bytes())
         wait_until(lambda: worker.counters()["requests"] == 1, "the interpreter is blocked")

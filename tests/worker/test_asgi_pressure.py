@@ -1,6 +1,8 @@
 """A worker that runs short of descriptors stops taking, and loses nobody."""
 
+import os
 import resource
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -43,23 +45,25 @@ def test_worker_with_few_descriptors_answers_every_client(tmp_path: Path, loop: 
 
 
 def test_descriptors_that_the_app_frees_end_the_pressure(tmp_path: Path) -> None:
-    source = HELLO + "\nimport os\nfds = [os.open('/dev/null', 0) for _ in range(80)]\n" + """
-import asyncio, pathlib
+    source = (
+        HELLO
+        + "\nimport os\nfds = [os.open('/dev/null', 0) for _ in range(80)]\n"
+        + """
+import asyncio, signal
 
-async def free_when_told():
-    while not (pathlib.Path(__file__).parent / "go").exists():
-        await asyncio.sleep(0.005)
+def free():
     for fd in fds:
         os.close(fd)
 
-freeing = asyncio.get_running_loop().create_task(free_when_told())
+asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, free)
 """
+    )
     with serving_worker(tmp_path, source) as worker:
         hard = resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE)[1]
         resource.prlimit(worker.process.pid, resource.RLIMIT_NOFILE, (FEW_FDS, hard))
         client = worker.connect()
         wait_until(lambda: worker.counters()["pressure"], "the worker feels the pressure")
-        (tmp_path / "go").touch()
+        os.kill(worker.process.pid, signal.SIGUSR1)
         assert exchange(client).body == b"hello"
 
 

@@ -1,4 +1,6 @@
-"""An ASGI worker serves what was handed to it: HTTP, streaming, websockets, options, both loops, both parsers."""
+"""An ASGI worker serves what was handed to it: HTTP, streaming, websockets, options, both loops, both
+parsers.
+"""
 
 import json
 import socket
@@ -158,7 +160,9 @@ def test_scope_has_the_addresses_of_both_sides(tmp_path: Path, loop: str, http: 
 
 def test_proxy_headers_and_root_path_reach_the_app(tmp_path: Path) -> None:
     with serving_worker(tmp_path, SHOW_SCOPE, root_path="/shop") as worker, worker.connect() as client:
-        scope = json.loads(exchange(client, "/a", "x-forwarded-for: 8.8.8.8", "x-forwarded-proto: https").body)
+        scope = json.loads(
+            exchange(client, "/a", "x-forwarded-for: 8.8.8.8", "x-forwarded-proto: https").body
+        )
     assert scope == {
         "client": ["8.8.8.8", 0],
         "server": list(worker.listeners[0].address),
@@ -198,7 +202,9 @@ def test_streamed_response_is_complete(tmp_path: Path) -> None:
 
 def test_small_packets_are_not_delayed(tmp_path: Path) -> None:
     """TCP_NODELAY comes with the listener; whichever transport the worker uses must not lose it."""
-    source = STREAM.replace("async def app", "async def stream") + """
+    source = (
+        STREAM.replace("async def app", "async def stream")
+        + """
 import socket
 
 async def app(scope, receive, send):
@@ -214,6 +220,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"%d" % value})
 """
+    )
     with serving_worker(tmp_path, source) as worker, worker.connect() as client:
         assert exchange(client).body == b"1"
 
@@ -235,7 +242,12 @@ def test_websocket_talks_and_is_no_running_request(tmp_path: Path, ws: str, loop
 
 def test_websocket_is_refused_when_switched_off(tmp_path: Path) -> None:
     with serving_worker(tmp_path, HELLO, ws="none") as worker, worker.connect() as client:
-        upgrade = ("connection: upgrade", "upgrade: websocket", "sec-websocket-key: x", "sec-websocket-version: 13")
+        upgrade = (
+            "connection: upgrade",
+            "upgrade: websocket",
+            "sec-websocket-key: x",
+            "sec-websocket-version: 13",
+        )
         assert exchange(client, "/", *upgrade).body == b"hello"
 
 
@@ -302,9 +314,9 @@ def test_access_log_is_written_when_asked_for(tmp_path: Path, settings: dict[str
 
 
 def test_headers_that_are_switched_off_are_not_sent(tmp_path: Path) -> None:
-    with serving_worker(tmp_path, HELLO, server_header=False, date_header=False) as worker:
-        with worker.connect() as client:
-            assert exchange(client).headers == {"content-length": "5"}
+    settings = {"server_header": False, "date_header": False}
+    with serving_worker(tmp_path, HELLO, **settings) as worker, worker.connect() as client:
+        assert exchange(client).headers == {"content-length": "5"}
 
 
 @pytest.mark.parametrize("log_level", ["info", "critical"])

@@ -17,7 +17,11 @@ LOOPS = pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 
 def tls_settings(loop: str) -> dict[str, Any]:
     """Return the settings of a worker that speaks TLS."""
-    return {"loop": loop, "ssl_certfile": str(certificate().certificate), "ssl_keyfile": str(certificate().key)}
+    return {
+        "loop": loop,
+        "ssl_certfile": str(certificate().certificate),
+        "ssl_keyfile": str(certificate().key),
+    }
 
 
 @LOOPS
@@ -51,6 +55,9 @@ def test_failed_handshakes_are_counted_as_closed(tmp_path: Path, loop: str, firs
 
 @LOOPS
 def test_drain_does_not_wait_for_a_silent_handshake(tmp_path: Path, loop: str) -> None:
-    with serving_worker(tmp_path, HELLO, timeout_keep_alive=0.2, **tls_settings(loop)) as worker, worker.connect():
+    with (
+        serving_worker(tmp_path, HELLO, timeout_keep_alive=0.2, **tls_settings(loop)) as worker,
+        worker.connect(),
+    ):
         worker.drain()
         assert worker.wait_exit() == 0

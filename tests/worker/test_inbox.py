@@ -8,9 +8,9 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-
 from fastlb.lb.inbox import ConnectionInbox, HandedSocket
 from fastlb.lb.page import WorkerPageView, WorkerStatus, create_worker_page
+
 from tests.support.worker_process import HEADER, LARGEST_MESSAGE, MAGIC, RECORD, Peer, encode_connections
 
 LOCALHOST = Peer(socket.AF_INET, socket.inet_aton("127.0.0.1"), 4242, listener_id=7)
@@ -92,8 +92,14 @@ def test_empty_and_ended_channels_are_told_apart(channel: Channel) -> None:
     ("peer", "address"),
     [
         (Peer(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, "2001:db8::1"), 1), ("2001:db8::1", 1)),
-        (Peer(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, "fe80::1"), 2, scope_id=1), ("fe80::1%lo", 2)),
-        (Peer(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, "::ffff:1.2.3.4"), 3), ("::ffff:1.2.3.4", 3)),
+        (
+            Peer(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, "fe80::1"), 2, scope_id=1),
+            ("fe80::1%lo", 2),
+        ),
+        (
+            Peer(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, "::ffff:1.2.3.4"), 3),
+            ("::ffff:1.2.3.4", 3),
+        ),
         (Peer(socket.AF_UNIX), None),
     ],
 )
@@ -134,7 +140,10 @@ def test_busy_is_released_and_taken_again(channel: Channel, pipe_fd: int) -> Non
         (HEADER.pack(MAGIC, 1, 1), 1),
         (HEADER.pack(MAGIC + 1, 1, 1) + bytes(RECORD.size), 1),
         (HEADER.pack(MAGIC, 0, 1), 2),
-        (HEADER.pack(MAGIC, LARGEST_MESSAGE + 1, 1) + bytes(RECORD.size * LARGEST_MESSAGE), LARGEST_MESSAGE + 1),
+        (
+            HEADER.pack(MAGIC, LARGEST_MESSAGE + 1, 1) + bytes(RECORD.size * LARGEST_MESSAGE),
+            LARGEST_MESSAGE + 1,
+        ),
         (encode_connections(1, [LOCALHOST] * 2), 1),
         (encode_connections(1, [LOCALHOST] * 2), 3),
         (encode_connections(1, [LOCALHOST]), 0),
@@ -142,7 +151,9 @@ def test_busy_is_released_and_taken_again(channel: Channel, pipe_fd: int) -> Non
         (b"", 253),
     ],
 )
-def test_malformed_message_costs_only_itself(channel: Channel, pipe_fd: int, message: bytes, fd_count: int) -> None:
+def test_malformed_message_costs_only_itself(
+    channel: Channel, pipe_fd: int, message: bytes, fd_count: int
+) -> None:
     before = open_fds()
     channel.send(message or b"x", [pipe_fd] * fd_count)
     channel.send(encode_connections(9, [LOCALHOST]), [pipe_fd])
@@ -189,7 +200,10 @@ def test_nothing_is_read_while_descriptors_are_short(channel: Channel, pipe_fd: 
 
 
 def test_local_address_is_asked_of_the_kernel(channel: Channel) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
         accepted, _ = server.accept()
         with accepted:
             channel.send(encode_connections(1, [LOCALHOST]), [accepted.fileno()])

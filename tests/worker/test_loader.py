@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from fastlb.worker.app_interface import UndecidableInterface, find_interface
 from fastlb.worker.wire import EXIT_STARTUP_FAILED, Serving, StartupFailed
+
 from tests.support.http_exchange import exchange
 from tests.support.worker_process import serving_worker, started_worker
 
@@ -42,7 +42,10 @@ def failure(directory: Path, source: str, **settings: Any) -> StartupFailed:
     [("app:make()", False), ("app:make", True), ("app:holder.app", False)],
 )
 def test_target_may_be_a_factory_or_dotted(tmp_path: Path, target: str, factory: bool) -> None:
-    with serving_worker(tmp_path, FACTORY, target=target, factory=factory) as worker, worker.connect() as client:
+    with (
+        serving_worker(tmp_path, FACTORY, target=target, factory=factory) as worker,
+        worker.connect() as client,
+    ):
         assert exchange(client).body == b"made"
 
 
@@ -113,7 +116,9 @@ app = Starlette(lifespan=lifespan)
 
 
 def test_exception_in_a_required_lifespan_is_a_failed_start(tmp_path: Path) -> None:
-    report = failure(tmp_path, "async def app(scope, receive, send):\n    raise LookupError('x')\n", lifespan="on")
+    report = failure(
+        tmp_path, "async def app(scope, receive, send):\n    raise LookupError('x')\n", lifespan="on"
+    )
     assert "LookupError: x" in report.traceback
 
 
