@@ -31,7 +31,7 @@ test: $(VENV)/.installed-test ## set up and run every test
 
 lint: $(VENV)/.installed-test ## ruff and cython-lint
 	$(BIN)/ruff check .
-	$(BIN)/cython-lint lb
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint lb
 
 types: $(VENV)/.installed-test ## mypy, strict
 	$(BIN)/mypy

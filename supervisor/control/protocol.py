@@ -1,11 +1,15 @@
 """Owns the protocol of the control socket: JSON-RPC 2.0, one message a line, at most MAX_MESSAGE_BYTES.
 
-    request       {"jsonrpc":"2.0","id":1,"method":"scale","params":{"workers":4}}\n
-    notification  {"jsonrpc":"2.0","method":"progress","params":{"text":"worker 2 is admitted"}}\n   (0..n, before the reply)
-    reply         {"jsonrpc":"2.0","id":1,"result":{...},"protocol":1}\n
-    error reply   {"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"...","data":{"exit_code":1,"details":"..."}},"protocol":1}\n
+A request is answered by 0..n notifications and then one reply:
 
-Both ends import it: supervisor and command line. No I/O. Unknown methods and wrong types are errors that name the field.
+    request       {"jsonrpc":"2.0","id":1,"method":"scale","params":{"workers":4}}\n
+    notification  {"jsonrpc":"2.0","method":"progress","params":{"text":"worker 2 is admitted"}}\n
+    reply         {"jsonrpc":"2.0","id":1,"result":{...},"protocol":1}\n
+    error reply   {"jsonrpc":"2.0","id":1,"protocol":1,"error":{"code":-32000,"message":"...",
+                   "data":{"exit_code":1,"details":"..."}}}\n
+
+Both ends import it: supervisor and command line. No I/O. Unknown methods and wrong types are errors that name
+the field.
 """
 
 from typing import Any, Literal
