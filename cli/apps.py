@@ -18,7 +18,6 @@ from .parallel import ask_each
 
 # Longer than a healthy supervisor ever takes, short enough that one that hangs does not spoil `list`.
 ANSWER_SECONDS = 2.0
-ALL = "all"
 
 
 def paths_of(name: str) -> AppPaths:
@@ -37,7 +36,7 @@ def resolve_names(names: Sequence[str]) -> list[str]:
         FastlbError: there is no such app; the message names the nearest.
     """
     known = list_apps(default_home())
-    if ALL in names and ALL not in known:
+    if "all" in names:
         if not known:
             raise FastlbError("there are no apps: start one with `fastlb start MODULE:ATTRIBUTE`")
         return known

@@ -44,6 +44,7 @@ def requested_config(target: str, args: Sequence[str], given: Mapping[str, Any])
 def _stored_config(name: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig | None:
     if name not in list_apps(default_home()):
         return None
+    refuse_running(paths_of(name))
     if given.get("name", name) != name:
         raise UsageError(f"{name} has its name already: `fastlb delete {name}` and start its target anew")
     changed = dict(given) | ({"args": tuple(args)} if args else {})
@@ -111,6 +112,8 @@ def _prepared_paths(config: AppConfig) -> AppPaths:
         os.chdir(config.cwd or ".")
     except OSError as error:
         raise FastlbError(f"cannot work in {config.cwd}: {error.strerror}: give another --cwd") from error
+    if not os.path.isdir(config.app_dir):
+        raise FastlbError(f"--app-dir {config.app_dir}: there is no such directory in {os.getcwd()}")
     return paths
 
 

@@ -4,6 +4,7 @@ Runs in the user's shell. It imports a command's module only when it is used.
 """
 
 import importlib
+import os
 import sys
 
 import click
@@ -94,6 +95,16 @@ def main() -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
+    finally:
+        _flush_output()
+
+
+def _flush_output() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read us has seen enough. Without this the interpreter complains when it flushes at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain(error: click.ClickException) -> str:

@@ -19,17 +19,17 @@ from fastlb.lb.handover cimport (
     SEND_BROKEN, SEND_FULL, SEND_PAUSE, SEND_RETRY, classify_send_error, dispatch_held,
 )
 from fastlb.lb.held cimport held_drop_first, held_first
-from fastlb.lb.listeners cimport accept_from_all, listener_may_accept, listener_remove, listeners_poll
+from fastlb.lb.listeners cimport accept_from_all, listener_remove, listeners_poll, on_listener_event
 from fastlb.lb.page cimport DispatcherPage, MAX_LISTENERS
 from fastlb.lb.policy cimport POLICY_IP_HASH
 from fastlb.lb.posix cimport (
     ENOMEM, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, SIG_IGN, SIGHUP, SIGINT,
     SIGPIPE, SIGQUIT, SIGTERM, epoll_create1, epoll_ctl, epoll_event, epoll_wait, errno, monotonic_ns, munmap, signal,
 )
-from fastlb.lb.slots cimport SLOT_ADMITTED, SLOT_DRAINING, SLOT_FREE, WorkerSlot, slot_refresh
+from fastlb.lb.slots cimport SLOT_ADMITTED, SLOT_DRAINING, SLOT_FREE, WorkerSlot
 from fastlb.lb.state cimport (
     BITMAP_WORDS, Dispatcher, Listener, SEND_PAUSE_NS, candidates_refresh, count, lowest_bit, may_take, overdue_at_ns,
-    slot_publish,
+    publish_changed, slot_look,
 )
 from fastlb.lb.takeback cimport recover_channels, rescue_overdue
 from fastlb.lb.workers cimport release_removed, slot_release, worker_died
@@ -46,7 +46,7 @@ cdef void on_event(Dispatcher *d, const epoll_event *event, bint *commands) noex
     cdef uint64_t kind = event.data.u64 >> 32
     cdef uint32_t index = <uint32_t>event.data.u64
     if kind == WATCHED_LISTENER:
-        d.listeners[index].ready = True
+        on_listener_event(d, index)
     elif kind == WATCHED_PIDFD:
         worker_died(d, index)
     elif kind == WATCHED_CONTROL:
@@ -78,8 +78,7 @@ cdef void turn(Dispatcher *d, const epoll_event *events, int event_count) noexce
 
 cdef void publish(Dispatcher *d) noexcept nogil:
     """Say in our page what this turn has left."""
-    for i in range(d.table.count):
-        slot_publish(d, d.table.candidates[i].slot)
+    publish_changed(d)
     store_u64(&d.page.held, d.held.count)
     store_u64(&d.page.starved, d.starved)
     store_u64(&d.page.open_fds, <uint64_t>descriptor_count())
@@ -103,7 +102,7 @@ cdef bint workers_moved(Dispatcher *d) noexcept nogil:
     cdef bint moved = candidates_refresh(d)
     for index in range(d.slots_end):
         if d.slots[index].state == SLOT_DRAINING and d.slots[index].recovering:
-            moved |= slot_refresh(&d.slots[index], d.now_ns)
+            moved |= slot_look(d, &d.slots[index])
     return moved
 
 

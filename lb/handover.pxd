@@ -19,7 +19,8 @@ from fastlb.lb.posix cimport (
 )
 from fastlb.lb.slots cimport SLOT_DEAD, Stage, WorkerSlot, slot_record_sent
 from fastlb.lb.state cimport (
-    BITMAP_WORDS, Dispatcher, SEND_PAUSE_NS, bitmap_clear, bitmap_set, candidates_rebuild, count, lowest_bit, may_take,
+    BITMAP_WORDS, Dispatcher, SEND_PAUSE_NS, bitmap_clear, bitmap_set, count, lowest_bit, may_take, slot_enter,
+    slot_mark_changed,
 )
 
 cdef enum SendVerdict:
@@ -94,6 +95,7 @@ cdef inline void stage_sent(Dispatcher *d, uint32_t slot_index) noexcept nogil:
         descriptor_close(&slot.stage.fds[i])
         hops = max(hops, slot.stage.message.records[i].hops)
     slot.sent += slot.stage.count
+    slot_mark_changed(d, slot)
     slot_record_sent(slot, d.now_ns, hops)
     bitmap_set(d.outstanding, slot_index)
     count(&d.page.dispatched, slot.stage.count)
@@ -112,12 +114,11 @@ cdef inline void stage_refused(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
 
 cdef inline void channel_broken(Dispatcher *d, WorkerSlot *slot, int error) noexcept nogil:
     """Out of the policy; what lies in the channel is taken back in this turn."""
-    slot.state = SLOT_DEAD
     slot.channel_error = error
     report_slot(d, slot, EVENT_CHANNEL_CLOSED)
     d.recovering += not slot.recovering
     slot.recovering = True
-    candidates_rebuild(d)
+    slot_enter(d, slot, SLOT_DEAD)
 
 
 cdef inline void stage_failed(Dispatcher *d, WorkerSlot *slot, int error) noexcept nogil:
@@ -148,6 +149,13 @@ cdef inline void send_stage(Dispatcher *d, uint32_t slot_index) noexcept nogil:
         stage_failed(d, slot, -result)
     else:
         stage_sent(d, slot_index)
+
+
+cdef inline bint has_staged(const Dispatcher *d) noexcept nogil:
+    for word in range(BITMAP_WORDS):
+        if d.staged[word]:
+            return True
+    return False
 
 
 cdef inline void flush_stages(Dispatcher *d) noexcept nogil:

@@ -12,11 +12,11 @@ from fastlb.lb.atomics cimport store_i64
 from fastlb.lb.connection cimport ConnectionRecord
 from fastlb.lb.descriptors cimport descriptor_adopted, descriptor_close, invariant
 from fastlb.lb.events cimport WATCHED_LISTENER, report_listener_error, watched_data
-from fastlb.lb.handover cimport choose_for, dispatch_held, stage_connection
+from fastlb.lb.handover cimport choose_for, dispatch_held, flush_stages, has_staged, stage_connection
 from fastlb.lb.page cimport MAX_LISTENERS
 from fastlb.lb.policy cimport NOBODY
 from fastlb.lb.posix cimport (
-    AF_INET, AF_INET6, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4,
+    AF_INET, AF_INET6, EINVAL, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4,
     epoll_ctl, epoll_event, errno, ntohs, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
 )
 from fastlb.lb.state cimport ACCEPTS_PER_TURN, Dispatcher, Listener, count, may_take
@@ -68,6 +68,22 @@ cdef inline void listener_pause(Dispatcher *d, uint32_t index, int error) noexce
     report_listener_error(d, listener, error)
 
 
+cdef inline void listener_break(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Never poll it again: epoll reports EPOLLHUP of a shut listener even when it is asked for nothing."""
+    d.listeners[index].broken = True
+    d.listeners[index].polled = False
+    epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, d.listeners[index].fd, NULL)
+
+
+cdef inline void on_listener_event(Dispatcher *d, uint32_t index) noexcept nogil:
+    """A connection waits; or, when we did not ask, the listener has been shut."""
+    if d.listeners[index].polled:
+        d.listeners[index].ready = True
+    else:
+        listener_break(d, index)
+        report_listener_error(d, &d.listeners[index], EINVAL)
+
+
 cdef inline bint accept_failed(Dispatcher *d, uint32_t index, int error) noexcept nogil:
     """Whether to try the next connection of this listener."""
     cdef AcceptVerdict verdict = classify_accept_error(error)
@@ -77,8 +93,13 @@ cdef inline bint accept_failed(Dispatcher *d, uint32_t index, int error) noexcep
     if verdict == ACCEPT_AGAIN:
         listener.ready = False
         return False
+    # What has been accepted holds descriptors only until it is sent: send it, and look again.
+    if verdict == ACCEPT_PAUSE and has_staged(d):
+        flush_stages(d)
+        return True
     listener_pause(d, index, error)
-    listener.broken = verdict == ACCEPT_BROKEN
+    if verdict == ACCEPT_BROKEN:
+        listener_break(d, index)
     return False
 
 

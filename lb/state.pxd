@@ -80,6 +80,7 @@ cdef struct Dispatcher:
     Outbox outbox
     uint64_t staged[BITMAP_WORDS]       # slots with a message in the making
     uint64_t outstanding[BITMAP_WORDS]  # slots with untaken connections
+    uint64_t changed[BITMAP_WORDS]      # slots whose figures in our page are old
     Listener listeners[MAX_LISTENERS]
     WorkerSlot slots[MAX_SLOTS]
 
@@ -118,11 +119,30 @@ cdef inline void slot_publish(Dispatcher *d, uint32_t index) noexcept nogil:
     cdef WorkerSlot *slot = &d.slots[index]
     cdef DispatcherSlotRow *row = &d.page.slots[index]
     store_u64(&row.incarnation, slot.incarnation)
-    store_u64(&row.sent, slot.sent - (d.epoch << POSITION_EPOCH_SHIFT))
+    store_u64(&row.sent, slot.sent & ((<uint64_t>1 << POSITION_EPOCH_SHIFT) - 1))
     store_u64(&row.taken_back, slot.taken_back)
     store_u64(&row.untaken, slot_untaken(slot))
     store_u64(&row.open, slot_open(slot))
     store_u64(&row.state, slot.state)
+
+
+cdef inline void slot_mark_changed(Dispatcher *d, const WorkerSlot *slot) noexcept nogil:
+    bitmap_set(d.changed, <uint32_t>(slot - d.slots))
+
+
+cdef inline void publish_changed(Dispatcher *d) noexcept nogil:
+    for word in range(BITMAP_WORDS):
+        while d.changed[word]:
+            slot_publish(d, (<uint32_t>word << 6) + lowest_bit(d.changed[word]))
+            d.changed[word] &= d.changed[word] - 1
+
+
+cdef inline bint slot_look(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    """Read a worker's page; return whether it moved since the last look."""
+    if not slot_refresh(slot, d.now_ns):
+        return False
+    slot_mark_changed(d, slot)
+    return True
 
 
 cdef inline void candidate_fill(Dispatcher *d, Candidate *candidate, uint32_t index) noexcept nogil:
@@ -140,7 +160,7 @@ cdef inline bint candidates_refresh(Dispatcher *d) noexcept nogil:
     cdef bint moved = False
     table.with_room = 0
     for i in range(table.count):
-        moved |= slot_refresh(&d.slots[table.candidates[i].slot], d.now_ns)
+        moved |= slot_look(d, &d.slots[table.candidates[i].slot])
         candidate_fill(d, &table.candidates[i], table.candidates[i].slot)
         table.with_room += table.candidates[i].room > 0
     return moved
@@ -164,3 +184,10 @@ cdef inline void candidates_rebuild(Dispatcher *d) noexcept nogil:
     table.count = listed
     d.admitted = listed
     candidates_refresh(d)
+
+
+cdef inline void slot_enter(Dispatcher *d, WorkerSlot *slot, uint32_t state) noexcept nogil:
+    """The one door for a slot's state."""
+    slot.state = state
+    slot_mark_changed(d, slot)
+    candidates_rebuild(d)

@@ -18,7 +18,7 @@ from fastlb.lb.posix cimport (
 )
 from fastlb.lb.slots cimport SLOT_DRAINING, WorkerSlot, slot_settle, slot_untaken
 from fastlb.lb.state cimport (
-    BITMAP_WORDS, Dispatcher, MAX_HOPS, bitmap_clear, candidates_refresh, count, lowest_bit, overdue_at_ns,
+    BITMAP_WORDS, Dispatcher, MAX_HOPS, bitmap_clear, count, lowest_bit, overdue_at_ns, slot_mark_changed,
 )
 
 cdef enum:
@@ -105,6 +105,7 @@ cdef inline void hold_message(
         connection.record = message.records[i]
         connection.record.hops += hop
     slot.taken_back += message.count
+    slot_mark_changed(d, slot)
     slot_settle(slot, message.position)
     count(&d.page.redispatched, message.count)
 

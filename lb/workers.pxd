@@ -17,7 +17,8 @@ from fastlb.lb.posix cimport (
 from fastlb.lb.slots cimport (
     MAX_CREDIT, SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot, slot_refresh,
 )
-from fastlb.lb.state cimport Dispatcher, bitmap_clear, candidates_rebuild, slot_publish
+from fastlb.lb.takeback cimport take_back_all
+from fastlb.lb.state cimport Dispatcher, bitmap_clear, slot_enter, slot_mark_changed
 
 # The order of ADD_WORKER's descriptors
 cdef enum:
@@ -73,22 +74,21 @@ cdef inline int worker_add(Dispatcher *d, const Command *command, int *fds) noex
     descriptor_close(&fds[WORKER_PAGE_FD])
     # A worker has nothing to say here: from now on its sends fail, and no descriptor of its can pile up.
     shutdown(slot.channel_fd, SHUT_RD)
-    slot.state = SLOT_ADDED
     d.slots_end = max(d.slots_end, command.slot + 1)
+    slot_enter(d, slot, SLOT_ADDED)
     slot_refresh(slot, d.now_ns)
-    start_recovery(d, slot, 0)  # a predecessor may have left connections in the channel
+    # A predecessor may have left connections in the channel. What we have no room for, the worker takes.
+    take_back_all(d, slot)
     return 0
 
 
 cdef inline void worker_admit(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
-    slot.state = SLOT_ADMITTED
-    candidates_rebuild(d)
+    slot_enter(d, slot, SLOT_ADMITTED)
 
 
 cdef inline void worker_drain(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
     """Out of the policy; the worker reads what is left, then the end of its channel."""
-    slot.state = SLOT_DRAINING
-    candidates_rebuild(d)
+    slot_enter(d, slot, SLOT_DRAINING)
     shutdown(slot.channel_fd, SHUT_WR)
     start_recovery(d, slot, EVENT_DRAINED)
 
@@ -100,17 +100,15 @@ cdef inline void worker_died(Dispatcher *d, uint32_t index) noexcept nogil:
         return
     epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, slot.pidfd, NULL)  # it stays readable for ever
     slot.died = True
-    slot.state = SLOT_DEAD
-    candidates_rebuild(d)
+    slot_enter(d, slot, SLOT_DEAD)
     start_recovery(d, slot, EVENT_WORKER_DIED)
 
 
 cdef inline void worker_forget(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
     """REMOVE: free the slot as soon as its channel has been read empty."""
-    slot.state = SLOT_DEAD
     d.removing += not slot.removing
     slot.removing = True
-    candidates_rebuild(d)
+    slot_enter(d, slot, SLOT_DEAD)
     start_recovery(d, slot, 0)
 
 
@@ -128,7 +126,7 @@ cdef inline void slot_release(Dispatcher *d, uint32_t index) noexcept nogil:
     descriptor_close(&slot.duplicate_fd)
     descriptor_close(&slot.pidfd)
     memset(slot, 0, sizeof(slot[0]))
-    slot_publish(d, index)
+    slot_mark_changed(d, slot)
 
 
 cdef inline void release_removed(Dispatcher *d) noexcept nogil:

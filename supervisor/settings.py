@@ -19,6 +19,7 @@ from .runtime_dir import check_name
 from .suggestions import did_you_mean
 from .targets import check_target
 
+ALL_APPS = "all"
 HIDDEN = "***"
 LONGEST_DURATION = 1e9  # seconds, 31 years: timers and their sums stay exact
 # Values that are words where a number is expected, each with the number that it means here and now.
@@ -133,6 +134,8 @@ def check_config(config: AppConfig) -> None:
     """
     check_target(config.target)
     check_name(config.name)
+    if config.name == ALL_APPS:
+        raise UsageError(f"--name {ALL_APPS}: commands take it for every app: choose another --name")
     for setting in declared_settings():
         _check_value(setting, getattr(config, setting.name))
     if not config.bind:

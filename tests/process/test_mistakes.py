@@ -1,5 +1,6 @@
-"""Mistakes of users: one clear message that says what, where and what to do; what was running goes on untouched."""
+"""Mistakes of users: one message that says what, where and what to do; what was running goes on."""
 
+import importlib.metadata
 import os
 import resource
 import socket
@@ -105,7 +106,7 @@ def test_unknown_option_names_the_nearest(fastlb: Fastlb) -> None:
 
 def test_unknown_command_and_unknown_name_name_the_nearest(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", name="shop")
-    expect(fastlb.cli("stop", "shpo"), USAGE, "shpo", "shop")
+    expect(fastlb.cli("stop", "shpo"), FAILURE, "shpo", "shop")
     expect(fastlb.cli("relaod", "shop"), USAGE, "relaod", "reload")
     assert app.get().status == 200
 
@@ -171,9 +172,7 @@ def test_no_such_directory_for_the_app(fastlb: Fastlb) -> None:
 
 
 def test_version(fastlb: Fastlb) -> None:
-    import fastlb as package
-
-    assert package.__version__ in fastlb.ok("--version").stdout
+    assert importlib.metadata.version("fastlb") in fastlb.ok("--version").stdout
 
 
 def run_command(fastlb: Fastlb, command: list[str], **options: object) -> CliResult:

@@ -1,7 +1,7 @@
 """Owns ChannelWorker: a worker as the dispatcher sees it, played by the test.
 
-Channel, status page and pidfd are real; the process behind the pidfd is a child that only waits. The test decides
-when this worker takes its connections, so every state that the dispatcher must cope with can be made.
+Channel, status page and pidfd are real; the process behind the pidfd is a child that only waits. The test
+decides when this worker takes its connections, so every state that the dispatcher must cope with can be made.
 """
 
 import os
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from fastlb.lb.command import WorkerBounds
 from fastlb.lb.page import WorkerPageView, WorkerStatus, create_worker_page
+from tests.support.waiting import wait_until
 
 HEADER = struct.Struct("=IIQ")
 RECORD = struct.Struct("=qIIHHI16s")
@@ -128,6 +129,16 @@ class ChannelWorker:
         while (message := self.take()) is not None:
             connections += message.connections
         return connections
+
+    def take_until(self, count: int) -> None:
+        """Take connections until it has `count` that are not finished."""
+
+        def enough() -> bool:
+            self.take_all()
+            return len(self.taken) >= count
+
+        wait_until(enough, f"{count} connections for worker {self.slot}")
+        assert len(self.taken) == count
 
     def finish(self, connection: TakenConnection, reply: bytes = b"") -> None:
         """Answer and close a taken connection: it is neither busy nor open any more."""

@@ -30,13 +30,15 @@ class Response(msgspec.Struct, frozen=True):
 class Connection:
     """One connection of a client, open until `close()` or the end of the block."""
 
-    def __init__(self, address: Address, timeout: float = 5.0) -> None:
+    def __init__(self, address: Address, timeout: float = 5.0, source: str = "") -> None:
         family = socket.AF_UNIX
         if not isinstance(address, str):
             family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         self.sock.settimeout(scaled(timeout))
         try:
+            if source:
+                self.sock.bind((source, 0))
             self.sock.connect(address)
         except OSError:
             self.sock.close()
@@ -82,9 +84,9 @@ class Connection:
         self.close()
 
 
-def get(address: Address, path: str = "/", timeout: float = 5.0) -> Response:
-    """Make one request on a connection of its own."""
-    with Connection(address, timeout) as connection:
+def get(address: Address, path: str = "/", timeout: float = 5.0, source: str = "") -> Response:
+    """Make one request on a connection of its own; `source`: the client's own address."""
+    with Connection(address, timeout, source) as connection:
         return connection.exchange(path, close=True)
 
 

@@ -1,7 +1,7 @@
 """Owns DispatcherProcess: drives a real dispatcher process over a real control socket, as a supervisor does.
 
-Its teardown is part of every test: the process must be alive until told to go, hold exactly the descriptors that
-it was given and no other, and exit with code 0.
+Its teardown is part of every test: the process must be alive until told to go, hold exactly the descriptors
+that it was given and no other, and exit with code 0.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -28,12 +27,15 @@ from fastlb.lb.command import (
     encode_configure,
 )
 from fastlb.lb.page import DispatcherPageView, create_dispatcher_page
+
 from tests.support.channel_worker import UNBOUNDED, ChannelWorker
 from tests.support.waiting import scaled, wait_until
 
 if TYPE_CHECKING:  # these types exist in the stub only
     from fastlb.lb.page import DispatcherCounters, SlotCounters
 
+IMPORT_LOOP = "import sys; from fastlb.lb.dispatcher import run"
+RUN_LOOP = "sys.exit(run(int(sys.argv[1])))"
 NEVER_NS = 3600 * 10**9
 OWN_DESCRIPTORS = 4  # epoll, control, wake-up, /proc/self/fd
 DESCRIPTORS_PER_WORKER = 3  # channel, duplicate of the worker's end, pidfd
@@ -44,9 +46,9 @@ class DispatcherProcess:
 
     Args:
         policy: how it chooses.
-        handover_timeout_ns: after this an untaken connection goes to another worker; default: practically never.
+        handover_timeout_ns: after this an untaken connection goes to another worker; default: never.
         epoch: number of this dispatcher among those of its app.
-        preexec: runs in the child before the dispatcher starts (limits, user).
+        before_run: Python source that the process runs before its loop (limits, user).
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class DispatcherProcess:
         policy: Policy = Policy.ROUND_ROBIN,
         handover_timeout_ns: int = NEVER_NS,
         epoch: int = 1,
-        preexec: Callable[[], None] | None = None,
+        before_run: str = "",
     ) -> None:
         self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.page_fd = create_dispatcher_page()
@@ -64,16 +66,17 @@ class DispatcherProcess:
         self.events: list[DispatcherEvent] = []
         self.clients: list[socket.socket] = []
         self.configuration = (epoch, policy, handover_timeout_ns)
-        self._start(preexec)
+        self._start(before_run)
         self.configure()
 
-    def _start(self, preexec: Callable[[], None] | None) -> None:
+    def _start(self, before_run: str) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(scaled(10))
-        command = [sys.executable, "-m", "fastlb.lb", str(theirs.fileno())]
-        self.process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, preexec_fn=preexec
-        )
+        program = ["-m", "fastlb.lb"]
+        if before_run:
+            program = ["-c", f"{IMPORT_LOOP}\n{before_run}\n{RUN_LOOP}"]
+        command = [sys.executable, *program, str(theirs.fileno())]
+        self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         theirs.close()
 
     # -- the supervisor's side ---------------------------------------------------------------------------
@@ -109,11 +112,11 @@ class DispatcherProcess:
             if event.name is name and all(getattr(event, key) == value for key, value in fields.items()):
                 return event
 
-    def listen(self, listener_id: int = 0, family: int = socket.AF_INET, backlog: int = 4096) -> socket.socket:
+    def listen(self, listener_id: int = 0, family: int = socket.AF_INET) -> socket.socket:
         """Bind a listener on a free loopback port and give it to the dispatcher."""
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.bind(("127.0.0.1" if family == socket.AF_INET else "::1", 0))
-        listener.listen(backlog)
+        listener.listen(4096)
         self.give_listener(listener_id, listener)
         return listener
 
@@ -242,7 +245,10 @@ class DispatcherProcess:
         return self
 
     def __exit__(
-        self, error: type[BaseException] | None, _value: BaseException | None, _traceback: TracebackType | None
+        self,
+        error: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
     ) -> None:
         try:
             if error is None and self.process.poll() is None:

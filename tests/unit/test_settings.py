@@ -70,7 +70,7 @@ def test_bad_text_is_refused_with_what_to_give(name: str, text: str, reason: str
         ({"name": "../shop"}, "cannot be the name of an app"),
         ({"workers": 0}, "--workers: 0 is too small"),
         ({"bind": ()}, "--bind: nowhere to listen"),
-        ({"bind": ("127.0.0.1",)}, "--bind 127.0.0.1: '127.0.0.1' is not a port"),
+        ({"bind": ("127.0.0.1",)}, "--bind 127.0.0.1: the port is missing"),
         ({"ssl_certfile": "c.pem"}, "give --ssl-keyfile too"),
         ({"ssl_keyfile": "k.pem"}, "give --ssl-certfile too"),
         ({"socket_mode": "0999"}, "--socket-mode 0999"),

@@ -1,0 +1,1 @@
+"""The promises at full size: `python -m benchmarks.trials`. One file a trial; each yields findings."""

@@ -1,0 +1,132 @@
+"""Trial 5: workers are killed and stopped under load."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+
+from tests.support import processes
+from tests.support.client import Connection, get
+from tests.support.fastlb_process import Fastlb
+from tests.support.load_plan import Plan
+from tests.support.load_process import LoadProcess
+from tests.support.waiting import wait_until
+
+from .finding import Finding, Scale
+
+KILL_INTERVAL = 0.2
+CLIENTS = 8
+QUEUED = 20
+NEW_CLIENTS = 60
+
+
+def run(scale: Scale) -> Iterator[Finding]:
+    """Kill, stop, and kill what was stopped."""
+    yield from kill_workers(scale.of(50, least=10))
+    yield stop_one_worker()
+    yield kill_with_queue()
+
+
+def kill_workers(kills: int) -> Iterator[Finding]:
+    """Kill a random worker again and again; compare what failed with what was being processed."""
+    seed = random.randrange(1 << 32)
+    rng = random.Random(seed)
+    with Fastlb() as fastlb:
+        # These deaths are ours, so none counts towards the crash loop.
+        app = fastlb.start("asgi_probe:app", "--workers", "4", "--min-uptime", "0", "--restart-delay", "0.05")
+        plan = Plan(address=app.address, path="/sleep?0.002", clients=CLIENTS)
+        with LoadProcess(plan) as load:
+            load.wait_for(100)
+            killed = kill_at_interval(app.supervisor_pid, kills, rng)
+            load.wait_for(100)
+            app.wait_online(4, timeout=30)
+        begun, ended = fastlb.requests_begun_and_ended()
+    report = load.report
+    lost = begun - ended
+    measured = f"{killed} kills (seed {seed}): {report.summary()}; {lost} were being processed"
+    yield Finding(
+        "kill -9 of a random worker every 200 ms: only what was being processed fails",
+        measured,
+        report.failed <= lost,
+    )
+    yield Finding(
+        "... and none is refused or hangs",
+        f"{report.refused} refused, {report.timeout} hung",
+        report.refused + report.timeout == 0,
+    )
+
+
+def kill_at_interval(supervisor: int, kills: int, rng: random.Random) -> int:
+    """Kill `kills` times a worker, at a steady interval; return how many died."""
+    killed = 0
+    due = time.monotonic()
+    for _ in range(kills):
+        workers = [
+            pid for pid in processes.children(supervisor) if "fastlb.worker" in processes.command_line(pid)
+        ]
+        if workers:
+            os.kill(rng.choice(workers), signal.SIGKILL)
+            killed += 1
+        due += KILL_INTERVAL
+        time.sleep(max(0.0, due - time.monotonic()))
+    return killed
+
+
+def stop_one_worker() -> Finding:
+    """With one of two workers stopped, new clients are answered by the other."""
+    with Fastlb() as fastlb:
+        app = fastlb.start("asgi_probe:app", "--workers", "2")
+        address, (stopped, _) = app.address, app.worker_pids
+        os.kill(stopped, signal.SIGSTOP)
+        wait_until(lambda: processes.is_stopped(stopped), "the worker is stopped")
+        began = time.monotonic()
+        clients = [Connection(address, timeout=5) for _ in range(NEW_CLIENTS)]
+        for client in clients:
+            client.send()
+        answered = sum(client.receive().status == 200 for client in clients)
+        together = time.monotonic() - began
+        slowest = max(time_of(lambda: get(address)) for _ in range(NEW_CLIENTS))
+        for client in clients:
+            client.close()
+        os.kill(stopped, signal.SIGCONT)
+    measured = f"{answered} at once in {together * 1000:.0f} ms; one by one slowest {slowest * 1000:.0f} ms"
+    ok = answered == NEW_CLIENTS and together <= 0.5 and slowest <= 0.5
+    return Finding(
+        f"one of two workers stopped: {NEW_CLIENTS} new clients answered within 0.5 s", measured, ok
+    )
+
+
+def kill_with_queue() -> Finding:
+    """Connections that lie in the channel of a worker that is killed are answered by another."""
+    with Fastlb() as fastlb:
+        options = ("--workers", "2", "--credit", "32", "--handover-timeout", "30", "--balance", "round-robin")
+        app = fastlb.start("asgi_probe:app", *options)
+        pids = app.worker_pids
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+            wait_until(lambda pid=pid: processes.is_stopped(pid), "the worker is stopped")  # type: ignore[misc]
+        clients = [Connection(app.address, timeout=10) for _ in range(2 * QUEUED)]
+        for client in clients:
+            client.send()
+        wait_until(
+            lambda: [w["connections"] for w in app.entry()["workers"]] == [QUEUED] * 2,
+            "20 are queued to each",
+        )
+        os.kill(pids[0], signal.SIGKILL)
+        os.kill(pids[1], signal.SIGCONT)
+        answered = sum(client.receive().status == 200 for client in clients)
+        for client in clients:
+            client.close()
+    promise = f"credit 32, {QUEUED} connections queued to a worker that is killed: all answered"
+    return Finding(
+        promise, f"{answered - QUEUED} of {QUEUED} (and {QUEUED} queued to the other)", answered == 2 * QUEUED
+    )
+
+
+def time_of(action: "object") -> float:
+    """Return how long a call takes."""
+    assert callable(action)
+    began = time.monotonic()
+    action()
+    return time.monotonic() - began

@@ -1,0 +1,91 @@
+"""The dispatcher's choice of a worker, callable from Python: for tests and benchmarks of the very same code.
+
+Runs in no process of a running app. Owns nothing beside the table that a caller fills.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from fastlb.lb.connection cimport ConnectionRecord
+from fastlb.lb.page cimport MAX_SLOTS
+from fastlb.lb.posix cimport AF_INET, AF_INET6, AF_UNIX
+
+
+cdef class PolicyTable:
+    """Candidates as the dispatcher's loop has them: `room` and `open` of each worker.
+
+    Args:
+        hash_keys: one worker identity each, at most 1024.
+        room: connections that each may be sent; open: connections that each has.
+    Raises ValueError when the lists do not fit together.
+    """
+
+    cdef CandidateTable *table
+
+    def __cinit__(self, list hash_keys, list room, list open_connections):
+        if not len(hash_keys) == len(room) == len(open_connections) or len(room) > MAX_SLOTS:
+            raise ValueError("hash_keys, room and open_connections must be of one length, at most 1024")
+        self.table = <CandidateTable *>calloc(1, sizeof(CandidateTable))
+        if self.table == NULL:
+            raise MemoryError
+        self.table.count = <uint32_t>len(room)
+        for index in range(<uint32_t>len(room)):
+            self.table.candidates[index].slot = index
+            self.table.candidates[index].hash_seed = hash_seed_of(hash_keys[index])
+            self.table.candidates[index].room = room[index]
+            self.table.candidates[index].open = open_connections[index]
+            self.table.with_room += self.table.candidates[index].room > 0
+
+    def __dealloc__(self):
+        free(self.table)
+
+    def choose(self, uint32_t policy, bytes address=b""):
+        """Choose for one connection from `address` (4 or 16 bytes; empty: a unix socket's client) and charge it.
+
+        Returns (index, whether it is another than the client's own worker); index -1 when nobody has room.
+        """
+        cdef ConnectionRecord record = record_of(address)
+        cdef bint unsticky = False
+        cdef int index = choose(self.table, policy, &record, &unsticky)
+        if index != NOBODY:
+            candidate_charge(self.table, index)
+        return index, unsticky
+
+    def choose_rescuer(self):
+        """Choose for a connection that its worker did not take; nothing is charged."""
+        return choose_rescuer(self.table)
+
+    def mark(self, uint32_t index, bint receiver, bint overdue):
+        """Set what the loop knows about a worker's progress."""
+        if index >= self.table.count:
+            raise IndexError(index)
+        self.table.candidates[index].receiver = receiver
+        self.table.candidates[index].overdue = overdue
+
+    def choose_many(self, uint32_t policy, uint32_t count):
+        """For benchmarks: choose `count` times in C, for clients of different addresses; room stays as it is.
+
+        Returns the sum of the indexes, so that nothing can be optimised away.
+        """
+        cdef ConnectionRecord record = record_of(b"\x7f\0\0\1")
+        cdef bint unsticky = False
+        cdef uint64_t total = 0
+        cdef int index
+        with nogil:
+            for number in range(count):
+                memcpy(record.address, &number, 4)
+                index = choose(self.table, policy, &record, &unsticky)
+                self.table.cursor = <uint32_t>(index + 1)
+                total += <uint64_t>(index + 1)
+        return total
+
+
+cdef ConnectionRecord record_of(bytes address):
+    cdef ConnectionRecord record
+    memset(&record, 0, sizeof(record))
+    if len(address) not in (0, 4, 16):
+        raise ValueError(f"address of {len(address)} bytes")
+    record.family = {0: AF_UNIX, 4: AF_INET, 16: AF_INET6}[len(address)]
+    memcpy(record.address, <const uint8_t *>address, len(address))
+    return record

@@ -1,0 +1,80 @@
+"""The entry of the command: exit codes, and how it ends when nobody listens."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from fastlb.cli.main import main
+
+from tests.support.fastlb_process import APPS, COMMAND, Fastlb
+
+
+def test_without_a_command_the_help_is_shown(fastlb: Fastlb) -> None:
+    result = fastlb.cli()
+    assert result.returncode == 2
+    assert "Commands:" in result.stdout
+
+
+def test_module_is_the_command(fastlb: Fastlb) -> None:
+    command = [sys.executable, "-m", "fastlb.cli", "--version"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert printed == fastlb.ok("--version").stdout
+    assert printed.startswith("fastlb 0.")
+
+
+def test_other_systems_get_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert main() == 1
+    assert capsys.readouterr().err.startswith("fastlb runs on Linux only")
+
+
+def test_reader_that_went_away_is_no_traceback(fastlb: Fastlb) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run(
+        [COMMAND, "--help"], env=fastlb.env, stdout=writing, stderr=subprocess.PIPE, check=False, cwd=APPS
+    )
+    os.close(writing)
+    assert result.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ("lst", "there is no command 'lst'; did you mean list?"),
+        ("frobnicate", "there is no command 'frobnicate'; see fastlb --help"),
+        ("start", "Missing argument 'TARGET'"),
+        ("start a:b c:d", "unexpected extra argument"),
+        ("start a:b --instances 4", "fastlb start has no option --instances; did you mean --workers 4?"),
+        ("start a:b -i max", "did you mean --workers max?"),
+        ("start a:b --port 9000", "did you mean --bind 127.0.0.1:9000?"),
+        ("start a:b --uds=/run/x.sock", "did you mean --bind unix:/run/x.sock?"),
+        ("start a:b --host 0.0.0.0", "did you mean --bind 0.0.0.0:8000?"),
+        ("start a:b --timeout-graceful-shutdown 5", "did you mean --kill-timeout 5?"),
+        ("start a:b --wrokers 4", "did you mean --workers?"),
+        ("start a:b --zzz", "see fastlb start --help"),
+        ("run a:b -w 0", "fastlb run --workers: 0 is too small: give at least 1 and at most 512, or max"),
+        ("start a:b -w -1", "-1 is too small"),
+        ("start a:b -w 1000000", "1000000 is too large"),
+        ("start a:b -b 1:2:3", "--bind 1:2:3: an IPv6 address is written in brackets"),
+        ("start server", "server:app"),
+        ("start server.py", "type server:app"),
+        ("start server.js", "Node app"),
+        ("start a:b -n all", "choose another --name"),
+        ("start a:b --env A", "'A' is not KEY=VALUE"),
+        ("list --jsn", "did you mean --json?"),
+        ("scale shop --frce", "not a whole number or max"),
+        ("logs --lines -1", "--lines"),
+    ],
+)
+def test_mistake_is_answered_with_what_to_type(fastlb: Fastlb, args: str, message: str) -> None:
+    result = fastlb.cli(*args.split())
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+    assert not fastlb.home.exists(), "nothing was touched"

@@ -1,0 +1,111 @@
+"""What the commands say of apps that do not run."""
+
+import json
+
+import pytest
+from fastlb.supervisor.runtime_dir import AppPaths
+
+from tests.support.fastlb_process import Fastlb
+
+
+def test_list_without_apps_says_how_to_start_one(fastlb: Fastlb) -> None:
+    result = fastlb.ok("list")
+    assert "fastlb start" in result.stderr
+    assert result.stdout == ""
+    assert json.loads(fastlb.ok("list", "--json").stdout) == []
+    assert not fastlb.home.exists(), "looking changes nothing"
+
+
+def test_stopped_app_is_listed_from_its_file(fastlb: Fastlb, stopped: AppPaths) -> None:
+    assert json.loads(fastlb.ok("list", "--json").stdout) == [
+        {
+            "name": "shop",
+            "status": "stopped",
+            "mode": "cluster",
+            "pid": None,
+            "uptime_s": 0.0,
+            "restarts": 0,
+            "binds": ["127.0.0.1:0"],
+            "balance": "ip-hash",
+            "workers": [],
+        }
+    ]
+    assert fastlb.ok("ps").stdout.splitlines()[1].split()[:3] == ["shop", "stopped", "-"]
+
+
+def test_show_of_a_stopped_app_hides_secrets(fastlb: Fastlb, stopped: AppPaths) -> None:
+    details = json.loads(fastlb.ok("show", "shop", "--json").stdout)
+    assert details["settings"]["env"] == {"TOKEN": "***"}
+    assert details["files"]["out_log"] == str(stopped.out_log)
+    assert "canary-7" not in fastlb.ok("show", "shop").stdout
+
+
+def test_damaged_file_is_a_warning_and_the_others_are_listed(fastlb: Fastlb, stopped: AppPaths) -> None:
+    stopped.config.write_text('{"target": 1')
+    result = fastlb.ok("list", "--json")
+    assert "config.json is damaged" in result.stderr
+    assert [entry["name"] for entry in json.loads(result.stdout)] == ["shop"]
+    assert fastlb.cli("start", "shop").returncode == 1
+
+
+@pytest.mark.parametrize(
+    "command", [("reload", "shop"), ("scale", "shop", "2"), ("logs", "shop", "--follow")]
+)
+def test_what_needs_a_running_app_says_so(
+    fastlb: Fastlb, stopped: AppPaths, command: tuple[str, ...]
+) -> None:
+    result = fastlb.cli(*command)
+    assert result.returncode == 1
+    assert "shop is stopped" in result.stderr or "shop is not running" in result.stderr
+
+
+def test_stop_of_a_stopped_app_is_no_failure(fastlb: Fastlb, stopped: AppPaths) -> None:
+    assert fastlb.ok("stop", "all").stdout == "shop is stopped already\n"
+
+
+def test_delete_of_a_stopped_app_keeps_its_logs(fastlb: Fastlb, stopped: AppPaths) -> None:
+    fastlb.ok("del", "shop")
+    assert not stopped.app_dir.exists()
+    assert stopped.out_log.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        ((), [f"out {number}" for number in range(15, 30)] + ["err 0", "err 1"]),
+        (("--lines", "1"), ["out 29", "err 1"]),
+        (("-n", "2", "--out"), ["out 28", "out 29"]),
+        (("--err", "--nostream"), ["err 0", "err 1"]),
+        (("--lines", "0"), []),
+    ],
+)
+def test_logs_of_a_stopped_app_are_its_last_lines(
+    fastlb: Fastlb, stopped: AppPaths, options: tuple[str, ...], lines: list[str]
+) -> None:
+    assert fastlb.ok("logs", "shop", *options).stdout.splitlines() == lines
+
+
+@pytest.mark.parametrize("command", ["stop", "show", "restart", "reload", "delete", "logs", "list"])
+def test_unknown_name_is_answered_with_the_nearest(fastlb: Fastlb, stopped: AppPaths, command: str) -> None:
+    result = fastlb.cli(command, "shpo")
+    assert result.returncode == 1
+    assert result.stderr == "error: there is no app 'shpo'; did you mean shop?\n"
+
+
+def test_one_unknown_name_of_several_keeps_the_command_from_doing_anything(
+    fastlb: Fastlb, stopped: AppPaths
+) -> None:
+    assert fastlb.cli("delete", "shop", "blog").returncode == 1
+    assert stopped.config.exists()
+
+
+def test_start_of_a_name_that_is_near_to_one(fastlb: Fastlb, stopped: AppPaths) -> None:
+    result = fastlb.cli("start", "shpo")
+    assert result.returncode == 1
+    assert "did you mean shop?" in result.stderr
+
+
+def test_stored_app_keeps_its_name(fastlb: Fastlb, stopped: AppPaths) -> None:
+    result = fastlb.cli("start", "shop", "--name", "blog")
+    assert result.returncode == 2
+    assert "fastlb delete shop" in result.stderr

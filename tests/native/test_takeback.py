@@ -1,0 +1,308 @@
+"""Taking back: after death, on drain, from a stuck worker, from a predecessor; what is bounded, what never happens."""
+
+import os
+import socket
+
+from fastlb.lb.command import CommandName, EventName, Policy, WorkerBounds
+from tests.support.channel_worker import ChannelWorker, encode_message
+from tests.support.dispatcher_process import DispatcherProcess
+from tests.support.waiting import wait_until
+
+SOON_NS = 5_000_000
+DEEP = WorkerBounds(credit=32, capacity=0, max_connections=0)
+
+
+def wait_redispatched(dispatcher: DispatcherProcess, count: int) -> None:
+    """Wait until this many connections were taken back."""
+    wait_until(lambda: dispatcher.counters()["redispatched"] >= count, f"{count} connections taken back")
+
+
+def test_connections_of_a_killed_worker_are_served_by_others() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (victim,) = dispatcher.start_workers(1, DEEP)
+        clients = dispatcher.connect(count=20)
+        dispatcher.wait_dispatched(20)
+        survivor = dispatcher.new_worker(1, DEEP)
+        dispatcher.admit(survivor)
+        victim.kill()
+        event = dispatcher.wait_event(EventName.WORKER_DIED, slot=0)
+        assert (event.token, event.value) == (victim.incarnation, 20)
+        survivor.take_until(20)
+        assert {connection.hops for connection in survivor.taken} == {0}
+        survivor.finish_all(b"served")
+        assert all(client.recv(16) == b"served" for client in clients)
+
+
+def test_only_untaken_connections_of_a_killed_worker_move() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        victim, survivor = dispatcher.start_workers(2)
+        dispatcher.connect(count=10)
+        dispatcher.wait_dispatched(10)
+        victim.take()
+        taken = len(victim.taken)
+        victim.kill()
+        event = dispatcher.wait_event(EventName.WORKER_DIED)
+        assert event.value == 5 - taken
+        survivor.take_until(10 - taken)
+
+
+def test_connections_of_the_only_worker_wait_for_a_successor() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (victim,) = dispatcher.start_workers(1)
+        dispatcher.connect(count=7)
+        dispatcher.wait_dispatched(7)
+        victim.kill()
+        dispatcher.wait_event(EventName.WORKER_DIED)
+        dispatcher.remove(victim)
+        assert dispatcher.counters()["held"] == 7
+        successor = dispatcher.new_worker(0, incarnation=2000)
+        dispatcher.admit(successor)
+        successor.take_until(7)
+
+
+def test_held_connections_go_before_new_ones() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (victim,) = dispatcher.start_workers(1)
+        (first,) = dispatcher.connect()
+        dispatcher.wait_dispatched(1)
+        victim.kill()
+        dispatcher.wait_event(EventName.WORKER_DIED)
+        dispatcher.connect(count=3)
+        successor = dispatcher.new_worker(1)
+        dispatcher.admit(successor)
+        successor.take_until(4)
+        assert successor.taken[0].port == first.getsockname()[1]
+
+
+def test_drain_takes_back_and_ends_the_channel() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        leaving, staying = dispatcher.start_workers(2)
+        dispatcher.connect(count=8)
+        dispatcher.wait_dispatched(8)
+        dispatcher.drain(leaving)
+        event = dispatcher.wait_event(EventName.DRAINED)
+        assert (event.slot, event.token, event.value) == (0, leaving.incarnation, 4)
+        assert leaving.at_end()
+        staying.take_until(8)
+        dispatcher.connect(count=4)
+        staying.take_until(12)
+        dispatcher.remove(leaving)
+
+
+def test_drain_of_the_only_worker_lets_it_take_the_rest() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (worker,) = dispatcher.start_workers(1)
+        dispatcher.connect(count=3)
+        dispatcher.wait_dispatched(3)
+        dispatcher.drain(worker)
+        dispatcher.ping()
+        assert all(event.name is not EventName.DRAINED for event in dispatcher.events)
+        worker.take_until(3)
+        assert dispatcher.wait_event(EventName.DRAINED).value == 0
+        assert worker.at_end()
+
+
+def test_stuck_workers_connections_go_to_an_idle_one() -> None:
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        stuck, other = dispatcher.start_workers(2)
+        dispatcher.connect(count=2)
+        other.take_until(2)
+        assert sorted(connection.hops for connection in other.taken) == [0, 1]
+        assert dispatcher.slot(stuck)["taken_back"] == 1
+
+
+def test_stuck_workers_connections_stay_when_the_other_is_busy_and_still() -> None:
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        stuck, busy = dispatcher.start_workers(2)
+        busy.status.record_busy(1)
+        dispatcher.connect()
+        wait_until(lambda: dispatcher.counters()["dispatched"], "connection sent")
+        # the timer fires once, finds nobody, and asks the workers to tell
+        wait_until(lambda: stuck.page.read()["starved"], "dispatcher watches the workers")
+        wakeups = dispatcher.counters()["wakeups"]
+        dispatcher.ping()
+        assert dispatcher.counters()["wakeups"] == wakeups + 1
+        assert dispatcher.counters()["redispatched"] == 0
+        busy.status.record_busy(-1)
+        busy.take_until(1)
+
+
+def test_connection_hops_at_most_twice() -> None:
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        workers = dispatcher.start_workers(3)
+        dispatcher.connect()
+        wait_redispatched(dispatcher, 2)
+        wait_until(lambda: dispatcher.counters()["dispatched"] == 3, "third hand-over")
+        for _ in range(5):
+            workers[2].status.record_busy(1)
+            workers[2].status.record_busy(-1)
+            dispatcher.ping()
+        assert dispatcher.counters()["redispatched"] == 2
+        (connection,) = [taken for worker in workers for taken in worker.take_all()]
+        assert connection.hops == 2
+
+
+def test_nothing_is_taken_from_a_stuck_worker_under_ip_hash() -> None:
+    with DispatcherProcess(Policy.IP_HASH, handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        workers = dispatcher.start_workers(2)
+        dispatcher.connect(count=3)
+        dispatcher.wait_dispatched(3)
+        wakeups = dispatcher.counters()["wakeups"]
+        taken = wait_until(lambda: [w for w in workers if dispatcher.slot(w)["untaken"] == 3], "all on one worker")
+        assert not any(worker.page.read()["starved"] for worker in workers)
+        dispatcher.ping()
+        assert dispatcher.counters()["wakeups"] == wakeups + 1
+        taken[0].kill()
+        dispatcher.wait_event(EventName.WORKER_DIED)
+        (other,) = [worker for worker in workers if worker is not taken[0]]
+        other.take_until(3)
+
+
+def test_empty_handed_try_is_not_repeated() -> None:
+    """A worker that has read its message and is stopped before it says so."""
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        (stopped,) = dispatcher.start_workers(1)
+        dispatcher.connect()
+        message = wait_until(stopped.receive, "a message")
+        dispatcher.admit(dispatcher.new_worker(1))
+        wait_until(lambda: dispatcher.counters()["heartbeat_ns"] > 0, "a turn")
+        settle_timers(dispatcher)
+        wakeups = dispatcher.counters()["wakeups"]
+        for turns in range(1, 4):
+            dispatcher.ping()
+            assert dispatcher.counters()["wakeups"] == wakeups + turns
+        assert dispatcher.counters()["redispatched"] == 0
+        stopped.say_taken(message)
+
+
+def settle_timers(dispatcher: DispatcherProcess) -> None:
+    """Wait until the dispatcher sleeps without a timer: two looks find no wake-up between them."""
+    seen = -1
+
+    def still() -> bool:
+        nonlocal seen
+        previous, seen = seen, dispatcher.counters()["wakeups"]
+        return seen == previous
+
+    wait_until(still, "no more wake-ups")
+
+
+def test_pressure_gives_untaken_connections_to_another() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        pressed, other = dispatcher.start_workers(2)
+        dispatcher.connect(count=6)
+        dispatcher.wait_dispatched(6)
+        pressed.status.set_pressure(True)
+        other.take_until(3)
+        dispatcher.ping()
+        other.take_until(6)
+
+
+def test_successor_finds_what_its_predecessor_left() -> None:
+    with DispatcherProcess(epoch=1) as first:
+        first.listen()
+        (worker,) = first.start_workers(1)
+        clients = first.connect(count=4)
+        first.wait_dispatched(4)  # so that they are two messages at least
+        clients += first.connect(count=5)
+        first.wait_dispatched(9)
+        message = worker.take()
+        assert message is not None
+        assert message.position >> 40 == 1
+        first.process.kill()
+        first.process.wait()
+        with DispatcherProcess(epoch=2) as second:
+            second.give_listener(0, first.listeners[0].dup())
+            second.workers[0] = first.workers.pop(0)
+            second.add(worker)
+            second.admit(worker)
+            taken = len(message.connections)
+            second.wait_dispatched(9 - taken)
+            assert second.slot(worker)["untaken"] == 9 - taken
+            successor_message = worker.take()
+            assert successor_message is not None
+            assert successor_message.position == (2 << 40) + len(successor_message.connections)
+            worker.take_until(9)
+            worker.finish_all(b"x")
+            assert all(client.recv(4) == b"x" for client in clients)
+
+
+def test_removed_workers_connections_are_kept() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (worker,) = dispatcher.start_workers(1)
+        dispatcher.connect(count=2)
+        dispatcher.wait_dispatched(2)
+        dispatcher.remove(worker)
+        assert dispatcher.counters()["held"] == 2
+        other = dispatcher.new_worker(0, incarnation=5)
+        dispatcher.admit(other)
+        other.take_until(2)
+
+
+def test_more_than_can_be_held_stays_in_its_channel() -> None:
+    """1,600 connections of a dead worker: the held queue takes a part, the rest follows when there is room."""
+    with DispatcherProcess() as dispatcher:
+        victim = dispatcher.new_worker(0)
+        dispatcher.ping()
+        fill_channel(victim, messages=100)
+        victim.kill()
+        wait_until(lambda: dispatcher.counters()["held"] > 1000, "held queue full")
+        assert dispatcher.counters()["held"] <= 1024
+        receiver = dispatcher.new_worker(1, WorkerBounds(credit=128, capacity=0, max_connections=0))
+        dispatcher.admit(receiver)
+        arrived = 0
+
+        def all_arrived() -> bool:
+            nonlocal arrived
+            arrived += len(receiver.take_all())
+            receiver.finish_all()
+            return arrived == 1600
+
+        wait_until(all_arrived, "all connections arrived")
+        assert dispatcher.wait_event(EventName.WORKER_DIED).value == 1600
+
+
+def fill_channel(worker: ChannelWorker, messages: int) -> None:
+    """Put full messages of 16 connections into a worker's channel, as a dispatcher would."""
+    worker.dispatcher_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    with open(os.devnull) as null:
+        for number in range(1, messages + 1):
+            socket.send_fds(worker.dispatcher_end, [encode_message(16 * number, 16)], [null.fileno()] * 16)
+
+
+def test_quit_hands_over_what_is_held() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        one, two = dispatcher.start_workers(2, WorkerBounds(credit=1, capacity=0, max_connections=0))
+        dispatcher.connect(count=2)
+        dispatcher.wait_dispatched(2)
+        one.kill()
+        dispatcher.wait_event(EventName.WORKER_DIED)
+        assert dispatcher.counters()["held"] == 1
+        dispatcher.send(CommandName.QUIT)
+        two.take_until(2)
+        assert dispatcher.process.wait(10) == 0
+
+
+def test_without_supervisor_it_hands_over_and_ends() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (worker,) = dispatcher.start_workers(1)
+        dispatcher.connect(count=2)
+        dispatcher.wait_dispatched(2)
+        dispatcher.control.close()
+        assert dispatcher.process.wait(10) == 0
+        assert len(worker.take_all()) == 2
