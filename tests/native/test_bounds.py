@@ -3,6 +3,7 @@
 import os
 import select
 import socket
+
 from fastlb.lb.command import CommandName, Policy, WorkerBounds
 
 from tests.support.channel_worker import ChannelWorker

@@ -1,4 +1,4 @@
-"""Bad days of the kernel: every errno of accept4 and sendmsg, and the real EMFILE, EPIPE, EAGAIN, ETOOMANYREFS."""
+"""Bad days of the kernel: every errno of accept4 and sendmsg; real EMFILE, EPIPE, EAGAIN, ETOOMANYREFS."""
 
 import errno
 import os
@@ -6,9 +6,9 @@ import resource
 import socket
 
 import pytest
-
 from fastlb.lb.command import CommandName, EventName, WorkerBounds, encode_command
 from fastlb.lb.dispatcher import accept_verdict, send_verdict
+
 from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.waiting import wait_until

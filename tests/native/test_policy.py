@@ -5,11 +5,10 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from fastlb.lb.command import Policy
 from fastlb.lb.policy import PolicyTable
+from hypothesis import given
+from hypothesis import strategies as st
 
 MUCH = 1_000_000
 NOBODY = -1

@@ -1,9 +1,10 @@
-"""Taking back: after death, on drain, from a stuck worker, from a predecessor; what is bounded, what never happens."""
+"""Taking back: after death, on drain, from a stuck worker, from a predecessor; and what must never happen."""
 
 import os
 import socket
 
 from fastlb.lb.command import CommandName, EventName, Policy, WorkerBounds
+
 from tests.support.channel_worker import ChannelWorker, encode_message
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.waiting import wait_until
@@ -158,7 +159,8 @@ def test_nothing_is_taken_from_a_stuck_worker_under_ip_hash() -> None:
         dispatcher.connect(count=3)
         dispatcher.wait_dispatched(3)
         wakeups = dispatcher.counters()["wakeups"]
-        taken = wait_until(lambda: [w for w in workers if dispatcher.slot(w)["untaken"] == 3], "all on one worker")
+        taken = [worker for worker in workers if dispatcher.slot(worker)["untaken"] == 3]
+        assert len(taken) == 1
         assert not any(worker.page.read()["starved"] for worker in workers)
         dispatcher.ping()
         assert dispatcher.counters()["wakeups"] == wakeups + 1
@@ -175,6 +177,7 @@ def test_empty_handed_try_is_not_repeated() -> None:
         (stopped,) = dispatcher.start_workers(1)
         dispatcher.connect()
         message = wait_until(stopped.receive, "a message")
+        assert message is not None
         dispatcher.admit(dispatcher.new_worker(1))
         wait_until(lambda: dispatcher.counters()["heartbeat_ns"] > 0, "a turn")
         settle_timers(dispatcher)
@@ -253,7 +256,7 @@ def test_removed_workers_connections_are_kept() -> None:
 
 
 def test_more_than_can_be_held_stays_in_its_channel() -> None:
-    """1,600 connections of a dead worker: the held queue takes a part, the rest follows when there is room."""
+    """1,600 connections of a dead worker: the held queue takes a part, the rest follows."""
     with DispatcherProcess() as dispatcher:
         victim = dispatcher.new_worker(0)
         dispatcher.ping()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from fastlb.lb.command import WorkerBounds
 from fastlb.lb.page import WorkerPageView, WorkerStatus, create_worker_page
+
 from tests.support.waiting import wait_until
 
 HEADER = struct.Struct("=IIQ")

@@ -48,6 +48,7 @@ class DispatcherProcess:
         policy: how it chooses.
         handover_timeout_ns: after this an untaken connection goes to another worker; default: never.
         epoch: number of this dispatcher among those of its app.
+        configured: send CONFIGURE at once.
         before_run: Python source that the process runs before its loop (limits, user).
     """
 
@@ -57,6 +58,7 @@ class DispatcherProcess:
         handover_timeout_ns: int = NEVER_NS,
         epoch: int = 1,
         before_run: str = "",
+        configured: bool = True,
     ) -> None:
         self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.page_fd = create_dispatcher_page()
@@ -67,7 +69,8 @@ class DispatcherProcess:
         self.clients: list[socket.socket] = []
         self.configuration = (epoch, policy, handover_timeout_ns)
         self._start(before_run)
-        self.configure()
+        if configured:
+            self.configure()
 
     def _start(self, before_run: str) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
