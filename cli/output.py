@@ -1,6 +1,6 @@
 """Owns the terminal: everything the command line prints goes through here, commands say what and not how.
 
-Runs in the user's shell. On a terminal: colours, borders, a progress bar. Into a pipe or file: plain text.
+Runs in the user's shell. On a terminal: colours, a progress bar, what fits. Into a pipe or file: plain text.
 Text that others wrote (names, log lines, tracebacks) must never steer the terminal.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, TextIO
 import click
 import msgspec
 
-STATUS_STYLES = {
+STATUS_COLORS = {
     "online": "green",
     "ready": "green",
     "starting": "cyan",
@@ -29,17 +29,23 @@ STATUS_STYLES = {
     "exited": "red",
     "stopped": "bright_black",
 }
-STREAM_STYLES = {"out": "green", "err": "red"}
+STREAM_COLORS = {"out": "green", "err": "red"}
 BAR_CHARACTERS = 20
 # What a terminal would obey (C1 too), but for tab, newline and colours. Linear: the look-ahead is bounded.
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;:]{0,32}m)")
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column of a table. `kind` says what its cells are; how that looks is decided here."""
+    """A column of a table.
+
+    Attributes:
+        kind: what its cells are; how that looks is decided here.
+        dispensable: on a narrow terminal the columns with the highest number go first; 0: never.
+    """
 
     title: str
     kind: Literal["text", "name", "number", "status"] = "text"
+    dispensable: int = 0
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -92,12 +98,12 @@ class Output:
         self._write(self._styled("warning: ", "yellow") + message + "\n")
 
     def heading(self, text: str) -> None:
-        """Print the title of what follows."""
-        self._write(self._styled(text, "cyan", bold=True) + "\n")
+        """Print the title of what follows, below an empty line."""
+        self._write("\n" + self._styled(text, "cyan", bold=True) + "\n")
 
     def log_line(self, app: str, stream: Literal["out", "err"], text: str) -> None:
         """Print one line that an app wrote, behind the app's name (unless that is empty)."""
-        self._write((self._styled(f"{app} | ", STREAM_STYLES[stream]) if app else "") + text + "\n")
+        self._write((self._styled(f"{app} | ", STREAM_COLORS[stream]) if app else "") + text + "\n")
 
     def flush(self) -> None:
         """Hand over what was printed to whoever reads it."""
@@ -110,55 +116,52 @@ class Output:
         self._stream.flush()
 
     def table(self, table: Table) -> None:
-        """Print a table: with borders on a terminal, else as aligned columns."""
+        """Print a table as aligned columns; on a narrow terminal without those that can be missed."""
+        rows = [[" ".join(strip_controls(cell).split()) for cell in row] for row in table.rows]
+        table = Table(table.columns, rows)
         if self.is_terminal:
-            self._draw(table)
-        else:
-            self._write(plain_table(table))
-
-    def _draw(self, table: Table) -> None:
-        from rich.box import ROUNDED
-        from rich.console import Console
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        drawing = RichTable(box=ROUNDED, header_style="bold cyan", border_style="bright_black")
-        for column in table.columns:
-            drawing.add_column(column.title, justify="right" if column.kind == "number" else "left")
+            table = fitted(table, shutil.get_terminal_size().columns)
+        widths = column_widths(table)
+        titles = [column.title for column in table.columns]
+        self._write(self._row(table.columns, titles, widths, is_head=True))
         for row in table.rows:
-            cells = zip(table.columns, row, strict=True)
-            drawing.add_row(
-                *(Text(strip_controls(cell), style=_style(column, cell)) for column, cell in cells)
-            )
-        Console(file=self._stream, no_color=not self.has_color, highlight=False).print(drawing)
+            self._write(self._row(table.columns, row, widths))
 
-    def _styled(self, text: str, color: str, *, bold: bool | None = None) -> str:
-        return click.style(text, fg=color, bold=bold) if self.has_color else text
+    def _row(
+        self, columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int], *, is_head: bool = False
+    ) -> str:
+        fields = []
+        for column, cell, width in zip(columns, cells, widths, strict=True):
+            padding = " " * (width - len(cell))
+            color = "cyan" if is_head else STATUS_COLORS.get(cell) if column.kind == "status" else None
+            styled = self._styled(cell, color, bold=is_head or column.kind == "name")
+            fields.append(padding + styled if column.kind == "number" else styled + padding)
+        return "  ".join(fields).rstrip() + "\n"
+
+    def _styled(self, text: str, color: str | None, *, bold: bool = False) -> str:
+        if not self.has_color or not (color or bold):
+            return text
+        return click.style(text, fg=color, bold=bold or None)
 
     def _write(self, text: str) -> None:
         self._stream.write(strip_controls(text) if self.is_terminal else text)
 
 
-def plain_table(table: Table) -> str:
-    """Return `table` as lines of aligned columns; numbers to the right."""
-    titles = [column.title for column in table.columns]
-    cells = [titles, *([" ".join(cell.split()) for cell in row] for row in table.rows)]
-    widths = [max(len(row[at]) for row in cells) for at in range(len(titles))]
-    return "".join(_plain_row(table.columns, row, widths) for row in cells)
+def column_widths(table: Table) -> list[int]:
+    """Return the characters that each column needs."""
+    rows = [[column.title for column in table.columns], *table.rows]
+    return [max(len(row[at]) for row in rows) for at in range(len(table.columns))]
 
 
-def _plain_row(columns: Sequence[Column], row: Sequence[str], widths: Sequence[int]) -> str:
-    fields = zip(columns, row, widths, strict=True)
-    padded = (
-        cell.rjust(width) if column.kind == "number" else cell.ljust(width) for column, cell, width in fields
-    )
-    return "  ".join(padded).rstrip() + "\n"
-
-
-def _style(column: Column, cell: str) -> str:
-    if column.kind == "status":
-        return STATUS_STYLES.get(cell, "")
-    return "bold" if column.kind == "name" else ""
+def fitted(table: Table, width: int) -> Table:
+    """Return the table without as many of the columns that can be missed as must go to fit into `width`."""
+    dispensable = sorted({column.dispensable for column in table.columns} - {0}, reverse=True)
+    for level in dispensable:
+        if sum(column_widths(table)) + 2 * (len(table.columns) - 1) <= width:
+            break
+        kept = [at for at, column in enumerate(table.columns) if column.dispensable != level]
+        table = Table([table.columns[at] for at in kept], [[row[at] for at in kept] for row in table.rows])
+    return table
 
 
 def _asked_color() -> bool | None:

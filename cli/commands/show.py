@@ -5,13 +5,14 @@ from typing import Any
 import click
 
 from ...supervisor.control.protocol import AppDetails
+from ...supervisor.settings import declared_settings, format_setting
 from ..app_table import app_table, worker_table
 from ..apps import read_details, resolve_name
 from ..options import AppCommand, complete_names, json_option
 from ..output import Column, Output, Table
 
 EXAMPLES = ("fastlb show shop", "fastlb show shop --json")
-PAIR_COLUMNS = (Column("what", "name"), Column("value"))
+PAIR_COLUMNS = (Column("name", "name"), Column("value"))
 
 
 @click.command("show", cls=AppCommand, examples=EXAMPLES, short_help="Show one app (describe, info).")
@@ -34,7 +35,7 @@ def _show(details: AppDetails, output: Output) -> None:
     if details.workers:
         output.heading("workers")
         output.table(worker_table(details.workers))
-    pairs = {"settings": details.settings, "dispatcher": details.dispatcher, "files": details.files}
+    pairs = {"settings": _settings(details), "dispatcher": details.dispatcher, "files": details.files}
     for title, values in pairs.items():
         if values:
             output.heading(title)
@@ -44,11 +45,19 @@ def _show(details: AppDetails, output: Output) -> None:
         output.line(details.last_error)
 
 
+def _settings(details: AppDetails) -> dict[str, str]:
+    """Return the settings that have a value, as one would type them; secrets are hidden already."""
+    values = {setting.name: details.settings.get(setting.name) for setting in declared_settings()}
+    return {
+        setting.name: format_setting(setting, values[setting.name])
+        for setting in declared_settings()
+        if values[setting.name] not in (None, "", [], (), {})
+    }
+
+
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(f"{key}={_text(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
         return " ".join(_text(item) for item in value)
-    if isinstance(value, bool):
-        return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,9 +1,10 @@
 """What is printed: plain into a pipe, drawn on a terminal, and never able to steer it."""
 
 import io
+import re
 
 import pytest
-from fastlb.cli.output import Column, Output, ProgressDisplay, Table, plain_table, strip_controls
+from fastlb.cli.output import Column, Output, ProgressDisplay, Table, fitted, strip_controls
 
 TABLE = Table(
     (Column("name", "name"), Column("status", "status"), Column("pid", "number")), [["shop", "online", "7"]]
@@ -60,14 +61,22 @@ def test_table_in_a_pipe_is_plain_and_aligned() -> None:
     stream = io.StringIO()
     Output(stream).table(Table(TABLE.columns, [["shop", "online", "7"], ["a\nb", "stopped", "1234"]]))
     assert stream.getvalue() == "name  status    pid\nshop  online      7\na b   stopped  1234\n"
-    assert plain_table(Table(TABLE.columns, [])) == "name  status  pid\n"
 
 
-def test_table_on_a_terminal_is_drawn_with_colours() -> None:
-    stream = Terminal()
+def test_table_on_a_terminal_has_colours_and_the_same_columns() -> None:
+    stream, plain = Terminal(), io.StringIO()
     Output(stream).table(TABLE)
-    assert "╭" in stream.getvalue()
-    assert "\x1b[32m" in stream.getvalue()
+    Output(plain).table(TABLE)
+    assert "\x1b[32monline" in stream.getvalue()
+    assert re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()) == plain.getvalue()
+
+
+@pytest.mark.parametrize(("width", "titles"), [(30, "name pid rss"), (14, "name rss"), (8, "name")])
+def test_narrow_terminal_goes_without_what_can_be_missed(width: int, titles: str) -> None:
+    columns = (Column("name", "name"), Column("pid", "number", 2), Column("rss", "number", 1))
+    table = fitted(Table(columns, [["shop", "1234567", "12"]]), width)
+    assert [column.title for column in table.columns] == titles.split()
+    assert all(len(row) == len(table.columns) for row in table.rows)
 
 
 @pytest.mark.parametrize("why", ["option", "NO_COLOR", "TERM"])
