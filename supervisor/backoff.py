@@ -1,0 +1,83 @@
+"""Owns when a crashed worker is started again, and when it is given up. Pure: time and chance are passed in.
+
+Runs in the supervisor process. It must never read a clock.
+"""
+
+from dataclasses import dataclass, replace
+
+GROWTH = 2.0
+LONGEST_DELAY = 15.0
+# Jitter only lengthens a delay, by up to this part of it: workers that crashed together come back one by one.
+JITTER = 0.25
+
+
+@dataclass(frozen=True)
+class RestartRules:
+    """When to restart and when to give up; the fields are settings of the same names, in seconds."""
+
+    min_uptime: float
+    max_restarts: int
+    restart_window: float
+    restart_delay: float
+
+
+@dataclass(frozen=True)
+class CrashHistory:
+    """What is remembered of a worker's crashes; never longer than `max_restarts` entries.
+
+    Attributes:
+        unstable_exits: when, on a clock that stands still during restart delays. So growing delays cannot
+            push old crashes out of the window: a crash loop always ends.
+        delayed: seconds spent in restart delays; what that clock lags behind the monotonic one.
+        streak: unstable exits since the last stable one; the delay grows with it.
+    """
+
+    unstable_exits: tuple[float, ...] = ()
+    delayed: float = 0.0
+    streak: int = 0
+
+
+NO_CRASHES = CrashHistory()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What follows from a crash. `delay` (seconds) until the restart; None: the worker is given up."""
+
+    history: CrashHistory
+    delay: float | None
+
+
+def after_exit(
+    rules: RestartRules, history: CrashHistory, *, now: float, uptime: float | None, jitter: float
+) -> Verdict:
+    """Judge an exit that nobody asked for.
+
+    Args:
+        rules: the settings.
+        history: of this worker, before this exit.
+        now: monotonic seconds.
+        uptime: seconds that it lived; None: it was never ready, which is unstable at any age.
+        jitter: random number in 0..1.
+    """
+    if uptime is not None and uptime >= rules.min_uptime:
+        return _delayed(rules, replace(history, streak=0), jitter)
+    clock = now - history.delayed
+    recent = tuple(moment for moment in history.unstable_exits if clock - moment < rules.restart_window)
+    most = max(rules.max_restarts, 1)
+    unstable = (*recent, clock)[-most:]
+    history = replace(history, unstable_exits=unstable, streak=history.streak + 1)
+    if len(unstable) >= most:
+        return Verdict(history, None)
+    return _delayed(rules, history, jitter)
+
+
+def grown_delay(first_delay: float, streak: int) -> float:
+    """The delay, in seconds and without jitter, after `streak` failures in a row (the first counts as 1)."""
+    # The exponent is bounded because a float overflows.
+    return min(first_delay * GROWTH ** min(max(streak - 1, 0), 64), LONGEST_DELAY)
+
+
+def _delayed(rules: RestartRules, history: CrashHistory, jitter: float) -> Verdict:
+    delay = grown_delay(rules.restart_delay, history.streak) * (1 + JITTER * jitter)
+    return Verdict(replace(history, delayed=history.delayed + delay), delay)

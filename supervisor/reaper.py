@@ -1,0 +1,102 @@
+"""Owns the end of every process that we started: how it is noticed, what goes with it, how it is collected.
+
+Runs in the supervisor process. Processes are known by pidfd, so a signal never reaches a stranger. A leader is
+reaped only after the rest of its group was killed: until then its number cannot be given to anybody else.
+"""
+
+import asyncio
+import contextlib
+import errno
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# PIDFD_SIGNAL_PROCESS_GROUP of pidfd_send_signal(2), Linux 6.9.
+_PROCESS_GROUP_FLAG = 1 << 2
+
+
+@dataclass(frozen=True)
+class ExitStatus:
+    """How a process ended: exactly one of exit code and signal number is not None."""
+
+    code: int | None
+    signal: int | None
+
+    def __str__(self) -> str:
+        """A phrase: "exited with code 1", "killed by SIGSEGV"."""
+        if self.signal is None:
+            return f"exited with code {self.code}"
+        try:
+            return f"killed by {signal.Signals(self.signal).name}"
+        except ValueError:
+            return f"killed by signal {self.signal}"
+
+
+OnExit = Callable[[ExitStatus], None]
+
+
+class Reaper:
+    """Waits for the processes that it is told to watch, and reaps each exactly once.
+
+    As process 1 of a container (`adopts_orphans`) it also collects the children of dead processes.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, adopts_orphans: bool = False) -> None:
+        self._loop = loop
+        self._watched: dict[int, int] = {}  # pid by pidfd
+        self._adopts_orphans = adopts_orphans
+
+    def watch(self, pid: int, pidfd: int, on_exit: OnExit) -> None:
+        """Call `on_exit` once `pid` has exited, its group is killed and it is reaped; borrows `pidfd` till then."""
+        self._watched[pidfd] = pid
+        self._loop.add_reader(pidfd, self._on_exited, pid, pidfd, on_exit)
+
+    def _on_exited(self, pid: int, pidfd: int, on_exit: OnExit) -> None:
+        self._loop.remove_reader(pidfd)
+        kill_group(pid, pidfd)
+        status = _reap(os.P_PIDFD, pidfd)
+        del self._watched[pidfd]
+        on_exit(status)
+        if self._adopts_orphans:
+            self.collect_orphans()
+
+    def collect_orphans(self) -> None:
+        """Reap exited children that nobody watches: call it on SIGCHLD."""
+        while (pid := _first_exited_child()) is not None and pid not in self._watched.values():
+            _reap(os.P_PID, pid)
+
+
+def send_signal(pidfd: int, signal_name: str) -> None:
+    """Send a signal to the process alone; nothing happens if it has exited."""
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.Signals[signal_name])
+
+
+def kill_group(pid: int, pidfd: int) -> None:
+    """SIGKILL everything in the process group of `pid`, which must not have been reaped."""
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL, None, _PROCESS_GROUP_FLAG)
+    except ProcessLookupError:
+        return
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _first_exited_child() -> int | None:
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return found.si_pid if found else None
+
+
+def _reap(kind: int, number: int) -> ExitStatus:
+    found = os.waitid(kind, number, os.WEXITED)
+    assert found is not None  # without WNOHANG
+    if found.si_code == os.CLD_EXITED:
+        return ExitStatus(found.si_status, None)
+    return ExitStatus(None, found.si_status)

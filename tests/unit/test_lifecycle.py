@@ -1,0 +1,232 @@
+"""The table of a worker's life: complete, and right where it matters."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastlb.supervisor.backoff import RestartRules
+from fastlb.supervisor.lifecycle import (
+    ALIVE,
+    SIGNAL_GRACE,
+    TABLE,
+    Admit,
+    Discard,
+    Drain,
+    Effects,
+    Event,
+    EventName,
+    KillGroup,
+    Lifecycle,
+    LifecycleRules,
+    SendSignal,
+    Spawn,
+    State,
+    step,
+)
+
+RULES = LifecycleRules(
+    listen_timeout=60.0,
+    kill_timeout=30.0,
+    kill_signal="SIGTERM",
+    wait_ready=False,
+    restart=RestartRules(min_uptime=1.0, max_restarts=3, restart_window=60.0, restart_delay=0.1),
+)
+PATHS = {
+    State.EXITED: [],
+    State.STARTING: ["START_REQUESTED"],
+    State.READY: ["START_REQUESTED", "SERVING"],
+    State.ADMITTED: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED"],
+    State.DRAINING: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED", "DRAIN_REQUESTED"],
+    State.STOPPING: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED", "HUNG"],
+    State.BACKOFF: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED", "EXITED"],
+}
+
+
+def after(life: Lifecycle, *names: str, now: float = 0.0) -> tuple[Lifecycle, Effects]:
+    """The record after these events, and the effects of the last one."""
+    effects: Effects = ()
+    for name in names:
+        life, effects = step(life, Event(EventName[name]), now)
+    return life, effects
+
+
+def in_state(state: State, rules: LifecycleRules = RULES) -> Lifecycle:
+    """A worker that came into `state` on the usual way, at time 0."""
+    if state is State.ERRORED:
+        once = replace(rules, restart=replace(rules.restart, max_restarts=1))
+        life, _ = after(Lifecycle(once), *PATHS[State.BACKOFF])
+    else:
+        life, _ = after(Lifecycle(rules), *PATHS[state])
+    assert life.state is state
+    return life
+
+
+def kinds(effects: Effects) -> list[type]:
+    return [type(effect) for effect in effects]
+
+
+def test_every_state_and_event_is_decided() -> None:
+    assert set(TABLE) == {(state, event) for state in State for event in EventName}
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_can_be_reached(state: State) -> None:
+    in_state(state)
+
+
+def test_wait_ready_needs_the_word_of_the_app_beside_serving() -> None:
+    starting = in_state(State.STARTING, replace(RULES, wait_ready=True))
+    assert after(starting, "SERVING")[0].state is State.STARTING
+    assert after(starting, "READY_SAID")[0].state is State.STARTING
+    assert after(starting, "SERVING", "READY_SAID")[0].state is State.READY
+    assert after(starting, "READY_SAID", "SERVING")[0].state is State.READY
+
+
+def test_ready_is_not_admitted_before_it_is_asked_for() -> None:
+    life, effects = after(in_state(State.STARTING), "SERVING")
+    assert life.state is State.READY
+    assert Admit not in kinds(effects)
+
+
+def test_restarted_worker_is_admitted_as_soon_as_it_is_ready() -> None:
+    backoff = in_state(State.BACKOFF)
+    assert backoff.deadline is not None
+    starting, effects = step(backoff, Event(EventName.DEADLINE_PASSED), backoff.deadline)
+    assert kinds(effects) == [Spawn]
+    assert starting.restarts == 1
+    admitted, effects = after(starting, "SERVING", now=backoff.deadline)
+    assert admitted.state is State.ADMITTED
+    assert Admit in kinds(effects)
+
+
+@pytest.mark.parametrize("name", ["EXITED", "SPAWN_FAILED"])
+def test_failed_first_start_ends_with_its_reason_and_is_not_repeated(name: str) -> None:
+    life, effects = step(in_state(State.STARTING), Event(EventName[name], "exited with code 1", "Trace"), 1.0)
+    assert life.state is State.EXITED
+    assert life.failure is not None
+    assert (life.failure.reason, life.failure.details) == ("exited with code 1", "Trace")
+    assert Discard in kinds(effects)
+
+
+def test_reason_of_a_failed_startup_is_kept_over_the_exit_code() -> None:
+    event = Event(EventName.STARTUP_FAILED, "no module named app", "Traceback")
+    stopping, _ = step(in_state(State.STARTING), event, 1.0)
+    life, _ = step(stopping, Event(EventName.EXITED, "exited with code 3"), 1.1)
+    assert life.failure is not None
+    assert life.failure.reason == "no module named app"
+
+
+def test_never_ready_is_aborted_so_that_its_stack_is_seen() -> None:
+    stopping, effects = after(in_state(State.STARTING), "DEADLINE_PASSED", now=60.0)
+    assert effects == (SendSignal("SIGABRT"),)
+    assert stopping.failure is not None
+    assert "listen_timeout" in stopping.failure.reason
+
+
+@pytest.mark.parametrize("state", [State.READY, State.ADMITTED])
+def test_drain_gives_kill_timeout_then_signal_then_kill(state: State) -> None:
+    draining, effects = after(in_state(state), "DRAIN_REQUESTED", now=100.0)
+    assert kinds(effects)[0] is Drain
+    assert draining.deadline == 130.0
+    stopping, effects = after(draining, "DEADLINE_PASSED", now=130.0)
+    assert effects[0] == SendSignal("SIGTERM")
+    assert stopping.deadline == 130.0 + SIGNAL_GRACE
+    _, effects = after(stopping, "DEADLINE_PASSED", now=131.0)
+    assert kinds(effects)[0] is KillGroup
+
+
+def test_deadline_that_was_moved_means_nothing() -> None:
+    draining, _ = after(in_state(State.ADMITTED), "DRAIN_REQUESTED", now=100.0)
+    assert after(draining, "DEADLINE_PASSED", now=129.9) == (draining, ())
+
+
+@pytest.mark.parametrize("state", [state for state in State if state in ALIVE])
+def test_stop_kills_the_group_at_once_and_nothing_comes_back(state: State) -> None:
+    stopping, effects = after(in_state(state), "STOP_REQUESTED")
+    assert kinds(effects) == [KillGroup]
+    assert after(stopping, "EXITED")[0].state is State.EXITED
+
+
+@pytest.mark.parametrize("state", [State.DRAINING, State.STARTING])
+def test_worker_that_was_asked_to_go_is_not_restarted(state: State) -> None:
+    leaving, _ = after(in_state(state), "DRAIN_REQUESTED")
+    life, effects = after(leaving, "EXITED")
+    assert life.state is State.EXITED
+    assert life.failure is None
+    assert Spawn not in kinds(effects)
+
+
+def test_drain_of_a_hung_worker_cancels_its_restart() -> None:
+    life, _ = after(in_state(State.STOPPING), "DRAIN_REQUESTED", "EXITED")
+    assert life.state is State.EXITED
+
+
+def test_hung_worker_is_taken_out_before_it_is_aborted_and_then_killed() -> None:
+    stopping, effects = after(in_state(State.ADMITTED), "HUNG", now=5.0)
+    assert kinds(effects)[:2] == [Drain, SendSignal]
+    assert SendSignal("SIGABRT") in effects
+    _, effects = after(stopping, "DEADLINE_PASSED", now=6.0)
+    assert kinds(effects)[0] is KillGroup
+
+
+def test_crash_closes_the_channel_first_and_keeps_its_own_reason() -> None:
+    dying, _ = after(in_state(State.ADMITTED), "CHANNEL_CLOSED", now=5.0)
+    life, _ = step(dying, Event(EventName.EXITED, "killed by SIGSEGV"), 5.001)
+    assert life.state is State.BACKOFF
+    assert life.failure is not None
+    assert life.failure.reason == "killed by SIGSEGV"
+
+
+def test_worker_that_closes_its_channel_and_lives_is_killed() -> None:
+    dying, _ = after(in_state(State.ADMITTED), "CHANNEL_CLOSED", now=5.0)
+    killed, effects = after(dying, "DEADLINE_PASSED", now=6.0)
+    assert kinds(effects)[0] is KillGroup
+    assert killed.failure is not None
+
+
+def test_crash_loop_ends_in_errored() -> None:
+    life, now = in_state(State.ADMITTED), 0.0
+    for _ in range(RULES.restart.max_restarts - 1):
+        life, _ = after(life, "EXITED", now=now)
+        assert life.state is State.BACKOFF
+        assert life.deadline is not None
+        now = life.deadline
+        life, _ = after(life, "DEADLINE_PASSED", now=now)
+        life, _ = after(life, "SERVING", now=now)
+    life, _ = after(life, "EXITED", now=now)
+    assert life.state is State.ERRORED
+
+
+EVENTS = st.lists(st.tuples(st.sampled_from(EventName), st.floats(0, 100)), max_size=60)
+
+
+@given(EVENTS, st.booleans())
+def test_any_sequence_keeps_processes_and_records_in_step(
+    events: list[tuple[EventName, float]], wait_ready: bool
+) -> None:
+    """A process exists between Spawn and Discard exactly, and a living worker never has two."""
+    life, now, processes = Lifecycle(replace(RULES, wait_ready=wait_ready)), 0.0, 0
+    for name, elapsed in events:
+        now += elapsed
+        life, effects = step(life, Event(name), now)
+        processes += sum(isinstance(e, Spawn) for e in effects) - sum(isinstance(e, Discard) for e in effects)
+        assert processes == (life.state in ALIVE)
+
+
+@given(EVENTS)
+def test_stopping_always_ends(events: list[tuple[EventName, float]]) -> None:
+    """From wherever it is, a worker that is asked to go is killed after its deadlines, whatever it does."""
+    life, now = Lifecycle(RULES), 0.0
+    for name, elapsed in events:
+        now += elapsed
+        life, _ = step(life, Event(name), now)
+    was_alive = life.state in ALIVE
+    killed = False
+    life, effects = after(life, "DRAIN_REQUESTED", now=now)
+    while life.deadline is not None:
+        life, effects = after(life, "DEADLINE_PASSED", now=life.deadline)
+        killed = killed or KillGroup in kinds(effects)
+    assert killed or not was_alive or life.state is State.STOPPING
+    assert after(life, "EXITED", now=now)[0].state is State.EXITED
