@@ -72,11 +72,19 @@ class EventName(Enum):
 
 @dataclass(frozen=True)
 class Event:
-    """One event. `reason`: a phrase for people. `details`: a traceback. `jitter`: a random number in 0..1."""
+    """One event.
+
+    Attributes:
+        reason: a phrase for people.
+        details: a traceback, or the end of stderr.
+        is_usage: what the user asked for is wrong, not the app's code.
+        jitter: a random number in 0..1.
+    """
 
     name: EventName
     reason: str = ""
     details: str = ""
+    is_usage: bool = False
     jitter: float = 0.0
 
 
@@ -127,10 +135,11 @@ Effects: TypeAlias = tuple[Effect, ...]
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a worker failed: a phrase, and what it said itself (its traceback or the end of its stderr)."""
+    """Why a worker failed; fields as in Event."""
 
     reason: str
     details: str = ""
+    is_usage: bool = False
 
 
 @dataclass(frozen=True)
@@ -279,7 +288,7 @@ def _give_up_starting(life: Lifecycle, _event: Event, now: float) -> Outcome:
 
 def _note_startup_failed(life: Lifecycle, event: Event, now: float) -> Outcome:
     """STARTING -> STOPPING: it exits by itself, or is helped."""
-    failure = Failure(event.reason, event.details)
+    failure = Failure(event.reason, event.details, event.is_usage)
     return replace(life, state=State.STOPPING, deadline=now + SIGNAL_GRACE, failure=failure), ()
 
 

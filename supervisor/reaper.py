@@ -1,7 +1,7 @@
 """Owns the end of every process that we started: how it is noticed, what goes with it, how it is collected.
 
-Runs in the supervisor process. Processes are known by pidfd, so a signal never reaches a stranger. A leader is
-reaped only after the rest of its group was killed: until then its number cannot be given to anybody else.
+Runs in the supervisor process. Processes are known by pidfd, so a signal never reaches a stranger. A leader
+is reaped only after the rest of its group was killed: until then its number cannot be given to anybody else.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class Reaper:
         self._adopts_orphans = adopts_orphans
 
     def watch(self, pid: int, pidfd: int, on_exit: OnExit) -> None:
-        """Call `on_exit` once `pid` has exited, its group is killed and it is reaped; borrows `pidfd` till then."""
+        """Call `on_exit` once `pid` has exited, its group is killed and it is reaped; borrows `pidfd`."""
         self._watched[pidfd] = pid
         self._loop.add_reader(pidfd, self._on_exited, pid, pidfd, on_exit)
 

@@ -1,7 +1,7 @@
 """Owns the start of every process of an app: workers and dispatcher. The only place that spawns.
 
 Runs in the supervisor process. A child inherits exactly the descriptors that it is given, and gets a process
-group of its own, so that a ^C on the terminal reaches the supervisor only and a group can be killed as a whole.
+group of its own, so that a ^C on the terminal reaches the supervisor only and a group can be killed whole.
 It must never fork without exec, and never leave a descriptor inheritable: a channel that a child holds by
 accident would hide our death from the others.
 """
@@ -86,7 +86,7 @@ def _explain(error: OSError, plan: SpawnPlan) -> str:
     cwd = plan.cwd or "the working directory"
     match error.errno:
         case errno.E2BIG:
-            return f"cannot start {program}: arguments and environment are too large: use fewer or shorter ones"
+            return f"cannot start {program}: arguments and environment are too large: use fewer"
         case errno.EAGAIN:
             return f"cannot start {program}: no more processes are allowed: raise `ulimit -u` or pids.max"
         case errno.ENOMEM:

@@ -1,4 +1,4 @@
-"""Owns the supervisor's end of a worker's lifecycle channel: newline-delimited JSON, declared in worker/wire.py.
+"""Owns the supervisor's end of a worker's lifecycle channel (its messages: worker/wire.py).
 
 Runs in the supervisor process. What a worker says is a claim: lines are bounded, and one that makes no sense
 costs the worker its channel, nobody else anything.

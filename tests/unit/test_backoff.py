@@ -1,8 +1,5 @@
 """Restart delays and the end of a crash loop."""
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from fastlb.supervisor.backoff import (
     LONGEST_DELAY,
     CrashHistory,
@@ -10,6 +7,8 @@ from fastlb.supervisor.backoff import (
     after_exit,
     grown_delay,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 RULES = RestartRules(min_uptime=1.0, max_restarts=15, restart_window=60.0, restart_delay=0.1)
 

@@ -3,9 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from fastlb.supervisor.backoff import RestartRules
 from fastlb.supervisor.lifecycle import (
     ALIVE,
@@ -25,6 +22,8 @@ from fastlb.supervisor.lifecycle import (
     State,
     step,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 RULES = LifecycleRules(
     listen_timeout=60.0,

@@ -1,0 +1,319 @@
+"""Owns the dispatcher process: there is always one, and it knows what we want. Runs in the supervisor.
+
+What is wanted is kept here (listeners, workers, who is admitted and who drains); a dispatcher that died or
+hangs is replaced by one that is told all of it, on the same listeners, while workers go on. Its successor is
+started only after its end is certain, so that two never read the same channels. It decides nothing about
+workers.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..lb.command import (
+    CommandName,
+    DispatcherEvent,
+    EventName,
+    Policy,
+    WorkerBounds,
+    encode_add_worker,
+    encode_command,
+    encode_configure,
+)
+from ..lb.page import DispatcherPageView, create_dispatcher_page
+from .app_config import AppConfig
+from .backoff import grown_delay
+from .dispatcher_link import DispatcherLink
+from .errors import StartFailed
+from .event_log import EventLog
+from .listeners import BoundListener
+from .reaper import ExitStatus, Reaper, kill_group
+from .spawn import SpawnedProcess, SpawnError, SpawnPlan, spawn
+from .watch import AnswerWatch
+
+if TYPE_CHECKING:
+    from ..lb.page import DispatcherCounters  # a name of the stub only
+
+PING_TIMEOUT = 5.0
+CONFIGURE_TIMEOUT = 10.0
+FIRST_RESPAWN_DELAY = 0.05
+POLICIES = {
+    "round-robin": Policy.ROUND_ROBIN,
+    "least-connections": Policy.LEAST_CONNECTIONS,
+    "ip-hash": Policy.IP_HASH,
+}
+SUMMED = ("accepted", "dispatched", "redispatched", "unsticky", "send_failures", "dropped")
+
+
+@dataclass(frozen=True)
+class DispatchedWorker:
+    """What a dispatcher must know of a worker; `fds` are borrowed, in the order of ADD_WORKER.
+
+    `hash_key` is what ip-hash knows it by: a replacement of the same worker id keeps its clients.
+    """
+
+    slot: int
+    incarnation: int
+    bounds: WorkerBounds
+    hash_key: int
+    fds: tuple[int, int, int, int]
+    is_draining: bool = False
+
+
+@dataclass
+class Dispatcher:
+    """One dispatcher process. Owns `link`, `page_fd` and the process's pidfd."""
+
+    process: SpawnedProcess
+    link: DispatcherLink
+    page_fd: int
+    page: DispatcherPageView
+    answers: AnswerWatch
+    is_configured: bool = False
+
+    def close(self) -> None:
+        """Close everything; the process must have been reaped."""
+        self.link.close()
+        os.close(self.page_fd)
+        os.close(self.process.pidfd)
+
+
+class DispatcherKeeper:
+    """Keeps one dispatcher for the app.
+
+    Args:
+        config: for policy and hand-over timeout.
+        listeners: borrowed.
+        reaper, log: borrowed.
+        on_event: is told every event about workers.
+    """
+
+    def __init__(
+        self,
+        config: AppConfig,
+        listeners: Sequence[BoundListener],
+        reaper: Reaper,
+        log: EventLog,
+        on_event: Callable[[DispatcherEvent], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._config = config
+        self._listeners = listeners
+        self._reaper = reaper
+        self._log = log
+        self._on_worker_event = on_event
+        self._wakeup_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._workers: dict[int, DispatchedWorker] = {}  # by slot
+        self._dispatcher: Dispatcher | None = None
+        self._configured: asyncio.Future[None] | None = None
+        self._gone = asyncio.Event()
+        self._respawn: asyncio.TimerHandle | None = None
+        self._epoch = 0
+        self._failures = 0
+        self._is_quitting = False
+        self._sums = dict.fromkeys(SUMMED, 0)
+        self.replaced = 0
+
+    @property
+    def wakeup_fd(self) -> int:
+        """The eventfd by which workers wake the dispatcher; borrowed."""
+        return self._wakeup_fd
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the dispatcher, None between two."""
+        return self._dispatcher.process.pid if self._dispatcher else None
+
+    async def start(self) -> None:
+        """Start the first dispatcher and wait until it is configured.
+
+        Raises:
+            StartFailed: it did not come up.
+        """
+        self._configured = self._loop.create_future()
+        try:
+            self._spawn()
+            async with asyncio.timeout(CONFIGURE_TIMEOUT):
+                await self._configured
+        except SpawnError as error:
+            raise StartFailed(f"the dispatcher did not start: {error.message}") from error
+        except TimeoutError as error:
+            raise StartFailed(f"the dispatcher did not answer within {CONFIGURE_TIMEOUT:g} s") from error
+        finally:
+            self._configured = None
+
+    def admit(self, worker: DispatchedWorker) -> None:
+        """Bring a worker into the policy."""
+        self._workers[worker.slot] = worker
+        if self._dispatcher:
+            self._tell_worker(self._dispatcher.link, worker)
+
+    def drain(self, slot: int) -> None:
+        """Take a worker out of the policy and tell it that nothing more comes."""
+        worker = self._workers[slot]
+        if not worker.is_draining:
+            self._workers[slot] = replace(worker, is_draining=True)
+            self._send(CommandName.DRAIN, worker.slot, worker.incarnation)
+
+    def remove(self, slot: int) -> None:
+        """Forget a worker that has exited; what it has not taken goes to others."""
+        worker = self._workers.pop(slot, None)
+        if worker:
+            self._send(CommandName.REMOVE, worker.slot, worker.incarnation)
+
+    def knows(self, slot: int) -> bool:
+        """Whether the worker in this slot is served by a dispatcher, now or as soon as there is one again."""
+        return slot in self._workers and not self._is_quitting
+
+    def check(self, elapsed: float) -> None:
+        """Ask for a sign of life; kill one that owes it for too long. `elapsed`: attended seconds."""
+        dispatcher = self._dispatcher
+        if dispatcher is None:
+            return
+        if dispatcher.answers.is_overdue(elapsed):
+            self._log.error("dispatcher_hung", pid=dispatcher.process.pid, timeout=PING_TIMEOUT)
+            kill_group(dispatcher.process.pid, dispatcher.process.pidfd)
+        token = dispatcher.answers.next_question()
+        if token is not None:
+            dispatcher.link.send(encode_command(CommandName.PING, token=token))
+
+    async def quit(self, timeout: float) -> None:
+        """Let it hand over what it holds and exit; kill it after `timeout` seconds. No successor follows."""
+        self._is_quitting = True
+        if self._respawn:
+            self._respawn.cancel()
+        if self._dispatcher is None:
+            return
+        self._send(CommandName.QUIT)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._gone.wait()
+        except TimeoutError:
+            if self._dispatcher:
+                kill_group(self._dispatcher.process.pid, self._dispatcher.process.pidfd)
+                await self._gone.wait()
+
+    def close(self) -> None:
+        """Close the wake-up; the dispatcher must have quit. May be called twice."""
+        fd, self._wakeup_fd = self._wakeup_fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def counters(self) -> dict[str, object]:
+        """The dispatcher's counters; totals include those of its predecessors."""
+        known: dict[str, object] = {"pid": self.pid, "replaced": self.replaced, **self._sums}
+        if self._dispatcher:
+            now = self._dispatcher.page.read()
+            known |= now
+            known |= {name: self._sums[name] + _count(now, name) for name in SUMMED}
+        return known
+
+    def _spawn(self) -> None:
+        self._respawn = None
+        self._gone.clear()
+        self._epoch += 1
+        page_fd = create_dispatcher_page()
+        try:
+            process, ours = _spawn_dispatcher()
+        except SpawnError:
+            os.close(page_fd)
+            raise
+        link = DispatcherLink(self._loop, ours, self._on_event)
+        self._dispatcher = Dispatcher(
+            process, link, page_fd, DispatcherPageView(page_fd), AnswerWatch(PING_TIMEOUT)
+        )
+        self._reaper.watch(process.pid, process.pidfd, self._on_exit)
+        self._tell_everything(link, page_fd)
+
+    def _tell_everything(self, link: DispatcherLink, page_fd: int) -> None:
+        handover_timeout_ns = int(self._config.handover_timeout * 1e9)
+        configure = encode_configure(self._epoch, POLICIES[self._config.balance], handover_timeout_ns)
+        link.send(configure, (page_fd, self._wakeup_fd))
+        # Workers first: connections that wait are handed over by the policy, not all to the first worker.
+        for worker in self._workers.values():
+            self._tell_worker(link, worker)
+        for listener in self._listeners:
+            command = encode_command(CommandName.ADD_LISTENER, slot=listener.listener_id)
+            link.send(command, (listener.socket.fileno(),))
+
+    def _tell_worker(self, link: DispatcherLink, worker: DispatchedWorker) -> None:
+        command = encode_add_worker(worker.slot, worker.incarnation, worker.bounds, worker.hash_key)
+        link.send(command, worker.fds)
+        name = CommandName.DRAIN if worker.is_draining else CommandName.ADMIT
+        link.send(encode_command(name, worker.slot, worker.incarnation))
+
+    def _send(self, name: CommandName, slot: int = 0, token: int = 0) -> None:
+        if self._dispatcher:
+            self._dispatcher.link.send(encode_command(name, slot, token))
+
+    def _on_event(self, event: DispatcherEvent) -> None:
+        dispatcher = self._dispatcher
+        if dispatcher is None:
+            return
+        match event.name:
+            case EventName.CONFIGURED:
+                dispatcher.is_configured, self._failures = True, 0
+                self._log.info("dispatcher_ready", pid=dispatcher.process.pid, epoch=event.token)
+                if self._configured and not self._configured.done():
+                    self._configured.set_result(None)
+            case EventName.PONG:
+                dispatcher.answers.answered(event.token)
+            case EventName.LISTENER_ERROR:
+                reason = os.strerror(event.error)
+                self._log.warning("accept_failed", listener=event.slot, reason=reason, errors=event.value)
+            case EventName.REJECTED:
+                reason = os.strerror(event.error)
+                self._log.error("command_rejected", slot=event.slot, kind=event.value, reason=reason)
+            case _:
+                self._on_worker_event(event)
+
+    def _on_exit(self, status: ExitStatus) -> None:
+        dispatcher, self._dispatcher = self._dispatcher, None
+        assert dispatcher is not None
+        self._sums = {name: self._sums[name] + _count(dispatcher.page.read(), name) for name in SUMMED}
+        dispatcher.close()
+        self._gone.set()
+        if self._is_quitting:
+            return
+        self._log.error("dispatcher_died", pid=dispatcher.process.pid, reason=status)
+        if self._configured and not self._configured.done():
+            self._configured.set_exception(StartFailed(f"the dispatcher {status} before it was ready"))
+            return
+        self._replace_after(0.0 if dispatcher.is_configured else self._next_delay())
+
+    def _replace_after(self, delay: float) -> None:
+        self.replaced += 1
+        self._respawn = self._loop.call_later(delay, self._replace)
+
+    def _next_delay(self) -> float:
+        self._failures += 1
+        return grown_delay(FIRST_RESPAWN_DELAY, self._failures)
+
+    def _replace(self) -> None:
+        try:
+            self._spawn()
+        except SpawnError as error:
+            self._log.error("dispatcher_not_started", reason=error.message)
+            self._respawn = self._loop.call_later(self._next_delay(), self._replace)
+
+
+def _spawn_dispatcher() -> tuple[SpawnedProcess, socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    # -P: a file of the app must not shadow a module of ours.
+    command = [sys.executable, "-P", "-m", "fastlb.lb", str(theirs.fileno())]
+    with theirs:
+        try:
+            return spawn(SpawnPlan(command, pass_fds=(theirs.fileno(),), stdout_fd=2)), ours
+        except SpawnError:
+            ours.close()
+            raise
+
+
+def _count(counters: "DispatcherCounters", name: str) -> int:
+    value = counters[name]  # type: ignore[literal-required]
+    return int(value)

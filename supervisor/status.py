@@ -1,0 +1,126 @@
+"""Owns what `list` and `show` say about a running app. Runs in the supervisor process. Changes nothing."""
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from .app_config import AppConfig
+from .control.protocol import AppDetails, AppEntry, WorkerEntry, WorkerStatus
+from .crew import Crew, uptime
+from .dispatcher_keeper import DispatcherKeeper
+from .lifecycle import State
+from .listeners import BoundListener
+from .pool import app_status, staying
+from .runtime_dir import AppPaths
+from .sampler import Sampler
+from .settings import hide_secrets
+from .worker_handle import WorkerHandle
+from .worker_host import Totals, WorkerHost
+
+STATUS_WORDS: dict[State, WorkerStatus] = {
+    State.STARTING: "starting",
+    State.READY: "ready",
+    State.ADMITTED: "online",
+    State.DRAINING: "draining",
+    State.STOPPING: "stopping",
+    State.EXITED: "exited",
+    State.BACKOFF: "backoff",
+    State.ERRORED: "errored",
+}
+NOTHING = Totals()
+
+
+@dataclass(frozen=True)
+class StatusSources:
+    """Where the figures come from; all borrowed."""
+
+    config: AppConfig
+    crew: Crew
+    host: WorkerHost
+    keeper: DispatcherKeeper
+    listeners: list[BoundListener]
+    paths: AppPaths
+
+
+class StatusReport:
+    """Answers `list` and `show`."""
+
+    def __init__(self, sources: StatusSources) -> None:
+        self._sources = sources
+        self._sampler = Sampler()
+        self._started_at = time.monotonic()
+
+    def entry(self, operation: str | None) -> AppEntry:
+        """The app in `list`; `operation`: what is being done to it, or None."""
+        return AppEntry(**self._fields(operation))
+
+    def details(self, operation: str | None) -> AppDetails:
+        """The app in `show`."""
+        paths, config = self._sources.paths, self._sources.config
+        current = msgspec.structs.replace(config, workers=self._sources.host.target_workers)
+        return AppDetails(
+            **self._fields(operation),
+            settings=hide_secrets(current),
+            dispatcher=self._sources.keeper.counters(),
+            files={
+                "out_log": str(paths.out_log),
+                "error_log": str(paths.error_log),
+                "supervisor_log": str(paths.supervisor_log),
+                "control_socket": str(paths.control_socket),
+            },
+            last_error=self._last_error(),
+        )
+
+    def _fields(self, operation: str | None) -> dict[str, Any]:
+        source = self._sources
+        members = sorted(source.crew.members, key=lambda member: (member.worker_id, member.generation))
+        newest = {member.worker_id: member for member in members}
+        workers = [self._worker(member, newest[member.worker_id] is member) for member in members]
+        self._sampler.keep_only({worker.pid for worker in workers if worker.pid})
+        return {
+            "name": source.config.name,
+            "status": app_status(members, source.host.target_workers, operation),
+            "mode": "cluster",
+            "pid": os.getpid(),
+            "uptime_s": round(time.monotonic() - self._started_at, 3),
+            "restarts": sum(member.life.restarts for member in newest.values()),
+            "binds": [listener.address for listener in source.listeners],
+            "balance": source.config.balance,
+            "workers": workers,
+        }
+
+    def _worker(self, member: WorkerHandle, is_newest: bool) -> WorkerEntry:
+        # Those that died count for the worker that took their place.
+        before = self._sources.host.totals.get(member.worker_id, NOTHING) if is_newest else NOTHING
+        entry = WorkerEntry(
+            id=member.worker_id,
+            pid=None,
+            status=STATUS_WORDS[member.life.state],
+            uptime_s=round(uptime(member), 3),
+            restarts=member.life.restarts,
+            connections=0,
+            requests=before.requests,
+            rss_bytes=0,
+            cpu_percent=0.0,
+            generation=member.generation,
+            errors=before.errors,
+        )
+        incarnation = member.incarnation
+        if incarnation is None:
+            return entry
+        page = incarnation.page.read()
+        usage = self._sampler.usage(incarnation.process.pid, incarnation.started_at)
+        entry.pid = incarnation.process.pid
+        entry.connections = page["open"]
+        entry.requests += page["requests"]
+        entry.errors += page["errors"]
+        entry.rss_bytes, entry.cpu_percent = usage.rss_bytes, usage.cpu_percent
+        return entry
+
+    def _last_error(self) -> str:
+        failures = [member.life.failure for member in staying(self._sources.crew.members)]
+        reasons = [failure.reason for failure in failures if failure]
+        return reasons[-1] if reasons else ""
