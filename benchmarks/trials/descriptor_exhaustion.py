@@ -41,11 +41,11 @@ def exhaust_dispatcher(count: int) -> Finding:
             client.close()
     ok = answered == count and cpu_percent < LARGEST_CPU_PERCENT and recovery < RECOVERY
     measured = (
-        f"{answered} of {count} answered ({served_meanwhile} meanwhile), dispatcher's CPU {cpu_percent:.1f} %, "
+        f"{answered} of {count} answered ({served_meanwhile} meanwhile), its CPU {cpu_percent:.1f} %, "
         f"all answered {recovery * 1000:.0f} ms after the end"
     )
     return Finding(
-        "dispatcher without descriptors for 3 s: none reset, CPU < 5 %, recovery at once", measured, ok
+        "dispatcher without descriptors for 3 s: none reset, CPU < 5 %, quick recovery", measured, ok
     )
 
 

@@ -1,0 +1,1 @@
+"""The whole system beside other servers, in one run: `python -m benchmarks.compare`."""

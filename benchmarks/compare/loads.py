@@ -1,0 +1,121 @@
+"""Owns the loads: wrk or ab when the machine has them, else our own generator. One kind of measurement."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+
+import msgspec
+
+from tests.support.load_plan import Plan
+from tests.support.load_process import LoadProcess, run_load
+
+Address = tuple[str, int]
+UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+UNEVEN_CLIENTS = 15
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What the client saw."""
+
+    requests: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+
+
+Load = Callable[[Address], Measured]
+
+
+def keep_alive(clients: int, seconds: float) -> Load:
+    """Requests one after the other on connections that stay."""
+    return lambda address: steady(address, clients, seconds, True)
+
+
+def new_connections(clients: int, seconds: float) -> Load:
+    """A connection for each request."""
+    return lambda address: steady(address, clients, seconds, False)
+
+
+def uneven(seconds: float) -> Load:
+    """One client asks for 50 ms of blocking work, again and again; 15 others, for nothing, are measured."""
+
+    def run(address: Address) -> Measured:
+        with LoadProcess(Plan(address=address, path="/block", clients=1)):
+            return own_generator(Plan(address=address, clients=UNEVEN_CLIENTS, seconds=seconds))
+
+    return run
+
+
+def counted(requests: int, clients: int) -> Load:
+    """`ab -n REQUESTS -c CLIENTS`."""
+
+    def run(address: Address) -> Measured:
+        if not shutil.which("ab"):
+            return own_generator(Plan(address=address, clients=clients, requests=requests))
+        url = f"http://{address[0]}:{address[1]}/"
+        return parse_ab(run_tool(["ab", "-q", "-n", str(requests), "-c", str(clients), url]))
+
+    return run
+
+
+def steady(address: Address, clients: int, seconds: float, keep: bool) -> Measured:
+    """Load for some seconds, by the best tool there is."""
+    if not shutil.which("wrk"):
+        return own_generator(Plan(address=address, clients=clients, seconds=seconds, keep_alive=keep))
+    header = [] if keep else ["-H", "Connection: close"]
+    url = f"http://{address[0]}:{address[1]}/"
+    return parse_wrk(run_tool(["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--latency", *header, url]))
+
+
+def own_generator(plan: Plan) -> Measured:
+    """Load by tests.support.load."""
+    report = run_load(plan)
+    return Measured(
+        report.requests, report.requests / report.seconds, report.p50_ms, report.p99_ms, report.failed
+    )
+
+
+def run_tool(command: list[str]) -> str:
+    """Return the output of a load tool."""
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def parse_wrk(text: str) -> Measured:
+    """Read wrk's report."""
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    bad_status = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    failed = sum(int(count) for found in (errors, bad_status) if found for count in found.groups())
+    return Measured(
+        requests=int(number(r"(\d+) requests in", text)),
+        per_second=number(r"Requests/sec:\s+([\d.]+)", text),
+        p50_ms=milliseconds(r"50%\s+([\d.]+)(us|ms|s|m)", text),
+        p99_ms=milliseconds(r"99%\s+([\d.]+)(us|ms|s|m)", text),
+        failed=failed,
+    )
+
+
+def parse_ab(text: str) -> Measured:
+    """Read ab's report."""
+    return Measured(
+        requests=int(number(r"Complete requests:\s+(\d+)", text)),
+        per_second=number(r"Requests per second:\s+([\d.]+)", text),
+        p50_ms=number(r"\n\s+50%\s+(\d+)", text),
+        p99_ms=number(r"\n\s+99%\s+(\d+)", text),
+        failed=int(number(r"Failed requests:\s+(\d+)", text)),
+    )
+
+
+def number(pattern: str, text: str) -> float:
+    """Return the first group of the pattern as a number."""
+    found = re.search(pattern, text)
+    assert found, f"no {pattern!r} in\n{text}"
+    return float(found[1])
+
+
+def milliseconds(pattern: str, text: str) -> float:
+    """Return a time with its unit in milliseconds."""
+    found = re.search(pattern, text)
+    assert found, f"no {pattern!r} in\n{text}"
+    return float(found[1]) * UNITS_MS[found[2]]
