@@ -20,7 +20,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="fastlb beside other servers, in one run.")
     parser.add_argument("--only", nargs="+", choices=[row.key for row in ROWS], help="rows; default: all")
     parser.add_argument("--pairs", type=int, default=5, help="runs of each server; medians are shown")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of a run")
+    parser.add_argument("--seconds", type=int, default=3, help="length of a run")
     parser.add_argument("--output", default="compare", help="name of the files in benchmarks/results")
     return parser.parse_args()
 

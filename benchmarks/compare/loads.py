@@ -72,9 +72,7 @@ def steady(address: Address, clients: int, seconds: float, keep: bool) -> Measur
 def own_generator(plan: Plan) -> Measured:
     """Load by tests.support.load."""
     report = run_load(plan)
-    return Measured(
-        report.requests, report.requests / report.seconds, report.p50_ms, report.p99_ms, report.failed
-    )
+    return Measured(report.requests, report.requests / report.seconds, report.p50_ms, report.p99_ms, report.failed)
 
 
 def run_tool(command: list[str]) -> str:

@@ -11,7 +11,7 @@ from .loads import Load, Measured
 from .rows import Medians, Row
 from .servers import STARTERS, RunningServer, is_installed
 
-WARM_UP_SECONDS = 0.5
+WARM_UP_SECONDS = 1.0
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -44,9 +44,11 @@ def measure_row(row: Row, pairs: int, seconds: float) -> dict[str, list[Sample]]
 
 def take_sample(server: RunningServer, load: Load) -> Sample:
     """Run a load and charge its CPU to its requests."""
-    all_before, balancer_before = processes.cpu_seconds(*server.pids), balancer_ns(server)
+    pids = server.pids()
+    all_before, balancer_before = processes.cpu_seconds(*pids), balancer_ns(server)
     measured = load(server.address)
-    cpu = processes.cpu_seconds(*server.pids) - all_before
+    assert set(pids) <= set(server.pids()), "a server lost a process under load, and its CPU time with it"
+    cpu = processes.cpu_seconds(*pids) - all_before
     balancer = balancer_ns(server) - balancer_before
     return Sample(measured, cpu * 1e6 / measured.requests, balancer / 1e3 / measured.requests)
 

@@ -42,14 +42,18 @@ class Service(msgspec.Struct, frozen=True):
         return f"bench_apps:{self.app}"
 
 
-class RunningServer:
-    """A server that answers. `balancer_pids`: those of its processes that only distribute; else empty."""
+class RunningServer(msgspec.Struct, frozen=True):
+    """A server that answers.
 
-    def __init__(self, address: tuple[str, int], stop: Callable[[], None]) -> None:
-        self.address = address
-        self.stop = stop
-        self.pids: list[int] = []
-        self.balancer_pids: list[int] = []
+    Attributes:
+        pids: asks for all its processes as they are now: some start their workers late, or again.
+        balancer_pids: those that only distribute; empty when it has none.
+    """
+
+    address: tuple[str, int]
+    stop: Callable[[], None]
+    pids: Callable[[], list[int]]
+    balancer_pids: tuple[int, ...] = ()
 
 
 Starter = Callable[[Service], RunningServer]
@@ -60,17 +64,13 @@ def start_fastlb(service: Service) -> RunningServer:
     installation = Fastlb(env={"PYTHONPATH": str(APPS)})
     options = ("--workers", str(service.workers), "--threads", str(service.threads), "--app-dir", str(APPS))
     app = installation.start(service.target, *options)
-    server = RunningServer(("127.0.0.1", app.port), installation.close)
-    server.pids = installation.pids
-    server.balancer_pids = [app.supervisor_pid, app.dispatcher_pid]
-    return server
+    balancer = (app.supervisor_pid, app.dispatcher_pid)
+    return RunningServer(("127.0.0.1", app.port), installation.close, lambda: installation.pids, balancer)
 
 
 def start_uvicorn(service: Service) -> RunningServer:
     """`uvicorn --workers N`."""
-    return start_command(
-        "uvicorn", "--workers", str(service.workers), "--log-level", "warning", service.target
-    )
+    return start_command("uvicorn", "--workers", str(service.workers), "--log-level", "warning", service.target)
 
 
 def start_granian(service: Service) -> RunningServer:
@@ -106,11 +106,7 @@ def is_installed(name: str) -> bool:
 def start_command(name: str, *options: str) -> RunningServer:
     """Start a server from its command line on a free port and wait until it answers."""
     port = free_port()
-    bind = (
-        ["--bind", f"127.0.0.1:{port}"]
-        if name == "gunicorn"
-        else ["--host", "127.0.0.1", "--port", str(port)]
-    )
+    bind = ["--bind", f"127.0.0.1:{port}"] if name == "gunicorn" else ["--host", "127.0.0.1", "--port", str(port)]
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}
     command = [str(BIN / name), *bind, *options]
@@ -118,9 +114,7 @@ def start_command(name: str, *options: str) -> RunningServer:
     server = RunningServer(("127.0.0.1", port), lambda: stop_command(root))
     wait_until(lambda: answers(server.address) or root.poll() is not None, f"{name} answers", START_TIMEOUT)
     assert root.poll() is None, f"{' '.join(command)}: exit code {root.returncode}"
-    wait_until(
-        lambda: len(processes.descendants(root.pid)) >= expected_children(options), f"{name}'s workers run"
-    )
+    wait_until(lambda: len(processes.descendants(root.pid)) >= expected_children(options), f"{name}'s workers run")
     server.pids = [root.pid, *processes.descendants(root.pid)]
     return server
 

@@ -63,18 +63,14 @@ def render(findings: dict[int, list[Finding]], command: str) -> str:
         "|---|---|---|---|",
     ]
     for number, rows in findings.items():
-        lines += [
-            f"| {number} | {row.promise} | {row.measured} | {'yes' if row.ok else '**no**'} |" for row in rows
-        ]
+        lines += [f"| {number} | {row.promise} | {row.measured} | {'yes' if row.ok else '**no**'} |" for row in rows]
     return "\n".join([*lines, ""]).replace("\u2028", " ")
 
 
 def main() -> int:
     """Run what was asked for; exit 1 when a promise was not kept."""
     parser = argparse.ArgumentParser(description="Try every promise at full size.")
-    parser.add_argument(
-        "--only", type=int, nargs="+", choices=TRIALS, help="numbers of trials; default: 2 to 9"
-    )
+    parser.add_argument("--only", type=int, nargs="+", choices=TRIALS, help="numbers of trials; default: 2 to 9")
     parser.add_argument("--quick", action="store_true", help="a tenth of the size")
     parser.add_argument("--no-write", action="store_true", help="print only")
     options = parser.parse_args()

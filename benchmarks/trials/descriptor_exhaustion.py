@@ -44,9 +44,7 @@ def exhaust_dispatcher(count: int) -> Finding:
         f"{answered} of {count} answered ({served_meanwhile} meanwhile), its CPU {cpu_percent:.1f} %, "
         f"all answered {recovery * 1000:.0f} ms after the end"
     )
-    return Finding(
-        "dispatcher without descriptors for 3 s: none reset, CPU < 5 %, quick recovery", measured, ok
-    )
+    return Finding("dispatcher without descriptors for 3 s: none reset, CPU < 5 %, quick recovery", measured, ok)
 
 
 def exhaust_workers(count: int) -> Finding:
@@ -63,9 +61,7 @@ def exhaust_workers(count: int) -> Finding:
         rounds, answered = serve_in_rounds(waiting)
     ok = answered == count and cpu_percent < LARGEST_CPU_PERCENT
     measured = f"{answered} of {count} answered in {rounds} rounds, dispatcher's CPU {cpu_percent:.1f} %"
-    return Finding(
-        f"workers limited to {WORKER_LIMIT} descriptors under {count} clients: none reset", measured, ok
-    )
+    return Finding(f"workers limited to {WORKER_LIMIT} descriptors under {count} clients: none reset", measured, ok)
 
 
 def serve_in_rounds(waiting: list[Connection]) -> tuple[int, int]:

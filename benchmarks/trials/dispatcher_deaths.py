@@ -36,12 +36,7 @@ def kill_dispatchers(kills: int, clients: int) -> Iterator[Finding]:
             load.wait_for(100)
         kept = app.worker_pids == before
     report = load.report
-    ok = (
-        report.refused == 0
-        and report.failed <= kills
-        and report.max_ms <= LONGEST_WAIT_MS
-        and not report.timeout
-    )
+    ok = report.refused == 0 and report.failed <= kills and report.max_ms <= LONGEST_WAIT_MS and not report.timeout
     promise = f"dispatcher killed {kills} times, {clients} clients: 0 refused, failed <= kills, none > 1 s"
     yield Finding(promise, report.summary(), ok)
     yield Finding("... and the workers keep their pids", "unchanged" if kept else "changed", kept)

@@ -32,9 +32,7 @@ def round_robin(connections: int) -> Finding:
         counts = Counter(get(address).json()["worker"] for _ in range(connections))
     share = connections // WORKERS
     ok = len(counts) == WORKERS and all(abs(count - share) <= 1 for count in counts.values())
-    promise = (
-        f"round-robin: {connections} sequential connections, {share} (+-1) for each of {WORKERS} workers"
-    )
+    promise = f"round-robin: {connections} sequential connections, {share} (+-1) for each of {WORKERS} workers"
     return Finding(promise, ", ".join(str(counts[worker]) for worker in range(WORKERS)), ok)
 
 
@@ -63,9 +61,7 @@ def ip_hash() -> Iterator[Finding]:
         again = [workers_of_clients(app) for _ in range(5)]
         moved = sum(first[client] != seen[client] for seen in again for client in first)
         spread = ", ".join(str(count) for _, count in sorted(Counter(first.values()).items()))
-        yield Finding(
-            "ip-hash: a client always gets the same worker", f"{moved} moved; spread {spread}", moved == 0
-        )
+        yield Finding("ip-hash: a client always gets the same worker", f"{moved} moved; spread {spread}", moved == 0)
         lost = 1
         os.kill(app.worker_pids[lost], signal.SIGKILL)
         wait_until(lambda: len(app.worker_pids) == WORKERS - 1, "one worker is lost")

@@ -30,10 +30,6 @@ def run(scale: Scale) -> Iterator[Finding]:
             waits_ms.append((time.monotonic() - began) * 1000)
         for client in [*idle, *silent]:
             client.close()
-    promise = (
-        f"2 workers of 1 thread, {IDLE} idle and {SILENT} silent clients: a new one answered within 100 ms"
-    )
+    promise = f"2 workers of 1 thread, {IDLE} idle and {SILENT} silent clients: a new one answered within 100 ms"
     first, slowest = waits_ms[0], max(waits_ms)
-    yield Finding(
-        promise, f"first {first:.1f} ms, slowest of {len(waits_ms)} {slowest:.1f} ms", slowest <= LONGEST_MS
-    )
+    yield Finding(promise, f"first {first:.1f} ms, slowest of {len(waits_ms)} {slowest:.1f} ms", slowest <= LONGEST_MS)

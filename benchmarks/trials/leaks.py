@@ -41,14 +41,10 @@ def run(scale: Scale) -> Iterator[Finding]:
         before = {name: Held.by(pid) for name, pid in pids.items()}
         restart_workers(app, restarts)
         reload_app(app, reloads)
-        wait_until(
-            lambda: len(processes.children(pids["supervisor"])) == WORKERS + 1, "old workers are gone", 30
-        )
+        wait_until(lambda: len(processes.children(pids["supervisor"])) == WORKERS + 1, "old workers are gone", 30)
         after = {name: Held.by(pid) for name, pid in pids.items()}
         for name in pids:
-            yield compare(
-                f"{restarts} restarts of workers, {reloads} reloads", name, before[name], after[name]
-            )
+            yield compare(f"{restarts} restarts of workers, {reloads} reloads", name, before[name], after[name])
 
 
 def restart_workers(app: App, count: int) -> None:

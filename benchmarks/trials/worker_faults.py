@@ -62,9 +62,7 @@ def kill_at_interval(supervisor: int, kills: int, rng: random.Random) -> int:
     killed = 0
     due = time.monotonic()
     for _ in range(kills):
-        workers = [
-            pid for pid in processes.children(supervisor) if "fastlb.worker" in processes.command_line(pid)
-        ]
+        workers = [pid for pid in processes.children(supervisor) if "fastlb.worker" in processes.command_line(pid)]
         if workers:
             os.kill(rng.choice(workers), signal.SIGKILL)
             killed += 1
@@ -92,9 +90,7 @@ def stop_one_worker() -> Finding:
         os.kill(stopped, signal.SIGCONT)
     measured = f"{answered} at once in {together * 1000:.0f} ms; one by one slowest {slowest * 1000:.0f} ms"
     ok = answered == NEW_CLIENTS and together <= 0.5 and slowest <= 0.5
-    return Finding(
-        f"one of two workers stopped: {NEW_CLIENTS} new clients answered within 0.5 s", measured, ok
-    )
+    return Finding(f"one of two workers stopped: {NEW_CLIENTS} new clients answered within 0.5 s", measured, ok)
 
 
 def kill_with_queue() -> Finding:
