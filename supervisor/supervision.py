@@ -83,14 +83,13 @@ class Supervision:
         gone = asyncio.create_task(self._reporter.launcher_gone())
         stopping = asyncio.create_task(self._stop_wanted.wait())
         await asyncio.wait({starting, gone, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        is_done = starting.done()
+        is_cancelled = not starting.done()
         for task in (starting, gone, stopping):
             task.cancel()
-        result, *_ = await asyncio.gather(starting, gone, stopping, return_exceptions=True)
-        if not is_done:
+        await asyncio.gather(starting, gone, stopping, return_exceptions=True)
+        if is_cancelled:
             raise StartFailed("the start was cancelled")
-        if isinstance(result, BaseException):
-            raise result
+        starting.result()
 
     def _install_signals(self) -> None:
         loop = asyncio.get_running_loop()

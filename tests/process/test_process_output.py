@@ -16,11 +16,12 @@ from fastlb.supervisor.output_subscription import MAX_BUFFERED_BYTES, Subscripti
 from fastlb.supervisor.process_output import MAX_LINE_BYTES, SPLIT_MARK, AttachedOutput, WorkerOutput
 from fastlb.supervisor.runtime_dir import AppPaths, prepare_home
 
+from tests.support.event_loop import open_loop_globals
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _loop_globals() -> None:
-    """libuv opens a pipe for signals with the first loop and keeps it: no leak of a test."""
-    uvloop.run(asyncio.sleep(0))
+    open_loop_globals()
 
 
 class Workbench:

@@ -4,7 +4,8 @@ import os
 import re
 import resource
 import stat
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 LINE = re.compile(r"[-\d]+T[:\d]+\.\d{3}Z (INFO|WARNING|ERROR) \S+( \S+=(\"[^\n]*\"|\S*))*\n")
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow: as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_event_has_time_level_name_and_fields() -> None:
@@ -91,19 +103,11 @@ def test_log_does_not_follow_a_symbolic_link(tmp_path: Path) -> None:
 def test_lost_events_are_counted_once_there_is_room(tmp_path: Path) -> None:
     path = tmp_path / "log"
     log = EventLog(open_log(path))
-    with_file_size_limit(0, lambda: (log.info("lost_one"), log.info("lost_two")))
+    with full_disk():
+        log.info("lost_one")
+        log.info("lost_two")
     log.info("kept")
     log.close()
     lost, kept = path.read_text().splitlines()
     assert "WARNING events_lost count=2" in lost
     assert kept.endswith(" INFO kept")
-
-
-def with_file_size_limit(limit_bytes: int, do: Callable[[], object]) -> None:
-    """Run `do` while files cannot grow beyond `limit_bytes`: as a full disk, for this process only."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
-    try:
-        do()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,0 +1,142 @@
+"""Owns a control server in the test process: the real server on a thread of its own, in front of a small app.
+
+For tests of the control socket itself; what an app really does is tested on whole installations.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import uvloop
+from fastlb.supervisor.control.protocol import AppDetails, AppEntry
+from fastlb.supervisor.control.requests import ControlRequests
+from fastlb.supervisor.control.server import ControlServer
+from fastlb.supervisor.errors import StartFailed
+from fastlb.supervisor.event_log import EventLog, open_log
+from fastlb.supervisor.process_output import WorkerOutput
+from fastlb.supervisor.progress import Progress
+from fastlb.supervisor.runtime_dir import AppPaths, prepare_app_dir, prepare_home
+
+
+class SmallApp:
+    """Something to control: it answers at once, except that a reload lasts until it is told to end."""
+
+    def __init__(self) -> None:
+        self.target_workers = 2
+        self.is_reloading = threading.Event()
+        self.reloads = 0
+        self.reload_may_end = asyncio.Event()
+
+    def status(self) -> AppEntry:
+        """Where this process serves."""
+        return AppEntry(
+            name="app",
+            status="online",
+            mode="cluster",
+            pid=os.getpid(),
+            uptime_s=1.0,
+            restarts=0,
+            binds=["127.0.0.1:8000"],
+            balance="round-robin",
+            workers=[],
+        )
+
+    def details(self) -> AppDetails:
+        """A bug, for the test of bugs."""
+        raise ZeroDivisionError("a bug in show")
+
+    async def restart(self, progress: Callable[[Progress], None]) -> str:
+        """Fail as an app does whose worker does not start."""
+        raise StartFailed("worker 0 did not start", details="Traceback\n  ValueError")
+
+    async def reload(self, progress: Callable[[Progress], None], parallel: int | None = None) -> str:
+        """Take as long as the test wants."""
+        self.is_reloading.set()
+        progress(Progress("worker 0 is admitted", 1, 2))
+        await self.reload_may_end.wait()
+        progress(Progress("worker 1 is admitted", 2, 2))
+        self.reloads += 1
+        return f"reloaded, parallel {parallel}"
+
+    async def scale(self, target_workers: int, progress: Callable[[Progress], None]) -> str:
+        """Remember the number."""
+        self.target_workers = target_workers
+        return f"{target_workers} workers"
+
+
+class RunningServer:
+    """A ControlServer that serves until the end of the context."""
+
+    def __init__(self, home: Path) -> None:
+        self.paths = AppPaths(home, "app")
+        self.app = SmallApp()
+        self.stops: list[bool] = []
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: uvloop.run(self._serve()))
+        self._worker_out = -1
+
+    def write_line(self, line: bytes) -> None:
+        """Write to the standard output of the app's only worker."""
+        os.write(self._worker_out, line)
+
+    def let_reload_end(self) -> None:
+        """Let a reload that waits go on to its end."""
+        self._loop.call_soon_threadsafe(self.app.reload_may_end.set)
+
+    def connect(self) -> socket.socket:
+        """A bare connection, for what the client would never send."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(10)
+        connection.connect(str(self.paths.control_socket))
+        return connection
+
+    @property
+    def log(self) -> str:
+        """What the supervisor's log says."""
+        return self.paths.supervisor_log.read_text()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._end = asyncio.Event()
+        prepare_home(self.paths.home)
+        prepare_app_dir(self.paths)
+        log = EventLog(open_log(self.paths.supervisor_log))
+        output = WorkerOutput(self.paths, log)
+        out_read, self._worker_out = os.pipe()
+        err_read, err_write = os.pipe()
+        attached = output.attach(0, 1, out_read, err_read)
+        server = ControlServer(self.paths, ControlRequests(self.app, output, self._stop), log)
+        await server.start()
+        self._ready.set()
+        await self._end.wait()
+        await server.close()
+        os.close(self._worker_out)
+        os.close(err_write)
+        await attached.drained()
+        output.close()
+        log.close()
+
+    async def _stop(self, force: bool) -> None:
+        self.stops.append(force)
+        self._end.set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # a `stop` has closed the loop already
+            self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+
+def request(method: str, id: int = 1, **params: object) -> bytes:
+    """A request as a line."""
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": id, "method": method, "params": params}) + b"\n"
