@@ -111,17 +111,10 @@ def start_command(name: str, *options: str) -> RunningServer:
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}
     command = [str(BIN / name), *bind, *options]
     root = subprocess.Popen(command, cwd=APPS, env=environment, start_new_session=True, **quiet)
-    server = RunningServer(("127.0.0.1", port), lambda: stop_command(root))
-    wait_until(lambda: answers(server.address) or root.poll() is not None, f"{name} answers", START_TIMEOUT)
+    address = ("127.0.0.1", port)
+    wait_until(lambda: answers(address) or root.poll() is not None, f"{name} answers", START_TIMEOUT)
     assert root.poll() is None, f"{' '.join(command)}: exit code {root.returncode}"
-    wait_until(lambda: len(processes.descendants(root.pid)) >= expected_children(options), f"{name}'s workers run")
-    server.pids = [root.pid, *processes.descendants(root.pid)]
-    return server
-
-
-def expected_children(options: tuple[str, ...]) -> int:
-    """Return the number of workers that a command line asks for."""
-    return int(options[options.index("--workers") + 1])
+    return RunningServer(address, lambda: stop_command(root), lambda: [root.pid, *processes.descendants(root.pid)])
 
 
 def answers(address: tuple[str, int]) -> bool:
