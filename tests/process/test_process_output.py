@@ -17,6 +17,7 @@ from fastlb.supervisor.process_output import MAX_LINE_BYTES, SPLIT_MARK, Attache
 from fastlb.supervisor.runtime_dir import AppPaths, prepare_home
 
 from tests.support.event_loop import open_loop_globals
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,10 +76,7 @@ def on_workbench(directory: Path, scenario: Callable[[Workbench], Awaitable[None
 
 async def until(condition: Callable[[], object], what: str) -> None:
     """Let the event loop work until a condition holds."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, what
-        await asyncio.sleep(0.001)
+    await asyncio.to_thread(wait_until, condition, what)
 
 
 def close_all(*fds: int) -> None:
