@@ -11,11 +11,11 @@ import msgspec
 
 from ..supervisor.control.client import ControlClient, NotRunning
 from ..supervisor.control.protocol import Done, StopParams
-from ..supervisor.errors import EXIT_FAILURE, FastlbError
+from ..supervisor.errors import FastlbError
 from ..supervisor.runtime_dir import AppLock, is_running
 from .apps import ANSWER_SECONDS, paths_of
 from .output import Output, ProgressDisplay
-from .parallel import ask_each
+from .parallel import answer_of, ask_each
 
 
 def operate(name: str, method: str, params: msgspec.Struct | None = None) -> str:
@@ -29,20 +29,21 @@ def operate(name: str, method: str, params: msgspec.Struct | None = None) -> str
         ControlClient(paths_of(name).control_socket, timeout=None) as client,
         ProgressDisplay(Output.for_errors()) as display,
     ):
-        done: Done = client.call(
-            method, params, lambda step: display.show(step.text, step.admitted, step.workers)
-        )
+        done: Done = client.call(method, params, lambda step: display.show(step.text, step.admitted, step.workers))
     return done.text
 
 
 def do_each(do: Callable[[str], str], names: Sequence[str]) -> int:
     """Do something to one app after the other, whether or not it fails for some. Return the exit code."""
-    return _report([_attempt(do, name) for name in names])
+    return max(_report(name, answer_of(do, name), len(names)) for name in names)
 
 
-def do_each_at_once(do: Callable[[str], str], names: Sequence[str]) -> int:
-    """As `do_each`, for what may be done to all at the same time."""
-    return _report(ask_each(do, names))
+def do_each_at_once(do: Callable[[str], str], names: Sequence[str], doing: str) -> int:
+    """As `do_each`, for what may be done to all at the same time. `doing`: what, for the display."""
+    with ProgressDisplay(Output.for_errors()) as display:
+        display.show(f"{doing} {', '.join(names)}", 0, 0)
+        answers = ask_each(do, names)
+    return max(_report(name, answer, len(names)) for name, answer in zip(names, answers, strict=True))
 
 
 def stop(name: str, *, force: bool = False) -> str:
@@ -60,7 +61,7 @@ def stop(name: str, *, force: bool = False) -> str:
     except NotRunning:
         if is_running(paths):
             raise FastlbError(f"{name} is just starting or ending: try again in a moment") from None
-        return f"{name} is stopped already"
+        return "stopped already"
     return done.text
 
 
@@ -77,7 +78,7 @@ def delete(name: str) -> str:
         raise FastlbError(f"{name} was started again meanwhile: it stays")
     paths.remove()
     lock.release()
-    return f"{name} is deleted; its logs stay in {paths.logs_dir}"
+    return f"deleted; its logs stay in {paths.logs_dir}"
 
 
 def end(name: str, *, force: bool) -> str:
@@ -91,7 +92,7 @@ def end(name: str, *, force: bool) -> str:
             if not _answers(client):
                 os.kill(client.pid, signal.SIGKILL)
                 client.wait_for_exit()
-                return f"{name}: its supervisor (pid {client.pid}) did not answer and was killed"
+                return f"the supervisor (pid {client.pid}) did not answer and was killed"
     except NotRunning:
         pass
     return stop(name, force=force)
@@ -105,19 +106,12 @@ def _answers(client: ControlClient) -> bool:
     return True
 
 
-def _attempt(do: Callable[[str], str], name: str) -> str | FastlbError:
-    try:
-        return do(name)
-    except FastlbError as error:
-        return error
-
-
-def _report(answers: Sequence[str | FastlbError]) -> int:
-    exit_code = 0
-    for answer in answers:
-        if isinstance(answer, FastlbError):
-            Output.for_errors().error(answer.message, answer.details)
-            exit_code = exit_code or answer.exit_code or EXIT_FAILURE
-        else:
-            Output.for_results().line(answer)
-    return exit_code
+def _report(name: str, answer: str | FastlbError, count: int) -> int:
+    """Print how it ended for one app of `count`; return the exit code."""
+    if not isinstance(answer, FastlbError):
+        Output.for_results().line(f"{name}: {answer}")
+        return 0
+    # With one app there is no doubt which one is meant, and most messages name it anyway.
+    is_named = count == 1 or name in answer.message
+    Output.for_errors().error(answer.message if is_named else f"{name}: {answer.message}", answer.details)
+    return answer.exit_code

@@ -76,9 +76,7 @@ def no_color_option() -> click.Option:
         if asked:
             ctx.color = False
 
-    return click.Option(
-        ["--no-color"], is_flag=True, expose_value=False, callback=refuse_color, help="No colours."
-    )
+    return click.Option(["--no-color"], is_flag=True, expose_value=False, callback=refuse_color, help="No colours.")
 
 
 def complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:

@@ -15,11 +15,11 @@ Answer = TypeVar("Answer")
 def ask_each(ask: Callable[[str], Answer], names: Sequence[str]) -> list[Answer | FastlbError]:
     """Return, for each name in order, what `ask(name)` returned or the FastlbError that it raised."""
     if len(names) == 1:
-        return [_answer(ask, names[0])]
+        return [answer_of(ask, names[0])]
     answers: dict[str, Answer | FastlbError] = {}
 
     def note_answer(name: str) -> None:
-        answers[name] = _answer(ask, name)
+        answers[name] = answer_of(ask, name)
 
     threads = [threading.Thread(target=note_answer, args=(name,), daemon=True) for name in names]
     for thread in threads:
@@ -29,7 +29,8 @@ def ask_each(ask: Callable[[str], Answer], names: Sequence[str]) -> list[Answer 
     return [answers[name] for name in names]
 
 
-def _answer(ask: Callable[[str], Answer], name: str) -> Answer | FastlbError:
+def answer_of(ask: Callable[[str], Answer], name: str) -> Answer | FastlbError:
+    """Return what `ask(name)` returned, or the FastlbError that it raised."""
     try:
         return ask(name)
     except FastlbError as error:

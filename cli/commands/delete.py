@@ -13,4 +13,4 @@ EXAMPLES = ("fastlb delete shop", "fastlb delete all")
 @names_argument
 def command(names: tuple[str, ...]) -> int:
     """Stop apps and remove them from the list. NAME may be `all`. Their logs stay."""
-    return do_each_at_once(delete, resolve_names(names))
+    return do_each_at_once(delete, resolve_names(names), "stopping")

@@ -21,4 +21,4 @@ def command(force: bool) -> int:
     if not running:
         Output.for_results().line("nothing is running")
         return 0
-    return do_each_at_once(functools.partial(end, force=force), running)
+    return do_each_at_once(functools.partial(end, force=force), running, "stopping")

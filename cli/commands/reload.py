@@ -32,8 +32,6 @@ def command(names: tuple[str, ...], parallel: int | None) -> int:
         try:
             return operate(name, "reload", ReloadParams(parallel=parallel))
         except NotRunning:
-            raise FastlbError(
-                f"{name} is stopped, so there is nothing to reload: `fastlb start {name}`"
-            ) from None
+            raise FastlbError(f"{name} is stopped, so there is nothing to reload: `fastlb start {name}`") from None
 
     return do_each(reload, resolve_names(names))

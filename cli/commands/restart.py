@@ -28,4 +28,4 @@ def _restart(name: str) -> str:
         return operate(name, "restart")
     config = load_config(paths)
     check_config(config)
-    return launch(config)
+    return launch(config).removeprefix(f"{name} ")

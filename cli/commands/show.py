@@ -60,4 +60,6 @@ def _text(value: Any) -> str:
         return " ".join(f"{key}={_text(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
         return " ".join(_text(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -19,4 +19,4 @@ def command(names: tuple[str, ...], force: bool) -> int:
 
     A stopped app stays in the list, and `fastlb start NAME` starts it again as it was.
     """
-    return do_each_at_once(functools.partial(stop, force=force), resolve_names(names))
+    return do_each_at_once(functools.partial(stop, force=force), resolve_names(names), "stopping")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from fastlb.cli.main import main
@@ -23,9 +24,7 @@ def test_module_is_the_command(fastlb: Fastlb) -> None:
     assert printed.startswith("fastlb 0.")
 
 
-def test_other_systems_get_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_systems_get_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert main() == 1
     assert capsys.readouterr().err.startswith("fastlb runs on Linux only")
@@ -70,11 +69,15 @@ def test_reader_that_went_away_is_no_traceback(fastlb: Fastlb) -> None:
         ("logs --lines -1", "--lines"),
     ],
 )
-def test_mistake_is_answered_with_what_to_type(fastlb: Fastlb, args: str, message: str) -> None:
-    result = fastlb.cli(*args.split())
-    assert result.returncode == 2
-    assert result.stderr.startswith("error: ")
-    assert message in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert result.stdout == ""
-    assert not fastlb.home.exists(), "nothing was touched"
+def test_mistake_is_answered_with_what_to_type(
+    args: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FASTLB_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(sys, "argv", ["fastlb", *args.split()])
+    assert main() == 2
+    printed, complaints = capsys.readouterr()
+    assert complaints.startswith("error: ")
+    assert message in complaints
+    assert complaints.count("\n") == 1
+    assert printed == ""
+    assert not (tmp_path / "home").exists(), "nothing was touched"

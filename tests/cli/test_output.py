@@ -6,9 +6,7 @@ import re
 import pytest
 from fastlb.cli.output import Column, Output, ProgressDisplay, Table, fitted, strip_controls
 
-TABLE = Table(
-    (Column("name", "name"), Column("status", "status"), Column("pid", "number")), [["shop", "online", "7"]]
-)
+TABLE = Table((Column("name", "name"), Column("status", "status"), Column("pid", "number")), [["shop", "online", "7"]])
 HOSTILE = "\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m\x9b2J\r\x08\tend"
 
 

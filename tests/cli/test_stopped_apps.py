@@ -48,19 +48,15 @@ def test_damaged_file_is_a_warning_and_the_others_are_listed(fastlb: Fastlb, sto
     assert fastlb.cli("start", "shop").returncode == 1
 
 
-@pytest.mark.parametrize(
-    "command", [("reload", "shop"), ("scale", "shop", "2"), ("logs", "shop", "--follow")]
-)
-def test_what_needs_a_running_app_says_so(
-    fastlb: Fastlb, stopped: AppPaths, command: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize("command", [("reload", "shop"), ("scale", "shop", "2"), ("logs", "shop", "--follow")])
+def test_what_needs_a_running_app_says_so(fastlb: Fastlb, stopped: AppPaths, command: tuple[str, ...]) -> None:
     result = fastlb.cli(*command)
     assert result.returncode == 1
     assert "shop is stopped" in result.stderr or "shop is not running" in result.stderr
 
 
 def test_stop_of_a_stopped_app_is_no_failure(fastlb: Fastlb, stopped: AppPaths) -> None:
-    assert fastlb.ok("stop", "all").stdout == "shop is stopped already\n"
+    assert fastlb.ok("stop", "all").stdout == "shop: stopped already\n"
 
 
 def test_delete_of_a_stopped_app_keeps_its_logs(fastlb: Fastlb, stopped: AppPaths) -> None:
@@ -92,9 +88,7 @@ def test_unknown_name_is_answered_with_the_nearest(fastlb: Fastlb, stopped: AppP
     assert result.stderr == "error: there is no app 'shpo'; did you mean shop?\n"
 
 
-def test_one_unknown_name_of_several_keeps_the_command_from_doing_anything(
-    fastlb: Fastlb, stopped: AppPaths
-) -> None:
+def test_one_unknown_name_of_several_keeps_the_command_from_doing_anything(fastlb: Fastlb, stopped: AppPaths) -> None:
     assert fastlb.cli("delete", "shop", "blog").returncode == 1
     assert stopped.config.exists()
 
