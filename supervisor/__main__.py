@@ -1,7 +1,8 @@
 """The supervisor process of one app: `python -m fastlb.supervisor REQUEST_FD REPORT_FD NAME`.
 
 Owns the order in which the process takes hold of things outside (home, lock, log, limits, listeners) and
-gives them back. Whatever fails on the way is reported, and leaves nothing behind.
+gives them back. Whatever fails on the way is reported, and leaves nothing behind. The umask is the caller's, as
+the workers inherit it: every file of ours is made with a mode of its own.
 """
 
 import contextlib
@@ -40,8 +41,6 @@ class Outside:
 
 def main(argv: list[str]) -> int:
     """Run the app that the request describes; return the exit code."""
-    # Files of ours are made with explicit modes; this is for what libraries make.
-    os.umask(0o077)
     reporter = Reporter(int(argv[2]))
     try:
         run(read_request(int(argv[1])), reporter)

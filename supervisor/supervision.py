@@ -69,8 +69,7 @@ class Supervision:
         try:
             await self._start_or_cancel()
             save_config(self._environment.paths, self._config)
-        except BaseException as error:
-            self._log.error("start_failed", reason=error)
+        except BaseException:
             await self._master.stop(True)
             raise
         finally:
@@ -88,6 +87,7 @@ class Supervision:
             task.cancel()
         await asyncio.gather(starting, gone, stopping, return_exceptions=True)
         if is_cancelled:
+            self._log.warning("start_cancelled", by="stop" if self._stop_wanted.is_set() else "launcher")
             raise StartFailed("the start was cancelled")
         starting.result()
 
