@@ -6,6 +6,7 @@ allocation and no lock. It never parses user input, never logs, never waits for 
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
 from fastlb.lb.accept cimport ACCEPT_AGAIN, ACCEPT_BROKEN, ACCEPT_PAUSE, ACCEPT_RETRY, classify_accept_error
 from fastlb.lb.atomics cimport full_fence, store_i64, store_u32, store_u64
@@ -13,7 +14,7 @@ from fastlb.lb.control cimport read_commands
 from fastlb.lb.descriptors cimport descriptor_adopted, descriptor_close, descriptor_count, descriptor_table_open, invariant
 from fastlb.lb.errors cimport check
 from fastlb.lb.events cimport (
-    WATCHED_CONTROL, WATCHED_LISTENER, WATCHED_PIDFD, WATCHED_WAKEUP, flush_events, on_control_writable, watched_data,
+    WATCHED_CONTROL, WATCHED_LISTENER, WATCHED_PIDFD, WATCHED_TIMER, flush_events, on_control_writable, watched_data,
 )
 from fastlb.lb.handover cimport (
     SEND_BROKEN, SEND_FULL, SEND_PAUSE, SEND_RETRY, classify_send_error, dispatch_held,
@@ -23,8 +24,9 @@ from fastlb.lb.listeners cimport accept_from_all, listener_remove, listeners_pol
 from fastlb.lb.page cimport DispatcherPage, MAX_LISTENERS
 from fastlb.lb.policy cimport POLICY_IP_HASH
 from fastlb.lb.posix cimport (
-    ENOMEM, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, SIG_IGN, SIGHUP, SIGINT,
-    SIGPIPE, SIGQUIT, SIGTERM, epoll_create1, epoll_ctl, epoll_event, epoll_wait, errno, monotonic_ns, munmap, signal,
+    CLOCK_MONOTONIC, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, SIG_IGN, SIGHUP,
+    SIGINT, SIGPIPE, SIGQUIT, SIGTERM, TFD_CLOEXEC, TFD_NONBLOCK, TFD_TIMER_ABSTIME, epoll_create1, epoll_ctl,
+    epoll_event, epoll_wait, errno, itimerspec, monotonic_ns, munmap, signal, timerfd_create, timerfd_settime,
 )
 from fastlb.lb.slots cimport SLOT_ADMITTED, SLOT_DRAINING, SLOT_FREE, WorkerSlot
 from fastlb.lb.state cimport (
@@ -36,9 +38,9 @@ from fastlb.lb.workers cimport release_removed, slot_release, worker_died
 
 cdef enum:
     EVENTS_PER_TURN = 256
-    FOREVER = -1
+    FOREVER = -1  # a time-out of epoll_wait
     NEVER_NS = 0x7FFFFFFFFFFFFFFF
-    NS_PER_MS = 1_000_000
+    NS_PER_SECOND = 1_000_000_000
 
 
 cdef void on_event(Dispatcher *d, const epoll_event *event, bint *commands) noexcept nogil:
@@ -49,6 +51,8 @@ cdef void on_event(Dispatcher *d, const epoll_event *event, bint *commands) noex
         on_listener_event(d, index)
     elif kind == WATCHED_PIDFD:
         worker_died(d, index)
+    elif kind == WATCHED_TIMER:
+        d.timer_at_ns = 0
     elif kind == WATCHED_CONTROL:
         commands[0] |= event.events & (EPOLLIN | EPOLLHUP | EPOLLERR) != 0
         if event.events & EPOLLOUT:
@@ -148,18 +152,25 @@ cdef int64_t next_deadline_ns(const Dispatcher *d) noexcept nogil:
     return soonest
 
 
-cdef int timeout_ms(const Dispatcher *d) noexcept nogil:
-    """How long to sleep, rounded up so that a deadline has passed when we wake."""
+cdef void arm_timer(Dispatcher *d) noexcept nogil:
+    """Have the timer fire at the next deadline, if there is one.
+
+    A timer that fires sooner stays as it is and is looked at again then: under steady traffic it is set once in a
+    hand-over timeout, where a time-out of epoll_wait would be set for every connection.
+    """
+    cdef itimerspec at
     cdef int64_t deadline_ns = next_deadline_ns(d)
-    if deadline_ns == NEVER_NS:
-        return FOREVER
-    if deadline_ns <= d.now_ns:
-        return 0
-    return <int>min((deadline_ns - d.now_ns + NS_PER_MS - 1) // NS_PER_MS, 60_000)
+    if deadline_ns == NEVER_NS or (d.timer_at_ns and d.timer_at_ns <= deadline_ns):
+        return
+    memset(&at, 0, sizeof(at))
+    at.it_value.tv_sec = deadline_ns // NS_PER_SECOND
+    at.it_value.tv_nsec = deadline_ns % NS_PER_SECOND
+    timerfd_settime(d.timer_fd, TFD_TIMER_ABSTIME, &at, NULL)
+    d.timer_at_ns = deadline_ns
 
 
 cdef int prepare_sleep(Dispatcher *d) noexcept nogil:
-    """Decide whom to listen to while asleep; return the time-out for epoll_wait.
+    """Decide whom to listen to while asleep; return the time-out for epoll_wait: at once or never.
 
     Starved: the flag in the pages, a full fence, then a look at all pages - and the worker stores, fences, then
     looks at the flag. So either we see that it moved or it sees that we sleep; without the fences both could miss.
@@ -168,12 +179,13 @@ cdef int prepare_sleep(Dispatcher *d) noexcept nogil:
     cdef bint blocked = d.table.with_room == 0 or d.held.count > 0
     d.starved = blocked and (accepting or d.held.count > 0)
     listeners_poll(d, accepting and not blocked and d.now_ns >= d.send_paused_until_ns)
+    arm_timer(d)
     if not d.starved and not d.rescue_wanted and not d.recovering:
         watch_workers(d, False)
-        return timeout_ms(d)
+        return FOREVER
     watch_workers(d, True)
     full_fence()
-    return 0 if workers_moved(d) else timeout_ms(d)
+    return 0 if workers_moved(d) else FOREVER
 
 
 cdef bint is_finished(const Dispatcher *d) noexcept nogil:
@@ -208,6 +220,7 @@ cdef void dispatcher_close(Dispatcher *d) noexcept nogil:
         held_drop_first(&d.held)
         count(&d.page.dropped, 1)
     descriptor_close(&d.wakeup_fd)
+    descriptor_close(&d.timer_fd)
     descriptor_close(&d.descriptor_table_fd)
     descriptor_close(&d.epoll_fd)
     descriptor_close(&d.control_fd)
@@ -217,11 +230,18 @@ cdef void dispatcher_close(Dispatcher *d) noexcept nogil:
         munmap(d.page, sizeof(DispatcherPage))
 
 
+cdef int watch(Dispatcher *d, int fd, uint32_t events, uint64_t kind) noexcept nogil:
+    cdef epoll_event event
+    event.events = events
+    event.data.u64 = watched_data(kind, 0)
+    return 0 if epoll_ctl(d.epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 else -errno
+
+
 cdef int dispatcher_open(Dispatcher *d, int control_fd) noexcept nogil:
     """Make the empty state watch its control socket, which is ours from now on; 0 or -errno."""
-    cdef epoll_event event
+    cdef int result
     d.control_fd = descriptor_adopted(control_fd)
-    d.wakeup_fd = -1
+    d.wakeup_fd = d.timer_fd = d.descriptor_table_fd = -1
     d.page = &d.private_page
     d.now_ns = monotonic_ns()
     for index in range(MAX_LISTENERS):
@@ -230,12 +250,15 @@ cdef int dispatcher_open(Dispatcher *d, int control_fd) noexcept nogil:
     if d.epoll_fd < 0:
         return -errno
     descriptor_adopted(d.epoll_fd)
+    d.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
+    if d.timer_fd < 0:
+        return -errno
+    descriptor_adopted(d.timer_fd)
     d.descriptor_table_fd = descriptor_table_open()
     if d.descriptor_table_fd >= 0:
         descriptor_adopted(d.descriptor_table_fd)
-    event.events = EPOLLIN
-    event.data.u64 = watched_data(WATCHED_CONTROL, 0)
-    return 0 if epoll_ctl(d.epoll_fd, EPOLL_CTL_ADD, control_fd, &event) == 0 else -errno
+    result = watch(d, d.timer_fd, EPOLLIN | EPOLLET, WATCHED_TIMER)  # edge-triggered: never read
+    return watch(d, control_fd, EPOLLIN, WATCHED_CONTROL) if result == 0 else result
 
 
 cdef void ignore_signals() noexcept nogil:

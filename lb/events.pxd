@@ -24,6 +24,7 @@ cdef enum Watched:
     WATCHED_WAKEUP = 1
     WATCHED_LISTENER = 2
     WATCHED_PIDFD = 3
+    WATCHED_TIMER = 4
 
 
 cdef inline uint64_t watched_data(uint64_t kind, uint32_t index) noexcept nogil:

@@ -143,6 +143,15 @@ cdef extern from "<time.h>" nogil:
         long tv_nsec
     int clock_gettime(int clock, timespec *time)
     int CLOCK_MONOTONIC
+    struct itimerspec:
+        timespec it_interval
+        timespec it_value
+
+
+cdef extern from "<sys/timerfd.h>" nogil:
+    int timerfd_create(int clock, int flags)
+    int timerfd_settime(int fd, int flags, const itimerspec *time, itimerspec *previous)
+    int TFD_CLOEXEC, TFD_NONBLOCK, TFD_TIMER_ABSTIME
 
 
 cdef inline int64_t monotonic_ns() noexcept nogil:

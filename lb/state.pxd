@@ -54,6 +54,7 @@ cdef struct Dispatcher:
     int epoll_fd
     int control_fd
     int wakeup_fd
+    int timer_fd
     int descriptor_table_fd
     bint configured
     bint paused             # PAUSE came
@@ -73,6 +74,7 @@ cdef struct Dispatcher:
     int64_t handover_timeout_ns
     int64_t now_ns          # begin of this turn
     int64_t send_paused_until_ns
+    int64_t timer_at_ns     # when the timer fires; 0: it is not armed
     DispatcherPage *page    # private_page until CONFIGURE
     DispatcherPage private_page
     CandidateTable table

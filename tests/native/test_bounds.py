@@ -1,7 +1,6 @@
 """What bounds a worker: credit, capacity, max_connections, pressure; where the rest waits; the wake-up."""
 
 import os
-import select
 import socket
 
 from fastlb.lb.command import CommandName, Policy, WorkerBounds
@@ -16,12 +15,6 @@ STRICT = WorkerBounds(credit=1, capacity=1, max_connections=0)
 def wait_starved(dispatcher: DispatcherProcess) -> None:
     """Wait until the dispatcher sleeps because nobody may take a connection."""
     wait_until(lambda: dispatcher.counters()["starved"], "dispatcher starved")
-
-
-def stay_silent(dispatcher: DispatcherProcess) -> None:
-    """Give the dispatcher 0.3 s in which it could do something, and must not."""
-    readable, _, _ = select.select([dispatcher.control], [], [], 0.3)
-    assert not readable
 
 
 def test_credit_bounds_untaken_connections() -> None:
@@ -100,10 +93,9 @@ def test_starved_dispatcher_sleeps_without_timers() -> None:
         wait_starved(dispatcher)
         for worker in workers:
             worker.take_all()
-        dispatcher.ping()
-        wakeups, cpu = dispatcher.counters()["wakeups"], dispatcher.cpu_seconds()
+        wakeups, cpu = dispatcher.wait_quiet(), dispatcher.cpu_seconds()
         dispatcher.connect(count=200)
-        stay_silent(dispatcher)
+        dispatcher.assert_silent(0.3)
         assert dispatcher.counters()["wakeups"] == wakeups
         assert dispatcher.cpu_seconds() == cpu
 
@@ -112,8 +104,8 @@ def test_idle_dispatcher_does_not_wake() -> None:
     with DispatcherProcess() as dispatcher:
         dispatcher.listen()
         dispatcher.start_workers(3)
-        wakeups = dispatcher.counters()["wakeups"]
-        stay_silent(dispatcher)
+        wakeups = dispatcher.wait_quiet()
+        dispatcher.assert_silent(0.3)
         assert dispatcher.counters()["wakeups"] == wakeups
 
 

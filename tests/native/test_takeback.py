@@ -128,7 +128,7 @@ def test_stuck_workers_connections_stay_when_the_other_is_busy_and_still() -> No
         wait_until(lambda: dispatcher.counters()["dispatched"], "connection sent")
         # the timer fires once, finds nobody, and asks the workers to tell
         wait_until(lambda: stuck.page.read()["starved"], "dispatcher watches the workers")
-        wakeups = dispatcher.counters()["wakeups"]
+        wakeups = dispatcher.wait_quiet()
         dispatcher.ping()
         assert dispatcher.counters()["wakeups"] == wakeups + 1
         assert dispatcher.counters()["redispatched"] == 0
@@ -158,7 +158,7 @@ def test_nothing_is_taken_from_a_stuck_worker_under_ip_hash() -> None:
         workers = dispatcher.start_workers(2)
         dispatcher.connect(count=3)
         dispatcher.wait_dispatched(3)
-        wakeups = dispatcher.counters()["wakeups"]
+        wakeups = dispatcher.wait_quiet()
         taken = [worker for worker in workers if dispatcher.slot(worker)["untaken"] == 3]
         assert len(taken) == 1
         assert not any(worker.page.read()["starved"] for worker in workers)
@@ -179,26 +179,12 @@ def test_empty_handed_try_is_not_repeated() -> None:
         message = wait_until(stopped.receive, "a message")
         assert message is not None
         dispatcher.admit(dispatcher.new_worker(1))
-        wait_until(lambda: dispatcher.counters()["heartbeat_ns"] > 0, "a turn")
-        settle_timers(dispatcher)
-        wakeups = dispatcher.counters()["wakeups"]
+        wakeups = dispatcher.wait_quiet()
         for turns in range(1, 4):
             dispatcher.ping()
             assert dispatcher.counters()["wakeups"] == wakeups + turns
         assert dispatcher.counters()["redispatched"] == 0
         stopped.say_taken(message)
-
-
-def settle_timers(dispatcher: DispatcherProcess) -> None:
-    """Wait until the dispatcher sleeps without a timer: two looks find no wake-up between them."""
-    seen = -1
-
-    def still() -> bool:
-        nonlocal seen
-        previous, seen = seen, dispatcher.counters()["wakeups"]
-        return seen == previous
-
-    wait_until(still, "no more wake-ups")
 
 
 def test_pressure_gives_untaken_connections_to_another() -> None:

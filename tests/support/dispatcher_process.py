@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -37,7 +38,7 @@ if TYPE_CHECKING:  # these types exist in the stub only
 IMPORT_LOOP = "import sys; from fastlb.lb.dispatcher import run"
 RUN_LOOP = "sys.exit(run(int(sys.argv[1])))"
 NEVER_NS = 3600 * 10**9
-OWN_DESCRIPTORS = 4  # epoll, control, wake-up, /proc/self/fd
+OWN_DESCRIPTORS = 5  # epoll, control, wake-up, timer, /proc/self/fd
 DESCRIPTORS_PER_WORKER = 3  # channel, duplicate of the worker's end, pidfd
 
 
@@ -187,6 +188,18 @@ class DispatcherProcess:
         """Wait until this many connections were handed over in all."""
         wait_until(lambda: self.counters()["dispatched"] >= count, f"{count} connections handed over")
         assert self.counters()["dispatched"] == count
+
+    def wait_quiet(self) -> int:
+        """Wait until it sleeps without a timer that is about to fire; return its wake-ups so far."""
+        wakeups = -1
+        while wakeups != (wakeups := self.counters()["wakeups"]):
+            self.assert_silent(0.05)
+        return wakeups
+
+    def assert_silent(self, seconds: float) -> None:
+        """Give it time in which it could say something, and must not."""
+        readable, _, _ = select.select([self.control], [], [], seconds)
+        assert not readable
 
     def cpu_seconds(self) -> float:
         """User and system time of the dispatcher process so far."""
