@@ -47,6 +47,6 @@ class RequestBody:
 
     def _move_to_disk(self) -> None:
         # Without a name in the file system: nothing is left behind, whatever kills the worker.
-        self._file = tempfile.TemporaryFile(prefix="fastlb-body-")  # noqa: SIM115 - by discard
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - by discard
         self._file.writelines(self._chunks)
         self._chunks.clear()

@@ -126,7 +126,7 @@ class Outbox:
 
     def _spool(self, data: bytes) -> None:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="fastlb-response-", buffering=0)  # noqa: SIM115 - close()
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - close()
         left = memoryview(data)
         while left:
             written = os.pwrite(self._file.fileno(), left, self._disk_end)

@@ -108,7 +108,10 @@ class Connection(asyncio.Protocol):
             self._time_arrival(reader)
 
     def eof_received(self) -> bool:
-        """Transport: the client sends no more. It may still read: keep open for what it has asked."""
+        """Transport: the client sends no more. It may still read: keep open for what it has asked.
+
+        One that has left altogether looks the same until something is written to it.
+        """
         if self._service.secure or self._current is None:
             return False
         self._shut = True

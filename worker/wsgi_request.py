@@ -16,9 +16,7 @@ from .wsgi_proxy import TrustedProxies
 
 # A header that comes more often than this in one request, in sum over all names, is refused.
 DUPLICATES_LIMIT = 100
-METHODS = {
-    method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-}
+METHODS = {method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 
 
 class Refused(Exception):
@@ -157,12 +155,12 @@ class RequestReader:
         method = parser.get_method()
         environ["REQUEST_METHOD"] = METHODS.get(method) or method.decode()
         self._check_version_and_host(environ, parser.get_http_version())
+        if method == b"CONNECT":
+            raise Refused(405, "CONNECT is for proxies")
         try:
             add_target(environ, self._target.decode("latin-1"))
         except ValueError as error:
             raise Refused(400, str(error)) from None
-        if method == b"CONNECT":
-            raise Refused(405, "CONNECT is for proxies")
         if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
             self._check_body(environ)
         if "HTTP_EXPECT" in environ and environ["SERVER_PROTOCOL"] == "HTTP/1.1":

@@ -41,9 +41,7 @@ class FileSender:
     def _send(self) -> None:
         file = self._file
         try:
-            sent = os.sendfile(
-                self._socket_fd, file.fd, file.offset, min(file.end - file.offset, TURN_BYTES)
-            )
+            sent = os.sendfile(self._socket_fd, file.fd, file.offset, min(file.end - file.offset, TURN_BYTES))
         except BlockingIOError:
             return
         except OSError:

@@ -1,0 +1,1 @@
+"""Tests of real worker processes, with the test in the place of supervisor and dispatcher."""
