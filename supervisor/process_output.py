@@ -21,8 +21,11 @@ from .terminal_output import TerminalOutput
 READ_BYTES = 64 * 1024
 MAX_LINE_BYTES = 64 * 1024
 SPLIT_MARK = b" [fastlb: the line goes on]\n"
-# A pipe that was read a moment ago is left alone for this long, so that lines come many at a time.
-GATHER_SECONDS = 0.004
+# A pipe that was read a moment ago is left alone for a while, so that lines come many at a time: waking up costs
+# as much as a hundred lines. Longer and longer while little comes, for a pipe has room for 64 KiB only.
+SHORTEST_GATHER = 0.004
+LONGEST_GATHER = 0.02
+BUSY_BYTES = 8192
 DRAIN_SECONDS = 1.0
 MAX_LAST_BYTES = 1 << 20
 TAIL_BYTES = 8192
@@ -42,6 +45,7 @@ class PipeReader:
         self._partial = b""
         self._last_read = 0.0
         self._is_held = False
+        self._gather_seconds = SHORTEST_GATHER
         self._gathering: asyncio.TimerHandle | None = None
         os.set_blocking(fd, False)
         self._loop.add_reader(fd, self._on_readable)
@@ -73,9 +77,12 @@ class PipeReader:
         now = self._loop.time()
         if length == 0:
             self._close()
-        elif length < READ_BYTES // 2 and now - self._last_read < GATHER_SECONDS:
+        elif length >= BUSY_BYTES:
+            self._gather_seconds = SHORTEST_GATHER
+        elif now - self._last_read < 2 * LONGEST_GATHER:
             self._loop.remove_reader(self._fd)
-            self._gathering = self._loop.call_later(GATHER_SECONDS, self._gathered)
+            self._gathering = self._loop.call_later(self._gather_seconds, self._gathered)
+            self._gather_seconds = min(2 * self._gather_seconds, LONGEST_GATHER)
         self._last_read = now
 
     def _gathered(self) -> None:
