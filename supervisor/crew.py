@@ -213,7 +213,8 @@ def start_failed(worker: WorkerHandle, otherwise: str) -> StartFailed:
     if failure is None:
         return StartFailed(f"worker {worker.worker_id} {otherwise}")
     if failure.is_usage:
-        error = StartFailed(failure.reason, details=failure.details)
+        # What was typed is wrong, no code of the app's: the worker's output only repeats the reason.
+        error = StartFailed(failure.reason)
         error.exit_code = EXIT_USAGE
         return error
     message = f"worker {worker.worker_id} did not start: {failure.reason}"

@@ -282,7 +282,7 @@ def _give_up_finishing(life: Lifecycle, _event: Event, now: float) -> Outcome:
 def _give_up_starting(life: Lifecycle, _event: Event, now: float) -> Outcome:
     """STARTING -> STOPPING, by SIGABRT: the stack on its stderr shows where it waits."""
     missing = "did not call fastlb.worker.ready()" if life.is_serving else "was not ready"
-    failure = Failure(f"{missing} within listen_timeout ({life.rules.listen_timeout:g} s)")
+    failure = Failure(f"{missing} within {life.rules.listen_timeout:g} s: give it longer with --listen-timeout")
     return _signal(replace(life, failure=failure), "SIGABRT", now)
 
 

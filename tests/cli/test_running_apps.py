@@ -43,6 +43,13 @@ def test_default_name_comes_from_the_target(fastlb: Fastlb) -> None:
     assert [entry["name"] for entry in fastlb.list_json()] == ["asgi_probe"]
 
 
+def test_wrong_target_is_one_sentence(fastlb: Fastlb) -> None:
+    result = fastlb.try_start("asgi_prob:app")
+    assert result.returncode == 2
+    assert result.stderr.count("asgi_probe") == 1
+    assert "error: no module named" in result.stderr.splitlines()[-1]
+
+
 def test_interrupted_start_leaves_nothing(fastlb: Fastlb) -> None:
     starting = fastlb.popen("start", "never_ready:app", "--name", "shop", "--bind", "127.0.0.1:0")
     wait_until(lambda: (fastlb.home / "apps" / "shop" / "control.sock").exists(), "the supervisor is there")

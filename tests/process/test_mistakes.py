@@ -51,6 +51,7 @@ def test_target_that_cannot_be_served(fastlb: Fastlb, target: str, code: int, wo
 
 
 def test_app_that_never_becomes_ready(fastlb: Fastlb) -> None:
+    fastlb.allow_in_logs("Fatal Python error")  # its stack, asked for
     expect(fastlb.try_start("never_ready:app", "--listen-timeout", "1"), FAILURE, "listen-timeout")
     assert_nothing_is_left(fastlb)
 

@@ -121,7 +121,7 @@ def test_never_ready_is_aborted_so_that_its_stack_is_seen() -> None:
     stopping, effects = after(in_state(State.STARTING), "DEADLINE_PASSED", now=60.0)
     assert effects == (SendSignal("SIGABRT"),)
     assert stopping.failure is not None
-    assert "listen_timeout" in stopping.failure.reason
+    assert "--listen-timeout" in stopping.failure.reason
 
 
 @pytest.mark.parametrize("state", [State.READY, State.ADMITTED])
