@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Protocol
 
 from fastlb.lb.command import Policy, WorkerBounds
+
 from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
 

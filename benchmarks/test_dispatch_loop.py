@@ -22,7 +22,7 @@ def test_cpu_per_connection_beside_a_plain_c_loop(benchmark: BenchmarkFixture, a
         plain_us.append(cpu_per_connection_us(plain, CONNECTIONS, at_once))
 
     with OurLoop() as ours, PlainLoop() as plain:
-        benchmark.pedantic(pair, args=(ours, plain), rounds=PAIRS)
+        benchmark.pedantic(pair, args=(ours, plain), rounds=PAIRS)  # type: ignore[no-untyped-call]
     ratio = statistics.median(mine / its for mine, its in zip(ours_us, plain_us, strict=True))
     benchmark.extra_info.update(
         cpu_us=round(statistics.median(ours_us), 2),

@@ -1,0 +1,75 @@
+"""The promise "no Python on the way of a connection", checked in the C that Cython generated.
+
+Reads the C of the build that is under test (build/cython or build/cython-debug); without one (an installed wheel)
+there is nothing to read, and the test says so.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+GENERATED = [ROOT / "build" / folder / "lb" / "dispatcher.c" for folder in ("cython", "cython-debug")]
+# what a function that touches Python objects, exceptions or the GIL would name
+PYTHON = re.compile(r"\b(Py[A-Z]\w*|__Pyx_(?!T_|enum_)\w*|__pyx_L1_error|__pyx_lineno|__pyx_(?:n_s|int|kp)_\w+)")
+HARMLESS = {"Py_ssize_t"}
+HOT = (
+    "loop", "turn", "on_event", "prepare_sleep", "accept_sweep", "accept_from_all", "accept_connection", "stage_held",
+    "stage_connection", "send_stage", "send_message", "stage_sent", "choose", "choose_round_robin", "choose_ip_hash",
+    "choose_least_connections", "candidates_refresh", "slot_refresh", "slot_settle", "take_back_message", "receive",
+    "rescue_overdue", "recover_channels", "read_command", "handle_command", "flush_events", "publish", "arm_timer",
+)  # fmt: skip
+
+
+def functions_without_gil(generated: str) -> dict[str, str]:
+    """Name and body of every function of our layer in the generated C."""
+    definition = r"^static (?:CYTHON_INLINE )?[\w ]+ \*?(__pyx_f_6fastlb_2lb_\w+)\([^;{]*\) \{$"
+    found: dict[str, str] = {}
+    for match in re.finditer(definition, generated, re.MULTILINE):
+        end = generated.index("\n}\n", match.end())
+        # without comments: Cython repeats the source in them
+        found[match.group(1)] = re.sub(r"/\*.*?\*/", "", generated[match.end() : end], flags=re.DOTALL)
+    return found
+
+
+@pytest.fixture(scope="module")
+def functions() -> dict[str, str]:
+    sources = [path for path in GENERATED if path.exists()]
+    if not sources:
+        pytest.skip("no generated C beside these tests: not a build from source")
+    return functions_without_gil(max(sources, key=lambda path: path.stat().st_mtime).read_text())
+
+
+def python_in(body: str) -> set[str]:
+    """Names of Python's C API in a function's body."""
+    return set(PYTHON.findall(body)) - HARMLESS
+
+
+def body_of(functions: dict[str, str], name: str) -> str:
+    bodies = [body for full, body in functions.items() if re.fullmatch(rf"__pyx_f_6fastlb_2lb_\d+[a-z]+_{name}", full)]
+    assert bodies, f"{name} is not in the generated C"
+    return bodies[0]
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_function_touches_no_python(functions: dict[str, str], name: str) -> None:
+    assert not python_in(body_of(functions, name))
+
+
+def test_nothing_between_sleep_and_send_touches_python(functions: dict[str, str]) -> None:
+    assert len(functions) > 100
+    assert not {name for name, body in functions.items() if python_in(body)}
+
+
+def test_python_would_be_found() -> None:
+    body = "__Pyx_INCREF(__pyx_v_x); __pyx_t_1 = PyLong_FromLong(n); __PYX_ERR(0, 1, __pyx_L1_error)"
+    assert python_in(body) == {"__Pyx_INCREF", "PyLong_FromLong", "__pyx_L1_error"}
+
+
+def test_worker_pages_are_looked_at_again_after_the_fence(functions: dict[str, str]) -> None:
+    """The order that makes the wake-up safe: flags, full fence, pages."""
+    body = body_of(functions, "prepare_sleep")
+    fence = body.index("fastlb_full_fence")
+    flags = body.index("watch_workers(__pyx_v_d, 1)")
+    assert flags < fence < body.index("workers_moved(")
