@@ -114,6 +114,8 @@ def listening(request: LaunchRequest, log: EventLog) -> Iterator[list[BoundListe
         FastlbError: one cannot be bound.
     """
     listeners = bind_all(request.config, request.systemd_fds)
+    for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(variable, None)  # they were meant for us: sd_listen_fds(3)
     try:
         warning = backlog_warning(request.config)
         if warning:
