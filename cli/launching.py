@@ -18,7 +18,6 @@ from ..supervisor.runtime_dir import (
     is_running,
     list_apps,
     load_config,
-    prepare_home,
 )
 from ..supervisor.settings import check_config
 from ..supervisor.suggestions import nearest
@@ -106,7 +105,6 @@ def refuse_running(paths: AppPaths) -> None:
 def _prepared_paths(config: AppConfig) -> AppPaths:
     paths = paths_of(config.name)
     refuse_running(paths)
-    prepare_home(paths.home)
     try:
         # The supervisor and its workers inherit it, so relative paths in the settings always mean the same.
         os.chdir(config.cwd or ".")

@@ -39,7 +39,7 @@ class Reporter:
         report = FailedReport(error.message, details, error.exit_code)
         # The details of a StartFailed are what a worker wrote: the terminal has shown them.
         shown = "" if isinstance(error, StartFailed) or not details else f"{details}\n"
-        self._finish(report, f"Error: {error.message}\n{shown}")
+        self._finish(report, f"error: {error.message}\n{shown}")
 
     async def launcher_gone(self) -> None:
         """Return when the launcher has hung up; never without one."""
