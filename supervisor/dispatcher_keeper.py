@@ -212,6 +212,10 @@ class DispatcherKeeper:
             known |= {name: self._sums[name] + _count(now, name) for name in SUMMED}
         return known
 
+    def waiting(self, slot: int) -> int:
+        """Connections that were handed over to the worker in `slot` and that it has not taken."""
+        return self._dispatcher.page.read_slot(slot)["untaken"] if self._dispatcher else 0
+
     def _spawn(self) -> None:
         self._respawn = None
         self._gone.clear()

@@ -114,7 +114,7 @@ class StatusReport:
         page = incarnation.page.read()
         usage = self._sampler.usage(incarnation.process.pid, incarnation.started_at)
         entry.pid = incarnation.process.pid
-        entry.connections = page["open"]
+        entry.connections = page["open"] + self._sources.keeper.waiting(incarnation.slot)
         entry.requests += page["requests"]
         entry.errors += page["errors"]
         entry.rss_bytes, entry.cpu_percent = usage.rss_bytes, usage.cpu_percent

@@ -25,7 +25,7 @@ def reload_to(module: str) -> Finding:
     """Reload a good app to a broken one."""
     what, words = RELEASES[module]
     with Fastlb() as fastlb:
-        fastlb.allow_in_logs("Traceback")
+        fastlb.allow_in_logs("Traceback", "Fatal Python error")
         release = fastlb.directory / "release"
         release.write_text("asgi_probe")
         fastlb.env["FASTLB_TEST_RELEASE"] = str(release)

@@ -19,6 +19,7 @@ def test_nothing_is_left_when_idle_and_the_next_start_succeeds(fastlb: Fastlb) -
 
 
 def test_running_request_is_finished_before_the_worker_goes(fastlb: Fastlb) -> None:
+    fastlb.allow_left_sockets()
     app = fastlb.start("asgi_probe:app", "--workers", "1", "--kill-timeout", "10")
     with Connection(app.address) as client:
         client.send("/sleep?1")
@@ -29,6 +30,7 @@ def test_running_request_is_finished_before_the_worker_goes(fastlb: Fastlb) -> N
 
 
 def test_blocked_worker_is_gone_after_kill_timeout(fastlb: Fastlb) -> None:
+    fastlb.allow_left_sockets()
     app = fastlb.start("asgi_probe:app", "--workers", "2", "--kill-timeout", "1")
     with Connection(app.address) as client:
         client.send("/block?60")
@@ -38,9 +40,7 @@ def test_blocked_worker_is_gone_after_kill_timeout(fastlb: Fastlb) -> None:
 
 
 def test_two_starts_at_once_exactly_one_wins(fastlb: Fastlb) -> None:
-    starting = [
-        fastlb.popen("start", "asgi_probe:app", "--name", "app", "--bind", "127.0.0.1:0") for _ in range(2)
-    ]
+    starting = [fastlb.popen("start", "asgi_probe:app", "--name", "app", "--bind", "127.0.0.1:0") for _ in range(2)]
     ended = [(process.communicate(timeout=30), process.returncode) for process in starting]
     assert sorted(code for _, code in ended) == [0, 1], ended
     assert len(fastlb.pids) == 3, "one supervisor, one dispatcher, one worker"

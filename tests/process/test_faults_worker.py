@@ -14,9 +14,7 @@ from tests.support.waiting import wait_until
 CLIENTS = 8
 
 
-def test_kill_of_workers_costs_only_the_requests_that_they_were_processing(
-    fastlb: Fastlb, rng: random.Random
-) -> None:
+def test_kill_of_workers_costs_only_the_requests_that_they_were_processing(fastlb: Fastlb, rng: random.Random) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "3")
     kills = 0
     with LoadProcess(Plan(address=app.address, path="/sleep?0.002", clients=CLIENTS)) as load:

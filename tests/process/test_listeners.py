@@ -218,9 +218,7 @@ def test_missing_directory_is_named(tmp_path: Path) -> None:
     assert f"there is no directory {tmp_path}/none" in refusal(f"unix:{tmp_path}/none/s")
 
 
-def test_relative_path_is_relative_to_the_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_path_is_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with bound("unix:s") as [listener]:
         assert listener.address == f"unix:{tmp_path}/s"

@@ -108,7 +108,7 @@ def test_websocket_survives_until_its_end_or_kill_timeout(fastlb: Fastlb) -> Non
 def test_broken_release_changes_nothing(
     fastlb: Fastlb, release: Callable[[str], None], broken: str, expected: str
 ) -> None:
-    fastlb.allow_in_logs("Traceback")
+    fastlb.allow_in_logs("Traceback", "Fatal Python error")
     app = fastlb.start("release:app", *QUICK)
     before = app.worker_pids
     with LoadProcess(Plan(address=app.address)) as load:
