@@ -94,7 +94,11 @@ class ScaleParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class LogsParams(msgspec.Struct, forbid_unknown_fields=True):
-    """`stream`: which output; lines come as notifications `line` {"stream","text"} until the client hangs up."""
+    """`stream`: which output. Lines come as notifications until the client hangs up or the supervisor ends.
+
+    First `following` {"out","err"}: sizes of the log files in bytes; what they hold up to there is not sent. Then
+    `line` {"stream","text"} for each line.
+    """
 
     stream: Literal["out", "err", "all"] = "all"
 
