@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 PING_TIMEOUT = 5.0
 CONFIGURE_TIMEOUT = 10.0
 FIRST_RESPAWN_DELAY = 0.05
+# As in lb/connection.pxd: position = epoch << shift | connections sent in this epoch.
+POSITION_EPOCH_SHIFT = 40
 POLICIES = {
     "round-robin": Policy.ROUND_ROBIN,
     "least-connections": Policy.LEAST_CONNECTIONS,
@@ -203,6 +205,19 @@ class DispatcherKeeper:
         if fd >= 0:
             os.close(fd)
 
+    def untaken(self, slot: int, position: int) -> int:
+        """Connections that lie in the channel of the worker in `slot`; `position` is from its page.
+
+        The dispatcher's own figure is as old as its last wake-up; what the worker has taken since is newer.
+        """
+        if self._dispatcher is None or slot not in self._workers:
+            return 0
+        row = self._dispatcher.page.read_slot(slot)
+        if row["incarnation"] != self._workers[slot].incarnation:
+            return 0
+        epoch, taken = divmod(position, 1 << POSITION_EPOCH_SHIFT)
+        return max(min(row["untaken"], row["sent"] - (taken if epoch == self._epoch else 0)), 0)
+
     def counters(self) -> dict[str, object]:
         """The dispatcher's counters; totals include those of its predecessors."""
         known: dict[str, object] = {"pid": self.pid, "replaced": self.replaced, **self._sums}
@@ -211,10 +226,6 @@ class DispatcherKeeper:
             known |= now
             known |= {name: self._sums[name] + _count(now, name) for name in SUMMED}
         return known
-
-    def waiting(self, slot: int) -> int:
-        """Connections that were handed over to the worker in `slot` and that it has not taken."""
-        return self._dispatcher.page.read_slot(slot)["untaken"] if self._dispatcher else 0
 
     def _spawn(self) -> None:
         self._respawn = None

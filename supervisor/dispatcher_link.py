@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from ..lb.command import EVENT_BYTES, DispatcherEvent, decode_event
 
-# sendmsg says ETOOMANYREFS while too many descriptors of this user are in flight; no event tells when not.
+# sendmsg says ETOOMANYREFS while too many descriptors of a user are in flight; no event tells when not.
 RETRY_DELAY = 0.01
 EVENTS_PER_TURN = 64
 

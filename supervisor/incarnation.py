@@ -6,15 +6,72 @@ to the dispatcher: so a dispatcher that dies takes no connection with it that a 
 
 import os
 import socket
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 
-from ..lb.page import WorkerPageView
+from ..lb.page import WorkerPageView, create_worker_page
 from ..worker.wire import Serving
 from .process_output import AttachedOutput
 from .reaper import kill_group, send_signal
 from .spawn import SpawnedProcess
 from .watch import WorkerWatch
 from .worker_channel import WorkerChannel
+
+
+@dataclass(frozen=True)
+class WorkerEnds:
+    """All descriptors of a process that is about to be: ours, and its own (`worker_...`).
+
+    `worker_end` is both: it inherits one, and we keep it to take connections back.
+    """
+
+    lifecycle: socket.socket
+    worker_lifecycle: socket.socket
+    dispatcher_end: socket.socket
+    worker_end: socket.socket
+    page_fd: int
+    stdout_fd: int
+    worker_stdout_fd: int
+    stderr_fd: int
+    worker_stderr_fd: int
+
+
+def open_ends(ours: ExitStack, theirs: ExitStack) -> WorkerEnds:
+    """Open them all; each stack closes what it has been given.
+
+    Raises:
+        OSError: no descriptors or no memory are left.
+    """
+    lifecycle, worker_lifecycle = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    ours.enter_context(lifecycle)
+    theirs.enter_context(worker_lifecycle)
+    dispatcher_end, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.enter_context(dispatcher_end)
+    ours.enter_context(worker_end)
+    lifecycle.setblocking(False)
+    dispatcher_end.setblocking(False)
+    page_fd = create_worker_page()
+    ours.callback(os.close, page_fd)
+    stdout_fd, worker_stdout_fd = _open_pipe(ours, theirs)
+    stderr_fd, worker_stderr_fd = _open_pipe(ours, theirs)
+    return WorkerEnds(
+        lifecycle=lifecycle,
+        worker_lifecycle=worker_lifecycle,
+        dispatcher_end=dispatcher_end,
+        worker_end=worker_end,
+        page_fd=page_fd,
+        stdout_fd=stdout_fd,
+        worker_stdout_fd=worker_stdout_fd,
+        stderr_fd=stderr_fd,
+        worker_stderr_fd=worker_stderr_fd,
+    )
+
+
+def _open_pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
+    read_fd, write_fd = os.pipe()
+    ours.callback(os.close, read_fd)
+    theirs.callback(os.close, write_fd)
+    return read_fd, write_fd
 
 
 @dataclass
@@ -48,7 +105,7 @@ class Incarnation:
     watch: WorkerWatch
     started_at: float
     serving: Serving | None = None
-    is_reaped: bool = field(default=False)
+    is_reaped: bool = False
 
     @property
     def dispatcher_fds(self) -> tuple[int, int, int, int]:

@@ -94,7 +94,8 @@ class StatusReport:
 
     def _worker(self, member: WorkerHandle, is_newest: bool) -> WorkerEntry:
         # Those that died count for the worker that took their place.
-        before = self._sources.host.totals.get(member.worker_id, NOTHING) if is_newest else NOTHING
+        source = self._sources
+        before = source.host.totals.get(member.worker_id, NOTHING) if is_newest else NOTHING
         entry = WorkerEntry(
             id=member.worker_id,
             pid=None,
@@ -114,7 +115,7 @@ class StatusReport:
         page = incarnation.page.read()
         usage = self._sampler.usage(incarnation.process.pid, incarnation.started_at)
         entry.pid = incarnation.process.pid
-        entry.connections = page["open"] + self._sources.keeper.waiting(incarnation.slot)
+        entry.connections = page["open"] + source.keeper.untaken(incarnation.slot, page["position"])
         entry.requests += page["requests"]
         entry.errors += page["errors"]
         entry.rss_bytes, entry.cpu_percent = usage.rss_bytes, usage.cpu_percent

@@ -7,7 +7,6 @@ import asyncio
 import itertools
 import os
 import random
-import socket
 import sys
 import time
 from collections import deque
@@ -15,12 +14,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from ..lb.page import PAGE_SLOTS, WorkerPageView, create_worker_page
+from ..lb.page import PAGE_SLOTS, WorkerPageView
 from ..worker.wire import ListenerInfo, Serving, StartupFailed, WorkerConfig
 from .app_config import AppConfig
 from .dispatcher_keeper import DispatchedWorker, DispatcherKeeper
 from .event_log import EventLog
-from .incarnation import Incarnation
+from .incarnation import Incarnation, WorkerEnds, open_ends
 from .lifecycle import (
     Admit,
     Discard,
@@ -36,7 +35,7 @@ from .lifecycle import (
 from .limits import descriptor_limit, worker_bounds
 from .process_output import WorkerOutput
 from .reaper import ExitStatus, Reaper
-from .spawn import SpawnError, SpawnPlan, spawn
+from .spawn import SpawnedProcess, SpawnError, SpawnPlan, spawn
 from .watch import HangLimits, WorkerWatch
 from .worker_channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
 from .worker_handle import WorkerHandle
@@ -114,63 +113,60 @@ class WorkerHost:
 
     def _incarnate(self, worker: WorkerHandle) -> Incarnation:
         """Start a process; raises SpawnError or OSError, and then nothing is left of it."""
-        number = next(self._numbers)
-        with ExitStack() as ours, ExitStack() as theirs:
-            lifecycle_end, worker_lifecycle = _pair(socket.SOCK_STREAM)
-            ours.callback(lifecycle_end.close)
-            theirs.callback(worker_lifecycle.close)
-            dispatcher_end, worker_end = _pair(socket.SOCK_SEQPACKET)
-            ours.callback(dispatcher_end.close)
-            ours.callback(worker_end.close)
-            page_fd = create_worker_page()
-            ours.callback(os.close, page_fd)
-            stdout_fd, worker_stdout = _pipe(ours, theirs)
-            stderr_fd, worker_stderr = _pipe(ours, theirs)
-            command = [sys.executable, "-P", "-m", "fastlb.worker", str(worker_lifecycle.fileno())]
-            wakeup_fd = self._parts.keeper.wakeup_fd
-            inherited = (worker_lifecycle.fileno(), worker_end.fileno(), page_fd, wakeup_fd)
-            process = spawn(
-                SpawnPlan(
-                    command,
-                    pass_fds=inherited,
-                    env=self._environment(worker),
-                    cwd=self._config.cwd,
-                    stdout_fd=worker_stdout,
-                    stderr_fd=worker_stderr,
-                )
-            )
+        with ExitStack() as theirs, ExitStack() as ours:
+            ends = open_ends(ours, theirs)
+            process = spawn(self._plan(worker, ends))
             ours.pop_all()
-        output = self._parts.output.attach(worker.worker_id, process.pid, stdout_fd, stderr_fd)
-        on_message = partial(self._on_message, worker, number)
-        incarnation = Incarnation(
-            number=number,
-            slot=self._free_slots.popleft(),
-            process=process,
-            lifecycle=WorkerChannel(self._loop, lifecycle_end, on_message),
-            dispatcher_end=dispatcher_end,
-            worker_end=worker_end,
-            page_fd=page_fd,
-            page=WorkerPageView(page_fd),
-            output=output,
-            watch=WorkerWatch(HangLimits(self._config.hang_timeout, self._config.request_timeout)),
-            started_at=time.monotonic(),
-        )
-        incarnation.lifecycle.send_config(self._worker_config(worker, worker_end.fileno(), page_fd))
+        incarnation = self._adopt(worker, ends, process)
+        incarnation.lifecycle.send_config(self._worker_config(worker, ends))
         self._parts.reaper.watch(process.pid, process.pidfd, partial(self._on_exit, worker, incarnation))
         self._parts.log.info("worker_started", **_names(worker), pid=process.pid)
         return incarnation
+
+    def _plan(self, worker: WorkerHandle, ends: WorkerEnds) -> SpawnPlan:
+        lifecycle_fd = ends.worker_lifecycle.fileno()
+        wakeup_fd = self._parts.keeper.wakeup_fd
+        return SpawnPlan(
+            # -P: a file of the app must not shadow a module of ours.
+            command=[sys.executable, "-P", "-m", "fastlb.worker", str(lifecycle_fd)],
+            pass_fds=(lifecycle_fd, ends.worker_end.fileno(), ends.page_fd, wakeup_fd),
+            env=self._environment(worker),
+            cwd=self._config.cwd,
+            stdout_fd=ends.worker_stdout_fd,
+            stderr_fd=ends.worker_stderr_fd,
+        )
+
+    def _adopt(self, worker: WorkerHandle, ends: WorkerEnds, process: SpawnedProcess) -> Incarnation:
+        """Take over our ends of a process that was started."""
+        number = next(self._numbers)
+        on_message = partial(self._on_message, worker, number)
+        limits = HangLimits(self._config.hang_timeout, self._config.request_timeout)
+        output = self._parts.output.attach(worker.worker_id, process.pid, ends.stdout_fd, ends.stderr_fd)
+        return Incarnation(
+            number=number,
+            slot=self._free_slots.popleft(),
+            process=process,
+            lifecycle=WorkerChannel(self._loop, ends.lifecycle, on_message),
+            dispatcher_end=ends.dispatcher_end,
+            worker_end=ends.worker_end,
+            page_fd=ends.page_fd,
+            page=WorkerPageView(ends.page_fd),
+            output=output,
+            watch=WorkerWatch(limits),
+            started_at=time.monotonic(),
+        )
 
     def _environment(self, worker: WorkerHandle) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_WORKERS}
         return inherited | self._config.env | {"FASTLB_WORKER_ID": str(worker.worker_id)}
 
-    def _worker_config(self, worker: WorkerHandle, channel_fd: int, page_fd: int) -> WorkerConfig:
+    def _worker_config(self, worker: WorkerHandle, ends: WorkerEnds) -> WorkerConfig:
         return WorkerConfig(
             **{name: getattr(self._config, name) for name in _FROM_CONFIG},
             worker_id=worker.worker_id,
             generation=worker.generation,
-            channel_fd=channel_fd,
-            page_fd=page_fd,
+            channel_fd=ends.worker_end.fileno(),
+            page_fd=ends.page_fd,
             wakeup_fd=self._parts.keeper.wakeup_fd,
             listeners=self._parts.listeners,
         )
@@ -245,16 +241,3 @@ class WorkerHost:
 
 def _names(worker: WorkerHandle) -> dict[str, int]:
     return {"worker_id": worker.worker_id, "generation": worker.generation}
-
-
-def _pair(kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
-    ours.setblocking(False)
-    return ours, theirs
-
-
-def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
-    read_fd, write_fd = os.pipe()
-    ours.callback(os.close, read_fd)
-    theirs.callback(os.close, write_fd)
-    return read_fd, write_fd

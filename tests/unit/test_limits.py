@@ -1,0 +1,42 @@
+"""What one worker may get at a time."""
+
+from fastlb.supervisor.app_config import AppConfig
+from fastlb.supervisor.limits import RESERVED_DESCRIPTORS, low_limit_warning, worker_bounds
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def config(workers: int = 4, credit: int = 16, max_connections: int = 0) -> AppConfig:
+    return AppConfig(target="a:b", name="a", workers=workers, credit=credit, max_connections=max_connections)
+
+
+def test_settings_are_kept_when_there_are_descriptors_enough() -> None:
+    assert worker_bounds(config(max_connections=500), 4, 7, 65536) == (16, 7, 500)
+
+
+def test_connections_are_bounded_by_the_descriptor_limit_without_a_setting() -> None:
+    assert worker_bounds(config(), 4, 0, 1024).max_connections == 1024 - RESERVED_DESCRIPTORS
+
+
+@given(st.integers(1, 512), st.integers(1, 128), st.integers(16, 1 << 20))
+def test_all_credits_of_two_generations_stay_below_a_quarter_of_the_limit(
+    workers: int, credit: int, limit: int
+) -> None:
+    bounds = worker_bounds(config(workers, credit), workers, 0, limit)
+    assert bounds.credit >= 1
+    assert bounds.credit == 1 or bounds.credit * workers * 2 <= limit // 4
+    assert 1 <= bounds.max_connections <= limit
+
+
+def test_warning_says_what_to_raise() -> None:
+    warning = low_limit_warning(config(workers=8), 256)
+    assert warning is not None
+    assert "ulimit -n 1024" in warning
+    assert low_limit_warning(config(workers=8), 1024) is None
+
+
+def test_warning_for_more_connections_than_descriptors() -> None:
+    warning = low_limit_warning(config(max_connections=5000), 1024)
+    assert warning is not None
+    assert "5000" in warning
+    assert low_limit_warning(config(max_connections=500), 1024) is None

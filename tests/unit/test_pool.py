@@ -1,0 +1,75 @@
+"""Questions about the set of workers."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+from fastlb.supervisor.app_config import AppConfig
+from fastlb.supervisor.crew import lifecycle_rules
+from fastlb.supervisor.lifecycle import Lifecycle, State
+from fastlb.supervisor.pool import app_status, established, missing_ids, staying, surplus
+from hypothesis import given
+from hypothesis import strategies as st
+
+NEW = Lifecycle(lifecycle_rules(AppConfig(target="app:app", name="app")))
+
+
+@dataclass(frozen=True)
+class Worker:
+    worker_id: int
+    generation: int
+    life: Lifecycle
+
+
+def worker(worker_id: int, state: State = State.ADMITTED, *, generation: int = 1, leaving: bool = False) -> Worker:
+    life = replace(NEW, state=state, is_leaving=leaving, is_trial=state in (State.STARTING, State.READY))
+    return Worker(worker_id, generation, life)
+
+
+def test_draining_workers_do_not_stay_and_free_their_ids() -> None:
+    members = [worker(0), worker(1, State.DRAINING, leaving=True)]
+    assert [w.worker_id for w in staying(members)] == [0]
+    assert missing_ids(members, 2) == [1]
+
+
+def test_hung_worker_stays_because_it_will_be_restarted() -> None:
+    assert len(staying([worker(0, State.STOPPING)])) == 1
+
+
+def test_reload_replaces_crashed_workers_and_leaves_those_on_trial() -> None:
+    members = [worker(0), worker(1, State.BACKOFF), worker(2, State.ERRORED), worker(3, State.STARTING)]
+    assert [w.worker_id for w in established(members)] == [0, 1, 2]
+
+
+def test_gaps_are_filled_first() -> None:
+    assert missing_ids([worker(0), worker(2)], 4) == [1, 3]
+
+
+def test_newest_ids_go_first() -> None:
+    assert [w.worker_id for w in surplus([worker(i) for i in range(5)], 3)] == [4, 3]
+
+
+@given(ids=st.sets(st.integers(0, 20)), target=st.integers(1, 20))
+def test_missing_and_surplus_lead_to_the_target(ids: set[int], target: int) -> None:
+    members = [worker(i) for i in ids]
+    after = len(ids) - len(surplus(members, target)) + len(missing_ids(members, target))
+    assert after == target
+
+
+@pytest.mark.parametrize(
+    ("states", "operation", "expected"),
+    [
+        ([State.ADMITTED, State.ADMITTED], None, "online"),
+        ([State.ADMITTED, State.BACKOFF], None, "degraded"),
+        ([State.BACKOFF, State.BACKOFF], None, "degraded"),
+        ([State.ERRORED, State.ERRORED], None, "errored"),
+        ([State.ERRORED, State.ADMITTED], None, "degraded"),
+        ([], None, "errored"),
+        ([State.ADMITTED, State.ADMITTED], "reload", "reloading"),
+        ([State.STARTING], "start", "starting"),
+        ([State.DRAINING], "stop", "stopping"),
+        ([State.ADMITTED, State.ADMITTED, State.STARTING], "scale", "online"),
+    ],
+)
+def test_status_of_the_app(states: list[State], operation: str | None, expected: str) -> None:
+    members = [worker(i, state) for i, state in enumerate(states)]
+    assert app_status(members, 2, operation) == expected
