@@ -1,0 +1,288 @@
+"""A Master with real processes: start, crash, crash loop, hang, stop."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from fastlb.supervisor.control.protocol import WorkerEntry
+from fastlb.supervisor.errors import EXIT_USAGE, BusyError, FastlbError, StartFailed
+
+from tests.support import processes
+from tests.support.client import Connection
+from tests.support.running_master import RunningMaster, config, ignore_progress, run
+
+
+def test_start_returns_when_all_workers_serve() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        told: list[int] = []
+        await app.master.start(lambda progress: told.append(progress.admitted))
+        assert app.statuses == ["online", "online"]
+        assert told[-1] == 2
+        assert {(await app.get()).json()["worker"] for _ in range(4)} == {0, 1}
+
+    run(config(), scenario)
+
+
+def test_status_counts_requests_and_connections() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        with Connection(app.address) as client:
+            client.send("/sleep?0.5")
+            await app.wait_until(lambda: app.workers[0].connections == 1, "the connection is open")
+            assert app.workers[0].rss_bytes > 1_000_000
+            await asyncio.to_thread(client.receive)
+        assert app.workers[0].requests == 1
+        await app.wait_until(lambda: app.workers[0].connections == 0, "it is closed")
+
+    run(config(workers=1), scenario)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("dies_at_import:app", "this app cannot be imported"),
+        ("exits_at_import:app", "exit"),
+        ("syntax_error:app", "SyntaxError"),
+    ],
+)
+def test_start_fails_as_a_whole_with_the_traceback_and_leaves_nothing(target: str, words: str) -> None:
+    async def scenario(app: RunningMaster) -> None:
+        with pytest.raises(StartFailed) as failure:
+            await app.start()
+        assert words in failure.value.message + failure.value.details
+        assert processes.children(os.getpid()) == []
+
+    run(config(target), scenario)
+
+
+def test_wrong_target_is_a_usage_error() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        with pytest.raises(StartFailed) as failure:
+            await app.start()
+        assert failure.value.exit_code == EXIT_USAGE
+        assert "asgi_prob" in failure.value.message
+
+    run(config("asgi_prob:app"), scenario)
+
+
+def test_worker_that_is_never_ready_fails_the_start() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        with pytest.raises(StartFailed, match="listen-timeout"):
+            await app.start()
+
+    run(config("never_ready:app", listen_timeout=1.0), scenario)
+
+
+def test_missing_working_directory_is_named(tmp_path: Path) -> None:
+    async def scenario(app: RunningMaster) -> None:
+        with pytest.raises(StartFailed, match="gone"):
+            await app.start()
+
+    run(config(cwd=str(tmp_path / "gone")), scenario)
+
+
+def test_wait_ready_needs_the_word_of_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = tmp_path / "gate"
+    monkeypatch.setenv("FASTLB_TEST_GATE", str(gate))
+
+    async def scenario(app: RunningMaster) -> None:
+        starting = asyncio.create_task(app.start())
+        await app.wait_until(lambda: app.statuses == ["starting"], "the worker is there")
+        gate.touch()
+        await starting
+        assert app.statuses == ["online"]
+
+    run(config("says_ready:app", workers=1, wait_ready=True), scenario)
+
+
+def test_crashed_worker_is_restarted_and_keeps_its_figures() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        await app.get()
+        (pid,) = app.pids
+        os.kill(pid, signal.SIGKILL)
+        await app.wait_until(lambda: app.pids not in ([], [pid]), "another process is online")
+        assert (app.workers[0].restarts, app.workers[0].requests) == (1, 1)
+        assert (await app.get()).status == 200
+        assert "killed by SIGKILL" in app.log()
+
+    run(config(workers=1), scenario)
+
+
+def test_clean_exit_that_nobody_asked_for_is_a_crash() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        with pytest.raises(ConnectionError):
+            await app.get("/exit?0")
+        await app.wait_until(lambda: app.events("worker_crashed") == 1, "it is called a crash")
+        await app.wait_until(lambda: app.workers[0].restarts == 1 and app.pids, "it is back")
+
+    run(config(workers=1), scenario)
+
+
+def test_crash_loop_ends_in_errored_and_a_reload_tries_again() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        await app.wait_until(lambda: app.statuses == ["errored"], "it is given up")
+        assert app.master.status().status == "errored"
+        assert app.events("worker_crashed") == 3
+        with pytest.raises(StartFailed):
+            await app.master.reload(ignore_progress)
+        assert app.statuses == ["errored"]
+
+    run(config("dies_after_ready:app", workers=1, max_restarts=3), scenario)
+
+
+def test_children_of_a_crashed_worker_die_with_it() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        child = (await app.get()).json()["child"]
+        os.kill(app.pids[0], signal.SIGKILL)
+        await app.wait_until(lambda: not processes.is_running(child), "its child is killed")
+
+    run(config("forks:app", workers=1), scenario)
+
+
+@pytest.mark.parametrize("path", ["/block?60", "stopped"])
+def test_hung_worker_is_killed_and_replaced(path: str) -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        (pid,) = app.pids
+        with Connection(app.address) as client:
+            if path == "stopped":
+                os.kill(pid, signal.SIGSTOP)
+            else:
+                client.send(path)
+            await app.wait_until(lambda: app.pids not in ([], [pid]), "another process is online")
+        assert app.events("worker_hung") == 1
+        if path != "stopped":
+            assert "asgi_probe.py" in app.error_log(), "its stack is in the log"
+
+    run(config(workers=1, hang_timeout=1.0), scenario)
+
+
+def test_worker_with_a_request_that_is_too_old_is_killed() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        (pid,) = app.pids
+        with Connection(app.address) as client:
+            client.send("/sleep?60")
+            await app.wait_until(lambda: app.pids not in ([], [pid]), "another process is online")
+        assert "request_timeout" in app.log()
+
+    run(config(workers=1, request_timeout=0.5), scenario)
+
+
+def test_stop_lets_a_running_request_finish() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        with Connection(app.address) as client:
+            client.send("/sleep?1")
+            await app.wait_until(lambda: app.workers[0].requests == 1, "the request runs")
+            stopping = asyncio.create_task(app.master.stop())
+            response = await asyncio.to_thread(client.receive)
+            assert response.status == 200
+            await stopping
+        assert processes.children(os.getpid()) == []
+
+    run(config(workers=1), scenario)
+
+
+def test_stop_ends_with_sigkill_when_nothing_else_helps() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        with Connection(app.address) as client:
+            client.send("/forever")
+            await app.wait_until(lambda: app.workers[0].requests == 1, "the request runs")
+            await app.master.stop()
+        assert app.events("worker_killed") == 1
+
+    run(config("ignores_term:app", workers=1, kill_timeout=0.2), scenario)
+
+
+def test_second_stop_with_force_does_not_wait() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        with Connection(app.address) as client:
+            client.send("/sleep?60")
+            await app.wait_until(lambda: app.workers[0].requests == 1, "the request runs")
+            stopping = asyncio.create_task(app.master.stop())
+            await app.wait_until(lambda: app.statuses == ["draining"], "it drains")
+            async with asyncio.timeout(5):
+                await app.master.stop(force=True)
+                await stopping
+
+    run(config(workers=1, kill_timeout=60.0), scenario)
+
+
+def test_new_clients_are_refused_while_the_app_drains() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        with Connection(app.address) as client:
+            client.send("/sleep?60")
+            await app.wait_until(lambda: app.workers[0].requests == 1, "the request runs")
+            stopping = asyncio.create_task(app.master.stop())
+            await app.wait_until(lambda: app.statuses == ["draining"], "it drains")
+            with pytest.raises(ConnectionRefusedError):
+                await app.get()
+            await app.master.stop(force=True)
+            await stopping
+
+    run(config(workers=1, kill_timeout=60.0), scenario)
+
+
+def test_stop_wins_over_an_operation_under_way() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        starting = asyncio.create_task(app.start())
+        await app.wait_until(lambda: app.statuses == ["starting"], "the worker starts")
+        with pytest.raises(BusyError, match="start"):
+            await app.master.reload(ignore_progress)
+        await app.master.stop()
+        with pytest.raises(FastlbError, match="cancelled"):
+            await starting
+        assert processes.children(os.getpid()) == []
+        with pytest.raises(BusyError, match="stop"):
+            await app.master.restart(ignore_progress)
+
+    run(config("never_ready:app", workers=1), scenario)
+
+
+def test_restart_drains_and_starts_anew() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        before = app.pids
+        await app.master.restart(ignore_progress)
+        assert app.statuses == ["online", "online"]
+        assert not set(before) & set(app.pids)
+
+    run(config(), scenario)
+
+
+def test_worker_that_closes_everything_is_replaced() -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        (pid,) = app.pids
+        with Connection(app.address) as client:
+            client.send("/close-all")
+            await app.wait_until(lambda: app.pids not in ([], [pid]), "another process is online")
+
+    run(config("closes_everything:app", workers=1, hang_timeout=2.0), scenario)
+
+
+def test_same_worker_ids_are_used_again() -> None:
+    def ids(workers: list[WorkerEntry]) -> list[int]:
+        return [worker.id for worker in workers]
+
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        await app.master.scale(4, ignore_progress)
+        assert ids(app.workers) == [0, 1, 2, 3]
+        await app.master.scale(1, ignore_progress)
+        await app.wait_online(1)
+        assert ids(app.workers) == [0]
+        await app.master.scale(2, ignore_progress)
+        assert ids(app.workers) == [0, 1]
+
+    run(config(), scenario)
