@@ -9,7 +9,7 @@ from tests.support.load_process import LoadProcess
 from .finding import Finding, Scale
 
 RELEASES = {
-    "dies_at_import": ("raises at import", "RuntimeError: this app cannot be imported"),
+    "dies_at_import": ("raises at import", 'raise RuntimeError("this app cannot be imported")'),
     "never_ready": ("never becomes ready", ""),
     "dies_after_ready": ("dies 100 ms after ready", ""),
 }
@@ -36,7 +36,8 @@ def reload_to(module: str) -> Finding:
             result = fastlb.cli("reload", "app")
             load.wait_for(500)
         untouched = app.worker_pids == before
-    shown = (result.stdout + result.stderr).count(words) == 1 if words else True
+    output = result.stdout + result.stderr
+    shown = words in output and output.count("Traceback (most recent call last)") == bool(words)
     ok = result.returncode != 0 and untouched and shown and load.report.failed == 0
     measured = (
         f"exit code {result.returncode}, old workers {'go on' if untouched else 'were touched'}, "
