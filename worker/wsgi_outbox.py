@@ -86,6 +86,7 @@ class Outbox:
         """All is sent, or the client has left: drop everything, make put() raise. Event loop's thread."""
         with self._lock:
             self._gone = True
+            self._tell = _nobody  # who is told refers to us
             self._chunks.clear()
             if self._file is not None:
                 self._file.close()
@@ -152,3 +153,7 @@ class Outbox:
             os.ftruncate(self._file.fileno(), 0)
             self._disk_start = self._disk_end = 0
         return data
+
+
+def _nobody() -> None:
+    """What is told when nobody waits for the response any more."""

@@ -27,7 +27,7 @@ from .wsgi_exchange import Exchange
 from .wsgi_outbox import SLICE_BYTES
 from .wsgi_request import Refused, RequestReader
 from .wsgi_sendfile import FileSender
-from .wsgi_service import LINGER, SILENCE, STALL_TIMEOUT, Service
+from .wsgi_service import LINGER, SILENCE, Service
 
 logger = logging.getLogger("fastlb.worker")
 
@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
         """Transport: the client does not take what is written."""
         self._paused = True
         if self._current is not None:
-            self._arm(STALL_TIMEOUT)
+            self._arm(self._service.stall_timeout)
 
     def resume_writing(self) -> None:
         """Transport: it has taken all."""
@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
             self._fresh = False
             self._occupant.release()
             self._head_timed = True
-            self._arm(STALL_TIMEOUT)
+            self._arm(self._service.stall_timeout)
         elif self._transport is None:
             return  # in its TLS handshake, which has a timeout of its own
         elif self._lingering:
@@ -222,7 +222,7 @@ class Connection(asyncio.Protocol):
         """Limit the time of a whole head, and the time between two parts of a body."""
         if not (reader.in_head and self._head_timed):
             self._head_timed = reader.in_head
-            self._arm(STALL_TIMEOUT)
+            self._arm(self._service.stall_timeout)
 
     def _start(self, exchange: Exchange) -> None:
         self._current = exchange
@@ -284,7 +284,7 @@ class Connection(asyncio.Protocol):
         if not self._service.secure:
             fd = self._transport.get_extra_info("socket").fileno()
             self._file_sender = FileSender(self._service.loop, fd, file, self._on_file_sent)
-            self._arm(STALL_TIMEOUT)
+            self._arm(self._service.stall_timeout)
             return
         data = os.pread(file.fd, min(SLICE_BYTES, file.end - file.offset), file.offset)
         file.offset += len(data)
@@ -351,13 +351,13 @@ class Connection(asyncio.Protocol):
         current, file = self._current, self._current.file if self._current is not None else None
         mark = (file.end - file.offset if file is not None else 0) + self._transport.get_write_buffer_size()
         if mark == self._mark:
-            logger.debug("a client took nothing of its response for %g s", STALL_TIMEOUT)
+            logger.debug("a client took nothing of its response for %g s", self._service.stall_timeout)
             if current is not None:
                 current.keep_alive = False
             self._transport.abort()
             return
         self._mark = mark
-        self._arm(STALL_TIMEOUT)
+        self._arm(self._service.stall_timeout)
 
     def _arm(self, timeout: float) -> None:
         self.deadline = self._service.loop.time() + timeout

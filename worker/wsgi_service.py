@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 SERVER_NAME = "fastlb"
-# A client must have sent a whole head, or a part of a body, or taken a part of a response, within so long.
 STALL_TIMEOUT = 60.0
 # A new connection that has no complete request after so long no longer counts as busy.
 SILENCE = 0.1
@@ -47,6 +46,7 @@ class Service:
 
     Attributes:
         app: the WSGI app.
+        stall_timeout: seconds a client has for a whole head, a part of a body, or a part of a response.
         draining: every response says that its connection ends.
         unfinished: requests that the app has not done with.
         connections: those that are open.
@@ -66,6 +66,7 @@ class Service:
         self.keep_alive_timeout = config.timeout_keep_alive
         self.secure = bool(config.ssl_certfile)
         self.access_log = config.access_log
+        self.stall_timeout = STALL_TIMEOUT
         self.draining = False
         self.unfinished = 0
         self.connections: set[Connection] = set()

@@ -16,7 +16,7 @@ class CutShort(ConnectionError):
 
 
 class RawResponse(msgspec.Struct, frozen=True):
-    """One response. `headers`: (lower case name, value); `complete_at_close`: its end was the connection's."""
+    """One response. `headers`: (lower case name, value); `complete_at_close`: its end was the close."""
 
     status: int
     reason: str

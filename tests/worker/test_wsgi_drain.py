@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.raw_http import get, request
+from tests.support.raw_http import RawClient, get, request
 from tests.support.waiting import wait_until
 from tests.support.worker_process import Listener
 from tests.support.wsgi_probe import Probe, serving_probe
@@ -26,7 +26,8 @@ def test_unused_worker_ends_at_once(probe: Probe) -> None:
 
 
 def test_connections_of_every_kind_are_answered_in_the_drain(tmp_path: Path) -> None:
-    with serving_probe(tmp_path, timeout_keep_alive=30.0) as probe:
+    with serving_probe(tmp_path, threads=2, timeout_keep_alive=30.0) as probe:
+        witness = probe.client()
         idle, silent = probe.client(get("/hello")), probe.client()
         partial = probe.client(request("POST", "/echo", "Content-Length: 4") + b"bo")
         idle.response()
@@ -38,6 +39,8 @@ def test_connections_of_every_kind_are_answered_in_the_drain(tmp_path: Path) -> 
             untaken.sendall(get("/hello"))
             probe.worker.hand_over([probe.worker.accept(listener)])
             probe.worker.drain()
+            wait_until(lambda: says_close(witness), "the worker drains")
+        witness.socket.close()
         for client, late in (
             (running, b""),
             (idle, get("/hello")),
@@ -51,6 +54,10 @@ def test_connections_of_every_kind_are_answered_in_the_drain(tmp_path: Path) -> 
         assert untaken.recv(9) == b"HTTP/1.1 "
         untaken.close()
         assert probe.worker.wait_exit() == 0
+
+
+def says_close(client: RawClient) -> bool:
+    return client.send(get("/hello")).response().header("connection") == "close"
 
 
 def test_idle_and_silent_connections_end_by_their_timeout_in_the_drain(probe: Probe) -> None:
