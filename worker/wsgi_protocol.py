@@ -86,8 +86,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Transport: the connection is there (after the handshake, with TLS)."""
         self._transport = transport
-        # 0: what is written goes to the kernel at once, and pause_writing says exactly when not all of it
-        # went.
+        # 0: what is written goes to the kernel at once, and pause_writing says when not all of it went.
         self._transport.set_write_buffer_limits(high=SECURE_BUFFER_BYTES if self._service.secure else 0)
         self._reader = RequestReader(self._service.rules, self._base, self)
         self._service.connections.add(self)
@@ -148,6 +147,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         if self._current is not None:
             self.deadline = 0.0
+            self._mark = -1
             self._pump()
 
     def on_request(self, environ: Environ, keep_alive: bool) -> None:
@@ -196,7 +196,7 @@ class Connection(asyncio.Protocol):
     def on_deadline(self, now: float) -> None:
         """Wheel: the time for whatever is awaited is up."""
         if self._current is not None:
-            self._look_for_progress()
+            self._look_for_progress(self._current)
         elif self._fresh:
             self._fresh = False
             self._occupant.release()
@@ -290,7 +290,7 @@ class Connection(asyncio.Protocol):
         file.offset += len(data)
         self._transport.write(data)
         if not data:
-            self._break_off(exchange)
+            exchange.broken = True  # the file has become shorter
         elif file.offset == file.end:
             file.close()
             exchange.file = None
@@ -313,9 +313,7 @@ class Connection(asyncio.Protocol):
         exchange.keep_alive = False
         if exchange.until_close:
             # Here a normal close would look like the end of the body.
-            self._transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE
-            )
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
             self._transport.abort()
         else:
             self._transport.close()
@@ -346,18 +344,17 @@ class Connection(asyncio.Protocol):
         self._transport.write_eof()
         self._arm(LINGER)
 
-    def _look_for_progress(self) -> None:
-        """The client has had time to take something: go on if it did."""
-        current, file = self._current, self._current.file if self._current is not None else None
+    def _look_for_progress(self, exchange: Exchange) -> None:
+        """The client has had time to take something of its response: go on if it did."""
+        file = exchange.file
         mark = (file.end - file.offset if file is not None else 0) + self._transport.get_write_buffer_size()
-        if mark == self._mark:
-            logger.debug("a client took nothing of its response for %g s", self._service.stall_timeout)
-            if current is not None:
-                current.keep_alive = False
-            self._transport.abort()
+        if mark != self._mark:
+            self._mark = mark
+            self._arm(self._service.stall_timeout)
             return
-        self._mark = mark
-        self._arm(self._service.stall_timeout)
+        logger.debug("a client took nothing of its response for %g s", self._service.stall_timeout)
+        exchange.keep_alive = False
+        self._transport.abort()
 
     def _arm(self, timeout: float) -> None:
         self.deadline = self._service.loop.time() + timeout

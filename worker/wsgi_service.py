@@ -23,7 +23,7 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 SERVER_NAME = "fastlb"
 STALL_TIMEOUT = 60.0
 # A new connection that has no complete request after so long no longer counts as busy.
-SILENCE = 0.1
+SILENCE = 0.05
 # After a refusal: how long what the client still sends is thrown away, so that it can read why.
 LINGER = 2.0
 

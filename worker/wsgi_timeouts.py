@@ -8,7 +8,7 @@ import asyncio
 from heapq import heappop, heappush
 from typing import Protocol
 
-TICK = 0.02
+TICK = 0.01
 
 
 class Timed(Protocol):

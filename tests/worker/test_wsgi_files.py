@@ -65,6 +65,12 @@ def test_url_scheme_is_that_of_the_connection(probe: Probe) -> None:
     assert b'"wsgi.url_scheme": "%b"' % expected in probe.ask(get("/environ")).body
 
 
+def test_client_that_does_not_finish_its_handshake_is_not_busy(probe: Probe) -> None:
+    with RawClient(probe.worker.connect()):
+        probe.wait_busy(0)
+        hello(probe)
+
+
 @pytest.mark.parametrize(
     ("name", "offset", "length"),
     [("content", 0, ""), ("content", 1234, ""), ("content", 5, "2000000"), ("small", 10, "")],
@@ -129,3 +135,13 @@ def test_certificate_that_is_none_fails_the_start(tmp_path: Path) -> None:
         assert isinstance(report, StartupFailed)
         assert "certificate" in report.reason
         assert w.wait_exit() == 3
+
+
+def test_file_that_shrinks_while_it_is_sent_ends_the_connection(probe: Probe) -> None:
+    path = probe.directory / "shrinking"
+    path.write_bytes(CONTENT * 10)
+    with probe.client(get("/file/shrinking/0")) as client:
+        client.read_until(b"\r\n\r\n")
+        path.write_bytes(b"")
+        assert len(client.rest()) < 10 * len(CONTENT)
+    hello(probe)
