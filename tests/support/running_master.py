@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-
 from fastlb.supervisor.app_config import AppConfig
 from fastlb.supervisor.control.protocol import WorkerEntry
 from fastlb.supervisor.event_log import EventLog, open_log

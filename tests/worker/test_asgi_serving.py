@@ -314,8 +314,7 @@ def test_access_log_is_written_when_asked_for(tmp_path: Path, settings: dict[str
 
 
 def test_headers_that_are_switched_off_are_not_sent(tmp_path: Path) -> None:
-    settings = {"server_header": False, "date_header": False}
-    with serving_worker(tmp_path, HELLO, **settings) as worker, worker.connect() as client:
+    with serving_worker(tmp_path, HELLO, server_header=False, date_header=False) as worker, worker.connect() as client:
         assert exchange(client).headers == {"content-length": "5"}
 
 
