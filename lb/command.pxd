@@ -9,7 +9,7 @@ cdef enum:
 
 cdef enum CommandKind:
     # kind                      fds                                        fields
-    COMMAND_CONFIGURE = 1     # dispatcher page, wake-up eventfd           epoch (token), policy (flags), handover_timeout_ns
+    COMMAND_CONFIGURE = 1     # dispatcher page, wake-up eventfd           epoch (token), policy (flags), time-out
     COMMAND_ADD_LISTENER = 2  # listening socket                           slot = listener id
     COMMAND_REMOVE_LISTENER = 3  # -                                       slot = listener id
     COMMAND_ADD_WORKER = 4    # our channel end, duplicate of the worker's end, pidfd, worker page

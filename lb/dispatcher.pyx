@@ -11,7 +11,9 @@ from libc.string cimport memset
 from fastlb.lb.accept cimport ACCEPT_AGAIN, ACCEPT_BROKEN, ACCEPT_PAUSE, ACCEPT_RETRY, classify_accept_error
 from fastlb.lb.atomics cimport full_fence, store_i64, store_u32, store_u64
 from fastlb.lb.control cimport read_commands
-from fastlb.lb.descriptors cimport descriptor_adopted, descriptor_close, descriptor_count, descriptor_table_open, invariant
+from fastlb.lb.descriptors cimport (
+    descriptor_adopted, descriptor_close, descriptor_count, descriptor_table_open, invariant,
+)
 from fastlb.lb.errors cimport check
 from fastlb.lb.events cimport (
     WATCHED_CONTROL, WATCHED_LISTENER, WATCHED_PIDFD, WATCHED_TIMER, flush_events, on_control_writable, watched_data,
@@ -30,7 +32,7 @@ from fastlb.lb.posix cimport (
 )
 from fastlb.lb.slots cimport SLOT_ADMITTED, SLOT_DRAINING, SLOT_FREE, WorkerSlot
 from fastlb.lb.state cimport (
-    BITMAP_WORDS, Dispatcher, Listener, SEND_PAUSE_NS, candidates_refresh, count, lowest_bit, may_take, overdue_at_ns,
+    BITMAP_WORDS, Dispatcher, SEND_PAUSE_NS, candidates_refresh, count, lowest_bit, overdue_at_ns,
     publish_changed, slot_look,
 )
 from fastlb.lb.takeback cimport recover_channels, rescue_overdue

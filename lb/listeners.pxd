@@ -16,8 +16,8 @@ from fastlb.lb.handover cimport choose_for, dispatch_held, flush_stages, has_sta
 from fastlb.lb.page cimport MAX_LISTENERS
 from fastlb.lb.policy cimport NOBODY
 from fastlb.lb.posix cimport (
-    AF_INET, AF_INET6, EINVAL, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4,
-    epoll_ctl, epoll_event, errno, ntohs, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
+    AF_INET, AF_INET6, EINVAL, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK,
+    accept4, epoll_ctl, epoll_event, errno, ntohs, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
 )
 from fastlb.lb.state cimport ACCEPTS_PER_TURN, Dispatcher, Listener, count, may_take
 

@@ -41,7 +41,6 @@ cdef struct WorkerSlot:
     uint32_t state
     int32_t candidate     # its index in the policy's table while ADMITTED
     bint full             # the channel took no more: nothing is sent until the worker moves
-    bint empty_handed     # a take-back found nothing: not tried again until the worker moves
     bint watched          # our `starved` in its page is set
     bint recovering       # its channel is to be read empty by us: see takeback.pxd
     bint died             # its pidfd has fired
@@ -71,7 +70,7 @@ cdef struct WorkerSlot:
     uint64_t seen_closed
     uint64_t seen_busy
     uint64_t seen_pressure
-    # messages sent and not taken: a ring, oldest first
+    # messages that may lie in the channel: a ring, oldest first
     uint32_t oldest
     uint32_t messages
     SentMessage ring[MAX_CREDIT]
@@ -158,7 +157,6 @@ cdef inline bint slot_refresh(WorkerSlot *slot, int64_t now_ns) noexcept nogil:
     slot.seen_position, slot.seen_closed, slot.seen_taken = position, closed, taken
     slot.seen_busy, slot.seen_pressure = busy, pressure
     slot.full = False
-    slot.empty_handed = False
     slot.moved_at_ns = now_ns
     slot_settle(slot, position)
     return True

@@ -69,7 +69,7 @@ cdef struct Dispatcher:
     uint32_t removing       # slots that are to be freed when their channel is empty
     uint32_t slots_end      # every slot in use is below
     uint32_t listeners_end  # every listener in use is below
-    uint32_t first_listener # whose turn it is to be first
+    uint32_t first_listener  # whose turn it is to be first
     uint64_t epoch
     int64_t handover_timeout_ns
     int64_t now_ns          # begin of this turn

@@ -190,7 +190,6 @@ cdef inline bint can_be_rescued(const Dispatcher *d, const WorkerSlot *slot) noe
     """Whether the oldest message in a live worker's channel is overdue and may be given to another."""
     return (
         slot.messages > 0
-        and not slot.empty_handed
         and slot.ring[slot.oldest].hops < MAX_HOPS
         and overdue_at_ns(d, slot) <= d.now_ns
     )
@@ -205,7 +204,7 @@ cdef inline void rescue_from(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
             return
         result = take_back_message(d, slot, True)
         if result == TAKEBACK_EMPTY:
-            slot.empty_handed = True  # it has taken it and not said so yet, or never will
+            slot.messages = 0  # it has taken them and not said so yet, or never will: nothing to try again for
         if result != TAKEBACK_DONE:
             return
 

@@ -180,11 +180,28 @@ def test_empty_handed_try_is_not_repeated() -> None:
         assert message is not None
         dispatcher.admit(dispatcher.new_worker(1))
         wakeups = dispatcher.wait_quiet()
+        # what another reader would find there now
+        socket.send_fds(stopped.dispatcher_end, [encode_message(99, 1)], [stopped.channel.fileno()])
         for turns in range(1, 4):
             dispatcher.ping()
             assert dispatcher.counters()["wakeups"] == wakeups + turns
         assert dispatcher.counters()["redispatched"] == 0
+        assert stopped.receive() is not None
         stopped.say_taken(message)
+
+
+def test_what_is_sent_after_an_empty_handed_try_is_rescued() -> None:
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        (stopped,) = dispatcher.start_workers(1)
+        dispatcher.connect()
+        assert wait_until(stopped.receive, "a message")
+        other = dispatcher.new_worker(1)
+        dispatcher.admit(other)
+        dispatcher.wait_quiet()
+        dispatcher.connect(count=2)
+        other.take_until(2)
+        assert dispatcher.slot(stopped)["taken_back"] == 1
 
 
 def test_pressure_gives_untaken_connections_to_another() -> None:
@@ -242,7 +259,7 @@ def test_removed_workers_connections_are_kept() -> None:
 
 
 def test_more_than_can_be_held_stays_in_its_channel() -> None:
-    """1,600 connections of a dead worker: the held queue takes a part, the rest follows."""
+    """1,500 connections of a dead worker: the held queue takes a part, the rest follows."""
     with DispatcherProcess() as dispatcher:
         victim = dispatcher.new_worker(0)
         dispatcher.ping()
@@ -258,18 +275,18 @@ def test_more_than_can_be_held_stays_in_its_channel() -> None:
             nonlocal arrived
             arrived += len(receiver.take_all())
             receiver.finish_all()
-            return arrived == 1600
+            return arrived == 1500
 
         wait_until(all_arrived, "all connections arrived")
-        assert dispatcher.wait_event(EventName.WORKER_DIED).value == 1600
+        assert dispatcher.wait_event(EventName.WORKER_DIED).value == 1500
 
 
 def fill_channel(worker: ChannelWorker, messages: int) -> None:
-    """Put full messages of 16 connections into a worker's channel, as a dispatcher would."""
+    """Put messages of 15 connections into a worker's channel, as a dispatcher would."""
     worker.dispatcher_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     with open(os.devnull) as null:
         for number in range(1, messages + 1):
-            socket.send_fds(worker.dispatcher_end, [encode_message(16 * number, 16)], [null.fileno()] * 16)
+            socket.send_fds(worker.dispatcher_end, [encode_message(15 * number, 15)], [null.fileno()] * 15)
 
 
 def test_quit_hands_over_what_is_held() -> None:
