@@ -151,6 +151,16 @@ cdef int64_t next_deadline_ns(const Dispatcher *d) noexcept nogil:
         soonest = min(soonest, d.send_paused_until_ns)
     if d.retry_wanted:
         soonest = min(soonest, d.now_ns + SEND_PAUSE_NS)
+    return min(soonest, next_pass_over_end_ns(d)) if accepting and d.table.with_room == 0 else soonest
+
+
+cdef int64_t next_pass_over_end_ns(const Dispatcher *d) noexcept nogil:
+    """When the first worker that is passed over gets another chance: of interest when there is no other."""
+    cdef int64_t soonest = NEVER_NS, until
+    for i in range(d.table.count):
+        until = d.slots[d.table.candidates[i].slot].passed_over_until_ns
+        if until > d.now_ns:
+            soonest = min(soonest, until)
     return soonest
 
 

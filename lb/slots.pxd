@@ -63,6 +63,7 @@ cdef struct WorkerSlot:
     uint64_t sent         # of the last connection sent
     uint64_t settled      # up to here taken by the worker or taken back by us
     int64_t moved_at_ns   # when we last saw a change of the page
+    int64_t passed_over_until_ns  # it left a message to others: it gets none until it moves, or until then
     uint64_t taken_back
     # the page as last seen
     uint64_t seen_position
@@ -157,6 +158,7 @@ cdef inline bint slot_refresh(WorkerSlot *slot, int64_t now_ns) noexcept nogil:
     slot.seen_position, slot.seen_closed, slot.seen_taken = position, closed, taken
     slot.seen_busy, slot.seen_pressure = busy, pressure
     slot.full = False
+    slot.passed_over_until_ns = 0
     slot.moved_at_ns = now_ns
     slot_settle(slot, position)
     return True

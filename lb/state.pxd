@@ -16,6 +16,7 @@ from fastlb.lb.slots cimport (
 cdef enum:
     ACCEPTS_PER_TURN = 64       # of one listener, so that no listener starves another
     SEND_PAUSE_NS = 10_000_000
+    PASS_OVER_NS = 100_000_000  # how long a stuck worker gets nothing, when its page tells nothing sooner
     MAX_HOPS = 2
     REJECTIONS_KEPT = 64
     BITMAP_WORDS = 16           # MAX_SLOTS bits
@@ -151,6 +152,8 @@ cdef inline void candidate_fill(Dispatcher *d, Candidate *candidate, uint32_t in
     cdef WorkerSlot *slot = &d.slots[index]
     candidate.slot = index
     candidate.room = slot_room(slot, STICKY_CREDIT if d.policy == POLICY_IP_HASH else 0)
+    if slot.passed_over_until_ns > d.now_ns:
+        candidate.room = 0
     candidate.open = slot_open(slot)
     candidate.receiver = slot_is_receiver(slot, d.now_ns - d.handover_timeout_ns)
     candidate.overdue = slot.messages > 0 and overdue_at_ns(d, slot) <= d.now_ns

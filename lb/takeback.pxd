@@ -11,14 +11,14 @@ from fastlb.lb.connection cimport (
 from fastlb.lb.descriptors cimport descriptor_adopted, descriptor_close, descriptors_free, SPARE_DESCRIPTORS
 from fastlb.lb.events cimport report_slot
 from fastlb.lb.held cimport Connection, held_push, held_room
-from fastlb.lb.policy cimport POLICY_IP_HASH
+from fastlb.lb.policy cimport POLICY_IP_HASH, candidate_close
 from fastlb.lb.posix cimport (
     CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_NXTHDR, EAGAIN, EINTR, FIONREAD, MSG_CMSG_CLOEXEC, MSG_CTRUNC,
     MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, ioctl, iovec, msghdr, recv, recvmsg,
 )
-from fastlb.lb.slots cimport SLOT_DRAINING, WorkerSlot, slot_settle, slot_untaken
+from fastlb.lb.slots cimport SLOT_ADMITTED, SLOT_DRAINING, WorkerSlot, slot_settle, slot_untaken
 from fastlb.lb.state cimport (
-    BITMAP_WORDS, Dispatcher, MAX_HOPS, bitmap_clear, count, lowest_bit, overdue_at_ns, slot_mark_changed,
+    BITMAP_WORDS, Dispatcher, MAX_HOPS, PASS_OVER_NS, bitmap_clear, count, lowest_bit, overdue_at_ns, slot_mark_changed,
 )
 
 cdef enum:
@@ -207,6 +207,17 @@ cdef inline void rescue_from(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
             slot.messages = 0  # it has taken them and not said so yet, or never will: nothing to try again for
         if result != TAKEBACK_DONE:
             return
+        pass_over(d, slot)
+
+
+cdef inline void pass_over(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    """Give a stuck worker nothing more for a while: else each client that it is given waits a hand-over timeout.
+
+    When it runs again it has something to finish, so its page moves. If it had nothing, one client finds out.
+    """
+    slot.passed_over_until_ns = d.now_ns + PASS_OVER_NS
+    if slot.state == SLOT_ADMITTED:
+        candidate_close(&d.table, slot.candidate)
 
 
 cdef inline void rescue_overdue(Dispatcher *d) noexcept nogil:

@@ -69,6 +69,8 @@ def test_blocked_worker_does_not_delay_new_clients(fastlb: Fastlb) -> None:
         wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "a worker is blocked")
         answers = {app.get(timeout=0.5).json()["pid"] for _ in range(40)}
         assert len(answers) == 1
+        # Most of them are not even offered to the blocked worker.
+        assert app.show()["dispatcher"]["redispatched"] < 20
         assert client.receive().json()["pid"] not in answers
 
 
