@@ -182,7 +182,8 @@ def test_too_many_descriptors_in_flight_pause_and_lose_nobody() -> None:
         wait_until(lambda: dispatcher.counters()["send_failures"] >= 3, "refused by the kernel")
         failures = dispatcher.counters()["send_failures"]
         dispatcher.assert_silent(0.2)
-        assert dispatcher.counters()["send_failures"] - failures <= 21  # 10 ms between two tries
+        # 10 ms between two tries, and always another: whose descriptors are in flight nobody knows
+        assert 1 <= dispatcher.counters()["send_failures"] - failures <= 21
         answered = 0
 
         def all_answered() -> bool:
