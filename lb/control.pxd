@@ -17,8 +17,8 @@ from fastlb.lb.listeners cimport listener_adopt, listener_remove
 from fastlb.lb.page cimport DISPATCHER_PAGE_MAGIC, DispatcherPage, MAX_LISTENERS, MAX_SLOTS, page_map
 from fastlb.lb.policy cimport POLICY_COUNT
 from fastlb.lb.posix cimport (
-    AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPOLL_CTL_ADD, EPOLLET, EPOLLIN, EPROTO, ESTALE, F_GETFL, F_SETFL,
-    MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK, POLLHUP, POLLRDHUP, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SOCK_SEQPACKET,
+    AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, EPROTO, ESTALE,
+    F_GETFL, F_SETFL, MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK, POLLHUP, POLLRDHUP, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SOCK_SEQPACKET,
     SOL_SOCKET, epoll_ctl, epoll_event, errno, fcntl, getsockopt, munmap, poll, pollfd,
 )
 from fastlb.lb.slots cimport (
@@ -230,6 +230,12 @@ cdef inline bint peer_is_gone(int fd) noexcept nogil:
     return poll(&question, 1, 0) > 0 and question.revents & (POLLRDHUP | POLLHUP) != 0
 
 
+cdef inline void control_lost(Dispatcher *d) noexcept nogil:
+    """The supervisor is gone: finish. The end of a socket stays readable for ever, so it is not polled any more."""
+    d.control_closed = d.finishing = d.outbox.blocked = True
+    epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, d.control_fd, NULL)
+
+
 cdef inline bint read_command(Dispatcher *d) noexcept nogil:
     """Receive and carry out one command; whether there may be another."""
     cdef Command command
@@ -240,7 +246,7 @@ cdef inline bint read_command(Dispatcher *d) noexcept nogil:
     if received.length == -EAGAIN:
         return False
     if received.length < 0 or (received.length == 0 and received.fd_count == 0 and peer_is_gone(d.control_fd)):
-        d.control_closed = d.finishing = True
+        control_lost(d)
         return False
     result = check_command(&command, &received)
     if result == 0:

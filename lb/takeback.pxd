@@ -225,7 +225,7 @@ cdef inline void rescue_overdue(Dispatcher *d) noexcept nogil:
     cdef uint64_t remaining
     cdef uint32_t index
     d.rescue_wanted = False
-    if d.policy == POLICY_IP_HASH:
+    if d.policy == POLICY_IP_HASH or d.admitted < 2:
         return
     for word in range(BITMAP_WORDS):
         remaining = d.outstanding[word]

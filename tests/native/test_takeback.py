@@ -1,6 +1,7 @@
 """Taking back: after death, on drain, from a stuck worker, from a predecessor; and what must never happen."""
 
 import os
+import select
 import socket
 
 from fastlb.lb.command import CommandName, EventName, Policy, WorkerBounds
@@ -312,3 +313,35 @@ def test_without_supervisor_it_hands_over_and_ends() -> None:
         dispatcher.control.close()
         assert dispatcher.process.wait(10) == 0
         assert len(worker.take_all()) == 2
+
+
+def is_quiet(dispatcher: DispatcherProcess) -> bool:
+    """Whether no wake-up comes for a while; for a dispatcher that has lost its supervisor."""
+    before = dispatcher.counters()["wakeups"]
+    select.select([], [], [], 0.1)
+    return dispatcher.counters()["wakeups"] == before
+
+
+def test_without_supervisor_it_waits_asleep_for_a_worker() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        one, two = dispatcher.start_workers(2, WorkerBounds(credit=1, capacity=0, max_connections=0))
+        dispatcher.connect(count=2)
+        dispatcher.wait_dispatched(2)
+        one.kill()
+        dispatcher.wait_event(EventName.WORKER_DIED)
+        dispatcher.control.shutdown(socket.SHUT_RDWR)
+        wait_until(lambda: is_quiet(dispatcher), "asleep")
+        two.take_until(2)
+        assert dispatcher.process.wait(10) == 0
+
+
+def test_the_only_worker_is_not_asked_to_wake_us_about_what_it_has_not_taken() -> None:
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        (worker,) = dispatcher.start_workers(1)
+        dispatcher.connect()
+        dispatcher.wait_dispatched(1)
+        dispatcher.assert_silent(0.05)
+        dispatcher.ping()
+        assert not worker.page.read()["starved"]
