@@ -17,8 +17,8 @@ from fastlb.lb.listeners cimport listener_adopt, listener_remove
 from fastlb.lb.page cimport DISPATCHER_PAGE_MAGIC, DispatcherPage, MAX_LISTENERS, MAX_SLOTS, page_map
 from fastlb.lb.policy cimport POLICY_COUNT
 from fastlb.lb.posix cimport (
-    AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, EPROTO, ESTALE,
-    F_GETFL, F_SETFL, MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK, POLLHUP, POLLRDHUP, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SOCK_SEQPACKET,
+    AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, EPROTO, ESTALE, F_GETFL,
+    F_SETFL, MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK, POLLHUP, POLLRDHUP, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SOCK_SEQPACKET,
     SOL_SOCKET, epoll_ctl, epoll_event, errno, fcntl, getsockopt, munmap, poll, pollfd,
 )
 from fastlb.lb.slots cimport (
