@@ -25,16 +25,16 @@ def render_row(row: Row, results: dict[str, Medians], ratios: dict[str, float]) 
             f"| {name} | {median.per_second:,.0f} | {times} | {median.cpu_us:.1f} | "
             f"{median.p50_ms:.2f} | {median.p99_ms:.2f} | {median.failed} |"
         )
-    return [*lines, "", *verdict(row, results), ""]
+    return [*lines, "", *verdict(row, results, ratios), ""]
 
 
-def verdict(row: Row, results: dict[str, Medians]) -> list[str]:
+def verdict(row: Row, results: dict[str, Medians], ratios: dict[str, float]) -> list[str]:
     """Return the budget and whether it was kept."""
     ours = results.get("fastlb")
-    other = results.get(row.servers[1])
-    if ours is None or other is None:
+    ratio = ratios.get(row.servers[1])
+    if ours is None or ratio is None:
         return [f"Budget: {row.budget}. Not judged: a server is missing."]
-    kept = "kept" if row.is_kept(ours, other) else "**missed**"
+    kept = "kept" if row.is_kept(ours, ratio) else "**missed**"
     balancer = f"Supervisor and dispatcher together: {ours.balancer_us:.2f} us CPU per request."
     return [f"Budget: {row.budget}: {kept}. {balancer}"]
 
