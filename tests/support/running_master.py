@@ -24,7 +24,7 @@ from fastlb.supervisor.runtime_dir import AppPaths, prepare_app_dir, prepare_hom
 
 from .client import Response, get
 from .fastlb_process import APPS
-from .waiting import FIRST_PAUSE, LONGEST_PAUSE, scaled
+from .waiting import let_run_until
 
 Scenario = Callable[["RunningMaster"], Awaitable[None]]
 
@@ -76,11 +76,7 @@ class RunningMaster:
 
     async def wait_until(self, condition: Callable[[], Any], what: str, timeout: float = 10.0) -> None:
         """Let the loop run until `condition()` is true."""
-        pause, deadline = FIRST_PAUSE, asyncio.get_running_loop().time() + scaled(timeout)
-        while not condition():
-            assert asyncio.get_running_loop().time() < deadline, f"not within {timeout:g} s: {what}\n{self.log()}"
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+        await let_run_until(condition, what, timeout)
 
     async def wait_online(self, workers: int) -> None:
         """Wait until so many workers are online and no others exist."""

@@ -3,6 +3,7 @@
 Runs in the test process. Never waits for a fixed time; FASTLB_TEST_TIMEOUT_SCALE stretches every deadline.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -36,5 +37,17 @@ def wait_until(condition: Callable[[], T], what: str, timeout: float = 5.0) -> T
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {scaled(timeout):g} s: {what} (last value: {value!r})")
         time.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+    return value
+
+
+async def let_run_until(condition: Callable[[], T], what: str, timeout: float = 5.0) -> T:
+    """`wait_until` for a condition that this very event loop brings about."""
+    deadline = time.monotonic() + scaled(timeout)
+    pause = FIRST_PAUSE
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {scaled(timeout):g} s: {what} (last value: {value!r})")
+        await asyncio.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
     return value
