@@ -110,6 +110,8 @@ class DispatcherKeeper:
         self._on_worker_event = on_event
         self._wakeup_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._workers: dict[int, DispatchedWorker] = {}  # by slot
+        # Workers that died while there was no dispatcher; owns their descriptors.
+        self._dead: list[DispatchedWorker] = []
         self._dispatcher: Dispatcher | None = None
         self._configured: asyncio.Future[None] | None = None
         self._gone = asyncio.Event()
@@ -164,8 +166,12 @@ class DispatcherKeeper:
     def remove(self, slot: int) -> None:
         """Forget a worker that has exited; what it has not taken goes to others."""
         worker = self._workers.pop(slot, None)
-        if worker:
+        if worker and self._dispatcher:
             self._send(CommandName.REMOVE, worker.slot, worker.incarnation)
+        elif worker and not self._is_quitting:
+            # Its connections wait for the next dispatcher; the descriptors are about to be closed.
+            first, second, third, fourth = (os.dup(fd) for fd in worker.fds)
+            self._dead.append(replace(worker, fds=(first, second, third, fourth)))
 
     def knows(self, slot: int) -> bool:
         """Whether the worker in this slot is served by a dispatcher, now or as soon as there is one again."""
@@ -201,6 +207,7 @@ class DispatcherKeeper:
 
     def close(self) -> None:
         """Close the wake-up; the dispatcher must have quit. May be called twice."""
+        self._forget_dead()
         fd, self._wakeup_fd = self._wakeup_fd, -1
         if fd >= 0:
             os.close(fd)
@@ -251,13 +258,22 @@ class DispatcherKeeper:
         # Workers first: connections that wait are handed over by the policy, not all to the first worker.
         for worker in self._workers.values():
             self._tell_worker(link, worker)
+        for worker in self._dead:
+            link.send(encode_worker(worker), worker.fds)
+            link.send(encode_command(CommandName.REMOVE, worker.slot, worker.incarnation))
+        self._forget_dead()
         for listener in self._listeners:
             command = encode_command(CommandName.ADD_LISTENER, slot=listener.listener_id)
             link.send(command, (listener.socket.fileno(),))
 
+    def _forget_dead(self) -> None:
+        for worker in self._dead:
+            for fd in worker.fds:
+                os.close(fd)
+        self._dead.clear()
+
     def _tell_worker(self, link: DispatcherLink, worker: DispatchedWorker) -> None:
-        command = encode_add_worker(worker.slot, worker.incarnation, worker.bounds, worker.hash_key)
-        link.send(command, worker.fds)
+        link.send(encode_worker(worker), worker.fds)
         name = CommandName.DRAIN if worker.is_draining else CommandName.ADMIT
         link.send(encode_command(name, worker.slot, worker.incarnation))
 
@@ -314,6 +330,11 @@ class DispatcherKeeper:
         except SpawnError as error:
             self._log.error("dispatcher_not_started", reason=error.message)
             self._respawn = self._loop.call_later(self._next_delay(), self._replace)
+
+
+def encode_worker(worker: DispatchedWorker) -> bytes:
+    """The ADD_WORKER of a worker; its `fds` go with it."""
+    return encode_add_worker(worker.slot, worker.incarnation, worker.bounds, worker.hash_key)
 
 
 def _spawn_dispatcher() -> tuple[SpawnedProcess, socket.socket]:

@@ -59,10 +59,12 @@ class Master:
         self._env = env
         self._operations = Operations(env.log)
         # Process 1 of a container inherits everybody's orphans.
-        reaper = Reaper(self._loop, adopts_orphans=os.getpid() == 1)
-        self._keeper = DispatcherKeeper(config, env.listeners, reaper, env.log, self._on_dispatcher_event)
+        self._reaper = Reaper(self._loop, adopts_orphans=os.getpid() == 1)
+        self._keeper = DispatcherKeeper(
+            config, env.listeners, self._reaper, env.log, self._on_dispatcher_event
+        )
         infos = tuple(listener.info for listener in env.listeners)
-        self._host = WorkerHost(config, HostParts(self._keeper, reaper, env.output, env.log, infos))
+        self._host = WorkerHost(config, HostParts(self._keeper, self._reaper, env.output, env.log, infos))
         self._crew = Crew(config, self._host, env.log)
         sources = StatusSources(config, self._crew, self._host, self._keeper, env.listeners, env.paths)
         self._status = StatusReport(sources)
@@ -218,10 +220,11 @@ class Master:
         await self._crew.dismiss(self._crew.members)
 
     def _look(self) -> None:
-        """Look after everyone who may hang, again and again."""
+        """Look after everyone who may hang, and after orphans, again and again."""
         elapsed = self._attention.look(time.monotonic())
         self._keeper.check(elapsed)
         self._crew.find_hung(elapsed, self._attention)
+        self._reaper.collect_orphans()
         self._look_timer = self._loop.call_later(self._look_interval, self._look)
 
     def _on_dispatcher_event(self, event: DispatcherEvent) -> None:

@@ -39,6 +39,7 @@ class Operations:
             raise BusyError(f"cannot {name}: a {self.current} of this app is under way; try again after it")
         self._name = name
         self._task = asyncio.create_task(self._logged(name, work))
+        self._task.add_done_callback(_note_result)
         try:
             result: T = await asyncio.shield(self._task)
         except asyncio.CancelledError:
@@ -65,7 +66,16 @@ class Operations:
         except FastlbError as error:
             self._log.error(f"{name}_failed", reason=error.message)
             raise
+        except asyncio.CancelledError:
+            self._log.warning(f"{name}_cancelled")
+            raise
         finally:
             self._name = self._task = None
         self._log.info(f"{name}_done")
         return result
+
+
+def _note_result(task: asyncio.Task[Any]) -> None:
+    """Whoever asked may have hung up; the log has the failure all the same."""
+    if not task.cancelled():
+        task.exception()

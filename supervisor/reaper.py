@@ -39,7 +39,8 @@ OnExit = Callable[[ExitStatus], None]
 class Reaper:
     """Waits for the processes that it is told to watch, and reaps each exactly once.
 
-    As process 1 of a container (`adopts_orphans`) it also collects the children of dead processes.
+    As process 1 of a container (`adopts_orphans`) it also collects the children of dead processes. That is not
+    done on SIGCHLD, which the event loop keeps to itself, but when asked.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, adopts_orphans: bool = False) -> None:
@@ -58,12 +59,14 @@ class Reaper:
         status = _reap(os.P_PIDFD, pidfd)
         del self._watched[pidfd]
         on_exit(status)
-        if self._adopts_orphans:
-            self.collect_orphans()
+        self.collect_orphans()
 
     def collect_orphans(self) -> None:
-        """Reap exited children that nobody watches: call it on SIGCHLD."""
-        while (pid := _first_exited_child()) is not None and pid not in self._watched.values():
+        """Reap exited children that nobody watches, if that is our duty: call it now and then."""
+        while self._adopts_orphans:
+            pid = _first_exited_child()
+            if pid is None or pid in self._watched.values():
+                return
             _reap(os.P_PID, pid)
 
 

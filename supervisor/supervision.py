@@ -18,7 +18,9 @@ from .errors import FastlbError, StartFailed
 from .launch_report import Reporter
 from .listeners import close_all
 from .master import Master, MasterEnvironment
+from .progress import Progress
 from .runtime_dir import save_config
+from .signals import Request, pass_on_signals
 
 
 class Supervision:
@@ -46,7 +48,7 @@ class Supervision:
         """
         asyncio.get_running_loop().set_exception_handler(self._on_unhandled)
         await self._control.start()
-        self._install_signals()
+        pass_on_signals(self._on_signal)
         try:
             await self._start()
             await self._stopped.wait()
@@ -91,43 +93,55 @@ class Supervision:
             raise StartFailed("the start was cancelled")
         starting.result()
 
-    def _install_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            loop.add_signal_handler(number, self._on_stop_signal, number)
-        # Ignored means nohup: whoever asked for that wants to outlive the terminal.
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-            loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+    def _on_signal(self, request: Request, number: signal.Signals) -> None:
+        match request:
+            case Request.STOP | Request.STOP_AT_ONCE:
+                self._on_stop_signal(request, number)
+            case Request.RELOAD:
+                self._on_hangup(number)
+            case Request.SCALE_UP:
+                self._try(number, self._master.scale(self._master.target_workers + 1, _ignore))
+            case Request.SCALE_DOWN:
+                self._try(number, self._master.scale(self._master.target_workers - 1, _ignore))
 
-    def _on_stop_signal(self, number: signal.Signals) -> None:
-        force = number == signal.SIGQUIT or self._stop_wanted.is_set()
+    def _on_stop_signal(self, request: Request, number: signal.Signals) -> None:
+        force = request is Request.STOP_AT_ONCE or self._stop_wanted.is_set()
         self._log.info("stop_requested", signal=number.name, force=force)
         self._stop_wanted.set()
         self._run_in_background(self.stop(force))
 
-    def _on_hangup(self) -> None:
+    def _on_hangup(self, number: signal.Signals) -> None:
         # A closed terminal sends SIGHUP as well; it ends a foreground app, kill(1) reloads it.
         if self._had_terminal and not _has_terminal():
-            self._on_stop_signal(signal.SIGHUP)
+            self._on_stop_signal(Request.STOP, number)
         else:
-            self._run_in_background(self._reload())
+            self._try(number, self._master.reload(_ignore))
 
     def _on_unhandled(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         trace = "".join(traceback.format_exception(error)) if error else ""
         self._log.error("unhandled_error", reason=context["message"], traceback=trace)
 
-    async def _reload(self) -> None:
-        self._log.info("reload_requested", signal="SIGHUP")
-        try:
-            await self._master.reload(lambda progress: None)
-        except FastlbError as error:
-            self._log.error("reload_failed", reason=error.message, details=error.details)
+    def _try(self, number: signal.Signals, operation: Coroutine[Any, Any, str]) -> None:
+        """Carry out what a signal asked for; there is nobody but the log to be told how it went."""
+        self._log.info("signal_received", signal=number.name)
+
+        async def run() -> None:
+            try:
+                await operation
+            except FastlbError as error:
+                self._log.error("signal_failed", signal=number.name, reason=error.message, details=error.details)
+
+        self._run_in_background(run())
 
     def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _ignore(progress: Progress) -> None:
+    """Nobody waits who could be told."""
 
 
 def _has_terminal() -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from ..worker.wire import MAX_LINE_BYTES, READY, Serving, StartupFailed, WorkerConfig, WorkerReport
 
 READ_BYTES = 64 * 1024
+TOO_LONG = f"wrote a line of more than {MAX_LINE_BYTES} bytes to the supervisor"
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,14 @@ class WorkerChannel:
         for line in lines:
             self._take_line(line)
         if len(self._inbox) > MAX_LINE_BYTES:
-            self._end(f"wrote a line of more than {MAX_LINE_BYTES} bytes to the supervisor")
+            self._end(TOO_LONG)
         return bool(chunk)
 
     def _take_line(self, line: bytes) -> None:
         if self._sock.fileno() < 0:
+            return
+        if len(line) > MAX_LINE_BYTES:
+            self._end(TOO_LONG)
             return
         try:
             message = msgspec.json.decode(line)

@@ -13,6 +13,8 @@ from typing import Protocol
 from .incarnation import Incarnation
 from .lifecycle import ALIVE, Effect, Event, EventName, Lifecycle, State, step
 
+READ_FIRST = 0.002
+
 
 class EffectPerformer(Protocol):
     """Who carries out what the table demands."""
@@ -104,4 +106,8 @@ class WorkerHandle:
             self._timer = None
         if self._life.deadline is not None:
             delay = max(self._life.deadline - time.monotonic(), 0.0)
-            self._timer = self._loop.call_later(delay, self.request, EventName.DEADLINE_PASSED)
+            self._timer = self._loop.call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        """The loop runs timers before it reads: what the worker said while we did not run comes first."""
+        self._timer = self._loop.call_later(READ_FIRST, self.request, EventName.DEADLINE_PASSED)
