@@ -21,6 +21,8 @@ from .app_interface import UndecidableInterface, find_interface
 from .wire import WorkerConfig
 
 OUR_FOLDER = str(Path(__file__).parent)
+# As "did you mean" is only said when it is likely: difflib's 0.6 finds `mdurl` near `nomodule`.
+LEAST_LIKENESS = 0.65
 TARGET = re.compile(r"(?P<module>[\w.]+):(?P<attribute>[\w.]+)(?P<call>\(\))?")
 
 
@@ -161,7 +163,7 @@ def describe(error: BaseException) -> str:
 
 def nearest_name(name: str, known: list[str]) -> str:
     """Return the known name most like `name`, "" when none is."""
-    return next(iter(difflib.get_close_matches(name, known, n=1)), "")
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=LEAST_LIKENESS)), "")
 
 
 def suggestion(nearest: str) -> str:
