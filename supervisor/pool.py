@@ -25,6 +25,9 @@ class Member(Protocol):
 
 M = TypeVar("M", bound=Member)
 
+# Ascending; all other states are of more use.
+_USEFULNESS = {State.ERRORED: 0, State.BACKOFF: 1}
+
 
 def staying(members: Iterable[M]) -> list[M]:
     """Workers that nobody has asked to go and that have not failed for good, by worker id."""
@@ -37,15 +40,19 @@ def established(members: Iterable[M]) -> list[M]:
     return [m for m in staying(members) if not m.life.is_trial]
 
 
-def newest_first(members: Iterable[M]) -> list[M]:
-    """The order in which workers go when there are to be fewer: ids stay 0..n-1 without a gap."""
-    return sorted(staying(members), key=lambda m: (m.worker_id, m.generation), reverse=True)
-
-
 def surplus(members: Iterable[M], target: int) -> list[M]:
-    """The workers to drain so that `target` remain, in order."""
-    ordered = newest_first(members)
+    """The workers to drain so that `target` remain, in order.
+
+    First those that serve nobody: they were given up, or wait for their restart. Then the newest, so that ids
+    stay 0..n-1 without a gap.
+    """
+    ordered = sorted(staying(members), key=_comes_to_go_at)
     return ordered[: max(len(ordered) - target, 0)]
+
+
+def _comes_to_go_at(member: Member) -> tuple[int, int, int]:
+    usefulness = _USEFULNESS.get(member.life.state, len(_USEFULNESS))
+    return usefulness, -member.worker_id, -member.generation
 
 
 def missing_ids(members: Iterable[Member], target: int) -> list[int]:

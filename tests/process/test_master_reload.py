@@ -252,3 +252,18 @@ def test_many_restarts_and_reloads_leave_descriptors_as_they_were() -> None:
         assert processes.thread_count(os.getpid()) < 20
 
     run(config(reload_settle=0.0), scenario)
+
+
+def test_scaling_down_keeps_those_that_serve(release: Release) -> None:
+    async def scenario(app: RunningMaster) -> None:
+        await app.start()
+        (victim, survivor) = app.pids
+        release("dies_at_import")
+        os.kill(victim, signal.SIGKILL)
+        await app.wait_until(lambda: app.statuses == ["errored", "online"], "the first is given up")
+        await app.master.scale(1, ignore_progress)
+        await app.wait_online(1)
+        assert app.pids == [survivor]
+        assert (await app.get()).status == 200
+
+    run(config("release:app", max_restarts=1), scenario)

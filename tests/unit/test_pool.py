@@ -48,6 +48,11 @@ def test_newest_ids_go_first() -> None:
     assert [w.worker_id for w in surplus([worker(i) for i in range(5)], 3)] == [4, 3]
 
 
+def test_those_that_serve_nobody_go_before_those_that_serve() -> None:
+    members = [worker(0, State.ERRORED), worker(1, State.BACKOFF), worker(2), worker(3)]
+    assert [w.worker_id for w in surplus(members, 1)] == [0, 1, 3]
+
+
 @given(ids=st.sets(st.integers(0, 20)), target=st.integers(1, 20))
 def test_missing_and_surplus_lead_to_the_target(ids: set[int], target: int) -> None:
     members = [worker(i) for i in ids]
