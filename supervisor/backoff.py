@@ -5,7 +5,8 @@ Runs in the supervisor process. It must never read a clock.
 
 from dataclasses import dataclass, replace
 
-GROWTH = 2.0
+# Small, so that workers which are killed from outside again and again leave no long gap in the service.
+GROWTH = 1.5
 LONGEST_DELAY = 15.0
 # Jitter only lengthens a delay, by up to this part of it: workers that crashed together come back one by one.
 JITTER = 0.25
