@@ -19,6 +19,7 @@ and an event and returns a record and the effects that the caller must perform, 
         |  |   EXITED: it was asked to go, or it failed before it was admitted (its `failure` says why)
         +--+ DEADLINE_PASSED
 
+DIED leads from every living state to STOPPING: EXITED follows as soon as its last output is read.
 STOP_REQUESTED leads from everywhere to STOPPING, at once and by SIGKILL. A worker that was admitted once and
 is restarted is admitted again as soon as it is ready.
 """
@@ -67,7 +68,8 @@ class EventName(Enum):
     HUNG = auto()  # no sign of life, or a request too old
     CHANNEL_CLOSED = auto()  # one of its channels is broken
     DEADLINE_PASSED = auto()  # the record's `deadline`
-    EXITED = auto()  # its process is reaped
+    DIED = auto()  # its process is reaped; its last output is still being read
+    EXITED = auto()  # that has been read, too
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class Lifecycle:
         rules: the settings.
         state: see the diagram.
         deadline: monotonic seconds at which DEADLINE_PASSED is due; None: never.
-        spawned_at: when the last process was started.
+        spawned_at, died_at: when the last process was started, and reaped.
         is_trial: was never admitted: a failure ends it, and whoever started it decides what follows.
         is_leaving: was asked to go: its end is no crash.
         is_serving, has_said_ready: what its process has proven so far.
@@ -176,6 +178,7 @@ class Lifecycle:
     state: State = State.EXITED
     deadline: float | None = None
     spawned_at: float = 0.0
+    died_at: float | None = None
     is_trial: bool = True
     is_leaving: bool = False
     is_serving: bool = False
@@ -210,6 +213,7 @@ def _start(life: Lifecycle, _event: Event, now: float) -> Outcome:
         state=State.STARTING,
         deadline=now + life.rules.listen_timeout,
         spawned_at=now,
+        died_at=None,
         is_serving=False,
         has_said_ready=False,
         has_been_ready=False,
@@ -324,6 +328,11 @@ def _dismiss(life: Lifecycle, _event: Event, _now: float) -> Outcome:
     return replace(life, state=State.EXITED, deadline=None, is_leaving=True), ()
 
 
+def _note_death(life: Lifecycle, _event: Event, now: float) -> Outcome:
+    """Living -> STOPPING: there is nothing left to signal, and how long it lived is certain."""
+    return replace(life, state=State.STOPPING, deadline=None, died_at=now), ()
+
+
 def _bury(life: Lifecycle, event: Event, now: float) -> Outcome:
     """Living -> EXITED, BACKOFF or ERRORED."""
     if life.is_leaving:
@@ -332,7 +341,8 @@ def _bury(life: Lifecycle, event: Event, now: float) -> Outcome:
     life = replace(life, failure=failure)
     if life.is_trial:
         return _end(life), (Discard(), Report("worker_start_failed", failed=True, reason=failure.reason))
-    uptime = now - life.spawned_at if life.has_been_ready else None
+    died_at = now if life.died_at is None else life.died_at
+    uptime = died_at - life.spawned_at if life.has_been_ready else None
     verdict = after_exit(life.rules.restart, life.crashes, now=now, uptime=uptime, jitter=event.jitter)
     crashed = Report("worker_crashed", failed=True, reason=failure.reason)
     life = replace(life, crashes=verdict.history)
@@ -373,6 +383,7 @@ _LIVING: dict[EventName, tuple[Transition, ...]] = {
     # A draining worker closes its connection channel when it has read its end.
     _E.CHANNEL_CLOSED:  (_await_exit,          _await_exit, _await_exit, ignore,              ignore),
     _E.DEADLINE_PASSED: (_give_up_starting,    ignore,      ignore,      _give_up_finishing,  _kill),
+    _E.DIED:            (_note_death,          _note_death, _note_death, _note_death,         _note_death),
     _E.EXITED:          (_bury,                _bury,       _bury,       _bury,               _bury),
 }
 
@@ -390,6 +401,7 @@ _RESTING: dict[EventName, tuple[Transition, ...]] = {
     _E.HUNG:            (ignore, ignore,   ignore),
     _E.CHANNEL_CLOSED:  (ignore, ignore,   ignore),
     _E.DEADLINE_PASSED: (ignore, _restart, ignore),
+    _E.DIED:            (ignore, ignore,   ignore),
     _E.EXITED:          (ignore, ignore,   ignore),
 }
 # fmt: on

@@ -185,6 +185,21 @@ def test_worker_that_closes_its_channel_and_lives_is_killed() -> None:
     assert killed.failure is not None
 
 
+def test_dead_worker_is_waited_for_without_a_deadline() -> None:
+    closing, _ = after(in_state(State.ADMITTED), "CHANNEL_CLOSED", now=5.0)
+    dead, effects = after(closing, "DIED", now=5.1)
+    assert (dead.state, dead.deadline, effects) == (State.STOPPING, None, ())
+    life, _ = step(dead, Event(EventName.EXITED, "killed by SIGKILL"), 8.0)
+    assert life.failure is not None
+    assert life.failure.reason == "killed by SIGKILL"
+
+
+def test_time_in_which_its_last_output_is_read_is_no_uptime() -> None:
+    died_young, _ = after(in_state(State.ADMITTED), "DIED", now=RULES.restart.min_uptime / 2)
+    life, _ = after(died_young, "EXITED", now=RULES.restart.min_uptime * 2)
+    assert life.crashes.streak == 1, "an unstable exit"
+
+
 def test_crash_loop_ends_in_errored() -> None:
     life, now = in_state(State.ADMITTED), 0.0
     for _ in range(RULES.restart.max_restarts - 1):
