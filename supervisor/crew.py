@@ -71,7 +71,7 @@ class Crew:
         try:
             await _run_all([start(worker_id) for worker_id in worker_ids])
             for worker in started:
-                self.admit(worker)
+                await self.admit(worker)
         except StartFailed:
             await self.dismiss(started)
             raise
@@ -104,7 +104,7 @@ class Crew:
         await new.until(lambda life: life.state is State.EXITED)
         raise start_failed(new, "died within reload_settle")
 
-    def admit(self, new: WorkerHandle) -> None:
+    async def admit(self, new: WorkerHandle) -> None:
         """Let a ready worker have connections.
 
         Raises:
@@ -112,6 +112,7 @@ class Crew:
         """
         new.request(EventName.ADMIT_REQUESTED)
         if new.life.state is not State.ADMITTED:
+            await new.until(lambda life: life.state is State.EXITED)  # by then it is known why
             raise start_failed(new, "died before it was admitted")
 
     async def retire(self, old: WorkerHandle) -> None:

@@ -184,7 +184,7 @@ class DispatcherKeeper:
             return
         if dispatcher.answers.is_overdue(elapsed):
             self._log.error("dispatcher_hung", pid=dispatcher.process.pid, timeout=PING_TIMEOUT)
-            kill_group(dispatcher.process.pid, dispatcher.process.pidfd)
+            self.kill()
         token = dispatcher.answers.next_question()
         if token is not None:
             dispatcher.link.send(encode_command(CommandName.PING, token=token))
@@ -201,9 +201,13 @@ class DispatcherKeeper:
             async with asyncio.timeout(timeout):
                 await self._gone.wait()
         except TimeoutError:
-            if self._dispatcher:
-                kill_group(self._dispatcher.process.pid, self._dispatcher.process.pidfd)
-                await self._gone.wait()
+            self.kill()
+            await self._gone.wait()
+
+    def kill(self) -> None:
+        """End it at once, if there is one; unless it was told to quit, another takes its place."""
+        if self._dispatcher:
+            kill_group(self._dispatcher.process.pid, self._dispatcher.process.pidfd)
 
     def close(self) -> None:
         """Close the wake-up; the dispatcher must have quit. May be called twice."""

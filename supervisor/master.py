@@ -101,6 +101,8 @@ class Master:
         if force:
             self._is_forced = True
             self._crew.kill()
+            if self._ending:
+                self._keeper.kill()  # it may be what the stop waits for
         if self._ending is None:
             self._ending = asyncio.create_task(self._end())
         await asyncio.shield(self._ending)

@@ -32,7 +32,7 @@ class ReloadingCrew(Protocol[W]):
     async def watch_settle(self, new: W, seconds: float) -> None:
         """Return when `new` has lived for so long. Raises StartFailed when it dies before."""
 
-    def admit(self, new: W) -> None:
+    async def admit(self, new: W) -> None:
         """Let it have connections. Raises StartFailed when it has died meanwhile."""
 
     async def retire(self, old: W) -> None:
@@ -82,7 +82,7 @@ async def _replace(old: W, crew: ReloadingCrew[W], settle: float) -> None:
     try:
         if settle:
             await crew.watch_settle(new, settle)
-        crew.admit(new)
+        await crew.admit(new)
     except BaseException:
         crew.discard(new)
         raise

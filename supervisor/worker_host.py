@@ -113,6 +113,8 @@ class WorkerHost:
 
     def _incarnate(self, worker: WorkerHandle) -> Incarnation:
         """Start a process; raises SpawnError or OSError, and then nothing is left of it."""
+        if not self._free_slots:
+            raise SpawnError(f"{PAGE_SLOTS} workers live, most of them draining: wait until they have finished")
         with ExitStack() as theirs, ExitStack() as ours:
             ends = open_ends(ours, theirs)
             process = spawn(self._plan(worker, ends))
@@ -190,6 +192,7 @@ class WorkerHost:
         incarnation.is_reaped = True
         # What it said before it died came before its death.
         incarnation.lifecycle.take_last_words()
+        worker.request(EventName.DIED)
         task = self._loop.create_task(self._bury(worker, incarnation, status))
         self._burials.add(task)
         task.add_done_callback(self._burials.discard)

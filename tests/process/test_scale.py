@@ -31,7 +31,7 @@ def test_relative_scaling_keeps_the_oldest_ids(fastlb: Fastlb) -> None:
 
 
 def test_new_worker_takes_its_share_at_once(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "1")
+    app = fastlb.start("asgi_probe:app", "--workers", "1", "--handover-timeout", "2s")
     app.ok("scale", "2")
     assert {app.get().json()["worker"] for _ in range(4)} == {0, 1}
 

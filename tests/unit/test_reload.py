@@ -52,7 +52,7 @@ class ScriptedCrew:
             self.living.discard(new)
             raise StartFailed(f"worker {new[3:]} died")
 
-    def admit(self, new: str) -> None:
+    async def admit(self, new: str) -> None:
         self.note(f"admit {new[3:]}")
         if int(new[3:]) in self.fails_to_admit:
             raise StartFailed(f"worker {new[3:]} died")
