@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard lb/*.pyx lb/*.pxd)
 TESTS ?= tests
+# setuptools warns at each editable install that folders could shadow modules; ours are mapped, so they cannot.
+PIP_INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q
 
 .PHONY: demo test build lint types annotate debug wheel-test docs bench trials ci clean help
 help: ## list the targets
@@ -11,14 +13,14 @@ help: ## list the targets
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --upgrade pip
+	$(PIP_INSTALL) --upgrade pip
 
 $(VENV)/.installed: $(SOURCES) | $(BIN)/python
-	$(BIN)/python -m pip install -q -e .
+	$(PIP_INSTALL) -e .
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/python -m pip install -q -e '.[test,lint]'
+	$(PIP_INSTALL) -e '.[test,lint]'
 	@touch $@
 
 build: $(VENV)/.installed ## build the compiled core in place
@@ -50,6 +52,9 @@ docs: $(VENV)/.installed ## regenerate docs/configuration.md
 
 bench: $(VENV)/.installed-test ## micro benchmarks
 	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+trials: $(VENV)/.installed-test ## every promise at full size, one table (half an hour)
+	$(BIN)/python -m benchmarks.trials
 
 ci: ## everything that must pass before a change lands
 	bash .ci/run

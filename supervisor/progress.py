@@ -8,7 +8,8 @@ class Progress(msgspec.Struct, frozen=True):
 
     Attributes:
         text: one sentence for the user.
-        admitted: workers that the operation has brought into the dispatcher's policy so far.
+        admitted: workers that the operation has made ready or replaced so far; those of a start and of a scale
+            are admitted together, when all are ready.
         workers: workers that it wants there in the end.
     """
 
