@@ -150,7 +150,7 @@ cdef class HandedSocket:
         return (host, self.record.port)
 
     def local_address(self):
-        """Return (host, port) of our side, (path, None) of a unix socket, from getsockname(2); None: closed."""
+        """Return (host, port) of our side, (path, None) of a unix socket; None when closed. getsockname(2)."""
         cdef sockaddr_storage address
         cdef socklen_t length = sizeof(sockaddr_storage)
         cdef sockaddr_in *inet = <sockaddr_in *>&address
