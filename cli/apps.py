@@ -139,15 +139,4 @@ def _stopped_details(paths: AppPaths) -> AppDetails:
     status: AppStatus = "starting" if is_running(paths) else "stopped"
     entry = _entry_without_supervisor(paths.name, status, list(config.bind), config.balance)
     fields: dict[str, Any] = msgspec.structs.asdict(entry)
-    return AppDetails(**fields, settings=hide_secrets(config), dispatcher={}, files=files_of(paths))
-
-
-def files_of(paths: AppPaths) -> dict[str, str]:
-    """Return the paths of an app's files by what they are."""
-    return {
-        "out_log": str(paths.out_log),
-        "error_log": str(paths.error_log),
-        "supervisor_log": str(paths.supervisor_log),
-        "control_socket": str(paths.control_socket),
-        "config": str(paths.config),
-    }
+    return AppDetails(**fields, settings=hide_secrets(config), dispatcher={}, files=paths.files)

@@ -46,7 +46,7 @@ def _stored_config(name: str, args: Sequence[str], given: Mapping[str, Any]) -> 
     refuse_running(paths_of(name))
     if given.get("name", name) != name:
         raise UsageError(f"{name} has its name already: `fastlb delete {name}` and start its target anew")
-    changed = dict(given) | ({"args": tuple(args)} if args else {})
+    changed = _settled(given) | ({"args": tuple(args)} if args else {})
     return msgspec.structs.replace(load_config(paths_of(name)), **changed)
 
 
@@ -56,9 +56,13 @@ def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> A
         if suggestion:
             raise FastlbError(f"there is no app {target!r}; did you mean {suggestion}?")
     check_target(target)
-    settings = {"name": name_from_target(target), "cwd": os.getcwd()} | dict(given)
-    settings["cwd"] = os.path.abspath(settings["cwd"])
+    settings = {"name": name_from_target(target), "cwd": os.getcwd()} | _settled(given)
     return AppConfig(target=target, args=tuple(args), **settings)
+
+
+def _settled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed here, so that it means the same when the app is started from elsewhere."""
+    return dict(given) | ({"cwd": os.path.abspath(given["cwd"])} if "cwd" in given else {})
 
 
 def launch(config: AppConfig) -> str:

@@ -15,7 +15,7 @@ from .app_config import MAX_WORKERS, AppConfig
 from .control.protocol import AppDetails, AppEntry
 from .crew import Crew
 from .dispatcher_keeper import DispatcherKeeper
-from .errors import UsageError
+from .errors import FastlbError, UsageError
 from .event_log import EventLog
 from .limits import descriptor_limit, low_limit_warning
 from .listeners import BoundListener, close_all
@@ -26,7 +26,7 @@ from .process_output import WorkerOutput
 from .progress import Progress
 from .reaper import Reaper
 from .reload import ReloadRules, reload_workers
-from .runtime_dir import AppPaths
+from .runtime_dir import AppPaths, save_config
 from .status import StatusReport, StatusSources
 from .watch import Attention
 from .worker_host import HostParts, WorkerHost
@@ -85,7 +85,7 @@ class Master:
 
     def details(self) -> AppDetails:
         """For `show`."""
-        return self._status.details(self._operations.current)
+        return self._status.details(self._operations.current, self._operations.failure)
 
     async def start(self, progress: OnProgress) -> None:
         """Start the dispatcher and all workers; return when they are admitted.
@@ -131,12 +131,13 @@ class Master:
         return await self._operations.run("reload", lambda: self._reload(progress, rules))
 
     async def scale(self, target_workers: int, progress: OnProgress) -> str:
-        """Have `target_workers`: new ones start, or the newest drain. Returns a sentence.
+        """Have `target_workers`, now and after a stop: new ones start, or the newest drain. Returns a sentence.
 
         Raises:
             StartFailed: the new ones did not start; the others go on untouched.
             BusyError: another operation is running.
             UsageError: no such number of workers can be.
+            FastlbError: it is done, but could not be written down.
         """
         if not 1 <= target_workers <= MAX_WORKERS:
             raise UsageError(f"an app has 1 to {MAX_WORKERS} workers, not {target_workers}")
@@ -186,7 +187,12 @@ class Master:
             raise
         retiring = surplus(self._crew.members, target)
         await asyncio.gather(*(self._crew.retire(worker) for worker in retiring))
-        return f"scaled from {before} to {count_of(target, 'worker')}"
+        scaled = f"scaled from {before} to {count_of(target, 'worker')}"
+        try:
+            save_config(self._env.paths, self._host.settings)
+        except FastlbError as error:
+            raise FastlbError(f"{scaled}, but a later start will not know it: {error.message}") from error
+        return scaled
 
     async def _start_missing(self, progress: OnProgress) -> None:
         target = self.target_workers

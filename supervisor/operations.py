@@ -15,9 +15,10 @@ T = TypeVar("T")
 
 
 class Operations:
-    """The operation that runs now, if any."""
+    """The operation that runs now, if any. `failure`: why the last one failed; "" if it did not."""
 
     def __init__(self, log: EventLog) -> None:
+        self.failure = ""
         self._log = log
         self._name: str | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -64,6 +65,7 @@ class Operations:
         try:
             result = await work()
         except FastlbError as error:
+            self.failure = f"{name}: {error.message}"
             self._log.error(f"{name}_failed", reason=error.message)
             raise
         except asyncio.CancelledError:
@@ -71,6 +73,7 @@ class Operations:
             raise
         finally:
             self._name = self._task = None
+        self.failure = ""
         self._log.info(f"{name}_done")
         return result
 

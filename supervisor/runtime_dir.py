@@ -77,6 +77,12 @@ class AppPaths:
     def __repr__(self) -> str:
         return f"AppPaths({str(self.home)!r}, {self.name!r})"
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Those that are of interest to people, by what they are."""
+        names = ("out_log", "error_log", "supervisor_log", "control_socket", "config")
+        return {name: str(getattr(self, name)) for name in names}
+
     def exists(self) -> bool:
         """Whether the app has run and was not deleted, or runs."""
         return self.config.exists() or is_running(self)

@@ -5,8 +5,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from .app_config import AppConfig
 from .control.protocol import AppDetails, AppEntry, WorkerEntry, WorkerStatus
 from .crew import Crew, uptime
@@ -57,21 +55,15 @@ class StatusReport:
         """The app in `list`; `operation`: what is being done to it, or None."""
         return AppEntry(**self._fields(operation))
 
-    def details(self, operation: str | None) -> AppDetails:
-        """The app in `show`."""
-        paths, config = self._sources.paths, self._sources.config
-        current = msgspec.structs.replace(config, workers=self._sources.host.target_workers)
+    def details(self, operation: str | None, failure: str) -> AppDetails:
+        """The app in `show`; `failure`: why the last operation failed, or ""."""
+        paths = self._sources.paths
         return AppDetails(
             **self._fields(operation),
-            settings=hide_secrets(current),
+            settings=hide_secrets(self._sources.host.settings),
             dispatcher=self._sources.keeper.counters(),
-            files={
-                "out_log": str(paths.out_log),
-                "error_log": str(paths.error_log),
-                "supervisor_log": str(paths.supervisor_log),
-                "control_socket": str(paths.control_socket),
-            },
-            last_error=self._last_error(),
+            files=paths.files,
+            last_error=self._last_error() or failure,
         )
 
     def _fields(self, operation: str | None) -> dict[str, Any]:

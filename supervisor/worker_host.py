@@ -14,6 +14,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from msgspec.structs import replace
+
 from ..lb.page import PAGE_SLOTS, WorkerPageView
 from ..worker.wire import ListenerInfo, Serving, StartupFailed, WorkerConfig
 from .app_config import AppConfig
@@ -82,6 +84,11 @@ class WorkerHost:
         # First in, first out: the dispatcher may still be emptying the channel of a slot just freed.
         self._free_slots = deque(range(PAGE_SLOTS))
         self._burials: set[asyncio.Task[None]] = set()
+
+    @property
+    def settings(self) -> AppConfig:
+        """The settings as they are now: a scale changes the number of workers."""
+        return replace(self._config, workers=self.target_workers)
 
     def perform(self, worker: WorkerHandle, effect: Effect) -> None:
         """Carry out one effect of the lifecycle table."""

@@ -1,8 +1,10 @@
 """What the commands say of apps that do not run."""
 
 import json
+from pathlib import Path
 
 import pytest
+from fastlb.cli.launching import requested_config
 from fastlb.supervisor.runtime_dir import AppPaths
 
 from tests.support.fastlb_process import Fastlb
@@ -103,3 +105,12 @@ def test_stored_app_keeps_its_name(fastlb: Fastlb, stopped: AppPaths) -> None:
     result = fastlb.cli("start", "shop", "--name", "blog")
     assert result.returncode == 2
     assert "fastlb delete shop" in result.stderr
+
+
+def test_directory_that_is_given_anew_means_the_same_from_elsewhere(
+    fastlb: Fastlb, stopped: AppPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    monkeypatch.setenv("FASTLB_HOME", str(stopped.home))
+    monkeypatch.chdir(tmp_path)
+    assert requested_config("shop", (), {"cwd": "site"}).cwd == str(tmp_path / "site")

@@ -81,6 +81,20 @@ def test_restart_of_a_stopped_app_starts_it_again_with_its_settings(fastlb: Fast
     assert app.get().status == 200
 
 
+def test_number_of_workers_of_a_scale_outlives_restart_and_stop(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "1")
+    app.ok("scale", "3")
+    app.ok("restart")
+    app.wait_online(3)
+    app.ok("stop")
+    assert app.show()["settings"]["workers"] == 3
+    app.ok("restart")
+    app.wait_online(3)
+    app.ok("stop")
+    app.ok("start", "--workers", "2")
+    app.wait_online(2)
+
+
 def test_restart_replaces_every_worker_on_the_same_listener(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "2")
     port, before = app.port, set(app.worker_pids)
