@@ -121,6 +121,7 @@ def test_broken_release_changes_nothing(
     assert expected in shown
     assert shown.count("Traceback (most recent call last)") <= 1
     assert app.worker_pids == before
+    assert "nothing was changed" in app.show()["last_error"]
     assert load.report.failed == 0, load.report
     assert_reload_works_again(app, release)
 
