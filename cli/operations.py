@@ -73,11 +73,15 @@ def delete(name: str) -> str:
     """
     paths = paths_of(name)
     stop(name)
-    lock = AppLock.acquire(paths)
-    if lock is None:
-        raise FastlbError(f"{name} was started again meanwhile: it stays")
-    paths.remove()
-    lock.release()
+    try:
+        lock = AppLock.acquire(paths)
+    except FileNotFoundError:
+        pass  # it was still in its first start, which leaves nothing when it is given up
+    else:
+        if lock is None:
+            raise FastlbError(f"{name} was started again meanwhile: it stays")
+        paths.remove()
+        lock.release()
     return f"deleted; its logs stay in {paths.logs_dir}"
 
 

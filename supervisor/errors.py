@@ -30,3 +30,9 @@ class BusyError(FastlbError):
 
 class StartFailed(FastlbError):
     """The app (or its new generation) did not start. What ran before goes on untouched."""
+
+    def after(self, outcome: str) -> "StartFailed":
+        """The same failure, with what it means for the app in front."""
+        told = StartFailed(f"{outcome}: {self.message}", details=self.details)
+        told.exit_code = self.exit_code
+        return told

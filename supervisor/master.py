@@ -15,7 +15,7 @@ from .app_config import MAX_WORKERS, AppConfig
 from .control.protocol import AppDetails, AppEntry
 from .crew import Crew
 from .dispatcher_keeper import DispatcherKeeper
-from .errors import FastlbError, UsageError
+from .errors import FastlbError, StartFailed, UsageError
 from .event_log import EventLog
 from .limits import descriptor_limit, low_limit_warning
 from .listeners import BoundListener, close_all
@@ -159,7 +159,10 @@ class Master:
         progress(Progress("stopping the workers", 0, self.target_workers))
         await self._crew.dismiss(self._crew.members)
         self._crew.generation += 1
-        await self._start_missing(progress)
+        try:
+            await self._start_missing(progress)
+        except StartFailed as error:
+            raise error.after("no worker runs now, and clients wait until a restart succeeds") from error
         return f"restarted {count_of(self.target_workers, 'worker')}"
 
     async def _reload(self, progress: OnProgress, rules: ReloadRules) -> str:
@@ -182,6 +185,9 @@ class Master:
         self._host.target_workers = target
         try:
             await self._start_missing(progress)
+        except StartFailed as error:
+            self._host.target_workers = before
+            raise error.after("nothing was changed") from error
         except BaseException:
             self._host.target_workers = before
             raise

@@ -74,7 +74,7 @@ async def reload_workers(
             await asyncio.sleep(rules.delay)
             await _all_of([replace(worker, 0.0) for worker in old[start : start + rules.parallel]])
     except StartFailed as error:
-        raise _explained(error, replaced, len(old)) from error
+        raise error.after(_outcome(replaced, len(old))) from error
 
 
 async def _replace(old: W, crew: ReloadingCrew[W], settle: float) -> None:
@@ -97,11 +97,7 @@ async def _all_of(works: Sequence[Coroutine[Any, Any, None]]) -> None:
             raise result
 
 
-def _explained(error: StartFailed, replaced: int, total: int) -> StartFailed:
+def _outcome(replaced: int, total: int) -> str:
     if replaced == 0:
-        message = f"nothing was changed, the old workers go on: {error.message}"
-    else:
-        message = f"{replaced} of {total} workers were replaced, the other old ones go on: {error.message}"
-    explained = StartFailed(message, details=error.details)
-    explained.exit_code = error.exit_code
-    return explained
+        return "nothing was changed, the old workers go on"
+    return f"{replaced} of {total} workers were replaced, the other old ones go on"

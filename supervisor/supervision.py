@@ -89,7 +89,7 @@ class Supervision:
             task.cancel()
         await asyncio.gather(starting, gone, stopping, return_exceptions=True)
         if is_cancelled:
-            self._log.warning("start_cancelled", by="stop" if self._stop_wanted.is_set() else "launcher")
+            self._log.warning("start_given_up", by="stop" if self._stop_wanted.is_set() else "launcher")
             raise StartFailed("the start was cancelled")
         starting.result()
 

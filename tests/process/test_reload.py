@@ -126,6 +126,24 @@ def test_broken_release_changes_nothing(
     assert_reload_works_again(app, release)
 
 
+@pytest.mark.parametrize(
+    ("command", "outcome"), [(["scale", "app", "3"], "nothing was changed"), (["restart", "app"], "no worker runs")]
+)
+def test_failed_scale_and_restart_say_what_runs_now_and_why(
+    fastlb: Fastlb, release: Callable[[str], None], command: list[str], outcome: str
+) -> None:
+    fastlb.allow_in_logs("Traceback")
+    app = fastlb.start("release:app", *QUICK)
+    release("dies_at_import")
+    result = fastlb.cli(*command)
+    assert result.returncode == 1
+    assert result.stderr.count(outcome) == 1
+    assert result.stderr.count("Traceback (most recent call last)") == 1
+    release("asgi_probe")
+    app.ok("restart")
+    app.wait_online(2)
+
+
 def assert_reload_works_again(app: App, release: Callable[[str], None]) -> None:
     """After a failed reload, a good release can be reloaded."""
     before = set(app.worker_pids)

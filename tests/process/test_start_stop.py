@@ -104,6 +104,15 @@ def test_restart_replaces_every_worker_on_the_same_listener(fastlb: Fastlb) -> N
     assert not before & set(app.worker_pids)
 
 
+def test_delete_of_an_app_that_is_in_its_first_start_ends_it(fastlb: Fastlb) -> None:
+    starting = fastlb.popen("start", "never_ready:app", "--name", "app", "--bind", "127.0.0.1:0")
+    wait_until(lambda: fastlb.list_json() and fastlb.app().entry()["workers"], "it is starting")
+    fastlb.app().ok("delete")
+    starting.communicate(timeout=scaled(10))
+    assert starting.returncode == 1
+    assert fastlb.pids == []
+
+
 def test_delete_forgets_the_app_and_keeps_its_logs(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app")
     app.get("/print?remember")
