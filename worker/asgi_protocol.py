@@ -78,7 +78,8 @@ class HandedConnection:
     def announce_end(self) -> None:
         """Let the response that is being prepared say that the connection ends."""
         if self.cycle is not None and not self.cycle.response_started:
-            self.cycle.keep_alive = False
+            # `keep_alive = False` would do for httptools; h11's would close without having said so.
+            self.cycle.default_headers = [*self.cycle.default_headers, CONNECTION_CLOSE]
 
 
 class BoundedHead:

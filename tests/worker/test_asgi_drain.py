@@ -105,8 +105,9 @@ def test_drain_waits_for_a_request_whose_head_is_half_sent(tmp_path: Path) -> No
         assert worker.wait_exit() == 0
 
 
-def test_drain_finishes_running_requests_and_then_the_lifespan(tmp_path: Path, gate: int) -> None:
-    with serving_worker(tmp_path, WAITS, timeout_keep_alive=0.1) as worker:
+@pytest.mark.parametrize("http", ["httptools", "h11"])
+def test_drain_finishes_running_requests_and_then_the_lifespan(tmp_path: Path, gate: int, http: str) -> None:
+    with serving_worker(tmp_path, WAITS, timeout_keep_alive=0.1, http=http) as worker:
         with worker.connect() as client, worker.connect() as silent:
             client.sendall(request_bytes())
             wait_until(lambda: worker.counters()["requests"] == 1, "the request runs")
