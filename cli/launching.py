@@ -56,8 +56,15 @@ def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> A
         if suggestion:
             raise FastlbError(f"there is no app {target!r}; did you mean {suggestion}?")
     check_target(target)
-    settings = {"name": name_from_target(target), "cwd": os.getcwd()} | _settled(given)
+    settings = {"name": name_from_target(target), "cwd": _here()} | _settled(given)
     return AppConfig(target=target, args=tuple(args), **settings)
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise FastlbError("the current directory was removed: go to another one") from None
 
 
 def _settled(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,6 +93,11 @@ def main() -> int:
     except click.ClickException as error:
         Output.for_errors().error(_explain(error))
         return error.exit_code
+    except BrokenPipeError:
+        return EXIT_FAILURE
+    except OSError as error:
+        Output.for_errors().error(f"{error.filename or 'cannot write the output'}: {error.strerror or error}")
+        return EXIT_FAILURE
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     finally:
@@ -102,8 +107,9 @@ def main() -> int:
 def _flush_output() -> None:
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read us has seen enough. Without this the interpreter complains when it flushes at its exit.
+    except OSError:
+        # Whoever read us has seen enough, or a disk is full, which was said. Without this the interpreter
+        # complains when it flushes at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -115,6 +121,7 @@ def _explain(error: click.ClickException) -> str:
 
 def _run() -> int:
     result = cli.main(prog_name="fastlb", standalone_mode=False)
+    sys.stdout.flush()
     return result if isinstance(result, int) else 0
 
 

@@ -5,6 +5,7 @@ The threads are daemons: ^C ends the command at once, whatever they wait for.
 
 import threading
 from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from typing import TypeVar
 
 from ..supervisor.errors import FastlbError
@@ -13,19 +14,28 @@ Answer = TypeVar("Answer")
 
 
 def ask_each(ask: Callable[[str], Answer], names: Sequence[str]) -> list[Answer | FastlbError]:
-    """Return, for each name in order, what `ask(name)` returned or the FastlbError that it raised."""
+    """Return, for each name in order, what `ask(name)` returned or the FastlbError that it raised.
+
+    Whatever else one of them raises (a reader that went away) is raised at once; the others are not waited for.
+    """
     if len(names) == 1:
         return [answer_of(ask, names[0])]
-    answers: dict[str, Answer | FastlbError] = {}
+    arriving: SimpleQueue[tuple[str, Answer | BaseException]] = SimpleQueue()
 
     def note_answer(name: str) -> None:
-        answers[name] = answer_of(ask, name)
+        try:
+            arriving.put((name, ask(name)))
+        except BaseException as error:  # noqa: BLE001 - it is raised by whoever asked
+            arriving.put((name, error))
 
-    threads = [threading.Thread(target=note_answer, args=(name,), daemon=True) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    for name in names:
+        threading.Thread(target=note_answer, args=(name,), daemon=True).start()
+    answers: dict[str, Answer | FastlbError] = {}
+    while len(answers) < len(names):
+        name, answer = arriving.get()
+        if isinstance(answer, BaseException) and not isinstance(answer, FastlbError):
+            raise answer
+        answers[name] = answer
     return [answers[name] for name in names]
 
 

@@ -160,10 +160,21 @@ def _check_value(setting: DeclaredSetting, value: Any) -> None:
             _bounded(setting, value)
         if any("\0" in text for text in texts):
             raise ValueError("a NUL character cannot be passed to a process")
+        if not all(map(_is_utf_8, texts)):
+            raise ValueError("only UTF-8 can be stored, and other bytes were given")
         if setting.is_map and any(not key or "=" in key for key in value):
             raise ValueError("a name is missing before the '='")
     except ValueError as error:
         raise UsageError(f"{setting.option}: {error}") from None
+
+
+def _is_utf_8(text: str) -> bool:
+    """Other bytes of a command line are surrogates here: os.fsdecode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _bounded(setting: DeclaredSetting, value: Any) -> Any:

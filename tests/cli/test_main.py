@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 from fastlb.cli.main import main
+from fastlb.supervisor.app_config import AppConfig
+from fastlb.supervisor.runtime_dir import AppPaths
 
 from tests.support.fastlb_process import APPS, COMMAND, Fastlb
+
+from .conftest import remember
 
 
 def test_without_a_command_the_help_is_shown(fastlb: Fastlb) -> None:
@@ -38,6 +42,45 @@ def test_reader_that_went_away_is_no_traceback(fastlb: Fastlb) -> None:
     )
     os.close(writing)
     assert result.stderr == b""
+
+
+@pytest.mark.parametrize("command", [["list"], ["list", "--json"], ["logs", "--nostream"]])
+def test_output_that_cannot_be_written_is_one_sentence(fastlb: Fastlb, stopped: AppPaths, command: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [COMMAND, *command], env=fastlb.env, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert result.returncode == 1
+    assert result.stderr == "error: cannot write the output: No space left on device\n"
+
+
+def test_reader_of_the_logs_of_several_apps_that_went_away_is_no_traceback(fastlb: Fastlb, stopped: AppPaths) -> None:
+    other = remember(fastlb, AppConfig(target="asgi_probe:app", name="other"))
+    for paths in (stopped, other):
+        paths.out_log.write_text("a line that is long enough to fill the buffer of a pipe\n" * 4000)
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [COMMAND, "logs", "--nostream", "--lines", "4000"]
+    result = subprocess.run(command, env=fastlb.env, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert result.stderr == b""
+
+
+def test_directory_that_was_removed_is_one_sentence(fastlb: Fastlb, tmp_path: Path) -> None:
+    directory = tmp_path / "gone"
+    command = f"cd {directory} && rmdir {directory} && exec {COMMAND} start app:app"
+    directory.mkdir()
+    result = subprocess.run(["sh", "-c", command], env=fastlb.env, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "error: the current directory was removed: go to another one\n"
+
+
+def test_value_that_is_not_utf_8_is_refused_and_not_shown(fastlb: Fastlb) -> None:
+    command = [COMMAND, "start", "a:b", "--env", b"SECRET=canary\xff"]
+    result = subprocess.run(command, env=fastlb.env, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "--env: only UTF-8" in result.stderr
+    assert "canary" not in result.stderr
 
 
 @pytest.mark.parametrize(
