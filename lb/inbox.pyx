@@ -247,44 +247,54 @@ cdef class ConnectionInbox:
         """Return the channel's descriptor."""
         return self.channel_fd
 
-    def receive(self):
-        """Take one message; return its connections, a list of HandedSocket.
+    def receive(self, int most=1):
+        """Take messages until at least `most` connections came or nothing waits; return them, HandedSockets.
 
         An empty list: nothing waits now, or `ended`, or `pressed`. Malformed messages are skipped; their
         descriptors are closed and counted as lost.
         """
-        cdef Received received
-        cdef int error
-        while not self.ended:
-            if not self.has_room():
+        cdef list taken = []
+        # Nothing else opens a descriptor between two messages of a turn: one look at the table is enough.
+        cdef int64_t spare = self.spare_fds()
+        while not self.ended and len(taken) < most:
+            if spare < len(taken):
                 self.press()
-                return []
-            error = received_read(&received, self.channel_fd)
-            if error == -EAGAIN:
-                return []
-            if error < 0 or received.length == 0:
-                received_close_fds(&received)
-                self.ended = True
-                return []
-            if received_is_valid(&received):
-                return self.take(&received)
-            received_close_fds(&received)
-            self.status.record_lost(received.fd_count)
-        return []
+                break
+            if not self.receive_message(taken):
+                break
+        if taken:
+            self.status.wake()
+        return taken
 
     def look_for_room(self):
         """End the pressure if enough descriptors are free: for descriptors that the app itself has closed."""
-        if self.pressed and self.has_room():
+        if self.pressed and self.spare_fds() >= 0:
             self.pressed = False
             self.status.set_pressure(False)
             if self.on_room is not None:
                 self.on_room()
 
-    cdef list take(self, const Received *received):
+    cdef bint receive_message(self, list taken):
+        """Take one message and append its connections; False when nothing waits now or ever."""
+        cdef Received received
+        cdef int error = received_read(&received, self.channel_fd)
+        if error == -EAGAIN:
+            return False
+        if error < 0 or received.length == 0:
+            received_close_fds(&received)
+            self.ended = True
+            return False
+        if received_is_valid(&received):
+            self.take(&received, taken)
+        else:
+            received_close_fds(&received)
+            self.status.record_lost(received.fd_count)
+        return True
+
+    cdef object take(self, const Received *received, list taken):
         cdef HandedSocket handed
         cdef int i
         cdef uint32_t lost = received.message.count - <uint32_t>received.fd_count
-        cdef list taken = []
         self.status.take(received.message.position, <uint32_t>received.fd_count)
         self.uncounted_fds += received.fd_count
         if lost:
@@ -296,16 +306,16 @@ cdef class ConnectionInbox:
             handed.fd = received.fds[i]
             handed.busy = True
             taken.append(handed)
-        return taken
 
-    cdef bint has_room(self):
+    cdef int64_t spare_fds(self):
+        """How many descriptors are free beyond the reserve, which has room for a whole message; below 0: none."""
         cdef rlimit limit
         cdef int64_t most
         if getrlimit(RLIMIT_NOFILE, &limit) < 0:
-            return True
+            return CONNECTIONS_PER_MESSAGE
         most = <int64_t>min(limit.rlim_cur, <unsigned long>(1 << 30))
-        # A small limit keeps a quarter, but always room for one whole message.
-        return most - self.open_fds() >= max(min(RESERVED_FDS, most // 4), CONNECTIONS_PER_MESSAGE)
+        # A small limit keeps a quarter.
+        return most - self.open_fds() - max(min(RESERVED_FDS, most // 4), CONNECTIONS_PER_MESSAGE)
 
     cdef int64_t open_fds(self):
         cdef stat status

@@ -103,6 +103,9 @@ cdef class WorkerStatus:
         store_u64(&self.page.busy, self.page.busy + count)
         store_u64(&self.page.taken, self.page.taken + count)
         store_u64(&self.page.position, position)
+
+    cdef inline void wake(self) noexcept nogil:
+        # After take(), once for all messages of a turn: every wake-up costs both sides a system call.
         page_wake_dispatcher(self.page, self.wakeup_fd)
 
     # cpdef: the other compiled parts of a worker count without a Python call

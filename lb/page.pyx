@@ -98,6 +98,7 @@ cdef class WorkerStatus:
     def record_taken(self, uint64_t position, uint32_t count):
         """Count `count` connections, taken in the message that ends at `position`, as taken and busy."""
         self.take(position, count)
+        self.wake()
 
     cpdef void record_closed(self) noexcept:
         """Count one taken connection as closed: call at the close of its socket."""

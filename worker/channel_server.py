@@ -80,15 +80,11 @@ class ChannelServer(asyncio.AbstractServer):
             self._loop.remove_reader(self._inbox.fileno())
 
     def _on_readable(self) -> None:
-        budget = CONNECTIONS_PER_TURN
-        while budget > 0:
-            taken = self._inbox.receive()
-            if not taken:
-                self._on_nothing_taken()
-                return
-            budget -= len(taken)
-            for handed in taken:
-                self._adopter.adopt(handed)
+        taken = self._inbox.receive(CONNECTIONS_PER_TURN)
+        if not taken:
+            self._on_nothing_taken()
+        for handed in taken:
+            self._adopter.adopt(handed)
 
     def _on_nothing_taken(self) -> None:
         if self._inbox.ended:
