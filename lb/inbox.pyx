@@ -14,7 +14,6 @@ from fastlb.lb.connection cimport (
     CONNECTION_HEADER_BYTES, CONNECTION_MAGIC, CONNECTION_RECORD_BYTES, CONNECTIONS_PER_MESSAGE,
     ConnectionMessage, ConnectionRecord,
 )
-from fastlb.lb.errors cimport check
 from fastlb.lb.page cimport WorkerStatus
 from fastlb.lb.posix cimport EAGAIN, EINTR, close, errno, fstat, stat
 from fastlb.lb.receiving cimport (

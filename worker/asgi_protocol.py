@@ -12,6 +12,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fastlb.lb.corked_transport import CorkedTransport
 from fastlb.lb.inbox import HandedSocket
 from fastlb.lb.page import WorkerStatus
 from uvicorn import Config
@@ -53,6 +54,8 @@ class HandedConnection:
 
     # of uvicorn's protocol classes
     connections: set[Any]
+    loop: asyncio.AbstractEventLoop
+    transport: Any
     scope: Any
     cycle: Any
 
@@ -66,10 +69,15 @@ class HandedConnection:
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Do what uvicorn's does, without asking the kernel for addresses through two socket objects."""
         self.connections.add(self)
-        self.transport = transport
+        self.transport = CorkedTransport(transport, self.loop)
         self.flow = FlowControl(transport)
         # Idle until a request begins: an ASGI worker is busy with requests, not with connections.
         self.handed.release()
+
+    def handle_websocket_upgrade(self, *arguments: Any) -> None:
+        """Leave the connection to a websocket protocol, with the transport as it is."""
+        self.transport = self.transport.inner
+        super().handle_websocket_upgrade(*arguments)  # type: ignore[misc]
 
     def is_unused(self) -> bool:
         """Say whether the client has not even begun a request, as far as anybody can know."""

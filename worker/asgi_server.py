@@ -75,9 +75,7 @@ class FastlbServer(uvicorn.Server):
         self._heartbeat = Heartbeat(loop, inbox, self._tasks.oldest_began_ns)
         self._protocol_arguments = shared_arguments(self.config, self.server_state, self.lifespan.state)
         keep_alive = self.config.timeout_keep_alive
-        channel = ChannelServer(
-            loop, inbox, self._create_protocol, self.config.ssl, lambda: drain.begin(keep_alive)
-        )
+        channel = ChannelServer(loop, inbox, self._create_protocol, self.config.ssl, lambda: drain.begin(keep_alive))
         self.servers = [channel]  # type: ignore[list-item]
         await channel.start_serving()
         self._heartbeat.start()
@@ -181,9 +179,7 @@ def serve_asgi(app: object, config: WorkerConfig, lifecycle: LifecycleChannel, r
         return runner.run(_serve(app, config, lifecycle, errors))
 
 
-async def _serve(
-    app: object, config: WorkerConfig, lifecycle: LifecycleChannel, errors: StartupErrors
-) -> int:
+async def _serve(app: object, config: WorkerConfig, lifecycle: LifecycleChannel, errors: StartupErrors) -> int:
     server = FastlbServer(uvicorn_config(app, config), config, lifecycle)
     count_app_errors(server.status, LEVELS[config.log_level])
     try:

@@ -46,7 +46,7 @@ def system_calls(worker: WorkerProcess, directory: Path) -> list[str]:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-def test_new_connection_asks_the_kernel_nothing_that_the_message_told(tmp_path: Path) -> None:
+def test_new_connection_and_response_cost_only_what_they_must(tmp_path: Path) -> None:
     with serving_worker(tmp_path, HELLO) as worker:
         with worker.connect() as client:
             exchange(client)
@@ -56,6 +56,7 @@ def test_new_connection_asks_the_kernel_nothing_that_the_message_told(tmp_path: 
         assert unneeded not in calls
     assert calls.count("recvmsg") <= 2 * CONNECTIONS
     assert calls.count("read") == 2 * CONNECTIONS
+    assert calls.count("write") == CONNECTIONS
 
 
 @pytest.mark.parametrize("protocol", [HttpToolsProtocol, H11Protocol])

@@ -190,10 +190,7 @@ def test_busy_worker_finishes_its_request_when_its_supervisor_is_gone(tmp_path: 
 
 
 def test_blocked_worker_is_killed_with_its_group_when_its_supervisor_is_gone(tmp_path: Path) -> None:
-    source = (
-        "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\nprint(child.pid, flush=True)\n"
-        + BLOCKS
-    )
+    source = "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\nprint(child.pid, flush=True)\n" + BLOCKS
     with serving_worker(tmp_path, source, kill_timeout=0.2) as worker, worker.connect() as client:
         client.sendall(request_bytes())
         wait_until(lambda: worker.counters()["requests"] == 1, "the interpreter is blocked")

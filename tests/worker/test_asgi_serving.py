@@ -45,6 +45,16 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 """
 
+# Answers with the head at once, and with the body when the whole request is there.
+HEAD_FIRST = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.body", "body": b"late"})
+"""
+
 STREAM = """
 import asyncio
 
@@ -160,9 +170,7 @@ def test_scope_has_the_addresses_of_both_sides(tmp_path: Path, loop: str, http: 
 
 def test_proxy_headers_and_root_path_reach_the_app(tmp_path: Path) -> None:
     with serving_worker(tmp_path, SHOW_SCOPE, root_path="/shop") as worker, worker.connect() as client:
-        scope = json.loads(
-            exchange(client, "/a", "x-forwarded-for: 8.8.8.8", "x-forwarded-proto: https").body
-        )
+        scope = json.loads(exchange(client, "/a", "x-forwarded-for: 8.8.8.8", "x-forwarded-proto: https").body)
     assert scope == {
         "client": ["8.8.8.8", 0],
         "server": list(worker.listeners[0].address),
@@ -198,6 +206,27 @@ def test_streamed_response_is_complete(tmp_path: Path) -> None:
         response = exchange(client)
         assert response.headers["transfer-encoding"] == "chunked"
         assert response.body == b"".join(b"%d," % part * 1000 for part in range(100)) + b"end"
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_head_does_not_wait_for_a_body_that_comes_later(tmp_path: Path, loop: str) -> None:
+    with serving_worker(tmp_path, HEAD_FIRST, loop=loop) as worker, worker.connect() as client:
+        client.sendall(request_bytes("/", method="POST", body=b"ab")[:-1])
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        client.sendall(b"b")
+        assert client.recv(100) == b"late"
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("size", [0, 1, 16383, 16384, 3_000_000])
+def test_body_of_any_size_follows_its_head(tmp_path: Path, loop: str, size: int) -> None:
+    source = HELLO.replace('b"content-length", b"5"', f'b"content-length", b"{size}"')
+    source = source.replace('b"hello"', f'b"x" * {size}')
+    with serving_worker(tmp_path, source, loop=loop) as worker, worker.connect() as client:
+        for _ in range(3):
+            assert exchange(client).body == b"x" * size
 
 
 def test_small_packets_are_not_delayed(tmp_path: Path) -> None:
