@@ -236,6 +236,11 @@ class WorkerOutput:
             attached.hold()
         return attached
 
+    @property
+    def subscriber_count(self) -> int:
+        """How many read along."""
+        return len(self._subscriptions)
+
     def sizes(self) -> dict[Stream, int]:
         """Sizes of the two files in bytes."""
         return {stream: file.size_bytes for stream, file in self._files.items()}

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ..app_config import MAX_WORKERS
-from ..errors import UsageError
+from ..errors import FastlbError, UsageError
 from ..output_subscription import Subscription
 from ..process_output import WorkerOutput
 from ..progress import Progress
@@ -28,6 +28,10 @@ from .protocol import (
     ScaleParams,
     StopParams,
 )
+
+
+# Fewer than connections of a user, so that a `stop` always finds one.
+MAX_FOLLOWERS = 16
 
 
 class ControlledApp(Protocol):
@@ -128,6 +132,8 @@ class ControlRequests:
         return Done(await self._app.scale(target, _progress_to(caller)))
 
     async def _logs(self, params: LogsParams, caller: Caller) -> Done:
+        if self._output.subscriber_count >= MAX_FOLLOWERS:
+            raise FastlbError(f"{MAX_FOLLOWERS} commands follow the logs of this app already: end one of them")
         with self._output.subscribed(params.stream) as subscription:
             # What the files hold up to here is not sent; everything after it is.
             caller.notify(encode_notification("following", self._output.sizes()))

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from fastlb.supervisor.control.client import ControlClient, NotRunning
 from fastlb.supervisor.control.protocol import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Done
+from fastlb.supervisor.control.requests import MAX_FOLLOWERS
 from fastlb.supervisor.control.server import MAX_CONNECTIONS_PER_UID
 from fastlb.supervisor.errors import FastlbError
 from fastlb.supervisor.progress import Progress
@@ -254,6 +255,21 @@ def test_connections_of_a_user_are_bounded(server: RunningServer) -> None:
         return False
 
     wait_until(is_served, "there is room again")
+
+
+def test_those_who_follow_the_logs_leave_room_for_commands(server: RunningServer) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(MAX_FOLLOWERS):
+            follower = stack.enter_context(server.connect())
+            follower.sendall(request("logs"))
+            assert b"following" in follower.recv(1000)
+        for _ in range(MAX_CONNECTIONS_PER_UID - MAX_FOLLOWERS - 1):
+            one_more = stack.enter_context(server.connect())
+            one_more.sendall(request("logs"))
+            assert b"follow the logs" in one_more.recv(1000)
+        command = stack.enter_context(server.connect())
+        command.sendall(request("ping"))
+        assert b"pong" in command.recv(1000)
 
 
 AS_ANOTHER_USER = """
