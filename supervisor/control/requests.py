@@ -29,7 +29,6 @@ from .protocol import (
     StopParams,
 )
 
-
 # Fewer than connections of a user, so that a `stop` always finds one.
 MAX_FOLLOWERS = 16
 
