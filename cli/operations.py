@@ -23,12 +23,13 @@ def operate(name: str, method: str, params: msgspec.Struct | None = None) -> str
 
     Raises:
         NotRunning: the app is stopped.
-        FastlbError: the operation failed, or was refused.
+        FastlbError: the operation failed, or was refused, or the supervisor does not answer.
     """
     with (
-        ControlClient(paths_of(name).control_socket, timeout=None) as client,
+        ControlClient(paths_of(name).control_socket) as client,
         ProgressDisplay(Output.for_errors()) as display,
     ):
+        client.wait_for_ever()
         done: Done = client.call(method, params, lambda step: display.show(step.text, step.admitted, step.workers))
     return done.text
 
@@ -54,7 +55,8 @@ def stop(name: str, *, force: bool = False) -> str:
     """
     paths = paths_of(name)
     try:
-        with ControlClient(paths.control_socket, timeout=None) as client:
+        with ControlClient(paths.control_socket) as client:
+            client.wait_for_ever()
             done: Done = client.call("stop", StopParams(force=force))
             # A `start` right after must not find it there.
             client.wait_for_exit()

@@ -18,7 +18,7 @@ from .framing import ServerMessage, decode_server_message, encode_request
 from .peer import peer_of
 from .protocol import PROTOCOL_VERSION, AppDetails, AppEntry, Done, LogsParams
 
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 NOBODY_LISTENS = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, ProcessLookupError)
 RESULTS: dict[str, Any] = {"list": AppEntry, "show": AppDetails}
 
@@ -53,6 +53,7 @@ class ControlClient:
         self._name = path.parent.name
         self._timeout = timeout
         self._next_id = 0
+        self.pid = 0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(timeout)
         try:
@@ -76,6 +77,16 @@ class ControlClient:
         self._lines.close()
         self._socket.close()
         os.close(self._pidfd)
+
+    def wait_for_ever(self) -> None:
+        """From here on no answer comes too late.
+
+        Raises:
+            FastlbError: it does not answer now, so it will never.
+        """
+        self.call("ping")
+        self._timeout = None
+        self._socket.settimeout(None)
 
     def call(
         self,
@@ -169,7 +180,7 @@ class ControlClient:
 
     def _silent(self) -> FastlbError:
         return FastlbError(
-            f"the supervisor of {self._name} did not answer within {self._timeout:g} s: is it stuck?"
+            f"the supervisor of {self._name} did not answer within {self._timeout:g} s: is it stuck? (pid {self.pid})"
         )
 
     def _gone(self) -> FastlbError:

@@ -54,7 +54,15 @@ def test_interrupt_ends_a_command_that_waits(fastlb: Fastlb, stuck: Process) -> 
     assert (waiting.returncode, printed, complaints.strip()) == (130, "", "stopping stuck")
 
 
+@pytest.mark.parametrize("command", [["reload", "stuck"], ["stop", "stuck"]])
+def test_command_does_not_wait_for_ever(fastlb: Fastlb, stuck: Process, command: list[str]) -> None:
+    result = fastlb.cli(*command)
+    assert result.returncode == 1
+    assert "did not answer" in result.stderr
+    assert str(stuck.pid) in result.stderr
+
+
 def is_connected(pid: int) -> bool:
-    """Whether the process has made its unix socket and sleeps on it."""
+    """Whether the process waits for an answer with a time-out, as it does for nothing else."""
     with open(f"/proc/{pid}/wchan") as wchan:
-        return "unix_stream" in wchan.read()
+        return "poll" in wchan.read()
