@@ -60,7 +60,7 @@ def test_reader_of_the_logs_of_several_apps_that_went_away_is_no_traceback(fastl
         paths.out_log.write_text("a line that is long enough to fill the buffer of a pipe\n" * 4000)
     reading, writing = os.pipe()
     os.close(reading)
-    command = [COMMAND, "logs", "--nostream", "--lines", "4000"]
+    command = [str(COMMAND), "logs", "--nostream", "--lines", "4000"]
     result = subprocess.run(command, env=fastlb.env, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert result.stderr == b""
@@ -76,7 +76,7 @@ def test_directory_that_was_removed_is_one_sentence(fastlb: Fastlb, tmp_path: Pa
 
 
 def test_value_that_is_not_utf_8_is_refused_and_not_shown(fastlb: Fastlb) -> None:
-    command = [COMMAND, "start", "a:b", "--env", b"SECRET=canary\xff"]
+    command = [str(COMMAND), "start", "a:b", "--env", "SECRET=canary\udcff"]
     result = subprocess.run(command, env=fastlb.env, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "--env: only UTF-8" in result.stderr

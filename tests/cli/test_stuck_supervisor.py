@@ -51,6 +51,7 @@ def test_interrupt_ends_a_command_that_waits(fastlb: Fastlb, stuck: Process) -> 
         printed, complaints = waiting.communicate(timeout=scaled(5))
     finally:
         waiting.kill()
+        waiting.communicate()
     assert (waiting.returncode, printed, complaints.strip()) == (130, "", "stopping stuck")
 
 
