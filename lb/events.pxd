@@ -111,7 +111,7 @@ cdef inline bint send_slot_report(Dispatcher *d, uint32_t index, uint32_t kind) 
     event.kind = kind
     event.slot = index
     event.token = d.slots[index].incarnation
-    event.value = <int64_t>d.slots[index].taken_back
+    event.value = <int64_t>(d.slots[index].taken_back - d.slots[index].taken_back_before)
     if kind == EVENT_CHANNEL_CLOSED:
         event.error = d.slots[index].channel_error
     return send_event(d, &event)

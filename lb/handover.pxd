@@ -20,7 +20,7 @@ from fastlb.lb.posix cimport (
 from fastlb.lb.slots cimport SLOT_DEAD, Stage, WorkerSlot, slot_record_sent
 from fastlb.lb.state cimport (
     BITMAP_WORDS, Dispatcher, SEND_PAUSE_NS, bitmap_clear, bitmap_set, count, lowest_bit, may_take, slot_enter,
-    slot_mark_changed,
+    slot_mark_changed, start_recovery,
 )
 
 cdef enum SendVerdict:
@@ -116,8 +116,7 @@ cdef inline void channel_broken(Dispatcher *d, WorkerSlot *slot, int error) noex
     """Out of the policy; what lies in the channel is taken back in this turn."""
     slot.channel_error = error
     report_slot(d, slot, EVENT_CHANNEL_CLOSED)
-    d.recovering += not slot.recovering
-    slot.recovering = True
+    start_recovery(d, slot, 0)
     slot_enter(d, slot, SLOT_DEAD)
 
 

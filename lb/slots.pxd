@@ -65,6 +65,7 @@ cdef struct WorkerSlot:
     int64_t moved_at_ns   # when we last saw a change of the page
     int64_t passed_over_until_ns  # it left a message to others: it gets none until it moves, or until then
     uint64_t taken_back
+    uint64_t taken_back_before  # as it was when the recovery of its channel began
     # the page as last seen
     uint64_t seen_position
     uint64_t seen_taken

@@ -196,3 +196,12 @@ cdef inline void slot_enter(Dispatcher *d, WorkerSlot *slot, uint32_t state) noe
     slot.state = state
     slot_mark_changed(d, slot)
     candidates_rebuild(d)
+
+
+cdef inline void start_recovery(Dispatcher *d, WorkerSlot *slot, uint32_t announce) noexcept nogil:
+    """Have its channel read empty, from this turn on; then report `announce` (0: nothing)."""
+    if not slot.recovering:
+        d.recovering += 1
+        slot.recovering = True
+        slot.taken_back_before = slot.taken_back
+    slot.announce = announce

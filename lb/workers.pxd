@@ -18,7 +18,7 @@ from fastlb.lb.slots cimport (
     MAX_CREDIT, SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot, slot_refresh,
 )
 from fastlb.lb.takeback cimport take_back_all
-from fastlb.lb.state cimport Dispatcher, bitmap_clear, slot_enter, slot_mark_changed
+from fastlb.lb.state cimport Dispatcher, bitmap_clear, slot_enter, slot_mark_changed, start_recovery
 
 # The order of ADD_WORKER's descriptors
 cdef enum:
@@ -27,13 +27,6 @@ cdef enum:
     WORKER_PIDFD = 2
     WORKER_PAGE_FD = 3
     WORKER_FDS = 4
-
-
-cdef inline void start_recovery(Dispatcher *d, WorkerSlot *slot, uint32_t announce) noexcept nogil:
-    """Have its channel read empty, from this turn on; then report `announce` (0: nothing)."""
-    d.recovering += not slot.recovering
-    slot.recovering = True
-    slot.announce = announce
 
 
 cdef inline int pidfd_watch(Dispatcher *d, uint32_t index) noexcept nogil:

@@ -118,6 +118,9 @@ def test_stuck_workers_connections_go_to_an_idle_one() -> None:
         other.take_until(2)
         assert sorted(connection.hops for connection in other.taken) == [0, 1]
         assert dispatcher.slot(stuck)["taken_back"] == 1
+        dispatcher.drain(stuck)
+        # What was rescued before is no part of the drain.
+        assert dispatcher.wait_event(EventName.DRAINED).value == 0
 
 
 def test_stuck_workers_connections_stay_when_the_other_is_busy_and_still() -> None:
