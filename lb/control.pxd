@@ -21,11 +21,11 @@ from fastlb.lb.posix cimport (
     F_SETFL, MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK, POLLHUP, POLLRDHUP, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SOCK_SEQPACKET,
     SOL_SOCKET, epoll_ctl, epoll_event, errno, fcntl, getsockopt, munmap, poll, pollfd,
 )
+from fastlb.lb.received cimport Received, close_rights, receive
 from fastlb.lb.slots cimport (
     SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot,
 )
 from fastlb.lb.state cimport Dispatcher, candidates_refresh
-from fastlb.lb.takeback cimport Received, close_rights, receive
 from fastlb.lb.workers cimport (
     WORKER_CHANNEL_FD, WORKER_DUPLICATE_FD, WORKER_FDS, worker_add, worker_admit, worker_drain, worker_forget,
 )

@@ -8,24 +8,20 @@ recvmsg(2) into a full descriptor table loses connections without an error.
 import os
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
 
 from fastlb.lb.connection cimport (
     CONNECTION_HEADER_BYTES, CONNECTION_MAGIC, CONNECTION_RECORD_BYTES, CONNECTIONS_PER_MESSAGE,
     ConnectionMessage, ConnectionRecord,
 )
 from fastlb.lb.page cimport WorkerStatus
-from fastlb.lb.posix cimport EAGAIN, EINTR, close, errno, fstat, stat
-from fastlb.lb.receiving cimport (
-    AF_INET, AF_INET6, AF_UNIX, CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_NXTHDR, MSG_CMSG_CLOEXEC, MSG_CTRUNC,
-    MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, O_CLOEXEC, O_DIRECTORY, O_PATH, RLIMIT_NOFILE, SCM_RIGHTS, SOCK_STREAM,
-    SOL_SOCKET, cmsghdr, getrlimit, getsockname, if_indextoname, inet_ntop, iovec, msghdr, ntohs, open, recv,
-    recvmsg, rlimit, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, socklen_t,
+from fastlb.lb.posix cimport (
+    AF_INET, AF_INET6, AF_UNIX, EAGAIN, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, O_CLOEXEC, O_DIRECTORY, O_PATH,
+    RLIMIT_NOFILE, SOCK_STREAM, close, fstat, getrlimit, getsockname, if_indextoname, inet_ntop, ntohs, open, recv,
+    rlimit, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, socklen_t, stat,
 )
+from fastlb.lb.received cimport Received, close_rights, receive
 
 cdef enum:
-    MOST_FDS = 253           # SCM_MAX_FD of the kernel: no message can carry more
-    CONTROL_WORDS = 130      # of 8 bytes: CMSG_SPACE(MOST_FDS * sizeof(int)), rounded up
     TEXT_BYTES = 64          # above INET6_ADDRSTRLEN and IF_NAMESIZE
     RESERVED_FDS = 64        # kept for the app's own files and sockets
     RECOUNT_EVERY = 32       # connections between two counts of the table on Linux < 6.2
@@ -33,62 +29,19 @@ cdef enum:
 if sizeof(ConnectionRecord) != CONNECTION_RECORD_BYTES:
     raise ImportError(f"connection record: {sizeof(ConnectionRecord)} bytes, not {CONNECTION_RECORD_BYTES}")
 
-cdef struct Received:
-    ConnectionMessage message
-    ssize_t length
-    int flags
-    int fd_count
-    int fds[MOST_FDS]
 
-
-cdef void received_collect_fds(Received *received, msghdr *header) noexcept nogil:
-    cdef cmsghdr *control = CMSG_FIRSTHDR(header)
-    received.fd_count = 0
-    while control != NULL:
-        if control.cmsg_level == SOL_SOCKET and control.cmsg_type == SCM_RIGHTS:
-            received.fd_count = <int>((control.cmsg_len - CMSG_LEN(0)) // sizeof(int))
-            memcpy(received.fds, CMSG_DATA(control), received.fd_count * sizeof(int))
-        control = CMSG_NXTHDR(header, control)
-
-
-cdef int received_read(Received *received, int channel_fd) noexcept nogil:
-    """Take one message; 0 or -errno. Descriptors in `received` are the caller's from then on."""
-    cdef uint64_t control[CONTROL_WORDS]  # words, because control headers want alignment
-    cdef iovec vector
-    cdef msghdr header
-    vector.iov_base = &received.message
-    vector.iov_len = sizeof(ConnectionMessage)
-    memset(&header, 0, sizeof(header))
-    header.msg_iov = &vector
-    header.msg_iovlen = 1
-    header.msg_control = control
-    header.msg_controllen = sizeof(control)
-    received.length = recvmsg(channel_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
-    while received.length < 0 and errno == EINTR:
-        received.length = recvmsg(channel_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
-    if received.length < 0:
-        return -errno
-    received.flags = header.msg_flags
-    received_collect_fds(received, &header)
-    return 0
-
-
-cdef bint received_is_valid(const Received *received) noexcept nogil:
-    cdef uint32_t count = received.message.count
+cdef bint is_acceptable(const ConnectionMessage *message, const Received *received) noexcept nogil:
+    """Whether a message is a dispatcher's: whole, or short of descriptors because our table was full."""
     if received.length < CONNECTION_HEADER_BYTES or received.flags & MSG_TRUNC:
         return False
-    if received.message.magic != CONNECTION_MAGIC or count < 1 or count > CONNECTIONS_PER_MESSAGE:
+    if message.magic != CONNECTION_MAGIC or not 1 <= message.count <= CONNECTIONS_PER_MESSAGE:
         return False
-    if received.length < <ssize_t>(CONNECTION_HEADER_BYTES + count * CONNECTION_RECORD_BYTES):
+    if received.length < <ssize_t>(CONNECTION_HEADER_BYTES + message.count * CONNECTION_RECORD_BYTES):
         return False
-    # Fewer descriptors than records are right only when the table was full: the first ones arrived, in order.
-    return received.fd_count == <int>count or (received.fd_count < <int>count and received.flags & MSG_CTRUNC)
-
-
-cdef void received_close_fds(const Received *received) noexcept nogil:
-    cdef int i
-    for i in range(received.fd_count):
-        close(received.fds[i])
+    # With a full table the first ones arrived, in order.
+    return received.fd_count == message.count or (
+        received.fd_count < message.count and received.flags & MSG_CTRUNC
+    )
 
 
 cdef class HandedSocket:
@@ -275,33 +228,33 @@ cdef class ConnectionInbox:
 
     cdef bint receive_message(self, list taken):
         """Take one message and append its connections; False when nothing waits now or ever."""
+        cdef ConnectionMessage message
         cdef Received received
-        cdef int error = received_read(&received, self.channel_fd)
-        if error == -EAGAIN:
+        receive(self.channel_fd, &message, sizeof(message), &received)
+        if received.length == -EAGAIN:
             return False
-        if error < 0 or received.length == 0:
-            received_close_fds(&received)
+        if received.length <= 0:
+            close_rights(&received)
             self.ended = True
             return False
-        if received_is_valid(&received):
-            self.take(&received, taken)
+        if is_acceptable(&message, &received):
+            self.take(&message, &received, taken)
         else:
-            received_close_fds(&received)
             self.status.record_lost(received.fd_count)
+            close_rights(&received)
         return True
 
-    cdef object take(self, const Received *received, list taken):
+    cdef object take(self, const ConnectionMessage *message, const Received *received, list taken):
+        """The descriptors become the event loop's, each in its HandedSocket."""
         cdef HandedSocket handed
-        cdef int i
-        cdef uint32_t lost = received.message.count - <uint32_t>received.fd_count
-        self.status.take(received.message.position, <uint32_t>received.fd_count)
+        self.status.take(message.position, received.fd_count)
         self.uncounted_fds += received.fd_count
-        if lost:
-            self.status.record_lost(lost)
+        if received.fd_count < message.count:
+            self.status.record_lost(message.count - received.fd_count)
         for i in range(received.fd_count):
             handed = HandedSocket.__new__(HandedSocket)
             handed.inbox = self
-            handed.record = received.message.records[i]
+            handed.record = message.records[i]
             handed.fd = received.fds[i]
             handed.busy = True
             taken.append(handed)
@@ -312,7 +265,7 @@ cdef class ConnectionInbox:
         cdef int64_t most
         if getrlimit(RLIMIT_NOFILE, &limit) < 0:
             return CONNECTIONS_PER_MESSAGE
-        most = <int64_t>min(limit.rlim_cur, <unsigned long>(1 << 30))
+        most = <int64_t>min(limit.rlim_cur, <uint64_t>(1 << 30))
         # A small limit keeps a quarter.
         return most - self.open_fds() - max(min(RESERVED_FDS, most // 4), CONNECTIONS_PER_MESSAGE)
 

@@ -50,6 +50,7 @@ cdef extern from "<sys/uio.h>" nogil:
 
 
 cdef extern from "<sys/socket.h>" nogil:
+    ctypedef unsigned int socklen_t
     struct sockaddr:
         uint16_t sa_family
     struct sockaddr_storage:
@@ -69,13 +70,14 @@ cdef extern from "<sys/socket.h>" nogil:
     unsigned char *CMSG_DATA(cmsghdr *header)
     size_t CMSG_LEN(size_t length)
     int accept4(int fd, sockaddr *address, unsigned int *length, int flags)
+    int getsockname(int fd, sockaddr *address, socklen_t *length)
     int getsockopt(int fd, int level, int option, void *value, unsigned int *length)
     ssize_t recv(int fd, void *buffer, size_t length, int flags)
     ssize_t recvmsg(int fd, msghdr *message, int flags)
     ssize_t send(int fd, const void *buffer, size_t length, int flags)
     ssize_t sendmsg(int fd, const msghdr *message, int flags)
     int shutdown(int fd, int how)
-    int AF_INET, AF_INET6, AF_UNIX, SOCK_SEQPACKET, SOCK_NONBLOCK, SOCK_CLOEXEC, SHUT_RD, SHUT_WR
+    int AF_INET, AF_INET6, AF_UNIX, SOCK_SEQPACKET, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC, SHUT_RD, SHUT_WR
     int SOL_SOCKET, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SCM_RIGHTS
     int MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC
 
@@ -93,6 +95,19 @@ cdef extern from "<netinet/in.h>" nogil:
         in6_addr sin6_addr
         uint32_t sin6_scope_id
     uint16_t ntohs(uint16_t value)
+
+
+cdef extern from "<sys/un.h>" nogil:
+    struct sockaddr_un:
+        char sun_path[108]
+
+
+cdef extern from "<arpa/inet.h>" nogil:
+    const char *inet_ntop(int family, const void *address, char *text, socklen_t size)
+
+
+cdef extern from "<net/if.h>" nogil:
+    char *if_indextoname(unsigned int index, char *name)
 
 
 cdef extern from "<sys/ioctl.h>" nogil:

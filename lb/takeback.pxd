@@ -2,84 +2,30 @@
 # to exactly one reader, so what we get here the worker never sees, and may go to another worker. What comes in
 # is checked like a stranger's: a message that is none of ours is thrown away and its descriptors are closed.
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastlb.lb.connection cimport (
     CONNECTION_HEADER_BYTES, CONNECTION_MAGIC, CONNECTION_RECORD_BYTES, CONNECTIONS_PER_MESSAGE, ConnectionMessage,
 )
-from fastlb.lb.descriptors cimport descriptor_adopted, descriptor_close, descriptors_free, SPARE_DESCRIPTORS
+from fastlb.lb.descriptors cimport SPARE_DESCRIPTORS, descriptors_free
 from fastlb.lb.events cimport report_slot
 from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.policy cimport POLICY_IP_HASH, candidate_close
-from fastlb.lb.posix cimport (
-    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_NXTHDR, EAGAIN, EINTR, FIONREAD, MSG_CMSG_CLOEXEC, MSG_CTRUNC,
-    MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, ioctl, iovec, msghdr, recv, recvmsg,
-)
+from fastlb.lb.posix cimport FIONREAD, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, ioctl, recv
+from fastlb.lb.received cimport Received, close_rights, receive
 from fastlb.lb.slots cimport SLOT_ADMITTED, SLOT_DRAINING, WorkerSlot, slot_settle, slot_untaken
 from fastlb.lb.state cimport (
     BITMAP_WORDS, Dispatcher, MAX_HOPS, PASS_OVER_NS, bitmap_clear, count, lowest_bit, overdue_at_ns, slot_mark_changed,
 )
 
 cdef enum:
-    MAX_RIGHTS = 253          # SCM_MAX_FD: more descriptors the kernel does not pass in one message
-    MAX_RIGHTS_WORDS = 129    # CMSG_SPACE(MAX_RIGHTS descriptors) in 8-byte words
-    MESSAGES_PER_TURN = 256   # taken back from one channel, so that a flooded one does not stop the others
+    MESSAGES_PER_TURN = 256  # taken back from one channel, so that a flooded one does not stop the others
 
 # What one try to take a message back brought
 cdef enum TakeBack:
     TAKEBACK_DONE = 0     # a message, its connections are held now (or it was thrown away)
     TAKEBACK_EMPTY = 1    # the channel is empty
     TAKEBACK_LATER = 2    # no room to hold it, or no descriptors free: it stays where it is
-
-# A received message with the descriptors that came along: ours to close or to adopt.
-cdef struct Received:
-    ssize_t length        # -errno when nothing was received
-    int flags
-    uint32_t fd_count
-    int fds[MAX_RIGHTS]
-
-
-cdef inline void collect_rights(msghdr *message, Received *received) noexcept nogil:
-    cdef cmsghdr *header = CMSG_FIRSTHDR(message)
-    cdef size_t length
-    while header != NULL:
-        if header.cmsg_level == SOL_SOCKET and header.cmsg_type == SCM_RIGHTS:
-            length = min(header.cmsg_len - CMSG_LEN(0), sizeof(int) * (MAX_RIGHTS - received.fd_count))
-            memcpy(&received.fds[received.fd_count], CMSG_DATA(header), length)
-            received.fd_count += length // sizeof(int)
-        header = CMSG_NXTHDR(message, header)
-    for i in range(received.fd_count):
-        descriptor_adopted(received.fds[i])
-
-
-cdef inline void receive(int fd, void *buffer, size_t size, Received *received) noexcept nogil:
-    """Receive one message of at most `size` bytes and all its descriptors, however many."""
-    cdef uint64_t control[MAX_RIGHTS_WORDS]
-    cdef msghdr message
-    cdef iovec data
-    received.length = -EINTR
-    received.fd_count = 0
-    while received.length == -EINTR:
-        data.iov_base = buffer
-        data.iov_len = size
-        memset(&message, 0, sizeof(message))
-        message.msg_iov = &data
-        message.msg_iovlen = 1
-        message.msg_control = control
-        message.msg_controllen = sizeof(control)
-        received.length = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
-        if received.length < 0:
-            received.length = -errno
-    received.flags = message.msg_flags
-    if received.length >= 0:
-        collect_rights(&message, received)
-
-
-cdef inline void close_rights(Received *received) noexcept nogil:
-    """Close the descriptors that came along and nobody took over."""
-    for i in range(received.fd_count):
-        descriptor_close(&received.fds[i])
 
 
 cdef inline bint is_connection_message(const ConnectionMessage *message, const Received *received) noexcept nogil:
