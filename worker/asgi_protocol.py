@@ -20,9 +20,7 @@ from uvicorn.config import WS_PROTOCOLS
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
-from .wire import ListenerInfo
-
-Address = tuple[str, int | None]
+from .local_address import Address
 
 CONNECTION_CLOSE = (b"connection", b"close")
 HEAD_END = b"\r\n\r\n"
@@ -31,22 +29,6 @@ HEAD_TOO_LARGE = (
     b"content-type: text/plain; charset=utf-8\r\ncontent-length: 31\r\nconnection: close\r\n\r\n"
     b"Request Header Fields Too Large"
 )
-
-
-class LocalAddresses:
-    """Tells the ASGI `server` of a connection: the listener's, or for a wildcard the kernel's."""
-
-    def __init__(self, listeners: tuple[ListenerInfo, ...]) -> None:
-        self._fixed: dict[int, Address] = {}
-        for listener in listeners:
-            if listener.family == "unix":
-                self._fixed[listener.listener_id] = (listener.host, None)
-            elif listener.port and listener.host not in ("", "0.0.0.0", "::"):
-                self._fixed[listener.listener_id] = (listener.host, listener.port)
-
-    def of(self, handed: HandedSocket) -> Address | None:
-        """Return (host, port), or (path, None) for a unix socket."""
-        return self._fixed.get(handed.listener_id) or handed.local_address()
 
 
 class HandedConnection:

@@ -22,7 +22,6 @@ from .asgi_log import AppErrorCounter, StartupErrors
 from .asgi_protocol import (
     CONNECTION_CLOSE,
     HandedConnection,
-    LocalAddresses,
     WebSocketState,
     WebSocketTasks,
     protocol_class,
@@ -33,6 +32,7 @@ from .channel_server import ChannelServer
 from .drain import QuietDrain
 from .heartbeat import Heartbeat
 from .lifecycle_channel import LifecycleChannel
+from .local_address import LocalAddresses
 from .wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
 from .worker_log import LEVELS
 

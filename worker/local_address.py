@@ -1,8 +1,11 @@
-"""Owns what the app is told of our end of a connection. Runs in WSGI workers, in the event loop's thread."""
+"""Owns what the app is told of our end of a connection. Runs in workers, on the event loop's thread."""
 
 from fastlb.lb.inbox import HandedSocket
 
 from .wire import ListenerInfo
+
+# (host, port), or (path, None) of a unix socket
+Address = tuple[str, int | None]
 
 WILDCARDS = ("", "0.0.0.0", "::")
 
@@ -12,15 +15,13 @@ class LocalAddresses:
 
     def __init__(self, listeners: tuple[ListenerInfo, ...]) -> None:
         """Remember what needs no question to the kernel."""
-        self._fixed = {
-            listener.listener_id: None if listener.family == "unix" else (listener.host, listener.port)
-            for listener in listeners
-            if listener.family == "unix" or (listener.port and listener.host not in WILDCARDS)
-        }
+        self._fixed: dict[int, Address] = {}
+        for listener in listeners:
+            if listener.family == "unix":
+                self._fixed[listener.listener_id] = (listener.host, None)
+            elif listener.port and listener.host not in WILDCARDS:
+                self._fixed[listener.listener_id] = (listener.host, listener.port)
 
-    def of(self, handed: HandedSocket) -> tuple[str, int] | None:
-        """Return (host, port); None for a unix socket."""
-        if handed.listener_id in self._fixed:
-            return self._fixed[handed.listener_id]
-        host, port = handed.local_address() or ("", None)
-        return None if port is None else (host, port)
+    def of(self, handed: HandedSocket) -> Address | None:
+        """Return (host, port), or (path, None) for a unix socket; None when the connection is closed."""
+        return self._fixed.get(handed.listener_id) or handed.local_address()

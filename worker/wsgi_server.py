@@ -145,9 +145,10 @@ class WsgiServer:
         return Connection(self._service, handed, self._environ_of(handed))
 
     def _environ_of(self, handed: HandedSocket) -> Environ:
-        return connection_environ(
-            self._base, handed.peer_address(), self._local_addresses.of(handed), self._secure
-        )
+        host, port = self._local_addresses.of(handed) or ("", None)
+        # A unix socket has no port, and CGI no other way to say so than the defaults.
+        server = None if port is None else (host, port)
+        return connection_environ(self._base, handed.peer_address(), server, self._secure)
 
 
 async def _serve(
