@@ -1,4 +1,4 @@
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
 class Policy(IntEnum):
@@ -19,6 +19,16 @@ class CommandName(IntEnum):
     SET_POLICY = 10
     PING = 11
     QUIT = 12
+    SEND = 13
+    SERVE = 14
+    PROBE = 15
+
+class WorkerKind(IntEnum):
+    PYTHON = 0
+    NODE = 1
+
+class DrainFlag(IntFlag):
+    SILENTLY = 1
 
 class EventName(IntEnum):
     CONFIGURED = 1
@@ -28,6 +38,7 @@ class EventName(IntEnum):
     DRAINED = 5
     LISTENER_ERROR = 6
     REJECTED = 7
+    WORKER_MESSAGE = 8
 
 class DispatcherEvent(NamedTuple):
     name: EventName
@@ -35,18 +46,36 @@ class DispatcherEvent(NamedTuple):
     slot: int
     error: int
     value: int
+    text: bytes = ...
 
 class WorkerBounds(NamedTuple):
     credit: int
     capacity: int
     max_connections: int
 
+class ChannelHistory(NamedTuple):
+    unanswered: int = ...
+    history: int = ...
+
 EVENT_BYTES: int
+LONGEST_EVENT_BYTES: int
 COMMAND_BYTES: int
+MAX_LINE_BYTES: int
+EVERY_LISTENER: int
 
 def encode_configure(epoch: int, policy: int, handover_timeout_ns: int) -> bytes: ...
 def encode_add_worker(
     slot: int, incarnation: int, bounds: WorkerBounds, hash_key: int | None = None
 ) -> bytes: ...
+def encode_add_node_worker(
+    slot: int,
+    incarnation: int,
+    bounds: WorkerBounds,
+    hash_key: int,
+    listeners: int,
+    channel_history: ChannelHistory = ...,
+) -> bytes: ...
+def encode_serve(slot: int, incarnation: int, listeners: int) -> bytes: ...
+def encode_send(slot: int, incarnation: int, line: bytes) -> bytes: ...
 def encode_command(name: CommandName, slot: int = 0, token: int = 0, flags: int = 0) -> bytes: ...
 def decode_event(data: bytes) -> DispatcherEvent: ...

@@ -9,6 +9,7 @@ cdef enum:
     CONNECTIONS_PER_MESSAGE = 16
     # position = epoch << POSITION_EPOCH_SHIFT | cumulative connections sent to this worker incarnation
     POSITION_EPOCH_SHIFT = 40
+    MAX_CREDIT = 128  # most untaken connections of a worker, whatever its bounds say
 
 cdef struct ConnectionRecord:
     int64_t accepted_at_ns  # CLOCK_MONOTONIC

@@ -8,8 +8,8 @@ from libc.string cimport memset
 from fastlb.lb.atomics cimport store_u64
 from fastlb.lb.command cimport (
     COMMAND_ADD_LISTENER, COMMAND_ADD_WORKER, COMMAND_ADMIT, COMMAND_CONFIGURE, COMMAND_DRAIN, COMMAND_MAGIC,
-    COMMAND_PAUSE, COMMAND_PING, COMMAND_QUIT, COMMAND_REMOVE, COMMAND_REMOVE_LISTENER, COMMAND_RESUME,
-    COMMAND_SET_POLICY, Command,
+    COMMAND_PAUSE, COMMAND_PING, COMMAND_PROBE, COMMAND_QUIT, COMMAND_REMOVE, COMMAND_REMOVE_LISTENER, COMMAND_RESUME,
+    COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, DRAIN_SILENTLY, WORKER_NODE, Command,
 )
 from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.events cimport WATCHED_WAKEUP, report_rejected, watched_data
@@ -19,20 +19,24 @@ from fastlb.lb.policy cimport POLICY_COUNT
 from fastlb.lb.posix cimport (
     AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, EPROTO, ESTALE, F_GETFL,
     F_SETFL, MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK, POLLHUP, POLLRDHUP, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SOCK_SEQPACKET,
-    SOL_SOCKET, epoll_ctl, epoll_event, errno, fcntl, getsockopt, munmap, poll, pollfd,
+    SOCK_STREAM, SOL_SOCKET, epoll_ctl, epoll_event, errno, fcntl, getsockopt, munmap, poll, pollfd,
 )
+from fastlb.lb.node_channel cimport NODE_MARKER
+from fastlb.lb.node_write cimport OutgoingLine, node_probe, node_say
 from fastlb.lb.received cimport Received, close_rights, receive
 from fastlb.lb.slots cimport (
     SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot,
 )
 from fastlb.lb.state cimport Dispatcher, candidates_refresh
 from fastlb.lb.workers cimport (
-    WORKER_CHANNEL_FD, WORKER_DUPLICATE_FD, WORKER_FDS, worker_add, worker_admit, worker_drain, worker_forget,
+    NODE_WORKER_FDS, WORKER_CHANNEL_FD, WORKER_DUPLICATE_FD, WORKER_FDS, node_add, worker_add, worker_admit,
+    worker_drain, worker_forget, worker_serve,
 )
 
 cdef enum:
     COMMANDS_PER_TURN = 64
-    EPOCH_LIMIT = 1 << 24
+    EPOCH_LIMIT = 1 << 21  # so that a connection's number for a Node worker stays below 2**53
+    ORPHANED_NODE_NS = 30_000_000_000  # what Node workers have to finish in when the supervisor is gone
     # The order of CONFIGURE's descriptors
     CONFIGURE_PAGE_FD = 0
     CONFIGURE_WAKEUP_FD = 1
@@ -46,8 +50,8 @@ cdef inline int socket_option(int fd, int option) noexcept nogil:
     return value if getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 else -1
 
 
-cdef inline bint is_channel(int fd) noexcept nogil:
-    return socket_option(fd, SO_DOMAIN) == AF_UNIX and socket_option(fd, SO_TYPE) == SOCK_SEQPACKET
+cdef inline bint is_channel(int fd, int kind) noexcept nogil:
+    return socket_option(fd, SO_DOMAIN) == AF_UNIX and socket_option(fd, SO_TYPE) == kind
 
 
 cdef inline void make_nonblocking(int fd) noexcept nogil:
@@ -107,7 +111,7 @@ cdef inline int handle_add_listener(Dispatcher *d, const Command *command, Recei
     if socket_option(received.fds[0], SO_ACCEPTCONN) != 1:
         return -EINVAL
     make_nonblocking(received.fds[0])
-    result = listener_adopt(d, command.slot, received.fds[0])
+    result = listener_adopt(d, command.slot, received.fds[0], command.flags)
     if result == 0:
         received.fds[0] = -1
     return result
@@ -123,32 +127,81 @@ cdef inline int handle_remove_listener(Dispatcher *d, const Command *command) no
 cdef inline int handle_add_worker(Dispatcher *d, const Command *command, Received *received) noexcept nogil:
     cdef int result
     cdef WorkerSlot *slot
-    if command.slot >= MAX_SLOTS or received.fd_count != WORKER_FDS:
+    if command.slot >= MAX_SLOTS or not are_worker_fds(command, received):
         return -EINVAL
     slot = &d.slots[command.slot]
     if slot.state != SLOT_FREE:
         return 0 if slot.incarnation == command.token and not slot.removing else -EBUSY
-    if not is_channel(received.fds[WORKER_CHANNEL_FD]) or not is_channel(received.fds[WORKER_DUPLICATE_FD]):
-        return -EINVAL
-    result = worker_add(d, command, received.fds)
+    if command.worker_kind == WORKER_NODE:
+        result = node_add(d, command, received.fds)
+    else:
+        result = worker_add(d, command, received.fds)
     if result == 0:
         received.fd_count = 0
     return result
 
 
-cdef inline int handle_admit(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+cdef inline bint are_worker_fds(const Command *command, Received *received) noexcept nogil:
+    """Whether the descriptors of ADD_WORKER are those of its kind of worker."""
+    cdef int *fds = received.fds
+    if command.worker_kind == WORKER_NODE:
+        return received.fd_count == NODE_WORKER_FDS and is_channel(fds[WORKER_CHANNEL_FD], SOCK_STREAM)
+    return (
+        received.fd_count == WORKER_FDS
+        and is_channel(fds[WORKER_CHANNEL_FD], SOCK_SEQPACKET) and is_channel(fds[WORKER_DUPLICATE_FD], SOCK_SEQPACKET)
+    )
+
+
+cdef inline int handle_admit(Dispatcher *d, WorkerSlot *slot, uint32_t flags) noexcept nogil:
     if slot.state == SLOT_ADMITTED:
         return 0
     if slot.state != SLOT_ADDED:
         return -EINVAL
-    worker_admit(d, slot)
+    worker_admit(d, slot, flags)
     return 0
 
 
-cdef inline int handle_drain(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+cdef inline int handle_drain(Dispatcher *d, WorkerSlot *slot, uint32_t flags) noexcept nogil:
     if slot.state == SLOT_ADDED or slot.state == SLOT_ADMITTED:
-        worker_drain(d, slot)
+        worker_drain(d, slot, flags & DRAIN_SILENTLY != 0)
     return 0
+
+
+cdef inline int handle_send(
+    Dispatcher *d, const Command *command, Received *received, const char *text
+) noexcept nogil:
+    """Write a line to a Node worker, with a socket to share if one came along."""
+    cdef OutgoingLine line
+    cdef int result
+    line.text, line.length = text, <uint32_t>(received.length - <ssize_t>sizeof(Command))
+    if line.length < 2 or text[line.length - 1] != 10 or received.fd_count > 1:
+        return -EINVAL
+    line.fd = received.fds[0] if received.fd_count else -1
+    line.is_answered, line.number = received.fd_count == 1, NODE_MARKER
+    result = node_say(d, command.slot, &line)
+    if result == 0:
+        received.fd_count = 0
+    return result
+
+
+cdef inline int handle_node_command(
+    Dispatcher *d, const Command *command, Received *received, const char *text
+) noexcept nogil:
+    """SEND, SERVE or PROBE: for this incarnation of a Node worker only."""
+    cdef WorkerSlot *slot
+    if command.slot >= MAX_SLOTS:
+        return -EINVAL
+    slot = &d.slots[command.slot]
+    if slot.state == SLOT_FREE or slot.incarnation != command.token:
+        return -ESTALE
+    if slot.node == NULL:
+        return -EINVAL
+    if command.kind == COMMAND_SEND:
+        return handle_send(d, command, received, text)
+    if command.kind == COMMAND_SERVE:
+        worker_serve(d, slot, command.listeners)
+        return 0
+    return node_probe(d, command.slot)
 
 
 cdef inline int handle_worker_command(Dispatcher *d, const Command *command) noexcept nogil:
@@ -162,9 +215,9 @@ cdef inline int handle_worker_command(Dispatcher *d, const Command *command) noe
     if slot.incarnation != command.token:
         return -ESTALE
     if command.kind == COMMAND_ADMIT:
-        return handle_admit(d, slot)
+        return handle_admit(d, slot, command.flags)
     if command.kind == COMMAND_DRAIN:
-        return handle_drain(d, slot)
+        return handle_drain(d, slot, command.flags)
     worker_forget(d, slot)
     return 0
 
@@ -189,7 +242,9 @@ cdef inline int handle_flag(bint *flag, bint value) noexcept nogil:
     return 0
 
 
-cdef inline int handle_command(Dispatcher *d, const Command *command, Received *received) noexcept nogil:
+cdef inline int handle_command(
+    Dispatcher *d, const Command *command, Received *received, const char *text
+) noexcept nogil:
     """Carry out one well-formed command; 0 or -errno. Descriptors that stay in `received` are closed by the caller."""
     cdef uint32_t kind = command.kind
     if kind == COMMAND_PING:
@@ -208,6 +263,8 @@ cdef inline int handle_command(Dispatcher *d, const Command *command, Received *
         return handle_add_worker(d, command, received)
     if kind == COMMAND_ADMIT or kind == COMMAND_DRAIN or kind == COMMAND_REMOVE:
         return handle_worker_command(d, command)
+    if kind == COMMAND_SEND or kind == COMMAND_SERVE or kind == COMMAND_PROBE:
+        return handle_node_command(d, command, received, text)
     if kind == COMMAND_PAUSE or kind == COMMAND_RESUME:
         return handle_flag(&d.paused, kind == COMMAND_PAUSE)
     if kind == COMMAND_SET_POLICY:
@@ -218,9 +275,9 @@ cdef inline int handle_command(Dispatcher *d, const Command *command, Received *
 cdef inline int check_command(const Command *command, const Received *received) noexcept nogil:
     if received.flags & MSG_CTRUNC:  # our table was full: the supervisor has its own copies, and can try again
         return -EMFILE
-    if received.flags & MSG_TRUNC or received.length != sizeof(Command) or command.magic != COMMAND_MAGIC:
+    if received.flags & MSG_TRUNC or received.length < <ssize_t>sizeof(Command) or command.magic != COMMAND_MAGIC:
         return -EINVAL
-    return 0
+    return 0 if received.length == sizeof(Command) or command.kind == COMMAND_SEND else -EINVAL
 
 
 cdef inline bint peer_is_gone(int fd) noexcept nogil:
@@ -234,25 +291,30 @@ cdef inline void control_lost(Dispatcher *d) noexcept nogil:
     """The supervisor is gone: finish. The end of a socket stays readable for ever, so it is not polled any more."""
     d.control_closed = d.finishing = d.outbox.blocked = True
     epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, d.control_fd, NULL)
+    # Our fastlb workers see it for themselves. To a Node worker its supervisor is whoever holds its channel.
+    d.orphaned_until_ns = d.now_ns + ORPHANED_NODE_NS
+    for index in range(d.slots_end):
+        if d.slots[index].node != NULL:
+            handle_drain(d, &d.slots[index], 0)
 
 
 cdef inline bint read_command(Dispatcher *d) noexcept nogil:
     """Receive and carry out one command; whether there may be another."""
-    cdef Command command
+    cdef Command *command = &d.command.head
     cdef Received received
     cdef int result
-    memset(&command, 0, sizeof(command))
-    receive(d.control_fd, &command, sizeof(command), &received)
+    memset(command, 0, sizeof(command[0]))
+    receive(d.control_fd, &d.command, sizeof(d.command), &received)
     if received.length == -EAGAIN:
         return False
     if received.length < 0 or (received.length == 0 and received.fd_count == 0 and peer_is_gone(d.control_fd)):
         control_lost(d)
         return False
-    result = check_command(&command, &received)
+    result = check_command(command, &received)
     if result == 0:
-        result = handle_command(d, &command, &received)
+        result = handle_command(d, command, &received, d.command.text)
     if result < 0:
-        report_rejected(d, &command, -result)
+        report_rejected(d, command, -result)
     close_rights(&received)
     return True
 

@@ -16,20 +16,25 @@ from fastlb.lb.descriptors cimport (
 )
 from fastlb.lb.errors cimport check
 from fastlb.lb.events cimport (
-    WATCHED_CONTROL, WATCHED_LISTENER, WATCHED_PIDFD, WATCHED_TIMER, flush_events, on_control_writable, watched_data,
+    WATCHED_CONTROL, WATCHED_LISTENER, WATCHED_NODE, WATCHED_PIDFD, WATCHED_TIMER, flush_events, on_control_writable,
+    watched_data,
 )
-from fastlb.lb.handover cimport (
-    SEND_BROKEN, SEND_FULL, SEND_PAUSE, SEND_RETRY, classify_send_error, dispatch_held,
-)
+from fastlb.lb.handover cimport dispatch_held
 from fastlb.lb.held cimport held_drop_first, held_first
 from fastlb.lb.listeners cimport accept_from_all, listener_remove, listeners_poll, on_listener_event
+from fastlb.lb.node_look cimport LOOK_AGAIN_NS, look_at_nodes, waits_for_closed_connections
+from fastlb.lb.node_channel cimport NODE_QUIET_NS, NodeChannel
+from fastlb.lb.node_read cimport node_read, resume_nodes
+from fastlb.lb.node_write cimport node_flush, node_probe
 from fastlb.lb.page cimport DispatcherPage, MAX_LISTENERS
 from fastlb.lb.policy cimport POLICY_IP_HASH
 from fastlb.lb.posix cimport (
     CLOCK_MONOTONIC, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, SIG_IGN, SIGHUP,
-    SIGINT, SIGPIPE, SIGQUIT, SIGTERM, TFD_CLOEXEC, TFD_NONBLOCK, TFD_TIMER_ABSTIME, epoll_create1, epoll_ctl,
-    epoll_event, epoll_wait, errno, itimerspec, monotonic_ns, munmap, signal, timerfd_create, timerfd_settime,
+    SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGTERM, SYS_pidfd_send_signal, TFD_CLOEXEC, TFD_NONBLOCK, TFD_TIMER_ABSTIME,
+    epoll_create1, epoll_ctl, epoll_event, epoll_wait, errno, itimerspec, monotonic_ns, munmap, signal, syscall,
+    timerfd_create, timerfd_settime,
 )
+from fastlb.lb.send_error cimport SEND_BROKEN, SEND_FULL, SEND_PAUSE, SEND_RETRY, classify_send_error
 from fastlb.lb.slots cimport SLOT_ADMITTED, SLOT_DRAINING, SLOT_FREE, WorkerSlot
 from fastlb.lb.state cimport (
     BITMAP_WORDS, Dispatcher, SEND_PAUSE_NS, candidates_refresh, count, lowest_bit, overdue_at_ns,
@@ -45,6 +50,14 @@ cdef enum:
     NS_PER_SECOND = 1_000_000_000
 
 
+cdef void on_node_event(Dispatcher *d, uint32_t index, uint32_t events) noexcept nogil:
+    """A Node worker says something, or has room again."""
+    if events & EPOLLOUT and d.slots[index].node.wants_room:
+        node_flush(d, index)
+    if events & ~<uint32_t>EPOLLOUT and d.slots[index].node.polled:
+        node_read(d, index)
+
+
 cdef void on_event(Dispatcher *d, const epoll_event *event, bint *commands) noexcept nogil:
     """Note one readiness; commands wait, because they may reuse a slot that this batch still speaks of."""
     cdef uint64_t kind = event.data.u64 >> 32
@@ -53,6 +66,8 @@ cdef void on_event(Dispatcher *d, const epoll_event *event, bint *commands) noex
         on_listener_event(d, index)
     elif kind == WATCHED_PIDFD:
         worker_died(d, index)
+    elif kind == WATCHED_NODE:
+        on_node_event(d, index, event.events)
     elif kind == WATCHED_TIMER:
         d.timer_at_ns = 0
     elif kind == WATCHED_CONTROL:
@@ -70,6 +85,8 @@ cdef void turn(Dispatcher *d, const epoll_event *events, int event_count) noexce
     if commands:
         read_commands(d)
     d.retry_wanted = False
+    if d.node_workers:
+        attend_nodes(d)
     candidates_refresh(d)
     dispatch_held(d)
     if d.recovering:
@@ -80,6 +97,39 @@ cdef void turn(Dispatcher *d, const epoll_event *events, int event_count) noexce
     accept_from_all(d)
     if d.removing:
         release_removed(d)
+
+
+cdef int64_t node_due_ns(const Dispatcher *d, const NodeChannel *node) noexcept nogil:
+    """When there is something to do for a Node worker that no descriptor will tell."""
+    if node.stale_answers and not node.probed and not node.ended:
+        return node.heard_at_ns + NODE_QUIET_NS
+    return node.backoff_until_ns if node.backoff_until_ns > d.now_ns else NEVER_NS
+
+
+cdef void attend_nodes(Dispatcher *d) noexcept nogil:
+    """What is to be done for Node workers before anybody is chosen."""
+    cdef NodeChannel *node
+    resume_nodes(d)
+    look_at_nodes(d)
+    for index in range(d.slots_end):
+        node = d.slots[index].node
+        if node == NULL:
+            continue
+        # The answers to a predecessor should be here by now: it may not have sent what it meant to.
+        if node.stale_answers and not node.probed and node_due_ns(d, node) <= d.now_ns:
+            node_probe(d, index)
+        if d.control_closed and d.now_ns >= d.orphaned_until_ns:
+            syscall(SYS_pidfd_send_signal, d.slots[index].pidfd, SIGKILL, NULL, 0)
+
+
+cdef int64_t next_node_deadline_ns(const Dispatcher *d) noexcept nogil:
+    cdef int64_t soonest = d.orphaned_until_ns if d.control_closed else NEVER_NS
+    if d.table.with_room == 0 and waits_for_closed_connections(d):
+        soonest = min(soonest, d.now_ns + LOOK_AGAIN_NS)
+    for index in range(d.slots_end):
+        if d.slots[index].node != NULL:
+            soonest = min(soonest, node_due_ns(d, d.slots[index].node))
+    return soonest
 
 
 cdef void publish(Dispatcher *d) noexcept nogil:
@@ -151,6 +201,8 @@ cdef int64_t next_deadline_ns(const Dispatcher *d) noexcept nogil:
         soonest = min(soonest, d.send_paused_until_ns)
     if d.retry_wanted:
         soonest = min(soonest, d.now_ns + SEND_PAUSE_NS)
+    if d.node_workers:
+        soonest = min(soonest, next_node_deadline_ns(d))
     return min(soonest, next_pass_over_end_ns(d)) if accepting and d.table.with_room == 0 else soonest
 
 
@@ -188,8 +240,10 @@ cdef int prepare_sleep(Dispatcher *d) noexcept nogil:
     looks at the flag. So either we see that it moved or it sees that we sleep; without the fences both could miss.
     """
     cdef bint accepting = not d.paused and not d.finishing and has_listener(d)
-    cdef bint blocked = d.table.with_room == 0 or d.held.count > 0
-    d.starved = blocked and (accepting or d.held.count > 0)
+    cdef bint waiting = d.held.count > d.held_unserved
+    cdef bint blocked = d.table.with_room == 0 or waiting
+    d.starved = blocked and (accepting or waiting)
+    d.retry_wanted |= d.nodes_paused > 0 and not d.outbox.blocked
     listeners_poll(d, accepting and not blocked and d.now_ns >= d.send_paused_until_ns)
     arm_timer(d)
     if not d.starved and not d.rescue_wanted and not d.recovering:
@@ -202,7 +256,16 @@ cdef int prepare_sleep(Dispatcher *d) noexcept nogil:
 
 cdef bint is_finished(const Dispatcher *d) noexcept nogil:
     """Whether nothing is left to do after QUIT: what is held waits for a worker as long as there is one."""
-    return d.finishing and (d.held.count == 0 or d.admitted == 0)
+    if d.control_closed and d.node_workers and d.now_ns < d.orphaned_until_ns and has_living_node(d):
+        return False  # to a Node worker our end is that of its supervisor: it would drop what it is doing
+    return d.finishing and (d.held.count == d.held_unserved or d.admitted == 0)
+
+
+cdef bint has_living_node(const Dispatcher *d) noexcept nogil:
+    for index in range(d.slots_end):
+        if d.slots[index].node != NULL and not d.slots[index].died:
+            return True
+    return False
 
 
 cdef void loop(Dispatcher *d) noexcept nogil:

@@ -6,11 +6,12 @@ from libc.string cimport memset
 
 from fastlb.lb.command cimport (
     COMMAND_MAGIC, EVENT_CHANNEL_CLOSED, EVENT_CONFIGURED, EVENT_DRAINED, EVENT_LISTENER_ERROR, EVENT_PONG,
-    EVENT_REJECTED, EVENT_WORKER_DIED, Command, Event,
+    EVENT_REJECTED, EVENT_WORKER_DIED, EVENT_WORKER_MESSAGE, Command, Event,
 )
 from fastlb.lb.page cimport MAX_LISTENERS
 from fastlb.lb.posix cimport (
-    EAGAIN, EINTR, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, MSG_DONTWAIT, MSG_NOSIGNAL, epoll_ctl, epoll_event, errno, send,
+    EAGAIN, EINTR, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, MSG_DONTWAIT, MSG_NOSIGNAL, epoll_ctl, epoll_event, errno, iovec,
+    msghdr, sendmsg,
 )
 from fastlb.lb.state cimport Dispatcher, Listener, REJECTIONS_KEPT, Rejection
 from fastlb.lb.slots cimport WorkerSlot
@@ -25,6 +26,7 @@ cdef enum Watched:
     WATCHED_LISTENER = 2
     WATCHED_PIDFD = 3
     WATCHED_TIMER = 4
+    WATCHED_NODE = 5
 
 
 cdef inline uint64_t watched_data(uint64_t kind, uint32_t index) noexcept nogil:
@@ -74,9 +76,19 @@ cdef inline void report_listener_error(Dispatcher *d, Listener *listener, int er
 
 
 cdef inline bint send_event(Dispatcher *d, Event *event) noexcept nogil:
+    return send_event_with(d, event, NULL, 0)
+
+
+cdef inline bint send_event_with(Dispatcher *d, Event *event, const char *text, size_t length) noexcept nogil:
     """Whether the control socket took it; if not, EPOLLOUT will tell. A broken socket ends the process's work."""
+    cdef msghdr message
+    cdef iovec parts[2]
     event.magic = COMMAND_MAGIC
-    while send(d.control_fd, event, sizeof(Event), MSG_DONTWAIT | MSG_NOSIGNAL) < 0:
+    parts[0].iov_base, parts[0].iov_len = event, sizeof(Event)
+    parts[1].iov_base, parts[1].iov_len = <void *>text, length
+    memset(&message, 0, sizeof(message))
+    message.msg_iov, message.msg_iovlen = parts, 2
+    while sendmsg(d.control_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0:
         if errno == EINTR:
             continue
         d.outbox.blocked = True
@@ -132,6 +144,18 @@ cdef inline bint send_listener_report(Dispatcher *d, uint32_t index) noexcept no
     listener.error_pending = False
     d.outbox.listener_reports -= 1
     return True
+
+
+cdef inline bint send_message_part(
+    Dispatcher *d, uint32_t index, const char *text, uint32_t length, bint goes_on
+) noexcept nogil:
+    """Send what a Node worker wrote, at once: unlike other events it is kept by nobody but the worker's channel."""
+    cdef Event event
+    memset(&event, 0, sizeof(event))
+    event.kind = EVENT_WORKER_MESSAGE
+    event.slot, event.token = index, d.slots[index].incarnation
+    event.value = goes_on
+    return send_event_with(d, &event, text, length)
 
 
 cdef inline bint flush_answers(Dispatcher *d) noexcept nogil:

@@ -11,42 +11,24 @@ from fastlb.lb.connection cimport (
 )
 from fastlb.lb.descriptors cimport descriptor_close, invariant
 from fastlb.lb.events cimport report_slot
-from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push_first
-from fastlb.lb.policy cimport NOBODY, POLICY_IP_HASH, candidate_charge, candidate_close, choose, choose_rescuer
-from fastlb.lb.posix cimport (
-    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, EAGAIN, EINTR, ENOBUFS, ENOMEM, ETOOMANYREFS, MSG_DONTWAIT, MSG_NOSIGNAL,
-    SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, iovec, msghdr, sendmsg,
+from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push, held_push_first
+from fastlb.lb.node_write cimport node_hand_over, node_wait_for_room
+from fastlb.lb.policy cimport (
+    NOBODY, POLICY_IP_HASH, candidate_charge, candidate_close, choose, choose_rescuer, is_able, listener_bit,
 )
+from fastlb.lb.posix cimport (
+    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, iovec,
+    msghdr, sendmsg,
+)
+from fastlb.lb.send_error cimport SEND_FULL, SEND_PAUSE, SEND_RETRY, SendVerdict, classify_send_error
 from fastlb.lb.slots cimport SLOT_DEAD, Stage, WorkerSlot, slot_record_sent
 from fastlb.lb.state cimport (
     BITMAP_WORDS, Dispatcher, SEND_PAUSE_NS, bitmap_clear, bitmap_set, count, lowest_bit, may_take, slot_enter,
     slot_mark_changed, start_recovery,
 )
 
-cdef enum SendVerdict:
-    SEND_RETRY = 0   # at once
-    SEND_FULL = 1    # this channel takes no more until its worker moves: try another worker
-    SEND_PAUSE = 2   # no channel will take any: wait 10 ms
-    SEND_BROKEN = 3  # this channel will never take any: the worker is out
-
 cdef enum:
     RIGHTS_WORDS = 10  # CMSG_SPACE(CONNECTIONS_PER_MESSAGE descriptors), in 8-byte words so that it is aligned
-
-
-cdef inline SendVerdict classify_send_error(int error) noexcept nogil:
-    """What to do after sendmsg with descriptors failed with errno `error`."""
-    if error == EINTR:
-        return SEND_RETRY
-    if error == EAGAIN:  # the channel's buffer is full
-        return SEND_FULL
-    # RLIMIT_NOFILE descriptors of this user are in flight (unix(7)); no readiness will be reported for it
-    if error == ETOOMANYREFS:
-        return SEND_PAUSE
-    if error == ENOBUFS or error == ENOMEM:  # the kernel's memory
-        return SEND_PAUSE
-    # EPIPE, ECONNRESET, ENOTCONN: the worker has shut its end; EMSGSIZE: a buffer below one message;
-    # anything else: not a channel of ours. None of them heals.
-    return SEND_BROKEN
 
 
 cdef inline void stage_connection(Dispatcher *d, int32_t index, int fd, const ConnectionRecord *record) noexcept nogil:
@@ -59,7 +41,7 @@ cdef inline void stage_connection(Dispatcher *d, int32_t index, int fd, const Co
     stage.count += 1
     candidate_charge(&d.table, index)
     bitmap_set(d.staged, slot_index)
-    if stage.count == CONNECTIONS_PER_MESSAGE:
+    if stage.count == CONNECTIONS_PER_MESSAGE or d.slots[slot_index].node != NULL:
         send_stage(d, slot_index)
 
 
@@ -127,8 +109,13 @@ cdef inline void stage_failed(Dispatcher *d, WorkerSlot *slot, int error) noexce
     if verdict == SEND_FULL:
         slot.full = True
         candidate_close(&d.table, slot.candidate)
+        if slot.node != NULL:
+            node_wait_for_room(d, <uint32_t>(slot - d.slots))
     elif verdict == SEND_PAUSE:
         d.send_paused_until_ns = d.now_ns + SEND_PAUSE_NS
+    elif slot.node != NULL:  # what it has said before is still to be read; then comes the end
+        slot.node.broken = True
+        candidate_close(&d.table, slot.candidate)
     else:
         channel_broken(d, slot, error)
 
@@ -141,12 +128,15 @@ cdef inline void send_stage(Dispatcher *d, uint32_t slot_index) noexcept nogil:
     if d.now_ns < d.send_paused_until_ns:
         stage_refused(d, slot)
         return
-    result = send_message(slot)
-    while result < 0 and classify_send_error(-result) == SEND_RETRY:
+    if slot.node != NULL:
+        result = node_hand_over(d, slot_index)
+    else:
         result = send_message(slot)
+        while result < 0 and classify_send_error(-result) == SEND_RETRY:
+            result = send_message(slot)
     if result < 0:
         stage_failed(d, slot, -result)
-    else:
+    elif slot.node == NULL:
         stage_sent(d, slot_index)
 
 
@@ -167,24 +157,56 @@ cdef inline int32_t choose_for(Dispatcher *d, const ConnectionRecord *record) no
     cdef bint unsticky = False
     cdef int32_t index
     if record.hops and d.policy != POLICY_IP_HASH:
-        return choose_rescuer(&d.table)
+        return choose_rescuer(&d.table, listener_bit(record.listener_id))
     index = choose(&d.table, d.policy, record, &unsticky)
     if unsticky:
         count(&d.page.unsticky, 1)
     return index
 
 
+cdef inline bint is_served(const Dispatcher *d, uint32_t listener_id) noexcept nogil:
+    """Whether an admitted worker takes this listener's connections, if not now then later."""
+    cdef uint64_t listener = listener_bit(listener_id)
+    if d.node_workers == 0:
+        return True
+    for i in range(d.table.count):
+        if d.table.candidates[i].serves & listener:
+            return True
+    return False
+
+
+cdef inline bint has_taker(const Dispatcher *d, uint32_t listener_id) noexcept nogil:
+    """Whether some worker may be sent a connection of this listener now."""
+    cdef uint64_t listener = listener_bit(listener_id)
+    if not may_take(d) or d.node_workers == 0:
+        return may_take(d)
+    for i in range(d.table.count):
+        if is_able(&d.table.candidates[i], listener):
+            return True
+    return False
+
+
 cdef inline bint stage_held(Dispatcher *d) noexcept nogil:
-    """Stage held connections, oldest first, until one finds nobody; return whether any was staged."""
+    """Stage held connections, oldest first, until one finds nobody; return whether any was staged.
+
+    Those that no admitted worker serves go to the end of the queue: they wait, and the others do not.
+    """
     cdef Connection first
     cdef int32_t index
     cdef bint staged = False
-    while d.held.count and may_take(d):
+    cdef uint32_t left = d.held.count
+    d.held_unserved = 0
+    while left and may_take(d):
+        left -= 1
         first = held_first(&d.held)[0]
         index = choose_for(d, &first.record)
-        if index == NOBODY:
+        if index == NOBODY and is_served(d, first.record.listener_id):
             break
         held_drop_first(&d.held)  # before staging, which may put refused ones in front
+        if index == NOBODY:
+            held_push(&d.held)[0] = first
+            d.held_unserved += 1
+            continue
         stage_connection(d, index, first.fd, &first.record)
         staged = True
     return staged

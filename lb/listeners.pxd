@@ -12,14 +12,15 @@ from fastlb.lb.atomics cimport store_i64
 from fastlb.lb.connection cimport ConnectionRecord
 from fastlb.lb.descriptors cimport descriptor_adopted, descriptor_close, invariant
 from fastlb.lb.events cimport WATCHED_LISTENER, report_listener_error, watched_data
-from fastlb.lb.handover cimport choose_for, dispatch_held, flush_stages, has_staged, stage_connection
+from fastlb.lb.handover cimport choose_for, dispatch_held, flush_stages, has_staged, has_taker, stage_connection
+from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push
 from fastlb.lb.page cimport MAX_LISTENERS
 from fastlb.lb.policy cimport NOBODY
 from fastlb.lb.posix cimport (
     AF_INET, AF_INET6, EINVAL, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK,
     accept4, epoll_ctl, epoll_event, errno, ntohs, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
 )
-from fastlb.lb.state cimport ACCEPTS_PER_TURN, Dispatcher, Listener, count, may_take
+from fastlb.lb.state cimport ACCEPTS_PER_TURN, Dispatcher, Listener, count
 
 cdef enum:
     FIRST_PAUSE_NS = 10_000_000
@@ -108,7 +109,7 @@ cdef inline void accept_sweep(Dispatcher *d, uint32_t index) noexcept nogil:
     cdef ConnectionRecord record
     cdef Listener *listener = &d.listeners[index]
     cdef int fd
-    while listener.budget and may_take(d) and d.held.count == 0:
+    while listener.budget and has_taker(d, index) and d.held.count == d.held_unserved:
         listener.budget -= 1
         fd = accept_connection(d, index, &record)
         if fd < 0:
@@ -154,7 +155,7 @@ cdef inline void listeners_poll(Dispatcher *d, bint wanted) noexcept nogil:
         listener = &d.listeners[index]
         if listener.fd < 0:
             continue
-        poll = wanted and listener_may_accept(d, listener)
+        poll = wanted and listener_may_accept(d, listener) and has_taker(d, index)
         if poll == listener.polled:
             continue
         listener.polled = poll
@@ -162,12 +163,16 @@ cdef inline void listeners_poll(Dispatcher *d, bint wanted) noexcept nogil:
         listener_watch(d, index, EPOLL_CTL_MOD)
 
 
-cdef inline int listener_adopt(Dispatcher *d, uint32_t index, int fd) noexcept nogil:
-    """Take over a listening socket, which the caller has checked; 0 or -errno (then it is still the caller's)."""
+cdef inline int listener_adopt(Dispatcher *d, uint32_t index, int fd, uint32_t key) noexcept nogil:
+    """Take over a listening socket, which the caller has checked; 0 or -errno (then it is still the caller's).
+
+    `key` is how Node workers know it.
+    """
     cdef Listener *listener = &d.listeners[index]
     cdef int result
     memset(listener, 0, sizeof(listener[0]))
     listener.fd = fd
+    listener.key = key
     listener.ready = True
     listener.reported_at_ns = -LONGEST_PAUSE_NS * 10
     result = listener_watch(d, index, EPOLL_CTL_ADD)
@@ -176,6 +181,20 @@ cdef inline int listener_adopt(Dispatcher *d, uint32_t index, int fd) noexcept n
         return result
     d.listeners_end = max(d.listeners_end, index + 1)
     return 0
+
+
+cdef inline void drop_held_of(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Nobody serves these any more: their clients are told by the close."""
+    cdef Connection connection
+    for _ in range(d.held.count):
+        connection = held_first(&d.held)[0]
+        held_drop_first(&d.held)
+        if connection.record.listener_id != index:
+            held_push(&d.held)[0] = connection
+            continue
+        descriptor_close(&connection.fd)
+        count(&d.page.dropped, 1)
+    d.held_unserved = min(d.held_unserved, d.held.count)
 
 
 cdef inline void listener_remove(Dispatcher *d, uint32_t index) noexcept nogil:
@@ -188,3 +207,4 @@ cdef inline void listener_remove(Dispatcher *d, uint32_t index) noexcept nogil:
     descriptor_close(&listener.fd)
     d.outbox.listener_reports -= listener.error_pending
     listener.error_pending = False
+    drop_held_of(d, index)

@@ -56,8 +56,15 @@ cdef struct DispatcherSlotRow:
     uint64_t taken_back     # of these, how many were taken back
     uint64_t untaken        # as of the last wake-up
     uint64_t open           # as of the last wake-up
-    uint64_t state          # SlotState of dispatcher.pxd
-    uint64_t reserved[2]
+    uint64_t state          # SlotState of slots.pxd
+    # of a Node worker only; what a successor must know is stored before the act that it speaks of
+    uint64_t handles_sent   # messages that are answered by NODE_HANDLE_ACK or NODE_HANDLE_NACK
+    uint64_t answers_read   # of these, how many were answered
+    uint64_t history        # NODE_HISTORY_... of command.pxd
+    int64_t heard_at_ns     # when it last said anything
+    uint64_t refused        # connections that it did not accept
+    uint64_t messages_dropped  # of its messages to the supervisor, above the most that one may send a second
+    uint64_t reserved[4]
 
 cdef struct DispatcherPage:
     uint32_t magic

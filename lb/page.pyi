@@ -41,6 +41,11 @@ class SlotCounters(TypedDict):
     untaken: int
     open: int
     state: int
+    unanswered: int
+    history: int
+    heard_at_ns: int
+    refused: int
+    messages_dropped: int
 
 class ListenerCounters(TypedDict):
     accepted: int

@@ -200,6 +200,10 @@ cdef uint64_t _claim(uint64_t value) noexcept:
     return value if value < <uint64_t>1 << 63 else (<uint64_t>1 << 63) - 1
 
 
+cdef uint64_t _owed(uint64_t sent, uint64_t answered) noexcept:
+    return sent - answered if sent > answered else 0
+
+
 cdef class DispatcherPageView:
     """The supervisor's view of the dispatcher's page. `page_fd` is borrowed."""
 
@@ -244,6 +248,11 @@ cdef class DispatcherPageView:
             "untaken": load_u64(&row.untaken),
             "open": load_u64(&row.open),
             "state": load_u64(&row.state),
+            "unanswered": _owed(load_u64(&row.handles_sent), load_u64(&row.answers_read)),
+            "history": load_u64(&row.history),
+            "heard_at_ns": load_i64(&row.heard_at_ns),
+            "refused": load_u64(&row.refused),
+            "messages_dropped": load_u64(&row.messages_dropped),
         }
 
     def read_listener(self, int listener_id):

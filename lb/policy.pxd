@@ -2,7 +2,8 @@
 # Runs in the dispatcher, once per connection; policy.pyx lets tests and benchmarks call the same code.
 #
 # The table is made anew from the slots at every turn of the loop (state.pxd) and counted down while
-# connections are given: 32 bytes a worker, scanned in order.
+# connections are given: 32 bytes a worker, scanned in order. Which listeners a worker serves differs among Node
+# workers only.
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
@@ -23,11 +24,13 @@ cdef enum:
 
 cdef struct Candidate:
     uint64_t hash_seed  # the worker's identity, mixed once
+    uint64_t serves     # bit i: it may get connections of listener i
     uint32_t slot
     uint32_t room       # connections that it may be sent now
     uint32_t open       # connections that it has or has been sent
-    bint receiver       # may be given what others did not take
-    bint overdue        # has not taken what it was sent
+    uint8_t receiver    # may be given what others did not take
+    uint8_t overdue     # has not taken what it was sent
+    uint8_t slow        # has left something waiting that cannot be taken back: the last choice
 
 cdef struct CandidateTable:
     uint32_t count
@@ -70,34 +73,56 @@ cdef inline uint64_t address_hash(const ConnectionRecord *record) noexcept nogil
     return hash_bytes(record.address, 16)
 
 
-cdef inline int32_t choose_round_robin(const CandidateTable *table) noexcept nogil:
-    """The next with room, from the cursor on."""
+cdef inline uint64_t listener_bit(uint32_t listener_id) noexcept nogil:
+    """The bit of a listener in `serves`; a record's listener_id is below MAX_LISTENERS."""
+    return <uint64_t>1 << (listener_id & 63)
+
+
+cdef inline bint is_able(const Candidate *candidate, uint64_t listener) noexcept nogil:
+    """Whether it may be sent a connection of the listener with this bit."""
+    return candidate.room > 0 and candidate.serves & listener != 0
+
+
+cdef inline int32_t choose_round_robin(const CandidateTable *table, uint64_t listener) noexcept nogil:
+    """The next with room, from the cursor on; a slow one only when there is no other."""
+    cdef int32_t slow = NOBODY
     cdef uint32_t index = table.cursor
     for _ in range(table.count):
         if index >= table.count:
             index = 0
-        if table.candidates[index].room:
-            return <int32_t>index
+        if is_able(&table.candidates[index], listener):
+            if not table.candidates[index].slow:
+                return <int32_t>index
+            if slow == NOBODY:
+                slow = <int32_t>index
         index += 1
-    return NOBODY
+    return slow
 
 
-cdef inline int32_t choose_least_connections(const CandidateTable *table) noexcept nogil:
-    """The one with room that has the fewest open; equal ones take turns."""
+cdef inline bint has_less(const Candidate *one, const Candidate *other) noexcept nogil:
+    if one.slow != other.slow:
+        return other.slow
+    return one.open < other.open
+
+
+cdef inline int32_t choose_least_connections(const CandidateTable *table, uint64_t listener) noexcept nogil:
+    """The one with room that has the fewest open; equal ones take turns, slow ones come last."""
     cdef int32_t best = NOBODY
     cdef uint32_t index = table.cursor
     for _ in range(table.count):
         if index >= table.count:
             index = 0
-        if table.candidates[index].room and (
-            best == NOBODY or table.candidates[index].open < table.candidates[best].open
+        if is_able(&table.candidates[index], listener) and (
+            best == NOBODY or has_less(&table.candidates[index], &table.candidates[best])
         ):
             best = <int32_t>index
         index += 1
     return best
 
 
-cdef inline int32_t choose_ip_hash(const CandidateTable *table, uint64_t client, bint *unsticky) noexcept nogil:
+cdef inline int32_t choose_ip_hash(
+    const CandidateTable *table, uint64_t listener, uint64_t client, bint *unsticky
+) noexcept nogil:
     """The client's own worker, or the next in its order with room (then `unsticky` is set).
 
     Rendezvous hashing: each worker draws a weight for the client and the highest wins, so a worker that
@@ -106,6 +131,8 @@ cdef inline int32_t choose_ip_hash(const CandidateTable *table, uint64_t client,
     cdef int32_t best = NOBODY
     cdef uint64_t best_weight = 0, own_weight = 0, weight
     for index in range(<int32_t>table.count):
+        if not table.candidates[index].serves & listener:
+            continue
         weight = mix(client ^ table.candidates[index].hash_seed)
         own_weight = max(own_weight, weight)
         if table.candidates[index].room and (best == NOBODY or weight > best_weight):
@@ -118,16 +145,16 @@ cdef inline int32_t choose_ip_hash(const CandidateTable *table, uint64_t client,
 cdef inline bint rescues_better(const Candidate *one, const Candidate *other) noexcept nogil:
     if one.receiver != other.receiver:
         return one.receiver
-    return one.open < other.open
+    return has_less(one, other)
 
 
-cdef inline int32_t choose_rescuer(const CandidateTable *table) noexcept nogil:
+cdef inline int32_t choose_rescuer(const CandidateTable *table, uint64_t listener) noexcept nogil:
     """Who gets a connection that its worker did not take: a receiver if there is one, never an overdue worker."""
     cdef int32_t best = NOBODY
     cdef const Candidate *one
     for index in range(<int32_t>table.count):
         one = &table.candidates[index]
-        if not one.room or one.overdue:
+        if not is_able(one, listener) or one.overdue:
             continue
         if best == NOBODY or rescues_better(one, &table.candidates[best]):
             best = index
@@ -138,13 +165,14 @@ cdef inline int32_t choose(
     const CandidateTable *table, uint32_t policy, const ConnectionRecord *record, bint *unsticky
 ) noexcept nogil:
     """Return the index of the candidate that gets this connection, or NOBODY."""
+    cdef uint64_t listener = listener_bit(record.listener_id)
     unsticky[0] = False
     if policy == POLICY_ROUND_ROBIN:
-        return choose_round_robin(table)
+        return choose_round_robin(table, listener)
     # A unix socket's client has no address: all of them would be one client's.
     if policy == POLICY_IP_HASH and (record.family == AF_INET or record.family == AF_INET6):
-        return choose_ip_hash(table, address_hash(record), unsticky)
-    return choose_least_connections(table)
+        return choose_ip_hash(table, listener, address_hash(record), unsticky)
+    return choose_least_connections(table, listener)
 
 
 cdef inline void candidate_charge(CandidateTable *table, int32_t index) noexcept nogil:

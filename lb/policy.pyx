@@ -32,6 +32,7 @@ cdef class PolicyTable:
         self.table.count = <uint32_t>len(room)
         for index in range(<uint32_t>len(room)):
             self.table.candidates[index].slot = index
+            self.table.candidates[index].serves = ~<uint64_t>0
             self.table.candidates[index].hash_seed = hash_seed_of(hash_keys[index])
             self.table.candidates[index].room = room[index]
             self.table.candidates[index].open = open_connections[index]
@@ -54,14 +55,21 @@ cdef class PolicyTable:
 
     def choose_rescuer(self):
         """Choose for a connection that its worker did not take; nothing is charged."""
-        return choose_rescuer(self.table)
+        return choose_rescuer(self.table, 1)
 
-    def mark(self, uint32_t index, bint receiver, bint overdue):
+    def mark(self, uint32_t index, bint receiver=False, bint overdue=False, bint slow=False):
         """Set what the loop knows about a worker's progress."""
         if index >= self.table.count:
             raise IndexError(index)
         self.table.candidates[index].receiver = receiver
         self.table.candidates[index].overdue = overdue
+        self.table.candidates[index].slow = slow
+
+    def serve(self, uint32_t index, uint64_t listeners):
+        """Set which listeners' connections a worker may get: bit i for listener i."""
+        if index >= self.table.count:
+            raise IndexError(index)
+        self.table.candidates[index].serves = listeners
 
     def choose_many(self, uint32_t policy, uint32_t count):
         """For benchmarks: choose `count` times in C, for clients of different addresses; room stays as it is.

@@ -149,7 +149,13 @@ cdef extern from "<signal.h>" nogil:
     ctypedef void (*sighandler_t)(int)
     sighandler_t signal(int number, sighandler_t handler)
     sighandler_t SIG_IGN
-    int SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM
+    int SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGTERM
+
+
+cdef extern from "<sys/syscall.h>" nogil:
+    # glibc has a wrapper of its own only from 2.36 on
+    long syscall(long number, ...)
+    long SYS_pidfd_send_signal
 
 
 cdef extern from "<time.h>" nogil:

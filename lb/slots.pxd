@@ -10,8 +10,9 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from fastlb.lb.atomics cimport load_u64
-from fastlb.lb.connection cimport CONNECTIONS_PER_MESSAGE, ConnectionMessage
+from fastlb.lb.connection cimport CONNECTIONS_PER_MESSAGE, MAX_CREDIT, ConnectionMessage
 from fastlb.lb.descriptors cimport invariant
+from fastlb.lb.node_channel cimport NodeChannel
 from fastlb.lb.page cimport WorkerPage
 
 cdef enum SlotState:
@@ -22,7 +23,6 @@ cdef enum SlotState:
     SLOT_DEAD = 4      # its process has ended or its channel is broken
 
 cdef enum:
-    MAX_CREDIT = 128    # most untaken connections of a worker, whatever its bounds say
     CLAIM_CEILING = 0x7FFFFFFF
 
 # A message in the worker's channel, from the moment it is sent until the worker says it took it.
@@ -53,12 +53,14 @@ cdef struct WorkerSlot:
     uint32_t capacity
     uint32_t max_connections
     uint32_t hash_key
+    uint64_t serves       # bit i: it may get connections of listener i
     # what we own
     uint64_t incarnation
     int channel_fd
-    int duplicate_fd      # of the worker's end: what it has not taken can be taken back from here
+    int duplicate_fd      # of the worker's end: what it has not taken can be taken back from here; Node: -1
     int pidfd
-    WorkerPage *page
+    NodeChannel *node     # NULL: a worker with a channel of ours
+    WorkerPage *page      # of a Node worker: the one in its NodeChannel
     # positions (connection.pxd): settled <= sent, both of this dispatcher's epoch
     uint64_t sent         # of the last connection sent
     uint64_t settled      # up to here taken by the worker or taken back by us

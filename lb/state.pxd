@@ -5,7 +5,9 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from fastlb.lb.atomics cimport store_u64
 from fastlb.lb.connection cimport POSITION_EPOCH_SHIFT
+from fastlb.lb.command cimport LONGEST_SEND_BYTES, Command
 from fastlb.lb.held cimport HeldQueue
+from fastlb.lb.node_channel cimport node_is_slow, node_may_be_sent
 from fastlb.lb.page cimport DispatcherPage, DispatcherSlotRow, MAX_LISTENERS, MAX_SLOTS
 from fastlb.lb.policy cimport Candidate, CandidateTable, POLICY_IP_HASH, STICKY_CREDIT, hash_seed_of
 from fastlb.lb.slots cimport (
@@ -20,9 +22,11 @@ cdef enum:
     MAX_HOPS = 2
     REJECTIONS_KEPT = 64
     BITMAP_WORDS = 16           # MAX_SLOTS bits
+    NODE_READ_BYTES = 65536     # of one Node worker in one turn
 
 cdef struct Listener:
     int fd                   # -1: none
+    uint32_t key             # by which Node workers know it
     bint polled
     bint ready               # a connection may wait: seen by epoll, or nobody has looked since
     bint broken
@@ -51,6 +55,11 @@ cdef struct Outbox:
     uint32_t slot_reports            # bits set in all slots' `reports`
     uint32_t listener_reports        # listeners whose error is to be reported
 
+# A command with the text behind it.
+cdef struct CommandMessage:
+    Command head
+    char text[LONGEST_SEND_BYTES]
+
 cdef struct Dispatcher:
     int epoll_fd
     int control_fd
@@ -68,6 +77,9 @@ cdef struct Dispatcher:
     uint32_t admitted
     uint32_t recovering     # slots whose channel is to be read empty
     uint32_t removing       # slots that are to be freed when their channel is empty
+    uint32_t node_workers   # slots of Node workers
+    uint32_t nodes_paused   # of these, how many are not read because what they say has nowhere to go
+    uint32_t held_unserved  # held connections that no admitted worker may get: they do not stop the others
     uint32_t slots_end      # every slot in use is below
     uint32_t listeners_end  # every listener in use is below
     uint32_t first_listener  # whose turn it is to be first
@@ -76,6 +88,7 @@ cdef struct Dispatcher:
     int64_t now_ns          # begin of this turn
     int64_t send_paused_until_ns
     int64_t timer_at_ns     # when the timer fires; 0: it is not armed
+    int64_t orphaned_until_ns  # without a supervisor: when Node workers that have not finished are ended
     DispatcherPage *page    # private_page until CONFIGURE
     DispatcherPage private_page
     CandidateTable table
@@ -86,6 +99,8 @@ cdef struct Dispatcher:
     uint64_t changed[BITMAP_WORDS]      # slots whose figures in our page are old
     Listener listeners[MAX_LISTENERS]
     WorkerSlot slots[MAX_SLOTS]
+    char node_text[NODE_READ_BYTES]  # what is being read of a Node worker
+    CommandMessage command
 
 
 cdef extern from *:
@@ -151,9 +166,11 @@ cdef inline bint slot_look(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
 cdef inline void candidate_fill(Dispatcher *d, Candidate *candidate, uint32_t index) noexcept nogil:
     cdef WorkerSlot *slot = &d.slots[index]
     candidate.slot = index
+    candidate.serves = slot.serves
     candidate.room = slot_room(slot, STICKY_CREDIT if d.policy == POLICY_IP_HASH else 0)
-    if slot.passed_over_until_ns > d.now_ns:
+    if slot.passed_over_until_ns > d.now_ns or (slot.node != NULL and not node_may_be_sent(slot.node, d.now_ns)):
         candidate.room = 0
+    candidate.slow = slot.node != NULL and node_is_slow(slot.node, d.handover_timeout_ns, d.now_ns)
     candidate.open = slot_open(slot)
     candidate.receiver = slot_is_receiver(slot, d.now_ns - d.handover_timeout_ns)
     candidate.overdue = slot.messages > 0 and overdue_at_ns(d, slot) <= d.now_ns

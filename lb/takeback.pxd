@@ -11,6 +11,7 @@ from fastlb.lb.descriptors cimport SPARE_DESCRIPTORS, descriptors_free
 from fastlb.lb.events cimport report_slot
 from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.policy cimport POLICY_IP_HASH, candidate_close
+from fastlb.lb.node_read cimport node_recover
 from fastlb.lb.posix cimport FIONREAD, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, ioctl, recv
 from fastlb.lb.received cimport Received, close_rights, receive
 from fastlb.lb.slots cimport SLOT_ADMITTED, SLOT_DRAINING, WorkerSlot, slot_settle, slot_untaken
@@ -100,6 +101,8 @@ cdef inline TakeBack take_back_all(Dispatcher *d, WorkerSlot *slot) noexcept nog
 
 cdef inline bint recover_channel(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
     """Go on emptying the channel of a slot that is `recovering`; return whether it is empty."""
+    if slot.node != NULL:
+        return node_recover(d, <uint32_t>(slot - d.slots))
     # A draining worker that is the only one goes on taking: nobody else could.
     if slot.state == SLOT_DRAINING and d.admitted == 0:
         return channel_is_empty(slot)

@@ -2,20 +2,28 @@
 # changes a state. Every transition is idempotent, and leaves the connections of the worker with somebody.
 
 from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from fastlb.lb.atomics cimport store_u32
-from fastlb.lb.command cimport EVENT_DRAINED, EVENT_WORKER_DIED, Command
+from fastlb.lb.atomics cimport store_i64, store_u32, store_u64
+from fastlb.lb.command cimport (
+    EVENT_DRAINED, EVENT_WORKER_DIED, NODE_HISTORY_MID_LINE, Command,
+)
 from fastlb.lb.connection cimport POSITION_EPOCH_SHIFT
 from fastlb.lb.descriptors cimport descriptor_close, invariant
 from fastlb.lb.events cimport WATCHED_PIDFD, drop_slot_reports, report_slot, watched_data
+from fastlb.lb.connection cimport MAX_CREDIT
+from fastlb.lb.node_channel cimport NodeChannel
+from fastlb.lb.node_look cimport node_begin_counting
+from fastlb.lb.node_read cimport node_close_reading
+from fastlb.lb.node_write cimport node_count, node_disconnect, node_note_disconnected, node_poll
 from fastlb.lb.page cimport WORKER_PAGE_MAGIC, WorkerPage, page_map
 from fastlb.lb.posix cimport (
-    EINVAL, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, SHUT_RD, SHUT_WR, epoll_ctl, epoll_event, errno,
+    EINVAL, ENOMEM, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, SHUT_RD, SHUT_WR, epoll_ctl, epoll_event, errno,
     munmap, shutdown,
 )
 from fastlb.lb.slots cimport (
-    MAX_CREDIT, SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot, slot_refresh,
+    SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot, slot_refresh,
 )
 from fastlb.lb.takeback cimport take_back_all
 from fastlb.lb.state cimport Dispatcher, bitmap_clear, slot_enter, slot_mark_changed, start_recovery
@@ -27,6 +35,9 @@ cdef enum:
     WORKER_PIDFD = 2
     WORKER_PAGE_FD = 3
     WORKER_FDS = 4
+    NODE_DESCRIPTORS_FD = 1  # in place of the duplicate; the pidfd stands behind it as above
+    NODE_WORKER_FDS = 3
+    NODE_NUMBER_SHIFT = 32   # a connection's number = epoch << NODE_NUMBER_SHIFT | n: answers to a predecessor mean nothing
 
 
 cdef inline int pidfd_watch(Dispatcher *d, uint32_t index) noexcept nogil:
@@ -43,6 +54,7 @@ cdef inline void slot_fill(Dispatcher *d, WorkerSlot *slot, const Command *comma
     slot.capacity = command.capacity
     slot.max_connections = command.max_connections
     slot.hash_key = command.flags
+    slot.serves = ~<uint64_t>0
     slot.channel_fd = fds[WORKER_CHANNEL_FD]
     slot.duplicate_fd = fds[WORKER_DUPLICATE_FD]
     slot.pidfd = fds[WORKER_PIDFD]
@@ -75,14 +87,81 @@ cdef inline int worker_add(Dispatcher *d, const Command *command, int *fds) noex
     return 0
 
 
-cdef inline void worker_admit(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+cdef inline void node_fill(Dispatcher *d, WorkerSlot *slot, const Command *command, int *fds) noexcept nogil:
+    """Begin to speak with a worker to which predecessors may have spoken."""
+    cdef NodeChannel *node = slot.node
+    slot.page = &node.page
+    slot.duplicate_fd = -1
+    slot.serves = command.listeners
+    node.descriptors_fd = fds[NODE_DESCRIPTORS_FD]
+    node.last_number = d.epoch << NODE_NUMBER_SHIFT
+    node.stale_answers = command.unanswered
+    node.dropping = command.history & NODE_HISTORY_MID_LINE != 0
+    node.heard_at_ns = d.now_ns
+    node_count(slot)
+
+
+cdef inline void node_begin_history(Dispatcher *d, const Command *command) noexcept nogil:
+    """What a predecessor of ours left goes on in our page, for our successor."""
+    store_u64(&d.page.slots[command.slot].answers_read, 0)
+    store_u64(&d.page.slots[command.slot].handles_sent, command.unanswered)
+    store_u64(&d.page.slots[command.slot].history, command.history)
+    store_u64(&d.page.slots[command.slot].refused, 0)
+    store_u64(&d.page.slots[command.slot].messages_dropped, 0)
+    store_i64(&d.page.slots[command.slot].heard_at_ns, d.now_ns)
+
+
+cdef inline int node_add(Dispatcher *d, const Command *command, int *fds) noexcept nogil:
+    """Take over a Node worker's three descriptors (checked by the caller); 0 or -errno (then they are still his)."""
+    cdef WorkerSlot *slot = &d.slots[command.slot]
+    cdef NodeChannel *node = <NodeChannel *>calloc(1, sizeof(NodeChannel))
+    cdef int result
+    if node == NULL:
+        return -ENOMEM
+    slot_fill(d, slot, command, fds)
+    slot.node = node
+    node_fill(d, slot, command, fds)
+    node_begin_history(d, command)
+    result = pidfd_watch(d, command.slot)
+    if result == 0:
+        result = node_poll(d, command.slot)
+        if result < 0:
+            epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, slot.pidfd, NULL)
+    if result < 0:
+        free(node)
+        memset(slot, 0, sizeof(slot[0]))
+        return result
+    d.node_workers += 1
+    d.slots_end = max(d.slots_end, command.slot + 1)
+    slot_enter(d, slot, SLOT_ADDED)
+    return 0
+
+
+cdef inline void worker_admit(Dispatcher *d, WorkerSlot *slot, uint32_t baseline) noexcept nogil:
+    """Into the policy. `baseline`: how many of a Node worker's open descriptors are no connections."""
+    if slot.node != NULL:
+        node_begin_counting(slot, baseline)
     slot_enter(d, slot, SLOT_ADMITTED)
 
 
-cdef inline void worker_drain(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
-    """Out of the policy; the worker reads what is left, then the end of its channel."""
+cdef inline void worker_serve(Dispatcher *d, WorkerSlot *slot, uint64_t listeners) noexcept nogil:
+    """From now on it gets connections of these listeners."""
+    slot.serves = listeners
+    slot_enter(d, slot, slot.state)
+
+
+cdef inline void worker_drain(Dispatcher *d, WorkerSlot *slot, bint silently) noexcept nogil:
+    """Out of the policy; the worker reads what is left, then the end of its channel.
+
+    A Node worker is told (unless it goes by itself: `silently`), and closes its channel when it has finished.
+    """
     slot_enter(d, slot, SLOT_DRAINING)
-    shutdown(slot.channel_fd, SHUT_WR)
+    if slot.node == NULL:
+        shutdown(slot.channel_fd, SHUT_WR)
+    elif silently:
+        node_note_disconnected(d, <uint32_t>(slot - d.slots))
+    else:
+        node_disconnect(d, <uint32_t>(slot - d.slots))
     start_recovery(d, slot, EVENT_DRAINED)
 
 
@@ -105,6 +184,21 @@ cdef inline void worker_forget(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
     start_recovery(d, slot, 0)
 
 
+cdef inline void node_release(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Close what we own of a Node worker's conversation; connections are pending only when we end ourselves."""
+    cdef NodeChannel *node = d.slots[index].node
+    node_close_reading(d, index)
+    for i in range(node.pending_count):
+        descriptor_close(&node.pending[i].fd)
+    for i in range(node.outbox_lines):
+        descriptor_close(&node.outbox[i].fd)
+    descriptor_close(&node.descriptors_fd)
+    free(node.part)
+    free(node)
+    d.slots[index].node = NULL
+    d.node_workers -= 1
+
+
 cdef inline void slot_release(Dispatcher *d, uint32_t index) noexcept nogil:
     """Close what we own of a worker; its place is free."""
     cdef WorkerSlot *slot = &d.slots[index]
@@ -114,7 +208,10 @@ cdef inline void slot_release(Dispatcher *d, uint32_t index) noexcept nogil:
         epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, slot.pidfd, NULL)
     drop_slot_reports(d, slot)
     bitmap_clear(d.outstanding, index)
-    munmap(slot.page, sizeof(WorkerPage))
+    if slot.node != NULL:
+        node_release(d, index)
+    else:
+        munmap(slot.page, sizeof(WorkerPage))
     descriptor_close(&slot.channel_fd)
     descriptor_close(&slot.duplicate_fd)
     descriptor_close(&slot.pidfd)

@@ -1,0 +1,169 @@
+# Owns NodeChannel: what the dispatcher remembers of a Node worker's IPC channel. Pure but for the page that it
+# keeps: a Node worker has none of its own, so the dispatcher plays the worker and counts for it what the answers
+# say. The rest of the dispatcher then sees a worker like any other.
+#
+#   sent ──► pending ──NODE_HANDLE_ACK──► pending ──accepted──► our copy is closed, done
+#               │  NODE_HANDLE_NACK          │  refused
+#               └──────── held again: another worker gets it ──── at death or the channel's end: held again
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memmove
+
+from fastlb.lb.connection cimport MAX_CREDIT, ConnectionRecord
+from fastlb.lb.descriptors cimport invariant
+from fastlb.lb.page cimport WorkerPage
+
+cdef enum:
+    NODE_MARKER = 0           # an expected answer that belongs to no connection: to a probe, to a shared socket
+    EXPECTED_CAPACITY = 256   # a power of two; MAX_CREDIT connections and as many markers
+    OUTBOX_BYTES = 32768  # two of the longest
+    OUTBOX_LINES = 64
+    LONGEST_LINE_BYTES = 1 << 20
+    MESSAGES_PER_SECOND = 1000    # that one worker may send to the supervisor; the others are dropped
+    NODE_BACKOFF_NS = 10_000_000  # after a refusal: else the connection would come back at once
+    NODE_QUIET_NS = 1_000_000_000  # silence after which a successor asks instead of waiting
+
+# A connection that the worker has not accepted yet; the descriptor is our copy, the worker has or will have another.
+cdef struct PendingConnection:
+    uint64_t number
+    int64_t sent_at_ns
+    int fd
+    ConnectionRecord record
+
+# What was to be written and was not taken yet.
+cdef struct OutboxLine:
+    uint32_t length
+    int fd             # goes along and is closed then; -1: none
+    bint is_answered   # by NODE_HANDLE_ACK or NODE_HANDLE_NACK
+
+cdef struct MessageRate:
+    int64_t second_began_ns
+    uint32_t internal     # messages of Node itself in this second
+    uint32_t of_the_app
+
+cdef struct NodeChannel:
+    WorkerPage page
+    int descriptors_fd        # /proc/PID/fd of the worker: its size is the number of open ones
+    uint64_t baseline         # open descriptors that are no connections, counted when it was admitted
+    uint64_t accepted
+    uint64_t last_number      # of a connection: epoch << 32 | n, so that answers to a predecessor mean nothing
+    uint64_t stale_answers    # owed to predecessors: until they are in, nothing is sent
+    bint probed               # a probe was sent because they did not come
+    int64_t heard_at_ns
+    int64_t backoff_until_ns
+    bint ended                # read to its end, or not to be read any more
+    bint broken               # no write succeeds any more; what is left to read is still read
+    bint polled
+    bint paused               # not read now: what was said has to be taken by somebody else first
+    bint wants_room           # polled for writing, too
+    uint32_t answers          # read, and not counted in our page yet
+    uint32_t forwarded        # bytes of the line in front that the supervisor has
+    MessageRate rate
+    # connections, oldest first
+    uint32_t pending_count
+    PendingConnection pending[MAX_CREDIT]
+    # numbers (or NODE_MARKER) of the handles that are not answered for: answers come in the order of sending
+    uint32_t expected_first
+    uint32_t expected_count
+    uint64_t expected[EXPECTED_CAPACITY]
+    # the begin of a line whose end is not there yet
+    char *part                # LONGEST_LINE_BYTES, or NULL
+    uint32_t part_length
+    bint dropping             # up to the next newline: a predecessor has read the begin
+    # lines that wait for room, oldest first, packed
+    uint32_t outbox_lines
+    uint32_t outbox_bytes
+    OutboxLine outbox[OUTBOX_LINES]
+    char outbox_text[OUTBOX_BYTES]
+
+
+cdef inline bint node_may_be_sent(const NodeChannel *node, int64_t now_ns) noexcept nogil:
+    """Whether connections may be written to it now, whatever its bounds say."""
+    return (
+        node.stale_answers == 0 and not node.broken and not node.ended and node.outbox_lines == 0
+        and node.backoff_until_ns <= now_ns
+        and node.expected_count < EXPECTED_CAPACITY and node.pending_count < MAX_CREDIT
+    )
+
+
+cdef inline bint node_is_slow(const NodeChannel *node, int64_t handover_timeout_ns, int64_t now_ns) noexcept nogil:
+    """Whether it has left a connection waiting for so long that another worker is the better choice."""
+    return node.pending_count > 0 and node.pending[0].sent_at_ns + handover_timeout_ns <= now_ns
+
+
+cdef inline void expect_answer(NodeChannel *node, uint64_t number) noexcept nogil:
+    invariant(node.expected_count < EXPECTED_CAPACITY)
+    node.expected[(node.expected_first + node.expected_count) % EXPECTED_CAPACITY] = number
+    node.expected_count += 1
+
+
+cdef inline uint64_t next_answered(NodeChannel *node) noexcept nogil:
+    """The number that the next answer is about; NODE_MARKER also when nothing was asked."""
+    cdef uint64_t number
+    if node.expected_count == 0:
+        return NODE_MARKER
+    number = node.expected[node.expected_first]
+    node.expected_first = (node.expected_first + 1) % EXPECTED_CAPACITY
+    node.expected_count -= 1
+    return number
+
+
+cdef inline bint owes_a_probe(const NodeChannel *node) noexcept nogil:
+    cdef uint32_t i
+    for i in range(node.expected_count):
+        if node.expected[(node.expected_first + i) % EXPECTED_CAPACITY] == NODE_MARKER:
+            return True
+    return False
+
+
+cdef inline PendingConnection *pending_push(NodeChannel *node) noexcept nogil:
+    """Return the new last place, for the caller to fill."""
+    invariant(node.pending_count < MAX_CREDIT)
+    node.pending_count += 1
+    return &node.pending[node.pending_count - 1]
+
+
+cdef inline bint pending_take(NodeChannel *node, uint64_t number, PendingConnection *taken) noexcept nogil:
+    """Take the connection of this number out; False: there is none, the worker makes it up or speaks to a predecessor."""
+    cdef uint32_t i
+    for i in range(node.pending_count):
+        if node.pending[i].number != number:
+            continue
+        taken[0] = node.pending[i]
+        node.pending_count -= 1
+        memmove(&node.pending[i], &node.pending[i + 1], (node.pending_count - i) * sizeof(PendingConnection))
+        return True
+    return False
+
+
+cdef inline bint rate_allows(MessageRate *rate, bint internal, int64_t now_ns) noexcept nogil:
+    """Count one message to the supervisor; whether it is within what a worker may send in a second."""
+    cdef uint32_t *count = &rate.internal if internal else &rate.of_the_app
+    if now_ns - rate.second_began_ns >= 1_000_000_000:
+        rate.second_began_ns = now_ns
+        rate.internal = rate.of_the_app = 0
+    count[0] += 1
+    return count[0] <= MESSAGES_PER_SECOND
+
+
+cdef inline bint outbox_push(
+    NodeChannel *node, const char *line, uint32_t length, int fd, bint is_answered
+) noexcept nogil:
+    """Keep a line until there is room; False: too much waits already."""
+    if node.outbox_lines == OUTBOX_LINES or node.outbox_bytes + length > OUTBOX_BYTES:
+        return False
+    memmove(&node.outbox_text[node.outbox_bytes], line, length)
+    node.outbox_bytes += length
+    node.outbox[node.outbox_lines].length = length
+    node.outbox[node.outbox_lines].fd = fd
+    node.outbox[node.outbox_lines].is_answered = is_answered
+    node.outbox_lines += 1
+    return True
+
+
+cdef inline void outbox_drop_first(NodeChannel *node) noexcept nogil:
+    cdef uint32_t length = node.outbox[0].length
+    node.outbox_lines -= 1
+    node.outbox_bytes -= length
+    memmove(&node.outbox[0], &node.outbox[1], node.outbox_lines * sizeof(OutboxLine))
+    memmove(&node.outbox_text[0], &node.outbox_text[length], node.outbox_bytes)
