@@ -58,7 +58,7 @@ def _app_row(app: AppEntry) -> list[str]:
             format_uptime(app.uptime_s),
             str(app.restarts),
             str(sum(worker.connections for worker in workers)),
-            str(sum(worker.requests for worker in workers)),
+            format_requests([worker.requests for worker in workers]),
             format_percent(sum(worker.cpu_percent for worker in workers)),
             format_memory(sum(worker.rss_bytes for worker in workers)),
         ]
@@ -74,11 +74,17 @@ def _worker_row(worker: WorkerEntry) -> list[str]:
         format_uptime(worker.uptime_s),
         str(worker.restarts),
         str(worker.connections),
-        str(worker.requests),
+        format_requests([worker.requests]),
         str(worker.errors),
         format_percent(worker.cpu_percent),
         format_memory(worker.rss_bytes),
     ]
+
+
+def format_requests(counts: Sequence[int | None]) -> str:
+    """Return the sum; `-` where nobody counts requests: in Node workers."""
+    known = [count for count in counts if count is not None]
+    return str(sum(known)) if known or not counts else NOTHING
 
 
 def format_uptime(seconds: float) -> str:

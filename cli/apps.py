@@ -112,7 +112,7 @@ def _unanswered(paths: AppPaths, status: AppStatus, problem: str = "") -> AppSta
     balance = ""
     try:
         config = load_config(paths)
-        binds, balance = list(config.bind), config.balance
+        binds, balance = list(config.effective_bind), config.balance
     except FastlbError as error:
         problem = problem or ("" if status == "starting" else error.message)
     return AppState(_entry_without_supervisor(paths.name, status, binds, balance), problem)
@@ -137,6 +137,6 @@ def _stopped_details(paths: AppPaths) -> AppDetails:
 
     config = load_config(paths)
     status: AppStatus = "starting" if is_running(paths) else "stopped"
-    entry = _entry_without_supervisor(paths.name, status, list(config.bind), config.balance)
+    entry = _entry_without_supervisor(paths.name, status, list(config.effective_bind), config.balance)
     fields: dict[str, Any] = msgspec.structs.asdict(entry)
     return AppDetails(**fields, settings=hide_secrets(config), dispatcher={}, files=paths.files)

@@ -11,6 +11,7 @@ import msgspec
 
 from ..supervisor.app_config import AppConfig
 from ..supervisor.errors import FastlbError, UsageError
+from ..supervisor.instance_environment import instance_environment
 from ..supervisor.launch import FailedReport, ProgressReport, exec_foreground, launch_detached
 from ..supervisor.runtime_dir import (
     AppPaths,
@@ -21,7 +22,14 @@ from ..supervisor.runtime_dir import (
 )
 from ..supervisor.settings import check_config
 from ..supervisor.suggestions import nearest
-from ..supervisor.targets import check_target, name_from_target
+from ..supervisor.targets import (
+    PACKAGE_FILE,
+    check_target,
+    name_from_target,
+    usable_name,
+    worker_kind,
+    wrapper_name,
+)
 from .apps import paths_of
 from .output import Output, ProgressDisplay
 
@@ -51,13 +59,33 @@ def _stored_config(name: str, args: Sequence[str], given: Mapping[str, Any]) -> 
 
 
 def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig:
-    if ":" not in target:
+    settings = {"cwd": _here()} | _settled(given)
+    interpreter = settings.get("interpreter", "")
+    if wrapper := wrapper_name(target):
+        from ..supervisor.node.script import refusal_here
+
+        raise refusal_here(wrapper, settings["cwd"])
+    if ":" not in target and worker_kind(target, interpreter) == "python":
         suggestion = nearest(target, list_apps(default_home()))
         if suggestion:
             raise FastlbError(f"there is no app {target!r}; did you mean {suggestion}?")
-    check_target(target)
-    settings = {"name": name_from_target(target), "cwd": _here()} | _settled(given)
+    check_target(target, interpreter)
+    if "name" not in settings:
+        settings["name"] = _default_name(target, interpreter, settings["cwd"])
     return AppConfig(target=target, args=tuple(args), **settings)
+
+
+def _default_name(target: str, interpreter: str, cwd: str) -> str:
+    """A package says its name itself; one that does not is called as its directory."""
+    path = os.path.abspath(os.path.join(cwd, target))
+    is_package_file = os.path.basename(path) == PACKAGE_FILE
+    if worker_kind(target, interpreter) == "python" or not (is_package_file or os.path.isdir(path)):
+        return name_from_target(target, interpreter)
+    from ..supervisor.node.package_file import read_package
+
+    directory = os.path.dirname(path) if is_package_file else path
+    named = usable_name(read_package(directory).name)
+    return named or usable_name(os.path.basename(directory)) or "app"
 
 
 def _here() -> str:
@@ -123,7 +151,17 @@ def _prepared_paths(config: AppConfig) -> AppPaths:
         raise FastlbError(f"cannot work in {config.cwd}: {error.strerror}: give another --cwd") from error
     if not os.path.isdir(config.app_dir):
         raise FastlbError(f"--app-dir {config.app_dir}: there is no such directory in {os.getcwd()}")
+    _check_workers(config)
     return paths
+
+
+def _check_workers(config: AppConfig) -> None:
+    """What would make every worker fail is said before there is a supervisor."""
+    instance_environment(config, 0, os.environ)
+    if config.kind == "node":
+        from ..supervisor.node.command import node_command
+
+        node_command(config)
 
 
 def _failure(report: FailedReport) -> FastlbError:

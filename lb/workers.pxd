@@ -103,6 +103,7 @@ cdef inline void node_fill(Dispatcher *d, WorkerSlot *slot, const Command *comma
 
 cdef inline void node_begin_history(Dispatcher *d, const Command *command) noexcept nogil:
     """What a predecessor of ours left goes on in our page, for our successor."""
+    store_u64(&d.page.slots[command.slot].incarnation, command.token)
     store_u64(&d.page.slots[command.slot].answers_read, 0)
     store_u64(&d.page.slots[command.slot].handles_sent, command.unanswered)
     store_u64(&d.page.slots[command.slot].history, command.history)

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from .targets import AppKind, worker_kind
+
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What is known about a setting beside its type and default.
@@ -23,6 +25,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         metavar: how the value is shown in `--help`.
         reloadable: whether `reload` applies a change (else: `restart` of the app).
         secret: the value is never shown.
+        kinds: kinds of workers that it is for; empty: all.
     """
 
     help: str
@@ -36,66 +39,79 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     metavar: str = ""
     reloadable: bool = True
     secret: bool = False
+    kinds: tuple[AppKind, ...] = ()
 
 
 MAX_WORKERS = 512
+DEFAULT_BIND = ("127.0.0.1:8000",)
+PYTHON: tuple[AppKind, ...] = ("python",)
+NODE: tuple[AppKind, ...] = ("node",)
 Balance = Literal["round-robin", "least-connections", "ip-hash"]
 Interface = Literal["auto", "asgi", "wsgi"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
 
 
-def seconds(help: str, section: str, *aliases: str, minimum: float = 0) -> Setting:
+def seconds(
+    help: str, section: str, *aliases: str, minimum: float = 0, kinds: tuple[AppKind, ...] = ()
+) -> Setting:
     """Declare a duration."""
-    return Setting(help=help, section=section, unit="seconds", aliases=aliases, minimum=minimum, metavar="DURATION")
+    return Setting(
+        help=help, section=section, unit="seconds", aliases=aliases, minimum=minimum, metavar="DURATION", kinds=kinds
+    )
 
 
 class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every setting of one app. `target` and `name` are required, the rest has defaults."""
 
-    target: Annotated[str, Setting(help="What to run: module:attribute or module:factory().", section="App")]
+    target: Annotated[str, Setting(help="What to run: module:attribute or module:factory() of Python; a script, a directory or a package.json of Node.", section="App")]
     name: Annotated[str, Setting(help="Name of the app in every command; default from the target.", section="App", flags=("-n",), reloadable=False)]
-    args: Annotated[tuple[str, ...], Setting(help="Arguments of the app, after --; it sees them in sys.argv.", section="App", repeatable=True)] = ()
+    args: Annotated[tuple[str, ...], Setting(help="Arguments of the app, after --; it sees them in sys.argv or process.argv.", section="App", repeatable=True)] = ()
     workers: Annotated[int, Setting(help="Number of workers, or max: the CPUs this process may use.", section="App", flags=("-w",), aliases=("instances", "i"), minimum=1, maximum=MAX_WORKERS, metavar="N|max")] = 1
     cwd: Annotated[str, Setting(help="Working directory of the app; default where the command is typed.", section="App", metavar="DIR", reloadable=False)] = ""
-    app_dir: Annotated[str, Setting(help="Directory that is put in front of the import path.", section="App", aliases=("chdir", "pythonpath"), metavar="DIR")] = "."
-    factory: Annotated[bool, Setting(help="The target is a function that returns the app.", section="App")] = False
-    interface: Annotated[Interface, Setting(help="Kind of app; auto finds out by looking.", section="App")] = "auto"
+    app_dir: Annotated[str, Setting(help="Directory that is put in front of the import path.", section="App", aliases=("chdir", "pythonpath"), metavar="DIR", kinds=PYTHON)] = "."
+    factory: Annotated[bool, Setting(help="The target is a function that returns the app.", section="App", kinds=PYTHON)] = False
+    interface: Annotated[Interface, Setting(help="Kind of app; auto finds out by looking.", section="App", kinds=PYTHON)] = "auto"
+    interpreter: Annotated[str, Setting(help="What runs the script: node (the default), a path to it, tsx (TypeScript) or deno (experimental).", section="App", aliases=("exec_interpreter",), metavar="PROGRAM", kinds=NODE)] = ""
+    node_args: Annotated[tuple[str, ...], Setting(help="Options of node itself, such as --max-old-space-size=512.", section="App", aliases=("interpreter_args", "exec_interpreter_args"), repeatable=True, metavar="OPTIONS", kinds=NODE)] = ()
+    instance_var: Annotated[str, Setting(help="Environment variable that tells a worker its number, from 0.", section="App", metavar="NAME")] = "NODE_APP_INSTANCE"
+    increment_var: Annotated[str, Setting(help="Environment variable that is raised by one for each worker, such as PORT.", section="App", metavar="NAME")] = ""
     env: Annotated[dict[str, str], Setting(help="Environment variable for the workers.", section="App", repeatable=True, metavar="KEY=VALUE", secret=True)] = {}
 
-    bind: Annotated[tuple[str, ...], Setting(help="Where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N.", section="Network", flags=("-b",), repeatable=True, metavar="ADDRESS", aliases=("host", "port", "uds", "fd", "listen"), reloadable=False)] = ("127.0.0.1:8000",)
+    bind: Annotated[tuple[str, ...], Setting(help="Where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N. Default: 127.0.0.1:8000; of a Node app: where it asks to.", section="Network", flags=("-b",), repeatable=True, metavar="ADDRESS", aliases=("host", "port", "uds", "fd", "listen"), reloadable=False)] = ()
     balance: Annotated[Balance, Setting(help="How a worker is chosen for a connection.", section="Network", aliases=("policy",))] = "round-robin"
     backlog: Annotated[int, Setting(help="Connections that may wait in the kernel.", section="Network", minimum=1, maximum=65535, reloadable=False)] = 4096
     socket_mode: Annotated[str, Setting(help="Mode of a unix socket, octal.", section="Network", metavar="MODE", reloadable=False)] = "0660"
-    credit: Annotated[int, Setting(help="Most connections that wait for one worker, handed over and not taken.", section="Network", minimum=1, maximum=128)] = 16
-    max_connections: Annotated[int, Setting(help="Most open connections of a worker; 0: as its descriptor limit allows.", section="Network", aliases=("worker_connections",), minimum=0, maximum=1_000_000)] = 0
+    credit: Annotated[int, Setting(help="Most connections that wait for one worker, handed over and not taken; 0: 16, and 2 for Node.", section="Network", minimum=0, maximum=128)] = 0
+    max_connections: Annotated[int, Setting(help="Most open connections of a worker; 0: as its descriptor limit allows, and no bound for Node.", section="Network", aliases=("worker_connections",), minimum=0, maximum=1_000_000)] = 0
     handover_timeout: Annotated[float, seconds("After this a connection that its worker has not taken goes to another.", "Network", minimum=0.001)] = 0.005
 
-    http: Annotated[Literal["auto", "httptools", "h11"], Setting(help="HTTP parser of ASGI workers.", section="HTTP")] = "auto"
-    loop: Annotated[Literal["auto", "uvloop", "asyncio"], Setting(help="Event loop of ASGI workers.", section="HTTP")] = "auto"
-    ws: Annotated[Literal["auto", "none", "websockets", "websockets-sansio", "wsproto"], Setting(help="WebSocket implementation of ASGI workers.", section="HTTP")] = "auto"
-    lifespan: Annotated[Literal["auto", "on", "off"], Setting(help="ASGI lifespan protocol.", section="HTTP")] = "auto"
-    threads: Annotated[int, Setting(help="Threads of a WSGI worker: requests that it runs at a time.", section="HTTP", minimum=1, maximum=1000)] = 1
-    timeout_keep_alive: Annotated[float, seconds("Idle time after which a connection is closed.", "HTTP", "keepalive", "keep_alive")] = 5.0
-    limit_concurrency: Annotated[int, Setting(help="Connections or tasks of an ASGI worker above which it answers 503; 0: no limit.", section="HTTP", minimum=0)] = 0
-    limit_request_head: Annotated[int, Setting(help="Largest request line and headers together (431 above).", section="HTTP", unit="bytes", minimum=1024, aliases=("limit_request_field_size", "h11_max_incomplete_event_size"), metavar="SIZE")] = 65536
-    limit_request_body: Annotated[int, Setting(help="Largest request body of a WSGI app (413 above); 0: no limit.", section="HTTP", unit="bytes", minimum=0, metavar="SIZE")] = 0
-    root_path: Annotated[str, Setting(help="Path prefix under which the app is mounted.", section="HTTP", aliases=("script_name",))] = ""
-    proxy_headers: Annotated[bool, Setting(help="Believe X-Forwarded-Proto and X-Forwarded-For of trusted proxies.", section="HTTP")] = True
-    forwarded_allow_ips: Annotated[str, Setting(help="Trusted proxies: addresses or networks, comma separated, or *.", section="HTTP", metavar="LIST")] = "127.0.0.1,::1"
-    server_header: Annotated[bool, Setting(help="Send a Server header.", section="HTTP")] = True
-    date_header: Annotated[bool, Setting(help="Send a Date header.", section="HTTP")] = True
-    ssl_certfile: Annotated[str, Setting(help="Certificate chain, PEM: the workers speak TLS.", section="HTTP", aliases=("certfile",), metavar="FILE")] = ""
-    ssl_keyfile: Annotated[str, Setting(help="Private key, PEM.", section="HTTP", aliases=("keyfile",), metavar="FILE")] = ""
+    http: Annotated[Literal["auto", "httptools", "h11"], Setting(help="HTTP parser of ASGI workers.", section="HTTP", kinds=PYTHON)] = "auto"
+    loop: Annotated[Literal["auto", "uvloop", "asyncio"], Setting(help="Event loop of ASGI workers.", section="HTTP", kinds=PYTHON)] = "auto"
+    ws: Annotated[Literal["auto", "none", "websockets", "websockets-sansio", "wsproto"], Setting(help="WebSocket implementation of ASGI workers.", section="HTTP", kinds=PYTHON)] = "auto"
+    lifespan: Annotated[Literal["auto", "on", "off"], Setting(help="ASGI lifespan protocol.", section="HTTP", kinds=PYTHON)] = "auto"
+    threads: Annotated[int, Setting(help="Threads of a WSGI worker: requests that it runs at a time.", section="HTTP", minimum=1, maximum=1000, kinds=PYTHON)] = 1
+    timeout_keep_alive: Annotated[float, seconds("Idle time after which a connection is closed.", "HTTP", "keepalive", "keep_alive", kinds=PYTHON)] = 5.0
+    limit_concurrency: Annotated[int, Setting(help="Connections or tasks of an ASGI worker above which it answers 503; 0: no limit.", section="HTTP", minimum=0, kinds=PYTHON)] = 0
+    limit_request_head: Annotated[int, Setting(help="Largest request line and headers together (431 above).", section="HTTP", unit="bytes", minimum=1024, aliases=("limit_request_field_size", "h11_max_incomplete_event_size"), metavar="SIZE", kinds=PYTHON)] = 65536
+    limit_request_body: Annotated[int, Setting(help="Largest request body of a WSGI app (413 above); 0: no limit.", section="HTTP", unit="bytes", minimum=0, metavar="SIZE", kinds=PYTHON)] = 0
+    root_path: Annotated[str, Setting(help="Path prefix under which the app is mounted.", section="HTTP", aliases=("script_name",), kinds=PYTHON)] = ""
+    proxy_headers: Annotated[bool, Setting(help="Believe X-Forwarded-Proto and X-Forwarded-For of trusted proxies.", section="HTTP", kinds=PYTHON)] = True
+    forwarded_allow_ips: Annotated[str, Setting(help="Trusted proxies: addresses or networks, comma separated, or *.", section="HTTP", metavar="LIST", kinds=PYTHON)] = "127.0.0.1,::1"
+    server_header: Annotated[bool, Setting(help="Send a Server header.", section="HTTP", kinds=PYTHON)] = True
+    date_header: Annotated[bool, Setting(help="Send a Date header.", section="HTTP", kinds=PYTHON)] = True
+    ssl_certfile: Annotated[str, Setting(help="Certificate chain, PEM: the workers speak TLS.", section="HTTP", aliases=("certfile",), metavar="FILE", kinds=PYTHON)] = ""
+    ssl_keyfile: Annotated[str, Setting(help="Private key, PEM.", section="HTTP", aliases=("keyfile",), metavar="FILE", kinds=PYTHON)] = ""
 
-    access_log: Annotated[bool, Setting(help="Log every request on the worker's standard output.", section="Logs")] = False
-    log_level: Annotated[LogLevel, Setting(help="Least severity that the worker's runtime logs.", section="Logs")] = "info"
+    access_log: Annotated[bool, Setting(help="Log every request on the worker's standard output.", section="Logs", kinds=PYTHON)] = False
+    log_level: Annotated[LogLevel, Setting(help="Least severity that the worker's runtime logs.", section="Logs", kinds=PYTHON)] = "info"
 
-    wait_ready: Annotated[bool, Setting(help="A worker is ready when it says so (fastlb.worker.ready()), not before.", section="Lifecycle")] = False
+    wait_ready: Annotated[bool, Setting(help="A worker is ready when it says so, not before: fastlb.worker.ready(), in Node process.send('ready').", section="Lifecycle")] = False
     listen_timeout: Annotated[float, seconds("Time a worker has to become ready.", "Lifecycle", "ready_timeout", minimum=0.1)] = 60.0
     kill_timeout: Annotated[float, seconds("Time a draining worker has to finish.", "Lifecycle", "graceful_timeout", "timeout_graceful_shutdown")] = 30.0
     kill_signal: Annotated[Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"], Setting(help="Signal that ends a worker after kill_timeout.", section="Lifecycle")] = "SIGTERM"
+    shutdown_with_message: Annotated[bool, Setting(help="Send a Node worker the message 'shutdown' when it is to finish.", section="Lifecycle", kinds=NODE)] = False
     hang_timeout: Annotated[float, seconds("A worker whose event loop gives no sign of life for so long is killed; 0: never.", "Lifecycle", "timeout", "timeout_worker_healthcheck")] = 30.0
-    request_timeout: Annotated[float, seconds("A worker with a request older than this is killed; 0: never.", "Lifecycle")] = 0.0
+    request_timeout: Annotated[float, seconds("A worker with a request older than this is killed; 0: never.", "Lifecycle", kinds=PYTHON)] = 0.0
     reload_settle: Annotated[float, seconds("Time the first replacement must live before it is trusted.", "Lifecycle")] = 1.0
     reload_delay: Annotated[float, seconds("Pause between two replacements of a reload.", "Lifecycle")] = 0.0
     reload_parallel: Annotated[int, Setting(help="Workers that a reload replaces at a time.", section="Lifecycle", minimum=1, maximum=MAX_WORKERS, flags=("--parallel",))] = 1
@@ -103,3 +119,13 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_restarts: Annotated[int, Setting(help="Unstable exits within restart_window after which a worker is given up.", section="Lifecycle", minimum=0)] = 15
     restart_window: Annotated[float, seconds("Length of the window of max_restarts.", "Lifecycle", minimum=1)] = 60.0
     restart_delay: Annotated[float, seconds("First delay before a restart; grows after each unstable exit.", "Lifecycle", "exp_backoff_restart_delay")] = 0.1
+
+    @property
+    def kind(self) -> AppKind:
+        """What runs the target."""
+        return worker_kind(self.target, self.interpreter)
+
+    @property
+    def effective_bind(self) -> tuple[str, ...]:
+        """Where to listen before any worker asks: `bind`, or the default of a Python app."""
+        return self.bind or (DEFAULT_BIND if self.kind == "python" else ())

@@ -15,7 +15,7 @@ from .backoff import RestartRules
 from .cpus import usable_cpus
 from .errors import EXIT_USAGE, StartFailed
 from .event_log import EventLog
-from .lifecycle import WATCHED, Event, EventName, Lifecycle, LifecycleRules, State
+from .lifecycle import WATCHED, Event, EventName, Lifecycle, LifecycleRules, StartWords, State
 from .watch import Attention
 from .worker_handle import WorkerHandle
 from .worker_host import WorkerHost
@@ -23,6 +23,13 @@ from .worker_host import WorkerHost
 # How many workers load the app at a time: more only makes each of them slower, and a broken app
 # would print its traceback as many times.
 STARTS_PER_CPU = 2
+NODE_WORDS = StartWords(
+    not_serving=(
+        "runs, but did not listen on a port of this app (a script that starts another process, or listens with"
+        " `exclusive` or `reusePort`, cannot be served)"
+    ),
+    not_said="did not call process.send('ready')",
+)
 
 
 class Crew:
@@ -56,6 +63,7 @@ class Crew:
         Raises:
             StartFailed: the first failure; then none of them is left.
         """
+        await self._host.prepare(self.generation)
         started: list[WorkerHandle] = []
         ready = 0
 
@@ -86,6 +94,7 @@ class Crew:
         Raises:
             StartFailed: it did not become ready; nothing of it is left.
         """
+        await self._host.prepare(self.generation)
         new = self._create(old.worker_id, restarts=old.life.restarts)
         await self._prove(new)
         return new
@@ -142,9 +151,9 @@ class Crew:
         for member in self.members:
             if member.incarnation is None or member.life.state not in WATCHED:
                 continue
-            page = member.incarnation.page.read()
+            pulse = member.incarnation.link.pulse()
             reason = member.incarnation.watch.judge(
-                page["heartbeat_ns"], page["oldest_request_ns"], elapsed, attention
+                pulse.heartbeat_ns, pulse.oldest_request_ns, elapsed, attention
             )
             if reason:
                 member.tell(Event(EventName.HUNG, reason))
@@ -157,10 +166,11 @@ class Crew:
         match event.name:
             case DispatcherEventName.DRAINED:
                 worker.request(EventName.DRAINED)
-            case DispatcherEventName.CHANNEL_CLOSED:
-                worker.tell(Event(EventName.CHANNEL_CLOSED, "closed its connection channel"))
-            case DispatcherEventName.WORKER_DIED if event.value:
-                self._log.info("connections_taken_back", worker_id=worker.worker_id, count=event.value)
+            case DispatcherEventName.WORKER_DIED:
+                if event.value:
+                    self._log.info("connections_taken_back", worker_id=worker.worker_id, count=event.value)
+            case _:
+                self._host.tell_runtime(worker, event)
 
     def _create(self, worker_id: int, restarts: int) -> WorkerHandle:
         life = Lifecycle(self._rules, restarts=restarts)
@@ -200,6 +210,7 @@ def lifecycle_rules(config: AppConfig) -> LifecycleRules:
         kill_signal=config.kill_signal,
         wait_ready=config.wait_ready,
         restart=restart,
+        words=NODE_WORDS if config.kind == "node" else StartWords(),
     )
 
 

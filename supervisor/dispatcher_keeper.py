@@ -15,18 +15,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..lb.command import (
+    ChannelHistory,
     CommandName,
     DispatcherEvent,
     EventName,
     Policy,
-    WorkerBounds,
-    encode_add_worker,
+    WorkerKind,
     encode_command,
     encode_configure,
+    encode_send,
+    encode_serve,
 )
 from ..lb.page import DispatcherPageView, create_dispatcher_page
 from .app_config import AppConfig
 from .backoff import grown_delay
+from .dispatched_worker import DispatchedWorker, Stage, tell_stage, tell_worker
 from .dispatcher_link import DispatcherLink
 from .errors import StartFailed
 from .event_log import EventLog
@@ -36,7 +39,7 @@ from .spawn import SpawnedProcess, SpawnError, SpawnPlan, spawn
 from .watch import AnswerWatch
 
 if TYPE_CHECKING:
-    from ..lb.page import DispatcherCounters  # a name of the stub only
+    from ..lb.page import DispatcherCounters, SlotCounters  # names of the stub only
 
 PING_TIMEOUT = 5.0
 CONFIGURE_TIMEOUT = 10.0
@@ -49,21 +52,6 @@ POLICIES = {
     "ip-hash": Policy.IP_HASH,
 }
 SUMMED = ("accepted", "dispatched", "redispatched", "unsticky", "send_failures", "dropped")
-
-
-@dataclass(frozen=True)
-class DispatchedWorker:
-    """What a dispatcher must know of a worker; `fds` are borrowed, in the order of ADD_WORKER.
-
-    `hash_key` is what ip-hash knows it by: a replacement of the same worker id keeps its clients.
-    """
-
-    slot: int
-    incarnation: int
-    bounds: WorkerBounds
-    hash_key: int
-    fds: tuple[int, int, int, int]
-    is_draining: bool = False
 
 
 @dataclass
@@ -91,7 +79,9 @@ class DispatcherKeeper:
         config: for policy and hand-over timeout.
         listeners: borrowed.
         reaper, log: borrowed.
-        on_event: is told every event about workers.
+        on_event: is told every event about workers; of a line that a Node worker wrote only when it is whole.
+
+    `on_replaced`, if set, is called when another dispatcher has been told everything.
     """
 
     def __init__(
@@ -109,7 +99,9 @@ class DispatcherKeeper:
         self._log = log
         self._on_worker_event = on_event
         self._wakeup_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.on_replaced: Callable[[], None] | None = None
         self._workers: dict[int, DispatchedWorker] = {}  # by slot
+        self._unfinished_lines: dict[int, list[bytes]] = {}  # of Node workers, by slot
         # Workers that died while there was no dispatcher; owns their descriptors.
         self._dead: list[DispatchedWorker] = []
         self._dispatcher: Dispatcher | None = None
@@ -150,28 +142,68 @@ class DispatcherKeeper:
         finally:
             self._configured = None
 
-    def admit(self, worker: DispatchedWorker) -> None:
-        """Bring a worker into the policy."""
+    def add(self, worker: DispatchedWorker) -> None:
+        """Make a worker known; it gets no connections yet."""
         self._workers[worker.slot] = worker
         if self._dispatcher:
-            self._tell_worker(self._dispatcher.link, worker)
+            tell_worker(self._dispatcher.link, worker)
 
-    def drain(self, slot: int) -> None:
+    def admit(self, slot: int, baseline: int = 0) -> None:
+        """Bring a worker into the policy; `baseline` as in DispatchedWorker."""
+        worker = replace(self._workers[slot], stage=Stage.ADMITTED, baseline=baseline)
+        self._workers[slot] = worker
+        if self._dispatcher:
+            tell_stage(self._dispatcher.link, worker)
+
+    def drain(self, slot: int, *, leaves_by_itself: bool = False) -> None:
         """Take a worker out of the policy and tell it that nothing more comes."""
         worker = self._workers[slot]
-        if not worker.is_draining:
-            self._workers[slot] = replace(worker, is_draining=True)
-            self._send(CommandName.DRAIN, worker.slot, worker.incarnation)
+        if worker.stage is Stage.DRAINING:
+            return
+        worker = replace(worker, stage=Stage.DRAINING, leaves_by_itself=leaves_by_itself)
+        self._workers[slot] = worker
+        if self._dispatcher:
+            tell_stage(self._dispatcher.link, worker)
 
     def remove(self, slot: int) -> None:
         """Forget a worker that has exited; what it has not taken goes to others."""
         worker = self._workers.pop(slot, None)
+        self._unfinished_lines.pop(slot, None)
         if worker and self._dispatcher:
             self._send(CommandName.REMOVE, worker.slot, worker.incarnation)
-        elif worker and not self._is_quitting:
+        elif worker and worker.kind is WorkerKind.PYTHON and not self._is_quitting:
             # Its connections wait for the next dispatcher; the descriptors are about to be closed.
-            first, second, third, fourth = (os.dup(fd) for fd in worker.fds)
-            self._dead.append(replace(worker, fds=(first, second, third, fourth)))
+            self._dead.append(replace(worker, fds=tuple(os.dup(fd) for fd in worker.fds)))
+
+    def serve(self, slot: int, listeners: int) -> None:
+        """Say whose connections a Node worker may get, a mask."""
+        worker = replace(self._workers[slot], listeners=listeners)
+        self._workers[slot] = worker
+        if self._dispatcher:
+            self._dispatcher.link.send(encode_serve(slot, worker.incarnation, listeners))
+
+    def say(self, slot: int, line: bytes, fds: Sequence[int] = ()) -> None:
+        """Write a line to a Node worker, with at most one borrowed descriptor; lost without a dispatcher.
+
+        Raises:
+            ValueError: it is too long.
+        """
+        command = encode_send(slot, self._workers[slot].incarnation, line)
+        if self._dispatcher:
+            self._dispatcher.link.send(command, fds)
+
+    def probe(self, slot: int) -> None:
+        """Ask a Node worker for a sign of life, unless it owes one."""
+        self._send(CommandName.PROBE, slot, self._workers[slot].incarnation)
+
+    def add_listener(self, listener: BoundListener) -> None:
+        """Accept from a listener that has come to the list."""
+        if self._dispatcher:
+            self._tell_listener(self._dispatcher.link, listener)
+
+    def remove_listener(self, listener: BoundListener) -> None:
+        """Accept no more from a listener that leaves the list."""
+        self._send(CommandName.REMOVE_LISTENER, listener.listener_id)
 
     def knows(self, slot: int) -> bool:
         """Whether the worker in this slot is served by a dispatcher, now or as soon as there is one again."""
@@ -229,6 +261,13 @@ class DispatcherKeeper:
         epoch, taken = divmod(position, 1 << POSITION_EPOCH_SHIFT)
         return max(min(row["untaken"], row["sent"] - (taken if epoch == self._epoch else 0)), 0)
 
+    def slot_counters(self, slot: int) -> "SlotCounters | None":
+        """What the dispatcher knows of the worker in this slot; None without one."""
+        if self._dispatcher is None or slot not in self._workers:
+            return None
+        row = self._dispatcher.page.read_slot(slot)
+        return row if row["incarnation"] == self._workers[slot].incarnation else None
+
     def counters(self) -> dict[str, object]:
         """The dispatcher's counters; totals include those of its predecessors."""
         known: dict[str, object] = {"pid": self.pid, "replaced": self.replaced, **self._sums}
@@ -261,14 +300,16 @@ class DispatcherKeeper:
         link.send(configure, (page_fd, self._wakeup_fd))
         # Workers first: connections that wait are handed over by the policy, not all to the first worker.
         for worker in self._workers.values():
-            self._tell_worker(link, worker)
+            tell_worker(link, worker)
+            tell_stage(link, worker)
         for worker in self._dead:
-            link.send(encode_worker(worker), worker.fds)
+            tell_worker(link, worker)
             link.send(encode_command(CommandName.REMOVE, worker.slot, worker.incarnation))
         self._forget_dead()
         for listener in self._listeners:
-            command = encode_command(CommandName.ADD_LISTENER, slot=listener.listener_id)
-            link.send(command, (listener.socket.fileno(),))
+            self._tell_listener(link, listener)
+        if self.on_replaced:
+            self.on_replaced()
 
     def _forget_dead(self) -> None:
         for worker in self._dead:
@@ -276,10 +317,9 @@ class DispatcherKeeper:
                 os.close(fd)
         self._dead.clear()
 
-    def _tell_worker(self, link: DispatcherLink, worker: DispatchedWorker) -> None:
-        link.send(encode_worker(worker), worker.fds)
-        name = CommandName.DRAIN if worker.is_draining else CommandName.ADMIT
-        link.send(encode_command(name, worker.slot, worker.incarnation))
+    def _tell_listener(self, link: DispatcherLink, listener: BoundListener) -> None:
+        command = encode_command(CommandName.ADD_LISTENER, slot=listener.listener_id, flags=listener.key)
+        link.send(command, (listener.socket.fileno(),))
 
     def _send(self, name: CommandName, slot: int = 0, token: int = 0) -> None:
         if self._dispatcher:
@@ -303,12 +343,33 @@ class DispatcherKeeper:
             case EventName.REJECTED:
                 reason = os.strerror(event.error)
                 self._log.error("command_rejected", slot=event.slot, kind=event.value, reason=reason)
+            case EventName.WORKER_MESSAGE:
+                self._on_message_part(event)
             case _:
                 self._on_worker_event(event)
 
+    def _on_message_part(self, event: DispatcherEvent) -> None:
+        parts = self._unfinished_lines.setdefault(event.slot, [])
+        parts.append(event.text)
+        if not event.value:
+            del self._unfinished_lines[event.slot]
+            self._on_worker_event(event._replace(text=b"".join(parts)))
+
+    def _remember_channels(self, page: DispatcherPageView) -> None:
+        """What the dead one did on the channels of Node workers, its successor must know."""
+        for slot, worker in self._workers.items():
+            row = page.read_slot(slot)
+            if worker.kind is WorkerKind.NODE and row["incarnation"] == worker.incarnation:
+                history = ChannelHistory(row["unanswered"], row["history"])
+                self._workers[slot] = replace(worker, history=history)
+        self._unfinished_lines.clear()
+
     def _on_exit(self, status: ExitStatus) -> None:
+        if self._dispatcher:
+            self._dispatcher.link.take_last_words()
         dispatcher, self._dispatcher = self._dispatcher, None
         assert dispatcher is not None
+        self._remember_channels(dispatcher.page)
         self._sums = {name: self._sums[name] + _count(dispatcher.page.read(), name) for name in SUMMED}
         dispatcher.close()
         self._gone.set()
@@ -334,11 +395,6 @@ class DispatcherKeeper:
         except SpawnError as error:
             self._log.error("dispatcher_not_started", reason=error.message)
             self._respawn = self._loop.call_later(self._next_delay(), self._replace)
-
-
-def encode_worker(worker: DispatchedWorker) -> bytes:
-    """The ADD_WORKER of a worker; its `fds` go with it."""
-    return encode_add_worker(worker.slot, worker.incarnation, worker.bounds, worker.hash_key)
 
 
 def _spawn_dispatcher() -> tuple[SpawnedProcess, socket.socket]:

@@ -13,7 +13,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from ..lb.command import EVENT_BYTES, DispatcherEvent, decode_event
+from ..lb.command import LONGEST_EVENT_BYTES, DispatcherEvent, decode_event
 
 # sendmsg says ETOOMANYREFS while too many descriptors of a user are in flight; no event tells when not.
 RETRY_DELAY = 0.01
@@ -42,6 +42,11 @@ class DispatcherLink:
             # Whoever lent us the descriptors may close them before it is their turn.
             self._queue.append((command, tuple(os.dup(fd) for fd in fds)))
             self._wait_for_room()
+
+    def take_last_words(self) -> None:
+        """Read what a dispatcher that has exited left behind."""
+        while self._sock.fileno() >= 0 and self._read_event():
+            pass
 
     def close(self) -> None:
         """Close the channel; what still waits is dropped. May be called twice."""
@@ -98,7 +103,7 @@ class DispatcherLink:
     def _read_event(self) -> bool:
         """Whether there may be another."""
         try:
-            data = self._sock.recv(EVENT_BYTES + 1)
+            data = self._sock.recv(LONGEST_EVENT_BYTES + 1)
         except BlockingIOError:
             return False
         except OSError:

@@ -1,70 +1,38 @@
-"""Owns everything that the supervisor holds of one worker process. Runs in the supervisor process.
+"""Owns everything that the supervisor holds of one worker process, whatever its kind. Runs in the supervisor process.
 
-Each descriptor has one owner, written beside it. Both ends of the connection channel are held as well as lent
-to the dispatcher: so a dispatcher that dies takes no connection with it that a worker has not taken yet.
+Each descriptor has one owner: the channels belong to the link, the pipes to the output, the pidfd is here.
 """
 
 import os
-import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from ..lb.page import WorkerPageView, create_worker_page
-from ..worker.wire import Serving
 from .process_output import AttachedOutput
 from .reaper import kill_group, send_signal
+from .runtime import WorkerLink
 from .spawn import SpawnedProcess
 from .watch import WorkerWatch
-from .worker_channel import WorkerChannel
 
 
 @dataclass(frozen=True)
-class WorkerEnds:
-    """All descriptors of a process that is about to be: ours, and its own (`worker_...`).
+class OutputPipes:
+    """Both ends of the pipes behind a process's stdout and stderr: ours, and its own (`worker_...`)."""
 
-    `worker_end` is both: it inherits one, and we keep it to take connections back.
-    """
-
-    lifecycle: socket.socket
-    worker_lifecycle: socket.socket
-    dispatcher_end: socket.socket
-    worker_end: socket.socket
-    page_fd: int
     stdout_fd: int
     worker_stdout_fd: int
     stderr_fd: int
     worker_stderr_fd: int
 
 
-def open_ends(ours: ExitStack, theirs: ExitStack) -> WorkerEnds:
-    """Open them all; each stack closes what it has been given.
+def open_pipes(ours: ExitStack, theirs: ExitStack) -> OutputPipes:
+    """Open them; each stack closes its ends.
 
     Raises:
-        OSError: no descriptors or no memory are left.
+        OSError: no descriptors are left.
     """
-    lifecycle, worker_lifecycle = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    ours.enter_context(lifecycle)
-    theirs.enter_context(worker_lifecycle)
-    dispatcher_end, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.enter_context(dispatcher_end)
-    ours.enter_context(worker_end)
-    lifecycle.setblocking(False)
-    dispatcher_end.setblocking(False)
-    page_fd = create_worker_page()
-    ours.callback(os.close, page_fd)
     stdout_fd, worker_stdout_fd = _open_pipe(ours, theirs)
     stderr_fd, worker_stderr_fd = _open_pipe(ours, theirs)
-    return WorkerEnds(
-        lifecycle=lifecycle,
-        worker_lifecycle=worker_lifecycle,
-        dispatcher_end=dispatcher_end,
-        worker_end=worker_end,
-        page_fd=page_fd,
-        stdout_fd=stdout_fd,
-        worker_stdout_fd=worker_stdout_fd,
-        stderr_fd=stderr_fd,
-        worker_stderr_fd=worker_stderr_fd,
-    )
+    return OutputPipes(stdout_fd, worker_stdout_fd, stderr_fd, worker_stderr_fd)
 
 
 def _open_pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
@@ -76,41 +44,27 @@ def _open_pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
 
 @dataclass
 class Incarnation:
-    """One process of a worker. Owns all descriptors in it until `close`; `output` owns the pipes.
+    """One process of a worker. Owns `link` and the pidfd until `close`; `output` owns the pipes.
 
     Attributes:
         number: unique among all incarnations of the app, increasing.
         slot: its place in the dispatcher's table.
         process: pid and pidfd.
-        lifecycle: our end of the lifecycle channel.
-        dispatcher_end: where connections are put in.
-        worker_end: a duplicate of where the worker takes them out.
-        page_fd, page: its status page.
+        link: its channels.
         output: reads its stdout and stderr.
         watch: what was seen of its heartbeat.
         started_at: monotonic seconds.
-        serving: its report, once it is there.
         is_reaped: its pid belongs to nobody any more, or to a stranger.
     """
 
     number: int
     slot: int
     process: SpawnedProcess
-    lifecycle: WorkerChannel
-    dispatcher_end: socket.socket
-    worker_end: socket.socket
-    page_fd: int
-    page: WorkerPageView
+    link: WorkerLink
     output: AttachedOutput
     watch: WorkerWatch
     started_at: float
-    serving: Serving | None = None
     is_reaped: bool = False
-
-    @property
-    def dispatcher_fds(self) -> tuple[int, int, int, int]:
-        """Borrowed, in the order of ADD_WORKER."""
-        return self.dispatcher_end.fileno(), self.worker_end.fileno(), self.process.pidfd, self.page_fd
 
     def send_signal(self, signal_name: str) -> None:
         """Signal the process alone."""
@@ -122,17 +76,7 @@ class Incarnation:
         if not self.is_reaped:
             kill_group(self.process.pid, self.process.pidfd)
 
-    def end_connections(self) -> None:
-        """Tell the worker itself that no more connections come; for when no dispatcher does."""
-        try:
-            self.dispatcher_end.shutdown(socket.SHUT_WR)
-        except OSError:
-            return  # its other end is closed: it knows
-
     def close(self) -> None:
         """Close what we hold; the process must have been reaped."""
-        self.lifecycle.close()
-        self.dispatcher_end.close()
-        self.worker_end.close()
-        os.close(self.page_fd)
+        self.link.close()
         os.close(self.process.pidfd)

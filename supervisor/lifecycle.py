@@ -65,6 +65,9 @@ class EventName(Enum):
     DRAIN_REQUESTED = auto()  # the way to stop it
     STOP_REQUESTED = auto()  # at once, without draining
     DRAINED = auto()  # the dispatcher's word: its queue is empty
+    LEFT = auto()  # it leaves by its own wish: gets nothing more, finishes what it has
+    FINISHED = auto()  # it has closed its channel: it has no connections any more
+    FAULTED = auto()  # it does what no worker may
     HUNG = auto()  # no sign of life, or a request too old
     CHANNEL_CLOSED = auto()  # one of its channels is broken
     DEADLINE_PASSED = auto()  # the record's `deadline`
@@ -102,7 +105,9 @@ class Admit:
 
 @dataclass(frozen=True)
 class Drain:
-    """Take it out of the policy and tell it to finish."""
+    """Take it out of the policy and tell it to finish, unless it leaves `by_itself`."""
+
+    by_itself: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,14 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class StartWords:
+    """What a worker of this kind has failed to do when it is not ready in time."""
+
+    not_serving: str = "was not ready"
+    not_said: str = "did not call fastlb.worker.ready()"
+
+
+@dataclass(frozen=True)
 class LifecycleRules:
     """The settings that decide about a life, by their names in AppConfig."""
 
@@ -153,6 +166,7 @@ class LifecycleRules:
     kill_signal: str
     wait_ready: bool
     restart: RestartRules
+    words: StartWords = StartWords()
 
 
 @dataclass(frozen=True)
@@ -169,6 +183,7 @@ class Lifecycle:
         is_serving, has_said_ready: what its process has proven so far.
         has_been_ready: its process was ready.
         is_drained: the dispatcher has no more connections for it.
+        is_finished: it has none left itself.
         failure: the last failure.
         restarts: processes that replaced crashed ones.
         crashes: what bounds them.
@@ -185,6 +200,7 @@ class Lifecycle:
     has_said_ready: bool = False
     has_been_ready: bool = False
     is_drained: bool = False
+    is_finished: bool = False
     failure: Failure | None = None
     restarts: int = 0
     crashes: CrashHistory = NO_CRASHES
@@ -218,6 +234,7 @@ def _start(life: Lifecycle, _event: Event, now: float) -> Outcome:
         has_said_ready=False,
         has_been_ready=False,
         is_drained=False,
+        is_finished=False,
         failure=None,
     )
     return started, (Spawn(),)
@@ -262,6 +279,19 @@ def _drain(life: Lifecycle, _event: Event, now: float) -> Outcome:
     return draining, (Drain(), Report("worker_draining"))
 
 
+def _let_go(life: Lifecycle, event: Event, now: float) -> Outcome:
+    """READY, ADMITTED -> DRAINING, by its own wish: another takes its place when it has exited."""
+    deadline = now + life.rules.kill_timeout
+    draining = replace(life, state=State.DRAINING, deadline=deadline, failure=Failure(event.reason))
+    return draining, (Drain(by_itself=True), Report("worker_left", reason=event.reason))
+
+
+def _note_finished(life: Lifecycle, _event: Event, now: float) -> Outcome:
+    """DRAINING: an app that holds nothing open exits now by itself."""
+    assert life.deadline is not None
+    return replace(life, is_finished=True, deadline=min(life.deadline, now + SIGNAL_GRACE)), ()
+
+
 def _note_drained(life: Lifecycle, _event: Event, _now: float) -> Outcome:
     return replace(life, is_drained=True), ()
 
@@ -272,20 +302,22 @@ def _cancel_start(life: Lifecycle, _event: Event, now: float) -> Outcome:
 
 
 def _leave(life: Lifecycle, _event: Event, _now: float) -> Outcome:
-    """STOPPING: whatever made it stop, it will not come back."""
+    """DRAINING, STOPPING: whatever made it go, it will not come back."""
     return replace(life, is_leaving=True), ()
 
 
 def _give_up_finishing(life: Lifecycle, _event: Event, now: float) -> Outcome:
     """DRAINING -> STOPPING."""
     stopping, effects = _signal(life, life.rules.kill_signal, now)
+    if life.is_finished:  # it has no client left to wait for: it may take its time to clean up
+        return replace(stopping, deadline=now + max(life.rules.kill_timeout, SIGNAL_GRACE)), effects
     reason = f"not finished within kill_timeout ({life.rules.kill_timeout:g} s)"
     return stopping, (*effects, Report("worker_cut_off", failed=True, reason=reason))
 
 
 def _give_up_starting(life: Lifecycle, _event: Event, now: float) -> Outcome:
     """STARTING -> STOPPING, by SIGABRT: the stack on its stderr shows where it waits."""
-    missing = "did not call fastlb.worker.ready()" if life.is_serving else "was not ready"
+    missing = life.rules.words.not_said if life.is_serving else life.rules.words.not_serving
     failure = Failure(f"{missing} within {life.rules.listen_timeout:g} s: give it longer with --listen-timeout")
     return _signal(replace(life, failure=failure), "SIGABRT", now)
 
@@ -300,6 +332,12 @@ def _abort(life: Lifecycle, event: Event, now: float) -> Outcome:
     """READY, ADMITTED, DRAINING -> STOPPING, by SIGABRT: the stack on its stderr shows where it hangs."""
     stopping, effects = _signal(replace(life, failure=Failure(event.reason)), "SIGABRT", now)
     return stopping, (Drain(), *effects, Report("worker_hung", failed=True, reason=event.reason))
+
+
+def _end_at_once(life: Lifecycle, event: Event, _now: float) -> Outcome:
+    """Living -> STOPPING, by SIGKILL: nothing that it says can be relied on."""
+    stopping = replace(life, state=State.STOPPING, deadline=None, failure=Failure(event.reason))
+    return stopping, (Drain(by_itself=True), KillGroup(), Report("worker_killed", failed=True, reason=event.reason))
 
 
 def _await_exit(life: Lifecycle, _event: Event, now: float) -> Outcome:
@@ -359,7 +397,7 @@ def _end(life: Lifecycle) -> Lifecycle:
 def _explained(known: Failure | None, event: Event) -> Failure:
     """What was known before the exit tells more than the exit; what it printed tells more than nothing."""
     if known is None:
-        return Failure(event.reason, event.details)
+        return Failure(event.reason, event.details, event.is_usage)
     return replace(known, details=known.details or event.details)
 
 
@@ -376,9 +414,12 @@ _LIVING: dict[EventName, tuple[Transition, ...]] = {
     _E.READY_SAID:      (_note_ready_said,     ignore,      ignore,      ignore,              ignore),
     _E.STARTUP_FAILED:  (_note_startup_failed, ignore,      ignore,      ignore,              ignore),
     _E.ADMIT_REQUESTED: (ignore,               _admit,      ignore,      ignore,              ignore),
-    _E.DRAIN_REQUESTED: (_cancel_start,        _drain,      _drain,      ignore,              _leave),
+    _E.DRAIN_REQUESTED: (_cancel_start,        _drain,      _drain,      _leave,              _leave),
     _E.STOP_REQUESTED:  (_stop,                _stop,       _stop,       _stop,               _stop),
     _E.DRAINED:         (ignore,               ignore,      ignore,      _note_drained,       _note_drained),
+    _E.LEFT:            (ignore,               _let_go,     _let_go,     ignore,              ignore),
+    _E.FINISHED:        (_await_exit,          _await_exit, _await_exit, _note_finished,      ignore),
+    _E.FAULTED:         (_end_at_once,         _end_at_once, _end_at_once, _end_at_once,      _end_at_once),
     _E.HUNG:            (ignore,               _abort,      _abort,      _abort,              ignore),
     # A draining worker closes its connection channel when it has read its end.
     _E.CHANNEL_CLOSED:  (_await_exit,          _await_exit, _await_exit, ignore,              ignore),
@@ -398,6 +439,9 @@ _RESTING: dict[EventName, tuple[Transition, ...]] = {
     _E.DRAIN_REQUESTED: (ignore, _dismiss, _dismiss),
     _E.STOP_REQUESTED:  (ignore, _dismiss, _dismiss),
     _E.DRAINED:         (ignore, ignore,   ignore),
+    _E.LEFT:            (ignore, ignore,   ignore),
+    _E.FINISHED:        (ignore, ignore,   ignore),
+    _E.FAULTED:         (ignore, ignore,   ignore),
     _E.HUNG:            (ignore, ignore,   ignore),
     _E.CHANNEL_CLOSED:  (ignore, ignore,   ignore),
     _E.DEADLINE_PASSED: (ignore, _restart, ignore),

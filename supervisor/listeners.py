@@ -39,6 +39,7 @@ class BoundListener:
         info: what workers are told about it; `info.port` is the real one.
         unlink_path: socket file to remove at the end; None: none of ours.
         file_id: device and inode of that file, so that a successor's is left alone.
+        key: by which Node workers know it; those of `--bind` are one server.
     """
 
     listener_id: int
@@ -47,6 +48,7 @@ class BoundListener:
     info: ListenerInfo
     unlink_path: Path | None = None
     file_id: tuple[int, int] | None = None
+    key: int = 0
 
     @property
     def address(self) -> str:
@@ -58,23 +60,21 @@ class BoundListener:
 
 
 def bind_all(config: AppConfig, systemd_fds: int = 0) -> list[BoundListener]:
-    """Bind everything that `config.bind` asks for, or nothing.
+    """Bind everything that the settings ask for, or nothing; without `bind` a Node app's workers ask later.
 
-    Sockets that systemd passed (`systemd_fds` of them) take the place of the default address.
+    Sockets that systemd passed (`systemd_fds` of them) take the place of the default.
 
     Raises:
         UsageError: an address makes no sense, or is given twice.
         FastlbError: one cannot be bound; the message says why and what to do.
     """
-    specs = config.bind
-    if systemd_fds and specs == _default_bind():
-        specs = ("fd:systemd",)
+    specs = ("fd:systemd",) if systemd_fds and not config.bind else config.effective_bind
     mode = parse_mode(config.socket_mode)
     binder = _Binder(backlog=config.backlog, socket_mode=mode, systemd_fds=systemd_fds)
     try:
         for spec in specs:
             binder.bind(spec)
-        if not binder.bound:
+        if specs and not binder.bound:
             raise UsageError("there is nothing to listen on: give --bind at least once")
     except BaseException:
         close_all(binder.bound)
@@ -119,11 +119,6 @@ def backlog_warning(config: AppConfig) -> str | None:
         f"the kernel cuts the backlog from {config.backlog} to {limit}:"
         f" raise it with sysctl net.core.somaxconn={config.backlog}"
     )
-
-
-def _default_bind() -> tuple[str, ...]:
-    default: tuple[str, ...] = AppConfig(target="", name="").bind
-    return default
 
 
 class _Binder:

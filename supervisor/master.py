@@ -19,13 +19,17 @@ from .errors import FastlbError, StartFailed, UsageError
 from .event_log import EventLog
 from .limits import descriptor_limit, low_limit_warning
 from .listeners import BoundListener, close_all
+from .node.listeners import NodeListeners
+from .node.runtime import NodeRuntime
 from .operations import Operations
 from .pool import established, missing_ids, surplus
 from .preflight import check_limits
 from .process_output import WorkerOutput
 from .progress import Progress
+from .python_runtime import PythonRuntime
 from .reaper import Reaper
 from .reload import ReloadRules, reload_workers
+from .runtime import WorkerRuntime
 from .runtime_dir import AppPaths, save_config
 from .status import StatusReport, StatusSources
 from .watch import Attention
@@ -63,10 +67,12 @@ class Master:
         self._keeper = DispatcherKeeper(
             config, env.listeners, self._reaper, env.log, self._on_dispatcher_event
         )
-        infos = tuple(listener.info for listener in env.listeners)
-        self._host = WorkerHost(config, HostParts(self._keeper, self._reaper, env.output, env.log, infos))
+        self._runtime = self._make_runtime()
+        self._host = WorkerHost(
+            config, HostParts(self._runtime, self._keeper, self._reaper, env.output, env.log)
+        )
         self._crew = Crew(config, self._host, env.log)
-        sources = StatusSources(config, self._crew, self._host, self._keeper, env.listeners, env.paths)
+        sources = StatusSources(config, self._crew, self._host, self._keeper, self.addresses, env.paths)
         self._status = StatusReport(sources)
         self._look_interval = look_interval(config)
         self._attention = Attention(self._look_interval, time.monotonic())
@@ -78,6 +84,10 @@ class Master:
     def target_workers(self) -> int:
         """How many workers there are to be."""
         return self._host.target_workers
+
+    def addresses(self) -> list[str]:
+        """Where the app listens now."""
+        return [listener.address for listener in self._env.listeners] + self._runtime.other_addresses
 
     def status(self) -> AppEntry:
         """For `list`."""
@@ -225,9 +235,25 @@ class Master:
             self._look_timer.cancel()
         self._keeper.close()
 
+    def _make_runtime(self) -> WorkerRuntime:
+        if self._config.kind == "python":
+            infos = tuple(listener.info for listener in self._env.listeners)
+            return PythonRuntime(self._config, self._keeper, infos)
+        keeper = self._keeper
+        listeners = NodeListeners(self._env.listeners, keeper.add_listener, keeper.remove_listener)
+        return NodeRuntime(self._config, keeper, listeners, self._env.log)
+
     async def _end_processes(self) -> None:
+        if self._runtime.finishes_through_dispatcher:
+            await self._end_workers()
+            await self._keeper.quit(FORCED_QUIT_TIMEOUT)
+            return
         await self._keeper.quit(FORCED_QUIT_TIMEOUT if self._is_forced else self._config.kill_timeout)
+        await self._end_workers()
+
+    async def _end_workers(self) -> None:
         # Who comes now is refused, instead of waiting for nobody.
+        self._runtime.close()
         close_all(self._env.listeners)
         if self._is_forced:
             self._crew.kill()
@@ -238,6 +264,7 @@ class Master:
         elapsed = self._attention.look(time.monotonic())
         self._keeper.check(elapsed)
         self._crew.find_hung(elapsed, self._attention)
+        self._runtime.keep_only({member.generation for member in self._crew.members})
         self._reaper.collect_orphans()
         self._look_timer = self._loop.call_later(self._look_interval, self._look)
 

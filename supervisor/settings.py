@@ -132,14 +132,13 @@ def check_config(config: AppConfig) -> None:
     Raises:
         UsageError: names the option, the value and what to give instead.
     """
-    check_target(config.target)
+    check_target(config.target, config.interpreter)
     check_name(config.name)
     if config.name == ALL_APPS:
         raise UsageError(f"--name {ALL_APPS}: commands take it for every app: choose another --name")
     for setting in declared_settings():
         _check_value(setting, getattr(config, setting.name))
-    if not config.bind:
-        raise UsageError("--bind: nowhere to listen: give at least one address, such as 127.0.0.1:8000")
+        _check_kind(setting, config)
     for address in config.bind:
         parse_address(address)
     if bool(config.ssl_certfile) is not bool(config.ssl_keyfile):
@@ -166,6 +165,17 @@ def _check_value(setting: DeclaredSetting, value: Any) -> None:
             raise ValueError("a name is missing before the '='")
     except ValueError as error:
         raise UsageError(f"{setting.option}: {error}") from None
+
+
+def _check_kind(setting: DeclaredSetting, config: AppConfig) -> None:
+    kinds = setting.about.kinds
+    is_given = getattr(config, setting.name) != setting.default
+    if is_given and kinds and config.kind not in kinds:
+        meant_for = " or ".join(kind.title() for kind in kinds)
+        raise UsageError(
+            f"{setting.option}: this is for {meant_for} apps, and {config.target} is a {config.kind.title()} app:"
+            " leave it out"
+        )
 
 
 def _is_utf_8(text: str) -> bool:

@@ -56,6 +56,7 @@ def _facts(setting: DeclaredSetting) -> dict[str, str]:
     return {
         "values": ", ".join(f"`{choice}`" for choice in setting.choices),
         "default": f"`{text}`" if (text := default_text(setting)) else "",
+        "only for": " and ".join(f"{kind.title()} apps" for kind in about.kinds),
         "may be given several times": "yes" if about.repeatable and setting.name != "args" else "",
         "elsewhere called": aliases,
     }

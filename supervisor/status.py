@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,6 @@ from .control.protocol import AppDetails, AppEntry, WorkerEntry, WorkerStatus
 from .crew import Crew, uptime
 from .dispatcher_keeper import DispatcherKeeper
 from .lifecycle import State
-from .listeners import BoundListener
 from .pool import app_status, staying
 from .runtime_dir import AppPaths
 from .sampler import Sampler
@@ -33,13 +33,13 @@ NOTHING = Totals()
 
 @dataclass(frozen=True)
 class StatusSources:
-    """Where the figures come from; all borrowed."""
+    """Where the figures come from; all borrowed. `addresses`: where the app listens now."""
 
     config: AppConfig
     crew: Crew
     host: WorkerHost
     keeper: DispatcherKeeper
-    listeners: list[BoundListener]
+    addresses: Callable[[], list[str]]
     paths: AppPaths
 
 
@@ -79,7 +79,7 @@ class StatusReport:
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started_at, 3),
             "restarts": sum(member.life.restarts for member in newest.values()),
-            "binds": [listener.address for listener in source.listeners],
+            "binds": source.addresses(),
             "balance": source.config.balance,
             "workers": workers,
         }
@@ -95,7 +95,7 @@ class StatusReport:
             uptime_s=round(uptime(member), 3),
             restarts=member.life.restarts,
             connections=0,
-            requests=before.requests,
+            requests=None if source.config.kind == "node" else before.requests,
             rss_bytes=0,
             cpu_percent=0.0,
             generation=member.generation,
@@ -104,12 +104,12 @@ class StatusReport:
         incarnation = member.incarnation
         if incarnation is None:
             return entry
-        page = incarnation.page.read()
+        counters = incarnation.link.counters()
         usage = self._sampler.usage(incarnation.process.pid, incarnation.started_at)
         entry.pid = incarnation.process.pid
-        entry.connections = page["open"] + source.keeper.untaken(incarnation.slot, page["position"])
-        entry.requests += page["requests"]
-        entry.errors += page["errors"]
+        entry.connections = counters.connections
+        entry.requests = None if counters.requests is None else before.requests + counters.requests
+        entry.errors += counters.errors
         entry.rss_bytes, entry.cpu_percent = usage.rss_bytes, usage.cpu_percent
         return entry
 

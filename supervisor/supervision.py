@@ -76,7 +76,7 @@ class Supervision:
             raise
         finally:
             self._start_over.set()
-        addresses = ", ".join(listener.address for listener in self._environment.listeners)
+        addresses = ", ".join(self._master.addresses())
         self._reporter.started(f"{self._config.name} listens on {addresses}")
 
     async def _start_or_cancel(self) -> None:

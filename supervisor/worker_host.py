@@ -5,9 +5,7 @@ It performs and reports back; it decides nothing. The only place that makes and 
 
 import asyncio
 import itertools
-import os
 import random
-import sys
 import time
 from collections import deque
 from contextlib import ExitStack
@@ -16,12 +14,13 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from ..lb.page import PAGE_SLOTS, WorkerPageView
-from ..worker.wire import ListenerInfo, Serving, StartupFailed, WorkerConfig
+from ..lb.command import DispatcherEvent
+from ..lb.page import PAGE_SLOTS
 from .app_config import AppConfig
-from .dispatcher_keeper import DispatchedWorker, DispatcherKeeper
+from .dispatcher_keeper import DispatcherKeeper
+from .errors import FastlbError, StartFailed, UsageError
 from .event_log import EventLog
-from .incarnation import Incarnation, WorkerEnds, open_ends
+from .incarnation import Incarnation, OutputPipes, open_pipes
 from .lifecycle import (
     Admit,
     Discard,
@@ -34,15 +33,13 @@ from .lifecycle import (
     SendSignal,
     Spawn,
 )
-from .limits import descriptor_limit, worker_bounds
 from .process_output import WorkerOutput
 from .reaper import ExitStatus, Reaper
-from .spawn import SpawnedProcess, SpawnError, SpawnPlan, spawn
+from .runtime import Opening, Place, WorkerRuntime
+from .spawn import SpawnError, SpawnPlan, spawn
 from .watch import HangLimits, WorkerWatch
-from .worker_channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
 from .worker_handle import WorkerHandle
 
-_FROM_CONFIG = sorted(set(WorkerConfig.__struct_fields__) & set(AppConfig.__struct_fields__))
 # How systemd and our own launcher pass descriptors: none of them reaches a worker.
 _NOT_FOR_WORKERS = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
@@ -59,18 +56,18 @@ class Totals:
 class HostParts:
     """What a WorkerHost works with; all borrowed."""
 
+    runtime: WorkerRuntime
     keeper: DispatcherKeeper
     reaper: Reaper
     output: WorkerOutput
     log: EventLog
-    listeners: tuple[ListenerInfo, ...]
 
 
 class WorkerHost:
     """Performs effects for all workers of an app.
 
     Attributes:
-        target_workers: how many workers the app is to have; bounds each one's credit.
+        target_workers: how many workers the app is to have.
         totals: by worker id.
     """
 
@@ -101,104 +98,87 @@ class WorkerHost:
             case Discard() if incarnation:
                 self._discard(worker, incarnation)
             case Admit() if incarnation:
-                self._admit(worker, incarnation)
-            case Drain() if incarnation:
-                self._drain(incarnation)
+                self._parts.runtime.admit(worker, incarnation)
+            case Drain(by_itself) if incarnation:
+                self._parts.runtime.drain(incarnation, by_itself=by_itself)
             case SendSignal(signal) if incarnation:
                 incarnation.send_signal(signal)
             case KillGroup() if incarnation:
                 incarnation.kill_group()
 
+    async def prepare(self, generation: int) -> None:
+        """What the runtime does before workers of this generation are started.
+
+        Raises:
+            StartFailed: they cannot be.
+        """
+        try:
+            await self._parts.runtime.prepare(generation)
+        except FastlbError as error:
+            failure = StartFailed(error.message, details=error.details)
+            failure.exit_code = error.exit_code
+            raise failure from error
+
+    def tell_runtime(self, worker: WorkerHandle, event: DispatcherEvent) -> None:
+        """Pass on what the dispatcher says of a worker and only its kind understands."""
+        if worker.incarnation:
+            self._parts.runtime.on_event(worker, worker.incarnation, event)
+
     def _spawn(self, worker: WorkerHandle) -> None:
         try:
             worker.incarnation = self._incarnate(worker)
-        except SpawnError as error:
-            worker.tell(Event(EventName.SPAWN_FAILED, error.message, jitter=random.random()))
+        except FastlbError as error:
+            is_usage = isinstance(error, UsageError)
+            worker.tell(Event(EventName.SPAWN_FAILED, error.message, is_usage=is_usage, jitter=random.random()))
         except OSError as error:
             reason = f"cannot start a worker: {error.strerror}"
             worker.tell(Event(EventName.SPAWN_FAILED, reason, jitter=random.random()))
 
     def _incarnate(self, worker: WorkerHandle) -> Incarnation:
-        """Start a process; raises SpawnError or OSError, and then nothing is left of it."""
+        """Start a process; raises FastlbError or OSError, and then nothing is left of it."""
         if not self._free_slots:
             raise SpawnError(f"{PAGE_SLOTS} workers live, most of them draining: wait until they have finished")
+        number = next(self._numbers)
         with ExitStack() as theirs, ExitStack() as ours:
-            ends = open_ends(ours, theirs)
-            process = spawn(self._plan(worker, ends))
+            opening = self._parts.runtime.open(worker, number, ours, theirs)
+            pipes = open_pipes(ours, theirs)
+            process = spawn(self._plan(opening, pipes))
             ours.pop_all()
-        incarnation = self._adopt(worker, ends, process)
-        incarnation.lifecycle.send_config(self._worker_config(worker, ends))
+        place = Place(number, self._free_slots.popleft(), process, self.target_workers)
+        incarnation = self._adopt(worker, opening, pipes, place)
         self._parts.reaper.watch(process.pid, process.pidfd, partial(self._on_exit, worker, incarnation))
         self._parts.log.info("worker_started", **_names(worker), pid=process.pid)
         return incarnation
 
-    def _plan(self, worker: WorkerHandle, ends: WorkerEnds) -> SpawnPlan:
-        lifecycle_fd = ends.worker_lifecycle.fileno()
-        wakeup_fd = self._parts.keeper.wakeup_fd
+    def _plan(self, opening: Opening, pipes: OutputPipes) -> SpawnPlan:
         return SpawnPlan(
-            # -P: a file of the app must not shadow a module of ours.
-            command=[sys.executable, "-P", "-m", "fastlb.worker", str(lifecycle_fd)],
-            pass_fds=(lifecycle_fd, ends.worker_end.fileno(), ends.page_fd, wakeup_fd),
-            env=self._environment(worker),
+            command=opening.command,
+            pass_fds=opening.pass_fds,
+            env={name: value for name, value in opening.env.items() if name not in _NOT_FOR_WORKERS},
             cwd=self._config.cwd,
-            stdout_fd=ends.worker_stdout_fd,
-            stderr_fd=ends.worker_stderr_fd,
+            stdout_fd=pipes.worker_stdout_fd,
+            stderr_fd=pipes.worker_stderr_fd,
         )
 
-    def _adopt(self, worker: WorkerHandle, ends: WorkerEnds, process: SpawnedProcess) -> Incarnation:
+    def _adopt(self, worker: WorkerHandle, opening: Opening, pipes: OutputPipes, place: Place) -> Incarnation:
         """Take over our ends of a process that was started."""
-        number = next(self._numbers)
-        on_message = partial(self._on_message, worker, number)
         limits = HangLimits(self._config.hang_timeout, self._config.request_timeout)
-        output = self._parts.output.attach(worker.worker_id, process.pid, ends.stdout_fd, ends.stderr_fd)
+        process = place.process
+        output = self._parts.output.attach(worker.worker_id, process.pid, pipes.stdout_fd, pipes.stderr_fd)
         return Incarnation(
-            number=number,
-            slot=self._free_slots.popleft(),
+            number=place.number,
+            slot=place.slot,
             process=process,
-            lifecycle=WorkerChannel(self._loop, ends.lifecycle, on_message),
-            dispatcher_end=ends.dispatcher_end,
-            worker_end=ends.worker_end,
-            page_fd=ends.page_fd,
-            page=WorkerPageView(ends.page_fd),
+            link=self._parts.runtime.connect(worker, opening, place),
             output=output,
             watch=WorkerWatch(limits),
             started_at=time.monotonic(),
         )
 
-    def _environment(self, worker: WorkerHandle) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_WORKERS}
-        return inherited | self._config.env | {"FASTLB_WORKER_ID": str(worker.worker_id)}
-
-    def _worker_config(self, worker: WorkerHandle, ends: WorkerEnds) -> WorkerConfig:
-        return WorkerConfig(
-            **{name: getattr(self._config, name) for name in _FROM_CONFIG},
-            worker_id=worker.worker_id,
-            generation=worker.generation,
-            channel_fd=ends.worker_end.fileno(),
-            page_fd=ends.page_fd,
-            wakeup_fd=self._parts.keeper.wakeup_fd,
-            listeners=self._parts.listeners,
-        )
-
-    def _on_message(self, worker: WorkerHandle, number: int, message: WorkerMessage) -> None:
-        incarnation = worker.incarnation
-        if incarnation is None or incarnation.number != number:
-            return
-        match message:
-            case Serving():
-                incarnation.serving = message
-                worker.request(EventName.SERVING)
-            case ReadySaid():
-                worker.request(EventName.READY_SAID)
-            case StartupFailed(reason, details, is_usage):
-                worker.tell(Event(EventName.STARTUP_FAILED, reason, details, is_usage))
-            case ChannelClosed(reason):
-                worker.tell(Event(EventName.CHANNEL_CLOSED, reason))
-
     def _on_exit(self, worker: WorkerHandle, incarnation: Incarnation, status: ExitStatus) -> None:
         incarnation.is_reaped = True
         # What it said before it died came before its death.
-        incarnation.lifecycle.take_last_words()
+        incarnation.link.take_last_words()
         worker.request(EventName.DIED)
         task = self._loop.create_task(self._bury(worker, incarnation, status))
         self._burials.add(task)
@@ -208,34 +188,18 @@ class WorkerHost:
         """Tell of the exit once its last output is there, which is the explanation."""
         await incarnation.output.drained()
         details = incarnation.output.error_tail
-        worker.tell(Event(EventName.EXITED, str(status), details, jitter=random.random()))
-
-    def _admit(self, worker: WorkerHandle, incarnation: Incarnation) -> None:
-        capacity = incarnation.serving.capacity if incarnation.serving else 0
-        bounds = worker_bounds(self._config, self.target_workers, capacity, descriptor_limit())
-        self._parts.keeper.admit(
-            DispatchedWorker(
-                slot=incarnation.slot,
-                incarnation=incarnation.number,
-                bounds=bounds,
-                hash_key=worker.worker_id,
-                fds=incarnation.dispatcher_fds,
-            )
-        )
-
-    def _drain(self, incarnation: Incarnation) -> None:
-        if self._parts.keeper.knows(incarnation.slot):
-            self._parts.keeper.drain(incarnation.slot)
-        else:
-            incarnation.end_connections()
+        explanation = incarnation.link.explanation
+        reason = f"{status}: {explanation}" if explanation else str(status)
+        worker.tell(Event(EventName.EXITED, reason, details, jitter=random.random()))
 
     def _discard(self, worker: WorkerHandle, incarnation: Incarnation) -> None:
         worker.incarnation = None
-        counters = incarnation.page.read()
+        counters = incarnation.link.counters()
         totals = self.totals.setdefault(worker.worker_id, Totals())
-        totals.requests += counters["requests"]
-        totals.errors += counters["errors"]
+        totals.requests += counters.requests or 0
+        totals.errors += counters.errors
         self._parts.keeper.remove(incarnation.slot)
+        self._parts.runtime.forget(incarnation)
         incarnation.close()
         self._free_slots.append(incarnation.slot)
 

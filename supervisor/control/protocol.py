@@ -29,7 +29,10 @@ AppStatus = Literal["starting", "online", "degraded", "reloading", "stopping", "
 
 
 class WorkerEntry(msgspec.Struct, kw_only=True):
-    """One worker in `list --json`; the order of the fields is the order in the output."""
+    """One worker in `list --json`; the order of the fields is the order in the output.
+
+    `requests` is None where nobody counts them: in a Node worker there is no code of ours.
+    """
 
     id: int
     pid: int | None
@@ -37,7 +40,7 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
     uptime_s: float
     restarts: int
     connections: int
-    requests: int
+    requests: int | None
     rss_bytes: int
     cpu_percent: float
     generation: int = 1

@@ -104,7 +104,7 @@ def test_value_that_is_not_utf_8_is_refused_and_not_shown(fastlb: Fastlb) -> Non
         ("start a:b -b 1:2:3", "--bind 1:2:3: an IPv6 address is written in brackets"),
         ("start server", "server:app"),
         ("start server.py", "type server:app"),
-        ("start server.js", "Node app"),
+        ("start server.js", "there is no file"),
         ("start a:b -n all", "choose another --name"),
         ("start a:b --env A", "'A' is not KEY=VALUE"),
         ("list --jsn", "did you mean --json?"),

@@ -267,8 +267,8 @@ from fastlb.supervisor.app_config import AppConfig
 from fastlb.supervisor.launch import systemd_fd_count
 from fastlb.supervisor.listeners import bind_all
 os.environ["LISTEN_PID"] = str(os.getpid() + int(sys.argv[1]))
-bind = tuple(sys.argv[2:]) or AppConfig(target="", name="").bind
-for listener in bind_all(AppConfig(target="", name="", bind=bind), systemd_fd_count()):
+bind = tuple(sys.argv[2:])
+for listener in bind_all(AppConfig(target="server:app", name="", bind=bind), systemd_fd_count()):
     print(listener.spec, listener.address)
 """
 
@@ -371,3 +371,7 @@ def test_too_low_descriptor_limit_says_for_how_many_workers_it_is_enough() -> No
         with pytest.raises(FastlbError, match=r"100 workers need \d+ .* limit is 256 \(for 12\).*ulimit -n"):
             check_limits(100)
         check_limits(12)
+
+
+def test_node_app_without_an_address_binds_nothing_yet() -> None:
+    assert bind_all(AppConfig(target="server.js", name="a")) == []

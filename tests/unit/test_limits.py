@@ -40,3 +40,17 @@ def test_warning_for_more_connections_than_descriptors() -> None:
     assert warning is not None
     assert "5000" in warning
     assert low_limit_warning(config(max_connections=500), 1024) is None
+
+
+def test_default_credit_depends_on_what_runs_the_app() -> None:
+    assert worker_bounds(AppConfig(target="a:b", name="a"), 4, 0, 65536).credit == 16
+    assert worker_bounds(AppConfig(target="a.js", name="a"), 4, 0, 65536).credit == 2
+    assert worker_bounds(AppConfig(target="a.js", name="a", credit=9), 4, 0, 65536).credit == 9
+
+
+def test_node_worker_is_bounded_by_descriptors_only_where_a_number_is_given() -> None:
+    assert worker_bounds(AppConfig(target="a.js", name="a"), 4, 0, 1024).max_connections == 0
+    given = AppConfig(target="a.js", name="a", max_connections=5000)
+    assert worker_bounds(given, 4, 0, 1024).max_connections == 1024 - RESERVED_DESCRIPTORS
+    assert low_limit_warning(AppConfig(target="a.js", name="a", workers=8), 1024) is None
+    assert "2:" in str(low_limit_warning(AppConfig(target="a.js", name="a", workers=8), 64))

@@ -69,7 +69,6 @@ def test_bad_text_is_refused_with_what_to_give(name: str, text: str, reason: str
         ({"target": "server"}, "server:app"),
         ({"name": "../shop"}, "cannot be the name of an app"),
         ({"workers": 0}, "--workers: 0 is too small"),
-        ({"bind": ()}, "--bind: nowhere to listen"),
         ({"bind": ("127.0.0.1",)}, "--bind 127.0.0.1: the port is missing"),
         ({"ssl_certfile": "c.pem"}, "give --ssl-keyfile too"),
         ({"ssl_keyfile": "k.pem"}, "give --ssl-certfile too"),
@@ -79,6 +78,14 @@ def test_bad_text_is_refused_with_what_to_give(name: str, text: str, reason: str
         ({"env": {"A": "b\0"}}, "--env: a NUL character"),
         ({"env": {"": "b"}}, "--env: a name is missing"),
         ({"args": ("a\0b",)}, "--args: a NUL character"),
+        ({"credit": -1}, "--credit: -1 is too small"),
+        ({"node_args": ("--inspect",)}, "--node-args: this is for Node apps, and server:app is a Python app"),
+        ({"shutdown_with_message": True}, "--shutdown-with-message: this is for Node apps"),
+        ({"interpreter": "node"}, "--interpreter node cannot run"),
+        ({"target": "server.js", "threads": 4}, "--threads: this is for Python apps, and server.js is a Node app"),
+        ({"target": "server.js", "access_log": True}, "--access-log: this is for Python apps"),
+        ({"target": "server.js", "request_timeout": 5.0}, "--request-timeout: this is for Python apps"),
+        ({"target": "npm"}, "'npm' starts the app in a process of its own"),
         ({"listen_timeout": 0.0}, "--listen-timeout: 0s is too small"),
     ],
 )
@@ -90,6 +97,37 @@ def test_config_is_refused_with_option_and_reason(changes: dict[str, Any], reaso
 
 def test_defaults_pass() -> None:
     check_config(CONFIG)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"node_args": ("--inspect",), "interpreter": "tsx", "shutdown_with_message": True},
+        {"bind": ("0.0.0.0:80",), "credit": 4, "kill_timeout": 1.0, "env": {"A": "b"}, "increment_var": "PORT"},
+    ],
+)
+def test_settings_of_a_node_app_pass(changes: dict[str, Any]) -> None:
+    check_config(msgspec.structs.replace(CONFIG, target="server.js", **changes))
+
+
+def test_every_setting_of_the_http_section_is_for_python_apps() -> None:
+    settings = [setting for setting in declared_settings() if setting.about.section == "HTTP"]
+    assert {setting.about.kinds for setting in settings} == {("python",)}
+
+
+@pytest.mark.parametrize(
+    ("target", "bind", "effective"),
+    [
+        ("server:app", (), ("127.0.0.1:8000",)),
+        ("server:app", ("[::]:80",), ("[::]:80",)),
+        ("server.js", (), ()),
+        ("server.js", ("[::]:80",), ("[::]:80",)),
+    ],
+)
+def test_only_python_apps_have_a_default_address(
+    target: str, bind: tuple[str, ...], effective: tuple[str, ...]
+) -> None:
+    assert AppConfig(target=target, name="a", bind=bind).effective_bind == effective
 
 
 def test_secrets_are_hidden_and_the_rest_is_json() -> None:

@@ -1,0 +1,1 @@
+"""Workers that are Node processes, as the supervisor starts and understands them."""

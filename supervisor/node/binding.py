@@ -1,0 +1,134 @@
+"""Owns how a socket is bound for a Node app: with Node's rules, not with those of `--bind`. Runs in the supervisor.
+
+Sources: lib/net.js and lib/dgram.js, src/unix/{tcp,pipe,udp}.c of libuv. Every socket comes out non-blocking and
+close-on-exec; what fails is an OSError, whose errno the app sees.
+"""
+
+import errno
+import os
+import socket
+from pathlib import Path
+
+from ..listeners import bind_unix
+from .messages import DEFAULT_BACKLOG, QueryServer, SocketName
+
+IPV6_ONLY = 1  # UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY
+UDP_REUSE_ADDRESS = 4  # UV_UDP_REUSEADDR
+UNIX_SOCKET = -1  # port and address type of one
+READABLE_BY_ALL, WRITABLE_BY_ALL = 0o444, 0o222
+
+
+def bind_server(query: QueryServer) -> socket.socket:
+    """The listening socket that a TCP or unix server asks for.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    if query.port == UNIX_SOCKET:
+        return _listen_unix(query)
+    if query.port is None or not 0 <= query.port <= 65535:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    sock = _bind_tcp(query, query.port)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections inherit it
+    return _listening(sock, query)
+
+
+def bind_udp(query: QueryServer) -> socket.socket:
+    """The UDP socket that a dgram server asks for; every worker reads from the same one.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    family = socket.AF_INET6 if query.address_type == "udp6" else socket.AF_INET
+    flags = query.flags or 0
+    sock = _new_socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, flags & IPV6_ONLY)
+        if flags & UDP_REUSE_ADDRESS:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((query.address or ("::" if family == socket.AF_INET6 else "0.0.0.0"), query.port or 0))
+    except (OSError, OverflowError) as error:
+        sock.close()
+        raise _as_os_error(error) from error
+    return sock
+
+
+def name_of(sock: socket.socket, port: int) -> SocketName | None:
+    """What the app is told of its address; `port`: what it asked for, as it insists on it; 0: the real one."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return SocketName("127.0.0.1", "IPv4", port) if port > 0 else None
+    host, real_port = sock.getsockname()[:2]
+    family = "IPv6" if sock.family == socket.AF_INET6 else "IPv4"
+    return SocketName(host, family, port or real_port)
+
+
+def _bind_tcp(query: QueryServer, port: int) -> socket.socket:
+    if query.address:
+        family = socket.AF_INET6 if query.address_type == 6 else socket.AF_INET
+        return _bound(family, query.address, port, query.flags or 0)
+    try:  # everywhere: both families on one socket where the machine has both
+        return _bound(socket.AF_INET6, "::", port, query.flags or 0)
+    except OSError as error:
+        if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EINVAL):
+            raise
+        return _bound(socket.AF_INET, "0.0.0.0", port, 0)
+
+
+def _bound(family: int, host: str, port: int, flags: int) -> socket.socket:
+    sock = _new_socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, flags & IPV6_ONLY)
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise _as_os_error(error) from error
+    return sock
+
+
+def _listen_unix(query: QueryServer) -> socket.socket:
+    """As libuv: a path that exists is in use, whoever it belongs to."""
+    path = Path(query.address or "")
+    mode = 0o777 & ~_umask()
+    mode |= (READABLE_BY_ALL if query.readable_all else 0) | (WRITABLE_BY_ALL if query.writable_all else 0)
+    sock = _new_socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        bind_unix(sock, _short(path), mode)
+    except (OSError, ValueError) as error:
+        sock.close()
+        raise _as_os_error(error) from error
+    return _listening(sock, query)
+
+
+def _short(path: Path) -> Path:
+    """The relative path when it is shorter: a unix socket's has at most 107 bytes."""
+    relative = Path(os.path.relpath(path))
+    return relative if len(os.fsencode(relative)) < len(os.fsencode(path)) else path
+
+
+def _umask() -> int:
+    current = os.umask(0o077)
+    os.umask(current)
+    return current
+
+
+def _new_socket(family: int, kind: int) -> socket.socket:
+    return socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+
+
+def _listening(sock: socket.socket, query: QueryServer) -> socket.socket:
+    try:
+        sock.listen(min(max(query.backlog or DEFAULT_BACKLOG, 1), 65535))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _as_os_error(error: Exception) -> OSError:
+    """A path that is too long, a name that is no address: what the system would say of them."""
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return error
+    return OSError(errno.EINVAL, os.strerror(errno.EINVAL))

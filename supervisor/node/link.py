@@ -1,0 +1,182 @@
+"""Owns what connects the supervisor with one Node worker: its IPC channel, the servers that it has open, what it is
+still owed. Runs in the supervisor process.
+
+The channel itself is read and written by the dispatcher; we hold our end so that its successor can go on. It
+decides nothing.
+"""
+
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..dispatcher_keeper import DispatcherKeeper
+from ..runtime import Place, Pulse, WorkerCounters
+from .listeners import Server
+from .messages import Listening, QueryServer
+
+# Answers whose arrival is not certain: what a dispatcher that dies may have taken along.
+MOST_UNCONFIRMED = 32
+EVENTS_PER_SECOND = 100
+
+
+@dataclass(frozen=True)
+class NodeOpening:
+    """The channel of a process that is about to be, and how it is started.
+
+    `spare_fd` keeps a place for /proc/PID/fd, which there is only once the process runs.
+    """
+
+    channel: socket.socket
+    worker_channel: socket.socket
+    spare_fd: int
+    command: list[str]
+    env: Mapping[str, str]
+
+    @property
+    def pass_fds(self) -> tuple[int, ...]:
+        """Borrowed descriptors that it inherits."""
+        return (self.worker_channel.fileno(),)
+
+
+@dataclass
+class OpenServer:
+    """A server that a worker has, or is about to have."""
+
+    server: Server
+    query: QueryServer
+    is_listening: bool = False
+
+    def is_meant_by(self, message: Listening) -> bool:
+        """Whether this is the server that has come up; of its port it says what it was told."""
+        asked = self.query
+        name = self.server.name
+        port = name.port if name else asked.port
+        return (asked.address, asked.address_type, asked.fd, asked.index) == (
+            message.address,
+            message.address_type,
+            message.fd,
+            message.index,
+        ) and message.port in (asked.port, port)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A line that was written to a worker, with the socket that went along."""
+
+    line: bytes
+    shared: Server | None = None
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """Borrowed."""
+        return (self.shared.udp.fileno(),) if self.shared and self.shared.udp else ()
+
+
+@dataclass
+class EventBudget:
+    """How many events of a worker's app are still logged in this second."""
+
+    second: int = 0
+    count: int = 0
+
+    def allows(self) -> bool:
+        """Count one event."""
+        second = int(time.monotonic())
+        if second != self.second:
+            self.second, self.count = second, 0
+        self.count += 1
+        return self.count <= EVENTS_PER_SECOND
+
+
+@dataclass
+class NodeLink:
+    """Owns `channel` and `descriptors_fd` until `close`.
+
+    Attributes:
+        place: where the worker stands.
+        channel: our end of its IPC channel.
+        descriptors_fd: /proc/PID/fd of the process, or something that has no size.
+        keeper: borrowed.
+        is_watched: somebody wants to know whether its event loop turns.
+        servers: what it has open, by key.
+        baseline: open descriptors that are no connections, once it was admitted.
+        explanation: why it may fail, as far as we know.
+    """
+
+    place: Place
+    channel: socket.socket
+    descriptors_fd: int
+    keeper: DispatcherKeeper
+    is_watched: bool
+    servers: dict[int, OpenServer] = field(default_factory=dict)
+    baseline: int = 0
+    explanation: str = ""
+    events: EventBudget = field(default_factory=EventBudget)
+    _unconfirmed: deque[Answer] = field(default_factory=lambda: deque(maxlen=MOST_UNCONFIRMED))
+    _heard_at_ns: int = 0
+
+    @property
+    def dispatcher_fds(self) -> tuple[int, int, int]:
+        """Borrowed, in the order of ADD_WORKER."""
+        return self.channel.fileno(), self.descriptors_fd, self.place.process.pidfd
+
+    @property
+    def mask(self) -> int:
+        """The listeners whose connections it may get."""
+        masks = [opened.server.mask for opened in self.servers.values() if opened.is_listening]
+        return sum(set(masks))
+
+    def answer(self, answer: Answer) -> None:
+        """Write an answer, and remember it until it is known to have arrived.
+
+        Raises:
+            ValueError: the worker made it too long.
+        """
+        self._unconfirmed.append(answer)
+        self.keeper.say(self.place.slot, answer.line, answer.fds)
+
+    def confirm(self) -> None:
+        """What was answered so far has arrived."""
+        self._unconfirmed.clear()
+
+    def repeat_answers(self) -> None:
+        """Say again what may have been lost; Node ignores an answer that it has already."""
+        for answer in self._unconfirmed:
+            self.keeper.say(self.place.slot, answer.line, answer.fds)
+
+    def open_descriptors(self) -> int:
+        """How many descriptors the process has open; 0 where the kernel does not tell (before Linux 6.2)."""
+        return os.fstat(self.descriptors_fd).st_size
+
+    def counters(self) -> WorkerCounters:
+        """Nobody counts requests in an app that is not ours."""
+        row = self.keeper.slot_counters(self.place.slot)
+        connections = row["untaken"] if row else 0
+        if self.baseline:
+            connections = max(self._descriptors_if_alive() - self.baseline, 0)
+        return WorkerCounters(connections, None, 0)
+
+    def pulse(self) -> Pulse:
+        """When it last said anything; ask for another sign of life."""
+        row = self.keeper.slot_counters(self.place.slot)
+        self._heard_at_ns = row["heard_at_ns"] if row else self._heard_at_ns
+        if self.is_watched and self.keeper.knows(self.place.slot):
+            self.keeper.probe(self.place.slot)
+        return Pulse(self._heard_at_ns, 0)
+
+    def take_last_words(self) -> None:
+        """The dispatcher reads the channel to its end; its events come in their time."""
+
+    def close(self) -> None:
+        """Close what we hold; the process must have been reaped."""
+        self.channel.close()
+        os.close(self.descriptors_fd)
+
+    def _descriptors_if_alive(self) -> int:
+        try:
+            return self.open_descriptors()
+        except OSError:
+            return 0

@@ -1,0 +1,193 @@
+"""Owns the sockets that Node apps ask for: which there are, who has asked, when they go. Runs in the supervisor.
+
+One socket for each address, whichever worker asks first; a listener lives as long as a generation that has asked
+for it, also while none of its workers is up: connections wait in its backlog. With `--bind` the app's first
+server is served there instead, and the app is told the port that it asked for. It never speaks to a worker.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...lb.page import PAGE_LISTENERS
+from ..listeners import BoundListener, close_all, describe
+from .binding import UNIX_SOCKET, bind_server, bind_udp, name_of
+from .messages import QueryServer, SocketName
+
+UDP_TYPES = ("udp4", "udp6")
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """What makes two servers the same; `index` counts only for port 0, where each asks for another port."""
+
+    address: str | None
+    port: int | None
+    address_type: int | str | None
+    fd: int | None
+    index: int
+
+
+def address_of(query: QueryServer) -> ServerAddress:
+    """What a query asks for, comparable."""
+    index = query.index if query.port == 0 else 0
+    return ServerAddress(query.address, query.port, query.address_type, query.fd, index)
+
+
+@dataclass
+class Server:
+    """What the workers share when they listen on one address.
+
+    Attributes:
+        address: as the app asked for it.
+        key: by which workers know it.
+        bound: the listeners; empty for UDP.
+        udp: the shared socket, else None.
+        data: what the first worker said.
+        generations: who has asked.
+        is_given: comes from `--bind`, and stays.
+    """
+
+    address: ServerAddress
+    key: int
+    bound: list[BoundListener]
+    udp: socket.socket | None = None
+    data: Any = None
+    generations: set[int] = field(default_factory=set)
+    is_given: bool = False
+
+    @property
+    def mask(self) -> int:
+        """Bit i set: listener i is one of its own."""
+        return sum(1 << listener.listener_id for listener in self.bound)
+
+    @property
+    def name(self) -> SocketName | None:
+        """What the app is told that it listens on."""
+        sock = self.udp or self.bound[0].socket
+        if self.address.port == UNIX_SOCKET:
+            return None
+        return name_of(sock, max(self.address.port or 0, 0))
+
+    @property
+    def text(self) -> str:
+        """Where it listens, for people."""
+        if self.udp is None:
+            return ", ".join(listener.address for listener in self.bound)
+        host, port = self.udp.getsockname()[:2]
+        return f"udp:[{host}]:{port}" if ":" in host else f"udp:{host}:{port}"
+
+
+class NodeListeners:
+    """All servers of a Node app.
+
+    Args:
+        listeners: those of `--bind`; the list that the others are added to, as they come and go.
+        on_added, on_removed: tell the dispatcher of a listener.
+    """
+
+    def __init__(
+        self,
+        listeners: list[BoundListener],
+        on_added: Callable[[BoundListener], None],
+        on_removed: Callable[[BoundListener], None],
+    ) -> None:
+        self._listeners = listeners
+        self._given = list(listeners)
+        self._on_added = on_added
+        self._on_removed = on_removed
+        self._servers: dict[ServerAddress, Server] = {}
+
+    @property
+    def udp_addresses(self) -> list[str]:
+        """Where UDP servers listen, for people."""
+        return [server.text for server in self._servers.values() if server.udp]
+
+    def is_expected(self, server: Server) -> bool:
+        """Whether a worker that listens there serves the app: with `--bind` only what is served there counts."""
+        return server.is_given or not self._given
+
+    def obtain(self, query: QueryServer, generation: int) -> Server:
+        """The server that a worker of this generation asks for.
+
+        Raises:
+            OSError: it cannot listen there; `errno` is the app's business.
+        """
+        address = address_of(query)
+        server = self._servers.get(address) or self._new_server(query, address)
+        server.generations.add(generation)
+        return server
+
+    def keep_only(self, generations: Iterable[int]) -> None:
+        """Close what only generations other than these have asked for."""
+        living = set(generations)
+        for address, server in list(self._servers.items()):
+            server.generations &= living
+            if not server.generations and not server.is_given:
+                self._close(server)
+                del self._servers[address]
+
+    def close(self) -> None:
+        """Close everything; the dispatcher accepts no more."""
+        for server in self._servers.values():
+            if server.udp:
+                server.udp.close()
+        self._servers.clear()
+        for listener in list(self._listeners):
+            self._remove(listener)
+
+    def _new_server(self, query: QueryServer, address: ServerAddress) -> Server:
+        if query.address_type in UDP_TYPES:
+            server = Server(address, self._free_key(), [], udp=bind_udp(query))
+        elif self._given and not any(server.is_given for server in self._servers.values()):
+            server = Server(address, self._given[0].key, list(self._given), is_given=True)
+        elif query.fd is not None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        else:
+            server = self._bind(query, address)
+        server.data = query.data
+        self._servers[address] = server
+        return server
+
+    def _bind(self, query: QueryServer, address: ServerAddress) -> Server:
+        listener_id = self._free_listener_id()
+        sock = bind_server(query)
+        path, file_id = None, None
+        if query.port == UNIX_SOCKET:
+            path = Path(os.path.abspath(query.address or ""))
+            status = path.lstat()
+            file_id = (status.st_dev, status.st_ino)
+        info = describe(listener_id, sock)
+        listener = BoundListener(listener_id, sock, "", info, path, file_id, key=listener_id)
+        self._listeners.append(listener)
+        self._on_added(listener)
+        return Server(address, listener_id, [listener])
+
+    def _free_listener_id(self) -> int:
+        taken = {listener.listener_id for listener in self._listeners}
+        for listener_id in range(PAGE_LISTENERS):
+            if listener_id not in taken:
+                return listener_id
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    def _free_key(self) -> int:
+        """For what is no listener of the dispatcher."""
+        taken = {server.key for server in self._servers.values()}
+        return next(key for key in range(PAGE_LISTENERS, 2 * PAGE_LISTENERS + len(taken)) if key not in taken)
+
+    def _close(self, server: Server) -> None:
+        if server.udp:
+            server.udp.close()
+        for listener in server.bound:
+            self._remove(listener)
+
+    def _remove(self, listener: BoundListener) -> None:
+        self._on_removed(listener)
+        with contextlib.suppress(ValueError):
+            self._listeners.remove(listener)
+        close_all([listener])

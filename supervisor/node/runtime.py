@@ -1,0 +1,273 @@
+"""Owns the workers that are unmodified Node apps: how they start, what they ask, how they are told to finish.
+
+Runs in the supervisor process. To such a worker we are the primary of Node's cluster. Its connections are the
+dispatcher's business; everything else that it says comes here, is a claim, and harms nobody but itself.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+from contextlib import ExitStack
+from typing import Any, cast
+
+from ...lb.command import ChannelHistory, DispatcherEvent, WorkerKind
+from ...lb.command import EventName as DispatcherEventName
+from ..addresses import TcpAddress, UnixAddress
+from ..app_config import AppConfig
+from ..dispatched_worker import DispatchedWorker
+from ..dispatcher_keeper import DispatcherKeeper
+from ..event_log import EventLog
+from ..incarnation import Incarnation
+from ..instance_environment import instance_environment
+from ..lifecycle import Event, EventName, State
+from ..limits import descriptor_limit, worker_bounds
+from ..preflight import explain_bind_error
+from ..runtime import Opening, Place
+from ..worker_handle import WorkerHandle
+from .binding import UNIX_SOCKET
+from .command import NodeCommand, node_command
+from .link import Answer, NodeLink, NodeOpening, OpenServer
+from .listeners import NodeListeners, Server
+from .messages import (
+    Close,
+    ExitedAfterDisconnect,
+    HandleSent,
+    Listening,
+    QueryServer,
+    UserMessage,
+    decode_line,
+    encode_acknowledgement,
+    encode_refusal,
+    encode_server,
+    encode_shared_server,
+    encode_user_message,
+)
+
+READY, SHUTDOWN = "ready", "shutdown"
+MOST_LOGGED = 2048
+FINISHING = (State.DRAINING, State.STOPPING)
+TOO_LONG_LINE = "wrote a line of more than 1 MiB to its IPC channel"
+
+
+class NodeRuntime:
+    """Starts and leads the Node workers of an app.
+
+    Args:
+        config: the settings.
+        keeper, listeners, log: borrowed.
+    """
+
+    finishes_through_dispatcher = True
+
+    def __init__(
+        self, config: AppConfig, keeper: DispatcherKeeper, listeners: NodeListeners, log: EventLog
+    ) -> None:
+        self._config = config
+        self._keeper = keeper
+        self._listeners = listeners
+        self._log = log
+        self._commands: dict[int, NodeCommand] = {}  # by generation
+        self._links: dict[int, NodeLink] = {}  # by slot
+        keeper.on_replaced = self._repeat_answers
+
+    @property
+    def other_addresses(self) -> list[str]:
+        """UDP servers: their socket is the workers' own."""
+        return self._listeners.udp_addresses
+
+    async def prepare(self, generation: int) -> None:
+        """Find out how this generation's workers are started.
+
+        Raises:
+            FastlbError: they cannot be.
+        """
+        self._commands[generation] = await asyncio.to_thread(node_command, self._config)
+
+    def open(self, worker: WorkerHandle, number: int, ours: ExitStack, theirs: ExitStack) -> NodeOpening:
+        """Open the channel of a process, in the way of child_process.fork().
+
+        Raises:
+            OSError: no descriptors or no memory are left.
+        """
+        env = instance_environment(self._config, worker.worker_id, os.environ)
+        channel, worker_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.enter_context(channel)
+        theirs.enter_context(worker_channel)
+        channel.setblocking(False)
+        spare_fd = os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)
+        ours.callback(os.close, spare_fd)
+        env |= {
+            "FASTLB_WORKER_ID": str(worker.worker_id),
+            "NODE_CHANNEL_FD": str(worker_channel.fileno()),
+            "NODE_CHANNEL_SERIALIZATION_MODE": "json",
+            "NODE_UNIQUE_ID": str(number),
+        }
+        command = self._commands[worker.generation].for_worker(worker.worker_id)
+        return NodeOpening(channel, worker_channel, spare_fd, command, env)
+
+    def connect(self, worker: WorkerHandle, opening: Opening, place: Place) -> NodeLink:
+        """Take over our end, and have the dispatcher listen to it. The worker speaks first."""
+        opening = cast(NodeOpening, opening)
+        descriptors_fd = open_descriptor_table(place.process.pid, opening.spare_fd)
+        is_watched = self._config.hang_timeout > 0
+        link = NodeLink(place, opening.channel, descriptors_fd, self._keeper, is_watched)
+        self._links[place.slot] = link
+        self._keeper.add(
+            DispatchedWorker(
+                slot=place.slot,
+                incarnation=place.number,
+                bounds=worker_bounds(self._config, place.workers, 0, descriptor_limit()),
+                hash_key=worker.worker_id,
+                fds=link.dispatcher_fds,
+                kind=WorkerKind.NODE,
+                listeners=0,
+                history=ChannelHistory(),
+            )
+        )
+        return link
+
+    def admit(self, worker: WorkerHandle, incarnation: Incarnation) -> None:
+        """Bring it into the policy: what it has open by now are no connections."""
+        link = _link(incarnation)
+        link.baseline = link.open_descriptors()
+        self._keeper.admit(incarnation.slot, link.baseline)
+
+    def drain(self, incarnation: Incarnation, *, by_itself: bool) -> None:
+        """Take it out of the policy and tell it to finish: Node's `disconnect`, after PM2's message if wanted."""
+        if not self._keeper.knows(incarnation.slot):
+            return
+        if self._config.shutdown_with_message and not by_itself:
+            self._keeper.say(incarnation.slot, encode_user_message(SHUTDOWN))
+        self._keeper.drain(incarnation.slot, leaves_by_itself=by_itself)
+
+    def forget(self, incarnation: Incarnation) -> None:
+        """Its process is gone."""
+        self._links.pop(incarnation.slot, None)
+
+    def keep_only(self, generations: set[int]) -> None:
+        """Close listeners that only other generations have asked for."""
+        self._listeners.keep_only(generations)
+        oldest = min(generations, default=0)  # the next generation may be prepared and have no worker yet
+        self._commands = {number: command for number, command in self._commands.items() if number >= oldest}
+
+    def close(self) -> None:
+        """Close all listeners: from now on clients are refused."""
+        self._listeners.close()
+
+    def on_event(self, worker: WorkerHandle, incarnation: Incarnation, event: DispatcherEvent) -> None:
+        """What the dispatcher says of a worker: what it wrote, or that its channel is over."""
+        match event.name:
+            case DispatcherEventName.WORKER_MESSAGE:
+                self._on_line(worker, _link(incarnation), event.text)
+            case DispatcherEventName.CHANNEL_CLOSED if event.error == 0:
+                worker.request(EventName.FINISHED)
+            case DispatcherEventName.CHANNEL_CLOSED if event.error == errno.EMSGSIZE:
+                worker.tell(Event(EventName.FAULTED, TOO_LONG_LINE))
+            case DispatcherEventName.CHANNEL_CLOSED:
+                worker.tell(Event(EventName.FAULTED, f"its IPC channel failed: {os.strerror(event.error)}"))
+
+    def _on_line(self, worker: WorkerHandle, link: NodeLink, line: bytes) -> None:
+        message = decode_line(line)
+        match message:
+            case QueryServer():
+                self._on_query(worker, link, message)
+            case Listening():
+                self._on_listening(worker, link, message)
+            case Close(key):
+                link.servers.pop(int(key) if key.isdecimal() and len(key) < 4 else -1, None)
+                self._keeper.serve(link.place.slot, link.mask)
+            case ExitedAfterDisconnect(seq):
+                reason = "left by its own wish: cluster.worker.disconnect()"
+                worker.tell(Event(EventName.LEFT, reason))
+                self._answer(worker, link, Answer(encode_acknowledgement(seq)))
+            case HandleSent():
+                self._log_event(worker, link, "handle_refused", "the app sent a socket, which nobody takes")
+            case UserMessage(value):
+                self._on_user_message(worker, link, value)
+
+    def _on_query(self, worker: WorkerHandle, link: NodeLink, query: QueryServer) -> None:
+        if worker.life.state in FINISHING:
+            return  # Node's primary does not answer one that it has told to go, either
+        try:
+            server = self._listeners.obtain(query, worker.generation)
+            if server.key in link.servers:
+                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        except OSError as error:
+            self._refuse(worker, link, query, error)
+            return
+        link.servers[server.key] = OpenServer(server, query)
+        self._answer(worker, link, _answer_to(query, server))
+
+    def _refuse(self, worker: WorkerHandle, link: NodeLink, query: QueryServer, error: OSError) -> None:
+        """The app sees the error as it would without us, and the user is told why."""
+        link.explanation = explain_refusal(query, error)
+        self._log.warning("listen_failed", worker_id=worker.worker_id, reason=link.explanation)
+        self._answer(worker, link, Answer(encode_refusal(query, error.errno or errno.EIO)))
+
+    def _answer(self, worker: WorkerHandle, link: NodeLink, answer: Answer) -> None:
+        try:
+            link.answer(answer)
+        except ValueError:
+            worker.tell(Event(EventName.FAULTED, "asked for a server with more data than an answer can hold"))
+
+    def _on_listening(self, worker: WorkerHandle, link: NodeLink, message: Listening) -> None:
+        for opened in link.servers.values():
+            if not opened.is_listening and opened.is_meant_by(message):
+                opened.is_listening = True
+                break
+        else:
+            return
+        link.confirm()
+        self._keeper.serve(link.place.slot, link.mask)
+        if self._listeners.is_expected(opened.server):
+            link.explanation = ""
+            worker.request(EventName.SERVING)
+
+    def _on_user_message(self, worker: WorkerHandle, link: NodeLink, value: Any) -> None:
+        if value == READY:
+            worker.request(EventName.READY_SAID)
+        elif isinstance(value, dict) and value.get("type") == "process:msg":
+            data = encode_user_message(value.get("data"))[:MOST_LOGGED].decode(errors="replace").rstrip("\n")
+            self._log_event(worker, link, "process_msg", data)
+
+    def _log_event(self, worker: WorkerHandle, link: NodeLink, event: str, text: str) -> None:
+        """An app that says much fills no disk."""
+        if link.events.allows():
+            self._log.info(event, worker_id=worker.worker_id, data=text)
+
+    def _repeat_answers(self) -> None:
+        for link in self._links.values():
+            if self._keeper.knows(link.place.slot):
+                link.repeat_answers()
+
+
+def open_descriptor_table(pid: int, spare_fd: int) -> int:
+    """/proc/PID/fd of our child, to be owned by the caller; `spare_fd` if there is none, else that is closed."""
+    try:
+        descriptors_fd = os.open(f"/proc/{pid}/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return spare_fd
+    os.close(spare_fd)
+    return descriptors_fd
+
+
+def explain_refusal(query: QueryServer, error: OSError) -> str:
+    """Why an app cannot listen, for people."""
+    if query.fd is not None:
+        return f"the app listens on descriptor {query.fd}, which fastlb was not given: pass it with --bind fd:{query.fd}"
+    if query.port == UNIX_SOCKET:
+        path = query.address or ""
+        return explain_bind_error(error, path, UnixAddress(path)).message
+    host, port = query.address or "", query.port or 0
+    return explain_bind_error(error, f"{host}:{port}", TcpAddress(host, port)).message
+
+
+def _answer_to(query: QueryServer, server: Server) -> Answer:
+    if server.udp:
+        return Answer(encode_shared_server(query, server.key), server)
+    return Answer(encode_server(query, server.key, server.data, server.name))
+
+
+def _link(incarnation: Incarnation) -> NodeLink:
+    return cast(NodeLink, incarnation.link)
