@@ -117,6 +117,7 @@ cdef void attend_nodes(Dispatcher *d) noexcept nogil:
             continue
         # The answers to a predecessor should be here by now: it may not have sent what it meant to.
         if node.stale_answers and not node.probed and node_due_ns(d, node) <= d.now_ns:
+            node.heard_at_ns = d.now_ns  # if it takes no probe now: again in a while
             node_probe(d, index)
         if d.control_closed and d.now_ns >= d.orphaned_until_ns:
             syscall(SYS_pidfd_send_signal, d.slots[index].pidfd, SIGKILL, NULL, 0)

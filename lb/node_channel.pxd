@@ -14,7 +14,9 @@ from fastlb.lb.descriptors cimport invariant
 from fastlb.lb.page cimport WorkerPage
 
 cdef enum:
-    NODE_MARKER = 0           # an expected answer that belongs to no connection: to a probe, to a shared socket
+    # expected answers that belong to no connection; connections have larger numbers
+    NODE_MARKER = 0           # to a shared socket
+    NODE_PROBE = 1
     EXPECTED_CAPACITY = 256   # a power of two; MAX_CREDIT connections and as many markers
     OUTBOX_BYTES = 32768  # two of the longest
     OUTBOX_LINES = 64
@@ -62,10 +64,11 @@ cdef struct NodeChannel:
     # connections, oldest first
     uint32_t pending_count
     PendingConnection pending[MAX_CREDIT]
-    # numbers (or NODE_MARKER) of the handles that are not answered for: answers come in the order of sending
+    # numbers (or NODE_MARKER, NODE_PROBE) of the handles that are not answered for: answers come in the order of sending
     uint32_t expected_first
     uint32_t expected_count
     uint64_t expected[EXPECTED_CAPACITY]
+    uint32_t probes            # of these, how many are NODE_PROBE
     # the begin of a line whose end is not there yet
     char *part                # LONGEST_LINE_BYTES, or NULL
     uint32_t part_length
@@ -81,7 +84,7 @@ cdef inline bint node_may_be_sent(const NodeChannel *node, int64_t now_ns) noexc
     """Whether connections may be written to it now, whatever its bounds say."""
     return (
         node.stale_answers == 0 and not node.broken and not node.ended and node.outbox_lines == 0
-        and node.backoff_until_ns <= now_ns
+        and node.backoff_until_ns <= now_ns and not owes_a_probe(node)
         and node.expected_count < EXPECTED_CAPACITY and node.pending_count < MAX_CREDIT
     )
 
@@ -95,6 +98,7 @@ cdef inline void expect_answer(NodeChannel *node, uint64_t number) noexcept nogi
     invariant(node.expected_count < EXPECTED_CAPACITY)
     node.expected[(node.expected_first + node.expected_count) % EXPECTED_CAPACITY] = number
     node.expected_count += 1
+    node.probes += number == NODE_PROBE
 
 
 cdef inline uint64_t next_answered(NodeChannel *node) noexcept nogil:
@@ -105,15 +109,17 @@ cdef inline uint64_t next_answered(NodeChannel *node) noexcept nogil:
     number = node.expected[node.expected_first]
     node.expected_first = (node.expected_first + 1) % EXPECTED_CAPACITY
     node.expected_count -= 1
+    node.probes -= number == NODE_PROBE
     return number
 
 
 cdef inline bint owes_a_probe(const NodeChannel *node) noexcept nogil:
-    cdef uint32_t i
-    for i in range(node.expected_count):
-        if node.expected[(node.expected_first + i) % EXPECTED_CAPACITY] == NODE_MARKER:
-            return True
-    return False
+    """Whether a probe is not answered yet. No descriptor may follow it before.
+
+    A read of libuv may end with a descriptor and begin with lines before it, and Node gives the descriptor to the
+    first of them that is a handle's (channel.onread in lib/internal/child_process.js): it would be the probe.
+    """
+    return node.probes > 0
 
 
 cdef inline PendingConnection *pending_push(NodeChannel *node) noexcept nogil:

@@ -12,14 +12,14 @@ from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.events cimport report_slot, send_message_part
 from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node_channel cimport (
-    LONGEST_LINE_BYTES, NODE_BACKOFF_NS, NODE_MARKER, NodeChannel, PendingConnection, next_answered, pending_take,
-    rate_allows,
+    LONGEST_LINE_BYTES, NODE_BACKOFF_NS, NODE_PROBE, NodeChannel, PendingConnection, next_answered, owes_a_probe,
+    pending_take, rate_allows,
 )
 from fastlb.lb.node_wire cimport (
     NODE_LINE_ACCEPTED, NODE_LINE_HANDLE, NODE_LINE_MISSED, NODE_LINE_OTHER, NODE_LINE_RECEIVED, NODE_LINE_REFUSED,
     NodeLine, RECEIVED_LINE, classify_node_line, is_internal,
 )
-from fastlb.lb.node_write cimport OutgoingLine, node_count, node_fixed_line, node_poll, node_say
+from fastlb.lb.node_write cimport OutgoingLine, node_count, node_fixed_line, node_flush, node_poll, node_say
 from fastlb.lb.posix cimport (
     EAGAIN, EINTR, EMSGSIZE, ENOMEM, MSG_DONTWAIT, MSG_PEEK, SIGTERM, SYS_pidfd_send_signal, errno, recv, syscall,
 )
@@ -72,13 +72,15 @@ cdef inline void node_answered(Dispatcher *d, WorkerSlot *slot, bint missed) noe
     node.answers += 1
     if node.stale_answers == 0:
         number = next_answered(node)
-        if missed and number != NODE_MARKER:
+        if missed and number > NODE_PROBE:
             node_refused(d, slot, number)
     elif missed and node.probed:  # the answer to our own question: whatever a predecessor waited for is answered
         node.stale_answers = 0
         next_answered(node)
     else:
         node.stale_answers -= 1
+    if node.outbox_lines and not node.wants_room and not owes_a_probe(node):
+        node_flush(d, <uint32_t>(slot - d.slots))
 
 
 cdef inline void node_answer_handle(Dispatcher *d, uint32_t index) noexcept nogil:

@@ -11,7 +11,7 @@ from fastlb.lb.command cimport NODE_HISTORY_DISCONNECTED
 from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.events cimport WATCHED_NODE, watched_data
 from fastlb.lb.node_channel cimport (
-    EXPECTED_CAPACITY, NODE_MARKER, NodeChannel, PendingConnection, expect_answer, outbox_drop_first, outbox_push,
+    EXPECTED_CAPACITY, NODE_MARKER, NODE_PROBE, NodeChannel, PendingConnection, expect_answer, outbox_drop_first, outbox_push,
     owes_a_probe, pending_push,
 )
 from fastlb.lb.node_wire cimport ANNOUNCEMENT_BYTES, DISCONNECT_LINE, PROBE_LINE, announce_connection
@@ -97,7 +97,7 @@ cdef inline int node_write(Dispatcher *d, uint32_t index, const OutgoingLine *li
     cdef int result
     if not line.is_answered:
         return write_line(d.slots[index].channel_fd, line)
-    if node.expected_count == EXPECTED_CAPACITY:
+    if node.expected_count == EXPECTED_CAPACITY or (line.fd >= 0 and owes_a_probe(node)):
         return -EAGAIN
     count(handles_sent, 1)
     result = write_line(d.slots[index].channel_fd, line)
@@ -109,8 +109,10 @@ cdef inline int node_write(Dispatcher *d, uint32_t index, const OutgoingLine *li
 
 
 cdef inline void node_wait_for_room(Dispatcher *d, uint32_t index) noexcept nogil:
-    if not d.slots[index].node.wants_room:
-        d.slots[index].node.wants_room = True
+    cdef NodeChannel *node = d.slots[index].node
+    # What waits for an answer is written when that has come: there may be room all the time.
+    if not node.wants_room and not owes_a_probe(node):
+        node.wants_room = True
         node_poll(d, index)
 
 
@@ -150,11 +152,12 @@ cdef inline void node_flush(Dispatcher *d, uint32_t index) noexcept nogil:
         if result == 0:
             descriptor_close(&node.outbox[0].fd)
             outbox_drop_first(node)
-    if result < 0 and classify_send_error(-result) == SEND_FULL:
-        return
-    node.broken |= result < 0
-    node.wants_room = d.slots[index].full = False
+    node.wants_room = result < 0 and classify_send_error(-result) == SEND_FULL and not owes_a_probe(node)
     node_poll(d, index)
+    if result == 0:
+        d.slots[index].full = False
+    elif classify_send_error(-result) != SEND_FULL:
+        node.broken = True
 
 
 cdef inline void node_fixed_line(OutgoingLine *line, const char *text, bint is_answered) noexcept nogil:
@@ -181,14 +184,17 @@ cdef inline void node_disconnect(Dispatcher *d, uint32_t index) noexcept nogil:
 
 
 cdef inline int node_probe(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Ask for a sign of life, unless one is owed; 0 or -errno."""
+    """Ask for a sign of life, unless one is owed or much else waits to be read; 0 or -errno."""
     cdef OutgoingLine line
     cdef NodeChannel *node = d.slots[index].node
-    if owes_a_probe(node):
+    cdef int result
+    if owes_a_probe(node) or node.outbox_lines:
         return 0
-    node.probed |= node.stale_answers > 0
     node_fixed_line(&line, PROBE_LINE, True)
-    return node_say(d, index, &line)
+    line.number = NODE_PROBE
+    result = node_write(d, index, &line)
+    node.probed |= result == 0 and node.stale_answers > 0
+    return 0 if result < 0 and classify_send_error(-result) == SEND_FULL else result
 
 
 cdef inline void node_count(WorkerSlot *slot) noexcept nogil:

@@ -160,12 +160,13 @@ class NodeLink:
         return WorkerCounters(connections, None, 0)
 
     def pulse(self) -> Pulse:
-        """When it last said anything; ask for another sign of life."""
+        """When it last said anything; one that has been silent since the last look is asked for a sign of life."""
         row = self.keeper.slot_counters(self.place.slot)
-        self._heard_at_ns = row["heard_at_ns"] if row else self._heard_at_ns
-        if self.is_watched and self.keeper.knows(self.place.slot):
+        heard_at_ns = row["heard_at_ns"] if row else self._heard_at_ns
+        is_silent, self._heard_at_ns = heard_at_ns == self._heard_at_ns, heard_at_ns
+        if is_silent and self.is_watched and self.keeper.knows(self.place.slot):
             self.keeper.probe(self.place.slot)
-        return Pulse(self._heard_at_ns, 0)
+        return Pulse(heard_at_ns, 0)
 
     def take_last_words(self) -> None:
         """The dispatcher reads the channel to its end; its events come in their time."""
