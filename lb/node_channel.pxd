@@ -2,7 +2,7 @@
 # keeps: a Node worker has none of its own, so the dispatcher plays the worker and counts for it what the answers
 # say. The rest of the dispatcher then sees a worker like any other.
 #
-#   sent ──► pending ──NODE_HANDLE_ACK──► pending ──accepted──► our copy is closed, done
+#   sent ──► pending ──NODE_HANDLE_ACK──► received ──accepted──► our copy is closed, done
 #               │  NODE_HANDLE_NACK          │  refused
 #               └──────── held again: another worker gets it ──── at death or the channel's end: held again
 
@@ -30,6 +30,7 @@ cdef struct PendingConnection:
     uint64_t number
     int64_t sent_at_ns
     int fd
+    bint received     # the worker's event loop has it: only the word of the app is missing, which follows at once
     ConnectionRecord record
 
 # What was to be written and was not taken yet.
@@ -61,7 +62,8 @@ cdef struct NodeChannel:
     uint32_t answers          # read, and not counted in our page yet
     uint32_t forwarded        # bytes of the line in front that the supervisor has
     MessageRate rate
-    # connections, oldest first
+    # connections, oldest first; those that are not received count as untaken
+    uint32_t received_count
     uint32_t pending_count
     PendingConnection pending[MAX_CREDIT]
     # numbers (or NODE_MARKER, NODE_PROBE) of the handles that are not answered for: answers come in the order of sending
@@ -85,13 +87,21 @@ cdef inline bint node_may_be_sent(const NodeChannel *node, int64_t now_ns) noexc
     return (
         node.stale_answers == 0 and not node.broken and not node.ended and node.outbox_lines == 0
         and node.backoff_until_ns <= now_ns and not owes_a_probe(node)
-        and node.expected_count < EXPECTED_CAPACITY and node.pending_count < MAX_CREDIT
     )
+
+
+cdef inline uint32_t node_places(const NodeChannel *node) noexcept nogil:
+    """How many more connections can be remembered: one that says of none what became of it fills these."""
+    return min(MAX_CREDIT - node.pending_count, EXPECTED_CAPACITY - node.expected_count)
 
 
 cdef inline bint node_is_slow(const NodeChannel *node, int64_t handover_timeout_ns, int64_t now_ns) noexcept nogil:
     """Whether it has left a connection waiting for so long that another worker is the better choice."""
-    return node.pending_count > 0 and node.pending[0].sent_at_ns + handover_timeout_ns <= now_ns
+    cdef uint32_t i
+    for i in range(node.pending_count):
+        if not node.pending[i].received:
+            return node.pending[i].sent_at_ns + handover_timeout_ns <= now_ns
+    return False
 
 
 cdef inline void expect_answer(NodeChannel *node, uint64_t number) noexcept nogil:
@@ -137,9 +147,20 @@ cdef inline bint pending_take(NodeChannel *node, uint64_t number, PendingConnect
             continue
         taken[0] = node.pending[i]
         node.pending_count -= 1
+        node.received_count -= taken.received
         memmove(&node.pending[i], &node.pending[i + 1], (node.pending_count - i) * sizeof(PendingConnection))
         return True
     return False
+
+
+cdef inline void pending_received(NodeChannel *node, uint64_t number) noexcept nogil:
+    """The connection of this number is in the worker's hands."""
+    cdef uint32_t i
+    for i in range(node.pending_count):
+        if node.pending[i].number == number and not node.pending[i].received:
+            node.pending[i].received = True
+            node.received_count += 1
+            return
 
 
 cdef inline bint rate_allows(MessageRate *rate, bint internal, int64_t now_ns) noexcept nogil:

@@ -13,7 +13,7 @@ from fastlb.lb.events cimport report_slot, send_message_part
 from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node_channel cimport (
     LONGEST_LINE_BYTES, NODE_BACKOFF_NS, NODE_PROBE, NodeChannel, PendingConnection, next_answered, owes_a_probe,
-    pending_take, rate_allows,
+    pending_received, pending_take, rate_allows,
 )
 from fastlb.lb.node_wire cimport (
     NODE_LINE_ACCEPTED, NODE_LINE_HANDLE, NODE_LINE_MISSED, NODE_LINE_OTHER, NODE_LINE_RECEIVED, NODE_LINE_REFUSED,
@@ -74,6 +74,9 @@ cdef inline void node_answered(Dispatcher *d, WorkerSlot *slot, bint missed) noe
         number = next_answered(node)
         if missed and number > NODE_PROBE:
             node_refused(d, slot, number)
+        elif number > NODE_PROBE:
+            pending_received(node, number)
+            node_count(slot)
     elif missed and node.probed:  # the answer to our own question: whatever a predecessor waited for is answered
         node.stale_answers = 0
         next_answered(node)

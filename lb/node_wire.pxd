@@ -78,14 +78,20 @@ cdef inline size_t read_number(const char *text, size_t length, uint64_t *number
     return digits
 
 
+cdef inline bint has_word(const char *text, size_t length, const char *word) noexcept nogil:
+    """Whether `text` begins with this property's value and not with something longer: `,` or `}` follows."""
+    cdef size_t end = strlen(word)
+    return length > end and has_prefix(text, length, word) and (text[end] == 44 or text[end] == 125)
+
+
 cdef inline NodeLine classify_verdict(const char *rest, size_t length, uint64_t *number) noexcept nogil:
     """What stands behind `"ack":`; other acknowledgements have no `accepted`."""
     cdef size_t digits = read_number(rest, length, number)
     if digits == 0:
         return NODE_LINE_OTHER
-    if has_prefix(rest + digits, length - digits, ACCEPTED):
+    if has_word(rest + digits, length - digits, ACCEPTED):
         return NODE_LINE_ACCEPTED
-    if has_prefix(rest + digits, length - digits, REFUSED):
+    if has_word(rest + digits, length - digits, REFUSED):
         return NODE_LINE_REFUSED
     return NODE_LINE_OTHER
 

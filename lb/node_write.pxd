@@ -201,7 +201,7 @@ cdef inline void node_count(WorkerSlot *slot) noexcept nogil:
     """Play the worker: what it has answered for has been taken."""
     cdef NodeChannel *node = slot.node
     store_u64(&node.page.taken, node.accepted)
-    store_u64(&node.page.position, slot.sent - node.pending_count)
+    store_u64(&node.page.position, slot.sent - (node.pending_count - node.received_count))
 
 
 cdef inline int node_hand_over(Dispatcher *d, uint32_t index) noexcept nogil:
@@ -220,7 +220,7 @@ cdef inline int node_hand_over(Dispatcher *d, uint32_t index) noexcept nogil:
         return result
     node.last_number = line.number
     pending = pending_push(node)
-    pending.number, pending.sent_at_ns = line.number, d.now_ns
+    pending.number, pending.sent_at_ns, pending.received = line.number, d.now_ns, False
     pending.fd, pending.record = slot.stage.fds[0], slot.stage.message.records[0]
     slot.stage.count = 0
     slot.sent += 1

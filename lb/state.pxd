@@ -7,7 +7,7 @@ from fastlb.lb.atomics cimport store_u64
 from fastlb.lb.connection cimport POSITION_EPOCH_SHIFT
 from fastlb.lb.command cimport LONGEST_SEND_BYTES, Command
 from fastlb.lb.held cimport HeldQueue
-from fastlb.lb.node_channel cimport node_is_slow, node_may_be_sent
+from fastlb.lb.node_channel cimport node_is_slow, node_may_be_sent, node_places
 from fastlb.lb.page cimport DispatcherPage, DispatcherSlotRow, MAX_LISTENERS, MAX_SLOTS
 from fastlb.lb.policy cimport Candidate, CandidateTable, POLICY_IP_HASH, STICKY_CREDIT, hash_seed_of
 from fastlb.lb.slots cimport (
@@ -168,8 +168,10 @@ cdef inline void candidate_fill(Dispatcher *d, Candidate *candidate, uint32_t in
     candidate.slot = index
     candidate.serves = slot.serves
     candidate.room = slot_room(slot, STICKY_CREDIT if d.policy == POLICY_IP_HASH else 0)
-    if slot.passed_over_until_ns > d.now_ns or (slot.node != NULL and not node_may_be_sent(slot.node, d.now_ns)):
+    if slot.passed_over_until_ns > d.now_ns:
         candidate.room = 0
+    if slot.node != NULL:
+        candidate.room = min(candidate.room, node_places(slot.node)) if node_may_be_sent(slot.node, d.now_ns) else 0
     candidate.slow = slot.node != NULL and node_is_slow(slot.node, d.handover_timeout_ns, d.now_ns)
     candidate.open = slot_open(slot)
     candidate.receiver = slot_is_receiver(slot, d.now_ns - d.handover_timeout_ns)

@@ -19,7 +19,6 @@ from ..lb.command import (
 )
 from .dispatcher_link import DispatcherLink
 
-
 NO_HISTORY = ChannelHistory()
 
 

@@ -7,6 +7,7 @@ workers.
 """
 
 import asyncio
+import errno
 import os
 import socket
 import sys
@@ -51,6 +52,9 @@ POLICIES = {
     "least-connections": Policy.LEAST_CONNECTIONS,
     "ip-hash": Policy.IP_HASH,
 }
+# Of commands to a worker that is not there any more.
+GONE = (errno.EPIPE, errno.ECONNRESET, errno.ESTALE)
+TO_NODE_WORKERS = (CommandName.SEND, CommandName.SERVE, CommandName.PROBE)
 SUMMED = ("accepted", "dispatched", "redispatched", "unsticky", "send_failures", "dropped")
 
 
@@ -182,8 +186,8 @@ class DispatcherKeeper:
         if self._dispatcher:
             self._dispatcher.link.send(encode_serve(slot, worker.incarnation, listeners))
 
-    def say(self, slot: int, line: bytes, fds: Sequence[int] = ()) -> None:
-        """Write a line to a Node worker, with at most one borrowed descriptor; lost without a dispatcher.
+    def say(self, slot: int, line: bytes, fds: Sequence[int] = ()) -> bool:
+        """Write a line to a Node worker, with at most one borrowed descriptor; False: there is no dispatcher now.
 
         Raises:
             ValueError: it is too long.
@@ -191,6 +195,7 @@ class DispatcherKeeper:
         command = encode_send(slot, self._workers[slot].incarnation, line)
         if self._dispatcher:
             self._dispatcher.link.send(command, fds)
+        return self._dispatcher is not None
 
     def probe(self, slot: int) -> None:
         """Ask a Node worker for a sign of life, unless it owes one."""
@@ -340,6 +345,8 @@ class DispatcherKeeper:
             case EventName.LISTENER_ERROR:
                 reason = os.strerror(event.error)
                 self._log.warning("accept_failed", listener=event.slot, reason=reason, errors=event.value)
+            case EventName.REJECTED if event.error in GONE and event.value in TO_NODE_WORKERS:
+                pass  # it died, or closed its channel, before it could be told
             case EventName.REJECTED:
                 reason = os.strerror(event.error)
                 self._log.error("command_rejected", slot=event.slot, kind=event.value, reason=reason)

@@ -6,7 +6,6 @@ reorders them, and never blocks us.
 
 import array
 import asyncio
-import contextlib
 import errno
 import os
 import socket
@@ -111,7 +110,9 @@ class DispatcherLink:
         if not data:
             self._loop.remove_reader(self._sock.fileno())
             return False
-        # An event that a newer dispatcher invented is none for us.
-        with contextlib.suppress(ValueError):
-            self._on_event(decode_event(data))
+        try:
+            event = decode_event(data)
+        except ValueError:
+            return True  # an event that a newer dispatcher invented is none for us
+        self._on_event(event)
         return True

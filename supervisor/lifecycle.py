@@ -343,7 +343,7 @@ def _end_at_once(life: Lifecycle, event: Event, _now: float) -> Outcome:
 def _await_exit(life: Lifecycle, _event: Event, now: float) -> Outcome:
     """Living -> STOPPING: a dying process closes its channels just before it is seen to exit."""
     stopping = replace(life, state=State.STOPPING, deadline=now + SIGNAL_GRACE)
-    return stopping, (Drain(),) if life.has_been_ready else ()
+    return stopping, (Drain(by_itself=True),) if life.has_been_ready else ()
 
 
 def _signal(life: Lifecycle, signal: str, now: float) -> Outcome:

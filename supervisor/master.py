@@ -264,9 +264,15 @@ class Master:
         elapsed = self._attention.look(time.monotonic())
         self._keeper.check(elapsed)
         self._crew.find_hung(elapsed, self._attention)
-        self._runtime.keep_only({member.generation for member in self._crew.members})
+        self._forget_old_generations()
         self._reaper.collect_orphans()
         self._look_timer = self._loop.call_later(self._look_interval, self._look)
+
+    def _forget_old_generations(self) -> None:
+        """Not while an operation runs: the next generation may not have come to ask for what the last one had."""
+        generations = {member.generation for member in self._crew.members}
+        if generations and self._operations.current is None:
+            self._runtime.keep_only(generations)
 
     def _on_dispatcher_event(self, event: DispatcherEvent) -> None:
         self._crew.on_dispatcher_event(event)

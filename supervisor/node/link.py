@@ -138,6 +138,11 @@ class NodeLink:
         self._unconfirmed.append(answer)
         self.keeper.say(self.place.slot, answer.line, answer.fds)
 
+    def tell(self, line: bytes) -> None:
+        """Write a message of ours; it waits if there is no dispatcher just now."""
+        if not self.keeper.say(self.place.slot, line):
+            self._unconfirmed.append(Answer(line))
+
     def confirm(self) -> None:
         """What was answered so far has arrived."""
         self._unconfirmed.clear()

@@ -50,7 +50,7 @@ class Server:
         udp: the shared socket, else None.
         data: what the first worker said.
         generations: who has asked.
-        is_given: comes from `--bind`, and stays.
+        is_given: its listeners come from `--bind`, and stay.
     """
 
     address: ServerAddress
@@ -102,6 +102,7 @@ class NodeListeners:
         self._on_added = on_added
         self._on_removed = on_removed
         self._servers: dict[ServerAddress, Server] = {}
+        self._mapped: dict[int, ServerAddress] = {}  # by generation: which of its servers is served at `--bind`
 
     @property
     def udp_addresses(self) -> list[str]:
@@ -119,7 +120,12 @@ class NodeListeners:
             OSError: it cannot listen there; `errno` is the app's business.
         """
         address = address_of(query)
-        server = self._servers.get(address) or self._new_server(query, address)
+        if self._given and query.address_type not in UDP_TYPES:
+            self._mapped.setdefault(generation, address)
+        server = self._servers.get(address)
+        if server is None:
+            server = self._new_server(query, address, self._mapped.get(generation) == address)
+            self._servers[address] = server
         server.generations.add(generation)
         return server
 
@@ -128,9 +134,10 @@ class NodeListeners:
         living = set(generations)
         for address, server in list(self._servers.items()):
             server.generations &= living
-            if not server.generations and not server.is_given:
+            if not server.generations:
                 self._close(server)
                 del self._servers[address]
+        self._mapped = {number: self._mapped[number] for number in living & self._mapped.keys()}
 
     def close(self) -> None:
         """Close everything; the dispatcher accepts no more."""
@@ -141,17 +148,16 @@ class NodeListeners:
         for listener in list(self._listeners):
             self._remove(listener)
 
-    def _new_server(self, query: QueryServer, address: ServerAddress) -> Server:
+    def _new_server(self, query: QueryServer, address: ServerAddress, is_mapped: bool) -> Server:
         if query.address_type in UDP_TYPES:
             server = Server(address, self._free_key(), [], udp=bind_udp(query))
-        elif self._given and not any(server.is_given for server in self._servers.values()):
+        elif is_mapped:
             server = Server(address, self._given[0].key, list(self._given), is_given=True)
         elif query.fd is not None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         else:
             server = self._bind(query, address)
         server.data = query.data
-        self._servers[address] = server
         return server
 
     def _bind(self, query: QueryServer, address: ServerAddress) -> Server:
@@ -183,8 +189,9 @@ class NodeListeners:
     def _close(self, server: Server) -> None:
         if server.udp:
             server.udp.close()
-        for listener in server.bound:
-            self._remove(listener)
+        if not server.is_given:
+            for listener in server.bound:
+                self._remove(listener)
 
     def _remove(self, listener: BoundListener) -> None:
         self._on_removed(listener)

@@ -90,7 +90,7 @@ def decode_line(line: bytes) -> NodeMessage | None:
     """What a worker's line says; None: nothing that means anything here."""
     try:
         value = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     command = value.get("cmd") if isinstance(value, dict) else None
     if not isinstance(command, str) or not command.startswith("NODE_"):

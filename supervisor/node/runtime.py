@@ -138,7 +138,7 @@ class NodeRuntime:
         if not self._keeper.knows(incarnation.slot):
             return
         if self._config.shutdown_with_message and not by_itself:
-            self._keeper.say(incarnation.slot, encode_user_message(SHUTDOWN))
+            _link(incarnation).tell(encode_user_message(SHUTDOWN))
         self._keeper.drain(incarnation.slot, leaves_by_itself=by_itself)
 
     def forget(self, incarnation: Incarnation) -> None:
@@ -255,7 +255,8 @@ def open_descriptor_table(pid: int, spare_fd: int) -> int:
 def explain_refusal(query: QueryServer, error: OSError) -> str:
     """Why an app cannot listen, for people."""
     if query.fd is not None:
-        return f"the app listens on descriptor {query.fd}, which fastlb was not given: pass it with --bind fd:{query.fd}"
+        wanted = f"fd:{query.fd}"
+        return f"the app listens on descriptor {query.fd}, which fastlb was not given: pass it with --bind {wanted}"
     if query.port == UNIX_SOCKET:
         path = query.address or ""
         return explain_bind_error(error, path, UnixAddress(path)).message
