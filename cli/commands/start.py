@@ -14,6 +14,8 @@ EXAMPLES = (
     "fastlb start server:app                            # `app` in server.py, 1 worker, 127.0.0.1:8000",
     "fastlb start -w max -b 0.0.0.0:80 project.wsgi:application",
     "fastlb start -w 8 -b unix:/run/shop.sock -n shop project.asgi:application",
+    "fastlb start -w 4 server.js                        # Node; it listens where it asks to",
+    "fastlb start -w 4 -b :80 dist/main.js              # and here on port 80 instead",
     "fastlb start 'server:create_app()' -- --verbose    # a factory; arguments for the app",
     "fastlb start shop                                  # once more, as it was started before",
 )
@@ -24,9 +26,9 @@ EXAMPLES = (
 def command(target: str, args: tuple[str, ...], **given: Any) -> None:
     """Start an app in the background, and return when its workers serve.
 
-    TARGET is module:attribute (an ASGI or WSGI app, found out by looking) or module:factory(). The name of an
-    app that was stopped starts it as before, but for the options that are given. What stands behind -- is for
-    the app.
+    TARGET is module:attribute (an ASGI or WSGI app, found out by looking), module:factory(), or a Node script
+    (.js .mjs .cjs .ts .mts, a folder with a package.json). The name of an app that was stopped starts it as
+    before, but for the options that are given. What stands behind -- is for the app.
 
     When it fails, nothing of it is left running, and a worker's traceback is shown.
     """
