@@ -34,7 +34,7 @@ cdef enum CommandKind:
     COMMAND_QUIT = 12         # stop accepting, hand over what is held, exit 0
     COMMAND_SEND = 13         # a socket to share, or none                 slot, token; text: a line for a Node worker
     COMMAND_SERVE = 14        # -                                          slot, token, listeners that it may get
-    COMMAND_PROBE = 15        # -                                          slot, token: ask a Node worker for a sign of life
+    COMMAND_PROBE = 15        # -                                          slot, token: ask for a sign of life (Node)
 
 cdef enum:  # Command.worker_kind
     WORKER_PYTHON = 0  # a channel of connection.pxd
@@ -68,7 +68,7 @@ cdef enum EventKind:
     EVENT_PONG = 2             # token as in PING
     EVENT_WORKER_DIED = 3      # slot, token: its pidfd fired; value = connections taken back
     EVENT_CHANNEL_CLOSED = 4   # slot, token: the worker's channel is broken; error = errno; out of the policy.
-    #                            Node: 0 = it has closed it, EMSGSIZE = it wrote a line above 1 MiB, which we do not read
+    #                            Node: 0 = it has closed it, EMSGSIZE = it wrote a line above 1 MiB
     EVENT_DRAINED = 5          # slot, token: its queue is empty; value = connections taken back
     EVENT_LISTENER_ERROR = 6   # slot = listener id, error = errno, value = errors since the last report (at most 1/s)
     EVENT_REJECTED = 7         # a command was malformed or impossible: slot, token, error, value = its kind

@@ -113,7 +113,9 @@ def encode_configure(epoch, policy, long long handover_timeout_ns):
 
 
 def encode_add_worker(slot, incarnation, bounds, hash_key=None):
-    """Add a worker with a channel of ours. Descriptors: dispatcher's channel end, duplicate of the worker's end, pidfd, worker page.
+    """Add a worker with a channel of ours.
+
+    Descriptors: dispatcher's channel end, duplicate of the worker's end, pidfd, worker page.
 
     The dispatcher takes back whatever lies in the channel, so a successor begins with nothing untaken.
     `hash_key` is the worker's identity for ip-hash (default: the slot): pass what stays the same across

@@ -66,7 +66,7 @@ cdef struct NodeChannel:
     uint32_t received_count
     uint32_t pending_count
     PendingConnection pending[MAX_CREDIT]
-    # numbers (or NODE_MARKER, NODE_PROBE) of the handles that are not answered for: answers come in the order of sending
+    # numbers (or NODE_MARKER, NODE_PROBE) of the handles that are not answered for, in the order of sending
     uint32_t expected_first
     uint32_t expected_count
     uint64_t expected[EXPECTED_CAPACITY]
@@ -140,7 +140,7 @@ cdef inline PendingConnection *pending_push(NodeChannel *node) noexcept nogil:
 
 
 cdef inline bint pending_take(NodeChannel *node, uint64_t number, PendingConnection *taken) noexcept nogil:
-    """Take the connection of this number out; False: there is none, the worker makes it up or speaks to a predecessor."""
+    """Take the connection of this number out; False: there is none, the worker means another or makes it up."""
     cdef uint32_t i
     for i in range(node.pending_count):
         if node.pending[i].number != number:
@@ -171,6 +171,14 @@ cdef inline bint rate_allows(MessageRate *rate, bint internal, int64_t now_ns) n
         rate.internal = rate.of_the_app = 0
     count[0] += 1
     return count[0] <= MESSAGES_PER_SECOND
+
+
+cdef inline void rate_give_back(MessageRate *rate, bint internal) noexcept nogil:
+    """The message that was just counted could not be sent: it will be counted when it can."""
+    if internal:
+        rate.internal -= 1
+    else:
+        rate.of_the_app -= 1
 
 
 cdef inline bint outbox_push(

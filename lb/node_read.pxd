@@ -13,7 +13,7 @@ from fastlb.lb.events cimport report_slot, send_message_part
 from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node_channel cimport (
     LONGEST_LINE_BYTES, NODE_BACKOFF_NS, NODE_PROBE, NodeChannel, PendingConnection, next_answered, owes_a_probe,
-    pending_received, pending_take, rate_allows,
+    pending_received, pending_take, rate_allows, rate_give_back,
 )
 from fastlb.lb.node_wire cimport (
     NODE_LINE_ACCEPTED, NODE_LINE_HANDLE, NODE_LINE_MISSED, NODE_LINE_OTHER, NODE_LINE_RECEIVED, NODE_LINE_REFUSED,
@@ -98,17 +98,20 @@ cdef inline void node_answer_handle(Dispatcher *d, uint32_t index) noexcept nogi
 cdef inline bint node_forward(Dispatcher *d, uint32_t index, const char *line, uint32_t length) noexcept nogil:
     """Tell the supervisor; whether the line is done with. False: the control socket takes no more now."""
     cdef NodeChannel *node = d.slots[index].node
+    cdef bint internal = is_internal(line, length)
     cdef uint32_t part
     if d.control_closed or length == 0:
         return True
     if d.outbox.blocked:
         return False
-    if node.forwarded == 0 and not rate_allows(&node.rate, is_internal(line, length), d.now_ns):
+    if node.forwarded == 0 and not rate_allows(&node.rate, internal, d.now_ns):
         count(&d.page.slots[index].messages_dropped, 1)
         return True
     while node.forwarded < length:
         part = min(length - node.forwarded, <uint32_t>MESSAGE_PART_BYTES)
         if not send_message_part(d, index, line + node.forwarded, part, node.forwarded + part < length):
+            if node.forwarded == 0:
+                rate_give_back(&node.rate, internal)
             return False
         node.forwarded += part
     node.forwarded = 0

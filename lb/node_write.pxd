@@ -11,8 +11,8 @@ from fastlb.lb.command cimport NODE_HISTORY_DISCONNECTED
 from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.events cimport WATCHED_NODE, watched_data
 from fastlb.lb.node_channel cimport (
-    EXPECTED_CAPACITY, NODE_MARKER, NODE_PROBE, NodeChannel, PendingConnection, expect_answer, outbox_drop_first, outbox_push,
-    owes_a_probe, pending_push,
+    EXPECTED_CAPACITY, NODE_MARKER, NODE_PROBE, NodeChannel, PendingConnection, expect_answer, outbox_drop_first,
+    outbox_push, owes_a_probe, pending_push,
 )
 from fastlb.lb.node_wire cimport ANNOUNCEMENT_BYTES, DISCONNECT_LINE, PROBE_LINE, announce_connection
 from fastlb.lb.posix cimport (

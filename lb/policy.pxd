@@ -2,7 +2,7 @@
 # Runs in the dispatcher, once per connection; policy.pyx lets tests and benchmarks call the same code.
 #
 # The table is made anew from the slots at every turn of the loop (state.pxd) and counted down while
-# connections are given: 32 bytes a worker, scanned in order. Which listeners a worker serves differs among Node
+# connections are given: 48 bytes a worker, scanned in order. Which listeners a worker serves differs among Node
 # workers only.
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
@@ -25,9 +25,11 @@ cdef enum:
 cdef struct Candidate:
     uint64_t hash_seed  # the worker's identity, mixed once
     uint64_t serves     # bit i: it may get connections of listener i
+    uint64_t turn       # grows with each connection that is given to anybody: when it was given its last one
     uint32_t slot
     uint32_t room       # connections that it may be sent now
     uint32_t open       # connections that it has or has been sent
+    uint32_t waiting    # of these, how many it has not taken
     uint8_t receiver    # may be given what others did not take
     uint8_t overdue     # has not taken what it was sent
     uint8_t slow        # has left something waiting that cannot be taken back: the last choice
@@ -36,6 +38,8 @@ cdef struct CandidateTable:
     uint32_t count
     uint32_t with_room      # of these, how many have room
     uint32_t cursor         # index where round-robin looks first
+    uint64_t next_turn
+    bint by_turn            # round-robin looks at `waiting` and `turn` instead
     Candidate candidates[MAX_SLOTS]
 
 
@@ -84,19 +88,38 @@ cdef inline bint is_able(const Candidate *candidate, uint64_t listener) noexcept
 
 
 cdef inline int32_t choose_round_robin(const CandidateTable *table, uint64_t listener) noexcept nogil:
-    """The next with room, from the cursor on; a slow one only when there is no other."""
-    cdef int32_t slow = NOBODY
+    """The next with room, from the cursor on."""
     cdef uint32_t index = table.cursor
     for _ in range(table.count):
         if index >= table.count:
             index = 0
         if is_able(&table.candidates[index], listener):
-            if not table.candidates[index].slow:
-                return <int32_t>index
-            if slow == NOBODY:
-                slow = <int32_t>index
+            return <int32_t>index
         index += 1
-    return slow
+    return NOBODY
+
+
+cdef inline bint is_next(const Candidate *one, const Candidate *other) noexcept nogil:
+    if one.slow != other.slow:
+        return other.slow
+    if one.waiting != other.waiting:
+        return one.waiting < other.waiting
+    return one.turn < other.turn
+
+
+cdef inline int32_t choose_by_turn(const CandidateTable *table, uint64_t listener) noexcept nogil:
+    """Round-robin among workers that nobody sees working: the one with the fewest waiting that has waited longest.
+
+    With nothing waiting anywhere this is the order of the table. While some are blocked it is the order in which
+    they will be free, if all requests take the same time: a connection finds the idle one.
+    """
+    cdef int32_t best = NOBODY
+    for index in range(<int32_t>table.count):
+        if is_able(&table.candidates[index], listener) and (
+            best == NOBODY or is_next(&table.candidates[index], &table.candidates[best])
+        ):
+            best = index
+    return best
 
 
 cdef inline bint has_less(const Candidate *one, const Candidate *other) noexcept nogil:
@@ -168,7 +191,7 @@ cdef inline int32_t choose(
     cdef uint64_t listener = listener_bit(record.listener_id)
     unsticky[0] = False
     if policy == POLICY_ROUND_ROBIN:
-        return choose_round_robin(table, listener)
+        return choose_by_turn(table, listener) if table.by_turn else choose_round_robin(table, listener)
     # A unix socket's client has no address: all of them would be one client's.
     if policy == POLICY_IP_HASH and (record.family == AF_INET or record.family == AF_INET6):
         return choose_ip_hash(table, listener, address_hash(record), unsticky)
@@ -180,6 +203,9 @@ cdef inline void candidate_charge(CandidateTable *table, int32_t index) noexcept
     cdef Candidate *chosen = &table.candidates[index]
     chosen.room -= 1
     chosen.open += 1
+    chosen.waiting += 1
+    chosen.turn = table.next_turn
+    table.next_turn += 1
     table.with_room -= chosen.room == 0
     table.cursor = <uint32_t>index + 1
 

@@ -37,7 +37,8 @@ cdef enum:
     WORKER_FDS = 4
     NODE_DESCRIPTORS_FD = 1  # in place of the duplicate; the pidfd stands behind it as above
     NODE_WORKER_FDS = 3
-    NODE_NUMBER_SHIFT = 32   # a connection's number = epoch << NODE_NUMBER_SHIFT | n: answers to a predecessor mean nothing
+    # A connection's number = epoch << NODE_NUMBER_SHIFT | n, so that an answer to a predecessor means nothing
+    NODE_NUMBER_SHIFT = 32
 
 
 cdef inline int pidfd_watch(Dispatcher *d, uint32_t index) noexcept nogil:
