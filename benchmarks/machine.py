@@ -18,7 +18,7 @@ def describe_machine(command: str) -> list[str]:
     return [
         f"- when: {time.strftime('%Y-%m-%d %H:%M')} UTC, commit {commit()}",
         f"- machine: {cpu_model()}, {len(os.sched_getaffinity(0))} CPUs, Linux {platform.release()}",
-        f"- versions: Python {platform.python_version()}, {', '.join(found)}",
+        f"- versions: Python {platform.python_version()}, {', '.join([*found, *node_version()])}",
         f"- command: `{command}`",
     ]
 
@@ -29,6 +29,14 @@ def version_of(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return ""
+
+
+def node_version() -> list[str]:
+    """Return the version of the machine's node; nothing when it has none."""
+    if not shutil.which("node"):
+        return []
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    return [f"node {said.removeprefix('v')}"]
 
 
 def cpu_model() -> str:

@@ -1,16 +1,18 @@
-"""Runs the comparison and writes it: `python -m benchmarks.compare [--only KEY ...] [--pairs N]`"""
+"""Runs the comparison and writes it: `python -m benchmarks.compare [--only KEY ...] [--servers NAME ...]`"""
 
 import argparse
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 
 from benchmarks.machine import describe_machine
 
-from .measuring import measure_footprint, measure_row, medians, ratio
+from .measuring import measure_footprint, measure_row, outcome_of
 from .report import draw, render_footprint, render_row
-from .rows import ROWS, Medians, Row
+from .rows import ROWS, Outcome, Row
+from .servers import OURS, SERVERS
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
@@ -19,6 +21,7 @@ def parse_arguments() -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description="fastlb beside other servers, in one run.")
     parser.add_argument("--only", nargs="+", choices=[row.key for row in ROWS], help="rows; default: all")
+    parser.add_argument("--servers", nargs="+", choices=SERVERS, help="those among a row's servers; default: all")
     parser.add_argument("--pairs", type=int, default=5, help="runs of each server; medians are shown")
     parser.add_argument("--seconds", type=int, default=3, help="length of a run")
     parser.add_argument("--output", default="compare", help="name of the files in benchmarks/results")
@@ -34,21 +37,16 @@ def main() -> int:
         f"Medians of {options.pairs} runs of {options.seconds:g} s, all servers in one run, in turn.",
         "",
     ]
-    measured: list[tuple[Row, dict[str, Medians]]] = []
+    measured: list[tuple[Row, Outcome]] = []
     everything = {}
-    for row in [row for row in ROWS if row.key in (options.only or [row.key])]:
+    for row in chosen_rows(options.only, options.servers or SERVERS):
         samples = measure_row(row, options.pairs, options.seconds)
-        results = {name: medians(found) for name, found in samples.items()}
-        ratios = (
-            {name: ratio(samples, "fastlb", name) for name in samples if name != "fastlb"}
-            if "fastlb" in samples
-            else {}
-        )
-        lines += render_row(row, results, ratios)
-        measured.append((row, results))
-        everything[row.key] = {"samples": samples, "medians": results, "ratios": ratios}
-    footprint = measure_footprint()
-    lines += render_footprint(footprint)
+        outcome = outcome_of(samples)
+        lines += render_row(row, outcome)
+        measured.append((row, outcome))
+        everything[row.key] = {"samples": samples, "medians": outcome.medians, "ratios": outcome.ratios}
+    footprint = measure_footprint() if OURS in (options.servers or SERVERS) else None
+    lines += render_footprint(footprint) if footprint else []
     everything_json = {"machine": describe_machine(command), "rows": everything, "footprint": footprint}
     write(
         options.output,
@@ -57,6 +55,13 @@ def main() -> int:
         draw(measured),
     )
     return 0
+
+
+def chosen_rows(keys: Collection[str] | None, servers: Collection[str]) -> list[Row]:
+    """Return the rows that were asked for (None: all), with those of their servers that were."""
+    rows = [row for row in ROWS if keys is None or row.key in keys]
+    asked = [tuple(name for name in row.servers if name in servers) for row in rows]
+    return [msgspec.structs.replace(row, servers=names) for row, names in zip(rows, asked, strict=True) if names]
 
 
 def write(name: str, markdown: str, as_json: bytes, picture: str) -> None:

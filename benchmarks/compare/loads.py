@@ -55,7 +55,8 @@ def counted(requests: int, clients: int) -> Load:
         if not shutil.which("ab"):
             return own_generator(Plan(address=address, clients=clients, requests=requests))
         url = f"http://{address[0]}:{address[1]}/"
-        return parse_ab(run_tool(["ab", "-q", "-n", str(requests), "-c", str(clients), url]))
+        # -l: the length of an answer may vary, as with an app that tells its pid.
+        return parse_ab(run_tool(["ab", "-q", "-l", "-n", str(requests), "-c", str(clients), url]))
 
     return run
 
@@ -96,12 +97,13 @@ def parse_wrk(text: str) -> Measured:
 
 def parse_ab(text: str) -> Measured:
     """Read ab's report."""
+    bad_status = re.search(r"Non-2xx responses:\s+(\d+)", text)
     return Measured(
         requests=int(number(r"Complete requests:\s+(\d+)", text)),
         per_second=number(r"Requests per second:\s+([\d.]+)", text),
         p50_ms=number(r"\n\s+50%\s+(\d+)", text),
         p99_ms=number(r"\n\s+99%\s+(\d+)", text),
-        failed=int(number(r"Failed requests:\s+(\d+)", text)),
+        failed=int(number(r"Failed requests:\s+(\d+)", text)) + (int(bad_status[1]) if bad_status else 0),
     )
 
 

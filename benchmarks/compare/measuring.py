@@ -8,8 +8,9 @@ import msgspec
 from tests.support import processes
 
 from .loads import Load, Measured
-from .rows import Medians, Row
-from .servers import STARTERS, RunningServer, is_installed
+from .rows import Medians, Outcome, Row
+from .running import RunningServer
+from .servers import OURS, SERVERS
 
 WARM_UP_SECONDS = 1.0
 
@@ -22,13 +23,16 @@ class Sample(msgspec.Struct, frozen=True):
     balancer_us: float
 
 
-def measure_row(row: Row, pairs: int, seconds: float) -> dict[str, list[Sample]]:
+Samples = dict[str, list[Sample]]
+
+
+def measure_row(row: Row, pairs: int, seconds: float) -> Samples:
     """Start every server of a row, then load them in turn, `pairs` times; the order turns round each time."""
     running: dict[str, RunningServer] = {}
-    samples: dict[str, list[Sample]] = {}
+    samples: Samples = {}
     try:
-        for name in filter(is_installed, row.servers):
-            running[name] = STARTERS[name](row.service)
+        for name in [name for name in row.servers if SERVERS[name].is_installed()]:
+            running[name] = SERVERS[name].start(row.service)
             row.load(WARM_UP_SECONDS)(running[name].address)
         for number in range(pairs):
             names = list(running) if number % 2 == 0 else list(reversed(running))
@@ -70,16 +74,23 @@ def medians(samples: list[Sample]) -> Medians:
     )
 
 
-def ratio(samples: dict[str, list[Sample]], ours: str, other: str) -> float:
+def outcome_of(samples: Samples) -> Outcome:
+    """Return medians, and ratios when ours is among the servers."""
+    others = [name for name in samples if OURS in samples and name != OURS]
+    ratios = {name: ratio(samples[OURS], samples[name]) for name in others}
+    return Outcome({name: medians(found) for name, found in samples.items()}, ratios)
+
+
+def ratio(ours: list[Sample], other: list[Sample]) -> float:
     """Return the median over the pairs of our throughput by the other's."""
-    pairs = zip(samples[ours], samples[other], strict=True)
+    pairs = zip(ours, other, strict=True)
     return statistics.median(a.measured.per_second / b.measured.per_second for a, b in pairs)
 
 
 def describe(sample: Sample) -> str:
     """Return a sample as one line."""
     seen = sample.measured
-    cost = f"{sample.cpu_us:.1f} us/request"
+    cost = f"{sample.cpu_us:.1f} us/request (balancer {sample.balancer_us:.1f})"
     return f"{seen.per_second:,.0f}/s, {cost}, p99 {seen.p99_ms:.2f} ms, {seen.failed} failed"
 
 

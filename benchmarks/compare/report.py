@@ -3,40 +3,46 @@
 from html import escape
 
 from .measuring import Footprint
-from .rows import Medians, Row
+from .rows import Medians, Outcome, Row
+from .servers import OURS
 
 BAR_WIDTH, BAR_HEIGHT, LABEL_WIDTH = 420, 16, 90
-COLOURS = {"fastlb": "#2f6f4f", "uvicorn": "#8aa5c4", "granian": "#c4a58a", "gunicorn": "#b0b0b0"}
+COLOURS = {
+    "fastlb": "#2f6f4f",
+    "uvicorn": "#8aa5c4",
+    "granian": "#c4a58a",
+    "gunicorn": "#b0b0b0",
+    "node-cluster": "#8aa5c4",
+    "pm2": "#c4a58a",
+}
 LARGEST_PSS_MIB = 35.0
 LONGEST_LIST_SECONDS = 0.12
 
 
-def render_row(row: Row, results: dict[str, Medians], ratios: dict[str, float]) -> list[str]:
+def render_row(row: Row, outcome: Outcome) -> list[str]:
     """Return the table of one row."""
     lines = [
         f"## {row.title}",
         "",
-        "| server | requests/s | fastlb is | CPU us/request | p50 ms | p99 ms | failed |",
+        "| server | requests/s | fastlb is | CPU us/request | of it balancer | p50 ms | p99 ms | failed |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    lines.append("|---|---|---|---|---|---|---|")
-    for name, median in results.items():
-        times = f"{ratios[name]:.2f} x" if name in ratios else ""
+    for name, median in outcome.medians.items():
+        times = f"{outcome.ratios[name]:.2f} x" if name in outcome.ratios else ""
         lines.append(
-            f"| {name} | {median.per_second:,.0f} | {times} | {median.cpu_us:.1f} | "
+            f"| {name} | {median.per_second:,.0f} | {times} | {median.cpu_us:.1f} | {median.balancer_us:.1f} | "
             f"{median.p50_ms:.2f} | {median.p99_ms:.2f} | {median.failed} |"
         )
-    return [*lines, "", *verdict(row, results, ratios), ""]
+    return [*lines, "", *verdict(row, outcome), ""]
 
 
-def verdict(row: Row, results: dict[str, Medians], ratios: dict[str, float]) -> list[str]:
+def verdict(row: Row, outcome: Outcome) -> list[str]:
     """Return the budget and whether it was kept."""
-    ours = results.get("fastlb")
-    ratio = ratios.get(row.servers[1])
-    if ours is None or ratio is None:
-        return [f"Budget: {row.budget}. Not judged: a server is missing."]
-    kept = "kept" if row.is_kept(ours, ratio) else "**missed**"
-    balancer = f"Supervisor and dispatcher together: {ours.balancer_us:.2f} us CPU per request."
-    return [f"Budget: {row.budget}: {kept}. {balancer}"]
+    missing = [name for name in (OURS, *row.against) if name not in outcome.medians]
+    if missing:
+        return [f"Budget: {row.budget}. Not judged without {', '.join(missing)}."]
+    balancer = f"Supervisor and dispatcher together: {outcome.ours.balancer_us:.2f} us CPU per request."
+    return [f"Budget: {row.budget}: {word(row.is_kept(outcome))}. {balancer}"]
 
 
 def render_footprint(found: Footprint) -> list[str]:
@@ -61,15 +67,15 @@ def word(kept: bool) -> str:
     return "kept" if kept else "**missed**"
 
 
-def draw(rows: list[tuple[Row, dict[str, Medians]]]) -> str:
+def draw(rows: list[tuple[Row, Outcome]]) -> str:
     """Return the picture: for each row bars of throughput, with CPU per request beside."""
     parts: list[str] = []
     y = 10
-    for row, results in rows:
+    for row, outcome in rows:
         y += 22
         parts.append(f'<text x="10" y="{y}" font-weight="bold">{escape(row.title)}</text>')
-        fastest = max((median.per_second for median in results.values()), default=1.0)
-        for name, median in results.items():
+        fastest = max((median.per_second for median in outcome.medians.values()), default=1.0)
+        for name, median in outcome.medians.items():
             y += BAR_HEIGHT + 4
             parts += draw_bar(y, name, median, fastest)
         y += 12

@@ -9,6 +9,7 @@ from tests.support.fastlb_process import Fastlb, find_dispatcher
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
 
+from .apps import Start, start_python
 from .finding import Finding, Scale
 
 KILL_INTERVAL = 0.2
@@ -18,13 +19,13 @@ LONGEST_WAIT_MS = 1000
 def run(scale: Scale) -> Iterator[Finding]:
     """Kill with few clients and with many."""
     for clients in (8, 200):
-        yield from kill_dispatchers(scale.of(30, least=5), clients)
+        yield from kill_dispatchers(start_python, scale.of(30, least=5), clients)
 
 
-def kill_dispatchers(kills: int, clients: int) -> Iterator[Finding]:
+def kill_dispatchers(start: Start, kills: int, clients: int) -> Iterator[Finding]:
     """Kill `kills` dispatchers, one every 200 ms."""
     with Fastlb() as fastlb:
-        app = fastlb.start("asgi_probe:app", "--workers", "2")
+        app = start(fastlb)
         before, supervisor = app.worker_pids, app.supervisor_pid
         with LoadProcess(Plan(address=app.address, path="/plain", clients=clients, timeout=3)) as load:
             load.wait_for(100)

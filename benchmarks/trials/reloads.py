@@ -8,6 +8,7 @@ from tests.support.fastlb_process import App, Fastlb
 from tests.support.load_plan import Plan, Report
 from tests.support.load_process import LoadProcess
 
+from .apps import start_python
 from .finding import Finding, Scale
 
 SILENCE = 3.0
@@ -24,17 +25,24 @@ def run(scale: Scale) -> Iterator[Finding]:
 
 
 def reload_under_load(scale: Scale, keep_alive: bool) -> Finding:
-    """Reload in a row, spread over the requests."""
+    """No request fails."""
     reloads, requests = scale.of(20), scale.of(100_000)
     with Fastlb() as fastlb:
-        app = fastlb.start("asgi_probe:app", "--workers", "2")
-        with LoadProcess(Plan(address=app.address, path="/plain", keep_alive=keep_alive)) as load:
-            for number in range(1, reloads + 1):
-                app.ok("reload")
-                load.wait_for(max(requests * number // reloads - load.completed, 1), timeout=60)
+        app = start_python(fastlb)
+        plan = Plan(address=app.address, path="/plain", keep_alive=keep_alive)
+        report = reload_repeatedly(app, plan, reloads, requests)
     kind = "keep-alive" if keep_alive else "new connections"
     promise = f"{reloads} reloads under load ({kind}), >= {requests} requests: 0 failed"
-    return judge(promise, load.report, requests)
+    return judge(promise, report, requests)
+
+
+def reload_repeatedly(app: App, plan: Plan, reloads: int, requests: int) -> Report:
+    """Reload in a row, spread over the requests of a load."""
+    with LoadProcess(plan) as load:
+        for number in range(1, reloads + 1):
+            app.ok("reload")
+            load.wait_for(max(requests * number // reloads - load.completed, 1), timeout=60)
+    return load.report
 
 
 def scale_under_load(keep_alive: bool) -> Finding:

@@ -13,6 +13,7 @@ from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
 from tests.support.waiting import wait_until
 
+from .apps import Start, start_python
 from .finding import Finding, Scale
 
 KILL_INTERVAL = 0.2
@@ -25,7 +26,7 @@ def run(scale: Scale) -> Iterator[Finding]:
     """Kill, stop, and kill what was stopped."""
     yield from kill_workers(scale.of(50, least=10))
     yield stop_one_worker()
-    yield kill_with_queue()
+    yield kill_with_queue(start_python)
 
 
 def kill_workers(kills: int) -> Iterator[Finding]:
@@ -112,11 +113,10 @@ def stop_one_worker() -> Finding:
     return Finding(f"one of two workers stopped: {NEW_CLIENTS} new clients answered within 0.5 s", measured, ok)
 
 
-def kill_with_queue() -> Finding:
+def kill_with_queue(start: Start) -> Finding:
     """Connections that lie in the channel of a worker that is killed are answered by another."""
     with Fastlb() as fastlb:
-        options = ("--workers", "2", "--credit", "32", "--handover-timeout", "30", "--balance", "round-robin")
-        app = fastlb.start("asgi_probe:app", *options)
+        app = start(fastlb, "--credit", "32", "--handover-timeout", "30", "--balance", "round-robin")
         pids = app.worker_pids
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -124,10 +124,7 @@ def kill_with_queue() -> Finding:
         clients = [Connection(app.address, timeout=10) for _ in range(2 * QUEUED)]
         for client in clients:
             client.send()
-        wait_until(
-            lambda: [w["connections"] for w in app.entry()["workers"]] == [QUEUED] * 2,
-            "20 are queued to each",
-        )
+        wait_until(lambda: [processes.queued_fds(pid) for pid in pids] == [QUEUED] * 2, "20 are queued to each")
         os.kill(pids[0], signal.SIGKILL)
         os.kill(pids[1], signal.SIGCONT)
         answered = sum(client.receive().status == 200 for client in clients)

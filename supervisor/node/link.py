@@ -157,12 +157,11 @@ class NodeLink:
         return os.fstat(self.descriptors_fd).st_size
 
     def counters(self) -> WorkerCounters:
-        """Nobody counts requests in an app that is not ours."""
+        """Its open connections and those that lie in its channel; nobody counts requests in an app that is not ours."""
         row = self.keeper.slot_counters(self.place.slot)
-        connections = row["untaken"] if row else 0
-        if self.baseline:
-            connections = max(self._descriptors_if_alive() - self.baseline, 0)
-        return WorkerCounters(connections, None, 0)
+        untaken = row["untaken"] if row else 0
+        open_now = max(self._descriptors_if_alive() - self.baseline, 0) if self.baseline else 0
+        return WorkerCounters(open_now + untaken, None, 0)
 
     def pulse(self) -> Pulse:
         """When it last said anything; one that has been silent since the last look is asked for a sign of life."""

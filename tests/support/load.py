@@ -174,7 +174,9 @@ class Generator:
         now = time.perf_counter()
         self._in_flight -= 1
         self.report.ok += 1
-        self._latencies.append(now - client.began_at)
+        took = now - client.began_at
+        self._latencies.append(took)
+        self.report.slow += 0 < self.plan.slow_after <= took
         silence = (now - self._last_ok_at) * 1000
         self.report.longest_silence_ms = max(self.report.longest_silence_ms, silence)
         self._last_ok_at = now
@@ -263,6 +265,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--requests", "-n", type=int, default=0)
     parser.add_argument("--seconds", "-s", type=float, default=0.0)
     parser.add_argument("--timeout", type=float, default=5.0)
+    parser.add_argument("--slow-after", type=float, default=0.0)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--progress-fd", type=int, default=-1, help="memfd for the count of requests done")
     parser.add_argument("--stop-fd", type=int, default=-1, help="stop when it is readable or at EOF")

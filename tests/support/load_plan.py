@@ -15,6 +15,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         requests: stop after so many; 0: no bound.
         seconds: stop after so long; 0: no bound.
         timeout: seconds after which a request counts as hung.
+        slow_after: seconds after which an answered request is counted as slow as well; 0: none is.
     """
 
     address: Address
@@ -24,6 +25,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
     seconds: float = 0.0
     timeout: float = 5.0
+    slow_after: float = 0.0
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -39,6 +41,7 @@ class Report(msgspec.Struct, kw_only=True):
     """What came of it. `longest_silence_ms`: longest time in which no request at all was completed."""
 
     ok: int = 0
+    slow: int = 0
     refused: int = 0
     reset: int = 0
     closed_early: int = 0

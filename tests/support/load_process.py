@@ -100,4 +100,5 @@ def _command(plan: Plan) -> list[str]:
     command = [sys.executable, "-m", "tests.support.load", host_or_path, "--path", plan.path]
     command += ["--clients", str(plan.clients), "--timeout", str(plan.timeout)]
     command += ["--requests", str(plan.requests), "--seconds", str(plan.seconds)]
+    command += ["--slow-after", str(plan.slow_after)]
     return command + ["--keep-alive"] * plan.keep_alive

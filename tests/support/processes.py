@@ -90,6 +90,15 @@ def open_fds(pid: int) -> dict[int, str]:
     return found
 
 
+def queued_fds(pid: int) -> int:
+    """Return how many descriptors have been sent to the process by unix sockets and not been received by it."""
+    found = 0
+    for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
+        lines = entry.read_text().splitlines()
+        found += sum(int(line.split()[1]) for line in lines if line.startswith("scm_fds:"))
+    return found
+
+
 def fd_count(pid: int) -> int:
     """Return the number of open descriptors."""
     return len(open_fds(pid))

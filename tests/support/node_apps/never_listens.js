@@ -1,0 +1,4 @@
+// Runs for ever and never listens. Runs in a worker.
+'use strict';
+
+setInterval(() => {}, 1000);

@@ -1,0 +1,35 @@
+// A socket.io client: connects COUNT times, echoes on each, prints the pids that answered as JSON. Runs in the test.
+//
+//   node socketio_client.js URL websocket|polling COUNT
+'use strict';
+
+const { io } = require('socket.io-client');
+
+const ECHOES = 5;
+const [url, transport, count] = process.argv.slice(2);
+
+async function talk() {
+  const socket = io(url, { transports: [transport], reconnection: false, forceNew: true, upgrade: false });
+  const { pid } = await new Promise((resolve, reject) => {
+    socket.once('whoami', resolve);
+    for (const failure of ['connect_error', 'disconnect']) socket.once(failure, (why) => reject(new Error(why)));
+  });
+  for (let number = 0; number < ECHOES; number += 1) {
+    const echoed = await socket.timeout(10_000).emitWithAck('echo', number);
+    if (echoed !== number) throw new Error(`${number} came back as ${echoed}`);
+  }
+  socket.removeAllListeners();
+  socket.close();
+  return pid;
+}
+
+async function main() {
+  const pids = [];
+  for (let number = 0; number < Number(count); number += 1) pids.push(await talk());
+  console.log(JSON.stringify(pids));
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
