@@ -35,11 +35,13 @@ class NodeCommand:
         argv: what is the same for all.
         script_at: index of the script in `argv`.
         inspect_port: where the inspector of worker 0 listens, 0: anywhere; None: there is none.
+        answers_probes: the program answers the question for a sign of life: Node does, Deno does not.
     """
 
     argv: tuple[str, ...]
     script_at: int
     inspect_port: int | None = None
+    answers_probes: bool = True
 
     def for_worker(self, worker_id: int) -> list[str]:
         """Return the command of one worker: as Node's cluster does, each has an inspector port of its own."""
@@ -62,7 +64,8 @@ def node_command(config: AppConfig) -> NodeCommand:
     script = resolve_script(config.target)
     name = os.path.basename(config.interpreter)
     if name == "deno":
-        return _command([find_interpreter(config.interpreter, env), "run", "-A", *options], script, config.args)
+        program = (find_interpreter(config.interpreter, env), "run", "-A", *options)
+        return NodeCommand((*program, script, *config.args), len(program), answers_probes=False)
     path = find_interpreter("node" if name == "tsx" else config.interpreter or "node", env)
     version = node_version(path, env)
     loader = tsx_options(version, script) if name == "tsx" else typescript_options(version, script, options)

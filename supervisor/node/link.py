@@ -26,7 +26,8 @@ EVENTS_PER_SECOND = 100
 class NodeOpening:
     """The channel of a process that is about to be, and how it is started.
 
-    `spare_fd` keeps a place for /proc/PID/fd, which there is only once the process runs.
+    `spare_fd` keeps a place for /proc/PID/fd, which there is only once the process runs. `answers_probes`: the
+    runtime answers the question for a sign of life; Deno does not.
     """
 
     channel: socket.socket
@@ -34,6 +35,7 @@ class NodeOpening:
     spare_fd: int
     command: list[str]
     env: Mapping[str, str]
+    answers_probes: bool
 
     @property
     def pass_fds(self) -> tuple[int, ...]:
@@ -100,7 +102,7 @@ class NodeLink:
         channel: our end of its IPC channel.
         descriptors_fd: /proc/PID/fd of the process, or something that has no size.
         keeper: borrowed.
-        is_watched: somebody wants to know whether its event loop turns.
+        is_watched: whether it is found out that its event loop turns; else that is taken for granted.
         servers: what it has open, by key.
         baseline: open descriptors that are no connections, once it was admitted.
         explanation: why it may fail, as far as we know.
@@ -165,10 +167,12 @@ class NodeLink:
 
     def pulse(self) -> Pulse:
         """When it last said anything; one that has been silent since the last look is asked for a sign of life."""
+        if not self.is_watched:
+            return Pulse(time.monotonic_ns(), 0)
         row = self.keeper.slot_counters(self.place.slot)
         heard_at_ns = row["heard_at_ns"] if row else self._heard_at_ns
         is_silent, self._heard_at_ns = heard_at_ns == self._heard_at_ns, heard_at_ns
-        if is_silent and self.is_watched and self.keeper.knows(self.place.slot):
+        if is_silent and self.keeper.knows(self.place.slot):
             self.keeper.probe(self.place.slot)
         return Pulse(heard_at_ns, 0)
 

@@ -28,7 +28,7 @@ from ..worker_handle import WorkerHandle
 from .binding import UNIX_SOCKET
 from .command import NodeCommand, node_command
 from .link import Answer, NodeLink, NodeOpening, OpenServer
-from .listeners import NodeListeners, Server
+from .listeners import UDP_TYPES, NodeListeners, Server
 from .messages import (
     Close,
     ExitedAfterDisconnect,
@@ -103,14 +103,15 @@ class NodeRuntime:
             "NODE_CHANNEL_SERIALIZATION_MODE": "json",
             "NODE_UNIQUE_ID": str(number),
         }
-        command = self._commands[worker.generation].for_worker(worker.worker_id)
-        return NodeOpening(channel, worker_channel, spare_fd, command, env)
+        command = self._commands[worker.generation]
+        argv = command.for_worker(worker.worker_id)
+        return NodeOpening(channel, worker_channel, spare_fd, argv, env, command.answers_probes)
 
     def connect(self, worker: WorkerHandle, opening: Opening, place: Place) -> NodeLink:
         """Take over our end, and have the dispatcher listen to it. The worker speaks first."""
         opening = cast(NodeOpening, opening)
         descriptors_fd = open_descriptor_table(place.process.pid, opening.spare_fd)
-        is_watched = self._config.hang_timeout > 0
+        is_watched = self._config.hang_timeout > 0 and opening.answers_probes
         link = NodeLink(place, opening.channel, descriptors_fd, self._keeper, is_watched)
         self._links[place.slot] = link
         self._keeper.add(
@@ -254,6 +255,8 @@ def open_descriptor_table(pid: int, spare_fd: int) -> int:
 
 def explain_refusal(query: QueryServer, error: OSError) -> str:
     """Why an app cannot listen, for people."""
+    if query.address_type in UDP_TYPES:
+        return f"cannot listen on udp:{query.address or ''}:{query.port or 0}: {error.strerror}"
     if query.fd is not None:
         wanted = f"fd:{query.fd}"
         return f"the app listens on descriptor {query.fd}, which fastlb was not given: pass it with --bind {wanted}"
