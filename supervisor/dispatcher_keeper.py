@@ -214,6 +214,12 @@ class DispatcherKeeper:
         """Whether the worker in this slot is served by a dispatcher, now or as soon as there is one again."""
         return slot in self._workers and not self._is_quitting
 
+    @property
+    def is_attentive(self) -> bool:
+        """Whether there is a dispatcher, which has answered since the last `check`: it knows who is silent."""
+        dispatcher = self._dispatcher
+        return dispatcher is not None and dispatcher.is_configured and not dispatcher.answers.is_late
+
     def check(self, elapsed: float) -> None:
         """Ask for a sign of life; kill one that owes it for too long. `elapsed`: attended seconds."""
         dispatcher = self._dispatcher

@@ -83,6 +83,11 @@ class AnswerWatch:
         self._is_waiting = False
         self._waited = 0.0
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the answer had not come at the last call of `is_overdue`."""
+        return self._is_waiting and self._waited > 0
+
     def next_question(self) -> int | None:
         """The token of a new question, or None while one is open."""
         if self._is_waiting:

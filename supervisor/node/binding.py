@@ -8,6 +8,7 @@ import errno
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 from ..listeners import bind_unix
 from .messages import DEFAULT_BACKLOG, QueryServer, SocketName
@@ -15,6 +16,7 @@ from .messages import DEFAULT_BACKLOG, QueryServer, SocketName
 IPV6_ONLY = 1  # UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY
 UDP_REUSE_ADDRESS = 4  # UV_UDP_REUSEADDR
 UNIX_SOCKET = -1  # port and address type of one
+LONGEST_BACKLOG = 65535
 READABLE_BY_ALL, WRITABLE_BY_ALL = 0o444, 0o222
 
 
@@ -47,8 +49,9 @@ def bind_udp(query: QueryServer) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, flags & IPV6_ONLY)
         if flags & UDP_REUSE_ADDRESS:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((query.address or ("::" if family == socket.AF_INET6 else "0.0.0.0"), query.port or 0))
-    except (OSError, OverflowError) as error:
+        host = query.address or ("::" if family == socket.AF_INET6 else "0.0.0.0")
+        sock.bind(_socket_address(family, host, query.port or 0))
+    except (OSError, ValueError) as error:
         sock.close()
         raise _as_os_error(error) from error
     return sock
@@ -81,16 +84,29 @@ def _bound(family: int, host: str, port: int, flags: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, flags & IPV6_ONLY)
-        sock.bind((host, port))
-    except OSError as error:
+        sock.bind(_socket_address(family, host, port))
+    except (OSError, ValueError) as error:
         sock.close()
         raise _as_os_error(error) from error
     return sock
 
 
+def _socket_address(family: int, host: str, port: int) -> Any:
+    """Node has resolved the name; what is none yet is refused, as a name server must not keep us waiting.
+
+    Raises:
+        OSError, ValueError: they are no address and port.
+    """
+    if "\0" in host or not 0 <= port <= 65535:
+        raise ValueError((host, port))
+    return socket.getaddrinfo(host, port, family, flags=socket.AI_NUMERICHOST)[0][4]
+
+
 def _listen_unix(query: QueryServer) -> socket.socket:
     """As libuv: a path that exists is in use, whoever it belongs to."""
     path = Path(query.address or "")
+    if "\0" in str(path):  # the kernel would take what stands before it
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     mode = 0o777 & ~_umask()
     mode |= (READABLE_BY_ALL if query.readable_all else 0) | (WRITABLE_BY_ALL if query.writable_all else 0)
     sock = _new_socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -120,11 +136,16 @@ def _new_socket(family: int, kind: int) -> socket.socket:
 
 def _listening(sock: socket.socket, query: QueryServer) -> socket.socket:
     try:
-        sock.listen(min(max(query.backlog or DEFAULT_BACKLOG, 1), 65535))
+        sock.listen(_backlog(query))
     except OSError:
         sock.close()
         raise
     return sock
+
+
+def _backlog(query: QueryServer) -> int:
+    wanted = query.backlog if type(query.backlog) is int else 0
+    return min(wanted, LONGEST_BACKLOG) if wanted > 0 else DEFAULT_BACKLOG
 
 
 def _as_os_error(error: Exception) -> OSError:

@@ -20,6 +20,7 @@ from .messages import Listening, QueryServer
 # Answers whose arrival is not certain: what a dispatcher that dies may have taken along.
 MOST_UNCONFIRMED = 32
 EVENTS_PER_SECOND = 100
+MOST_EXPLAINED = 4
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class NodeLink:
         servers: what it has open, by key.
         baseline: open descriptors that are no connections, once it was admitted.
         explanation: why it may fail, as far as we know.
+        explanations_left: how many more of its failures to listen are looked into.
     """
 
     place: Place
@@ -116,6 +118,7 @@ class NodeLink:
     servers: dict[int, OpenServer] = field(default_factory=dict)
     baseline: int = 0
     explanation: str = ""
+    explanations_left: int = MOST_EXPLAINED
     events: EventBudget = field(default_factory=EventBudget)
     _unconfirmed: deque[Answer] = field(default_factory=lambda: deque(maxlen=MOST_UNCONFIRMED))
     _heard_at_ns: int = 0
@@ -166,8 +169,11 @@ class NodeLink:
         return WorkerCounters(open_now + untaken, None, 0)
 
     def pulse(self) -> Pulse:
-        """When it last said anything; one that has been silent since the last look is asked for a sign of life."""
-        if not self.is_watched:
+        """When it last said anything; one that has been silent since the last look is asked for a sign of life.
+
+        Nothing is held against it while the dispatcher, which listens to it, does not live itself.
+        """
+        if not self.is_watched or not self.keeper.is_attentive:
             return Pulse(time.monotonic_ns(), 0)
         row = self.keeper.slot_counters(self.place.slot)
         heard_at_ns = row["heard_at_ns"] if row else self._heard_at_ns

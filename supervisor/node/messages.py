@@ -24,6 +24,7 @@ class QueryServer(msgspec.Struct, frozen=True, rename="camel"):
         fd: an inherited descriptor of the supervisor.
         flags: 1: IPv6 only; UDP also 4: SO_REUSEADDR.
         data: what the first worker says, every other one must be told: TLS ticket keys.
+        backlog, readable_all, writable_all: as the app gave them, of any type; listen(port, host, callback): False.
     """
 
     seq: int
@@ -33,10 +34,10 @@ class QueryServer(msgspec.Struct, frozen=True, rename="camel"):
     address_type: int | str | None = None
     fd: int | None = None
     flags: int | None = None
-    backlog: int | None = None
+    backlog: Any = None
     data: Any = None
-    readable_all: bool = False
-    writable_all: bool = False
+    readable_all: Any = False
+    writable_all: Any = False
 
 
 class Listening(msgspec.Struct, frozen=True, rename="camel"):
@@ -75,7 +76,16 @@ class HandleSent(msgspec.Struct, frozen=True):
     """process.send(message, socket): the dispatcher has answered it and closed the socket."""
 
 
-NodeMessage = QueryServer | Listening | Close | Online | ExitedAfterDisconnect | UserMessage | HandleSent
+class SocketQuestion(msgspec.Struct, frozen=True):
+    """A server asks what became of the sockets that it sent (lib/internal/socket_list.js); it waits for the answer."""
+
+    cmd: str
+    key: str
+
+
+NodeMessage = (
+    QueryServer | Listening | Close | Online | ExitedAfterDisconnect | UserMessage | HandleSent | SocketQuestion
+)
 
 ACTS: dict[str, type[Any]] = {
     ONLINE: Online,
@@ -84,6 +94,8 @@ ACTS: dict[str, type[Any]] = {
     "close": Close,
     "exitedAfterDisconnect": ExitedAfterDisconnect,
 }
+
+SOCKETS_CLOSE, SOCKETS_COUNT = "NODE_SOCKET_NOTIFY_CLOSE", "NODE_SOCKET_GET_COUNT"
 
 
 def decode_line(line: bytes) -> NodeMessage | None:
@@ -97,11 +109,13 @@ def decode_line(line: bytes) -> NodeMessage | None:
         return UserMessage(value)
     if command == "NODE_HANDLE":
         return HandleSent()
-    act = ACTS.get(str(value.get("act"))) if command == "NODE_CLUSTER" else None
-    if act is None:
+    kind: type[Any] | None = SocketQuestion if command in (SOCKETS_CLOSE, SOCKETS_COUNT) else None
+    if command == "NODE_CLUSTER":
+        kind = ACTS.get(str(value.get("act")))
+    if kind is None:
         return None
     try:
-        message: NodeMessage = msgspec.convert(value, act)
+        message: NodeMessage = msgspec.convert(value, kind, strict=False)  # Node passes on "3000" for a port, too
     except (msgspec.ValidationError, RecursionError):
         return None
     return message
@@ -137,6 +151,13 @@ def encode_refusal(query: QueryServer, errno: int) -> bytes:
 def encode_acknowledgement(seq: int) -> bytes:
     """The answer to ExitedAfterDisconnect."""
     return _line({"cmd": "NODE_CLUSTER", "ack": seq})
+
+
+def encode_no_sockets(question: SocketQuestion) -> bytes:
+    """The answer to a SocketQuestion: none of them is open, as nobody takes them."""
+    if question.cmd == SOCKETS_CLOSE:
+        return _line({"cmd": "NODE_SOCKET_ALL_CLOSED", "key": question.key})
+    return _line({"cmd": "NODE_SOCKET_COUNT", "key": question.key, "count": 0})
 
 
 def encode_user_message(value: Any) -> bytes:

@@ -17,6 +17,7 @@ from ..addresses import TcpAddress, UnixAddress
 from ..app_config import AppConfig
 from ..dispatched_worker import DispatchedWorker
 from ..dispatcher_keeper import DispatcherKeeper
+from ..errors import FastlbError
 from ..event_log import EventLog
 from ..incarnation import Incarnation
 from ..instance_environment import instance_environment
@@ -35,9 +36,11 @@ from .messages import (
     HandleSent,
     Listening,
     QueryServer,
+    SocketQuestion,
     UserMessage,
     decode_line,
     encode_acknowledgement,
+    encode_no_sockets,
     encode_refusal,
     encode_server,
     encode_shared_server,
@@ -82,6 +85,7 @@ class NodeRuntime:
         Raises:
             FastlbError: they cannot be.
         """
+        enter(self._config.cwd)
         self._commands[generation] = await asyncio.to_thread(node_command, self._config)
 
     def open(self, worker: WorkerHandle, number: int, ours: ExitStack, theirs: ExitStack) -> NodeOpening:
@@ -184,6 +188,8 @@ class NodeRuntime:
                 self._answer(worker, link, Answer(encode_acknowledgement(seq)))
             case HandleSent():
                 self._log_event(worker, link, "handle_refused", "the app sent a socket, which nobody takes")
+            case SocketQuestion():
+                self._answer(worker, link, Answer(encode_no_sockets(message)))
             case UserMessage(value):
                 self._on_user_message(worker, link, value)
 
@@ -201,9 +207,11 @@ class NodeRuntime:
         self._answer(worker, link, _answer_to(query, server))
 
     def _refuse(self, worker: WorkerHandle, link: NodeLink, query: QueryServer, error: OSError) -> None:
-        """The app sees the error as it would without us, and the user is told why."""
-        link.explanation = explain_refusal(query, error)
-        self._log.warning("listen_failed", worker_id=worker.worker_id, reason=link.explanation)
+        """The app sees the error as it would without us, and the user is told why: it takes long, so not for ever."""
+        if link.explanations_left:
+            link.explanations_left -= 1
+            link.explanation = explain_refusal(query, error)[:MOST_LOGGED]
+            self._log.warning("listen_failed", worker_id=worker.worker_id, reason=link.explanation)
         self._answer(worker, link, Answer(encode_refusal(query, error.errno or errno.EIO)))
 
     def _answer(self, worker: WorkerHandle, link: NodeLink, answer: Answer) -> None:
@@ -241,6 +249,18 @@ class NodeRuntime:
         for link in self._links.values():
             if self._keeper.knows(link.place.slot):
                 link.repeat_answers()
+
+
+def enter(directory: str) -> None:
+    """Make it our working directory, too, again: a link such as `current` may lead to another release by now.
+
+    Raises:
+        FastlbError: it is gone.
+    """
+    try:
+        os.chdir(directory or ".")
+    except OSError as error:
+        raise FastlbError(f"cannot work in {directory}: {error.strerror}: restore the directory, or set cwd") from error
 
 
 def open_descriptor_table(pid: int, spare_fd: int) -> int:
