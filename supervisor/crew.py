@@ -15,7 +15,7 @@ from .backoff import RestartRules
 from .cpus import usable_cpus
 from .errors import EXIT_USAGE, StartFailed
 from .event_log import EventLog
-from .lifecycle import WATCHED, Event, EventName, Lifecycle, LifecycleRules, StartWords, State
+from .lifecycle import WATCHED, Event, EventName, Kind, Lifecycle, LifecycleRules, State
 from .watch import Attention
 from .worker_handle import WorkerHandle
 from .worker_host import WorkerHost
@@ -23,12 +23,14 @@ from .worker_host import WorkerHost
 # How many workers load the app at a time: more only makes each of them slower, and a broken app
 # would print its traceback as many times.
 STARTS_PER_CPU = 2
-NODE_WORDS = StartWords(
+PYTHON = Kind()
+NODE = Kind(
     not_serving=(
         "runs, but did not listen on a port of this app (a script that starts another process, or listens with"
         " `exclusive` or `reusePort`, cannot be served)"
     ),
     not_said="did not call process.send('ready')",
+    abort_signal="SIGKILL",  # on SIGABRT Node tells nothing and leaves a core dump
 )
 
 
@@ -210,7 +212,7 @@ def lifecycle_rules(config: AppConfig) -> LifecycleRules:
         kill_signal=config.kill_signal,
         wait_ready=config.wait_ready,
         restart=restart,
-        words=NODE_WORDS if config.kind == "node" else StartWords(),
+        kind=NODE if config.kind == "node" else PYTHON,
     )
 
 

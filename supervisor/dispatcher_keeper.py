@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -337,6 +338,13 @@ class DispatcherKeeper:
             self._dispatcher.link.send(encode_command(name, slot, token))
 
     def _on_event(self, event: DispatcherEvent) -> None:
+        """One event that cannot be dealt with must not keep the others, or a successor, from coming."""
+        try:
+            self._take_event(event)
+        except Exception:  # noqa: BLE001 - whatever a worker has made us stumble over
+            self._log.error("event_failed", kind=event.name.name, slot=event.slot, traceback=traceback.format_exc())
+
+    def _take_event(self, event: DispatcherEvent) -> None:
         dispatcher = self._dispatcher
         if dispatcher is None:
             return

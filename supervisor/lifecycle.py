@@ -150,11 +150,17 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class StartWords:
-    """What a worker of this kind has failed to do when it is not ready in time."""
+class Kind:
+    """How workers of this kind differ for those who lead them.
+
+    Attributes:
+        not_serving, not_said: what one has failed to do that is not ready in time.
+        abort_signal: ends one that hangs; for Python it also shows where, on its stderr.
+    """
 
     not_serving: str = "was not ready"
     not_said: str = "did not call fastlb.worker.ready()"
+    abort_signal: str = "SIGABRT"
 
 
 @dataclass(frozen=True)
@@ -166,7 +172,7 @@ class LifecycleRules:
     kill_signal: str
     wait_ready: bool
     restart: RestartRules
-    words: StartWords = StartWords()
+    kind: Kind = Kind()
 
 
 @dataclass(frozen=True)
@@ -316,10 +322,10 @@ def _give_up_finishing(life: Lifecycle, _event: Event, now: float) -> Outcome:
 
 
 def _give_up_starting(life: Lifecycle, _event: Event, now: float) -> Outcome:
-    """STARTING -> STOPPING, by SIGABRT: the stack on its stderr shows where it waits."""
-    missing = life.rules.words.not_said if life.is_serving else life.rules.words.not_serving
+    """STARTING -> STOPPING; the stack on its stderr shows where it waits, if it is of a kind that can tell."""
+    missing = life.rules.kind.not_said if life.is_serving else life.rules.kind.not_serving
     failure = Failure(f"{missing} within {life.rules.listen_timeout:g} s: give it longer with --listen-timeout")
-    return _signal(replace(life, failure=failure), "SIGABRT", now)
+    return _signal(replace(life, failure=failure), life.rules.kind.abort_signal, now)
 
 
 def _note_startup_failed(life: Lifecycle, event: Event, now: float) -> Outcome:
@@ -329,8 +335,8 @@ def _note_startup_failed(life: Lifecycle, event: Event, now: float) -> Outcome:
 
 
 def _abort(life: Lifecycle, event: Event, now: float) -> Outcome:
-    """READY, ADMITTED, DRAINING -> STOPPING, by SIGABRT: the stack on its stderr shows where it hangs."""
-    stopping, effects = _signal(replace(life, failure=Failure(event.reason)), "SIGABRT", now)
+    """READY, ADMITTED, DRAINING -> STOPPING; the stack on its stderr shows where it hangs, as far as its kind can."""
+    stopping, effects = _signal(replace(life, failure=Failure(event.reason)), life.rules.kind.abort_signal, now)
     return stopping, (Drain(), *effects, Report("worker_hung", failed=True, reason=event.reason))
 
 

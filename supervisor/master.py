@@ -240,7 +240,9 @@ class Master:
             infos = tuple(listener.info for listener in self._env.listeners)
             return PythonRuntime(self._config, self._keeper, infos)
         keeper = self._keeper
-        listeners = NodeListeners(self._env.listeners, keeper.add_listener, keeper.remove_listener)
+        listeners = NodeListeners(
+            self._env.listeners, keeper.add_listener, keeper.remove_listener, self._config.backlog
+        )
         return NodeRuntime(self._config, keeper, listeners, self._env.log)
 
     async def _end_processes(self) -> None:

@@ -11,28 +11,29 @@ from pathlib import Path
 from typing import Any
 
 from ..listeners import bind_unix
-from .messages import DEFAULT_BACKLOG, QueryServer, SocketName
+from .messages import QueryServer, SocketName
 
 IPV6_ONLY = 1  # UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY
 UDP_REUSE_ADDRESS = 4  # UV_UDP_REUSEADDR
 UNIX_SOCKET = -1  # port and address type of one
+NODE_BACKLOG = 511
 LONGEST_BACKLOG = 65535
 READABLE_BY_ALL, WRITABLE_BY_ALL = 0o444, 0o222
 
 
-def bind_server(query: QueryServer) -> socket.socket:
-    """The listening socket that a TCP or unix server asks for.
+def bind_server(query: QueryServer, backlog: int = NODE_BACKLOG) -> socket.socket:
+    """The listening socket that a TCP or unix server asks for; `backlog` counts unless the app wants another.
 
     Raises:
         OSError: it cannot be had.
     """
     if query.port == UNIX_SOCKET:
-        return _listen_unix(query)
+        return _listening(_bind_unix_path(query), query, backlog)
     if query.port is None or not 0 <= query.port <= 65535:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     sock = _bind_tcp(query, query.port)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections inherit it
-    return _listening(sock, query)
+    return _listening(sock, query, backlog)
 
 
 def bind_udp(query: QueryServer) -> socket.socket:
@@ -102,7 +103,7 @@ def _socket_address(family: int, host: str, port: int) -> Any:
     return socket.getaddrinfo(host, port, family, flags=socket.AI_NUMERICHOST)[0][4]
 
 
-def _listen_unix(query: QueryServer) -> socket.socket:
+def _bind_unix_path(query: QueryServer) -> socket.socket:
     """As libuv: a path that exists is in use, whoever it belongs to."""
     path = Path(query.address or "")
     if "\0" in str(path):  # the kernel would take what stands before it
@@ -115,7 +116,7 @@ def _listen_unix(query: QueryServer) -> socket.socket:
     except (OSError, ValueError) as error:
         sock.close()
         raise _as_os_error(error) from error
-    return _listening(sock, query)
+    return sock
 
 
 def _short(path: Path) -> Path:
@@ -134,18 +135,14 @@ def _new_socket(family: int, kind: int) -> socket.socket:
     return socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 
 
-def _listening(sock: socket.socket, query: QueryServer) -> socket.socket:
+def _listening(sock: socket.socket, query: QueryServer, backlog: int) -> socket.socket:
+    wanted = query.backlog if type(query.backlog) is int and query.backlog > 0 else backlog
     try:
-        sock.listen(_backlog(query))
+        sock.listen(min(wanted, LONGEST_BACKLOG))
     except OSError:
         sock.close()
         raise
     return sock
-
-
-def _backlog(query: QueryServer) -> int:
-    wanted = query.backlog if type(query.backlog) is int else 0
-    return min(wanted, LONGEST_BACKLOG) if wanted > 0 else DEFAULT_BACKLOG
 
 
 def _as_os_error(error: Exception) -> OSError:

@@ -67,15 +67,15 @@ class OpenServer:
 
 @dataclass(frozen=True)
 class Answer:
-    """A line that was written to a worker, with the socket that went along."""
+    """A line that was written to a worker, and the server that it is about: a UDP socket goes along."""
 
     line: bytes
-    shared: Server | None = None
+    server: Server | None = None
 
     @property
     def fds(self) -> tuple[int, ...]:
         """Borrowed."""
-        return (self.shared.udp.fileno(),) if self.shared and self.shared.udp else ()
+        return (self.server.udp.fileno(),) if self.server and self.server.udp else ()
 
 
 @dataclass
@@ -103,9 +103,10 @@ class NodeLink:
         channel: our end of its IPC channel.
         descriptors_fd: /proc/PID/fd of the process, or something that has no size.
         keeper: borrowed.
-        is_watched: whether it is found out that its event loop turns; else that is taken for granted.
+        probe_after: seconds of silence after which it is asked for a sign of life; 0: it is taken to live.
         servers: what it has open, by key.
         baseline: open descriptors that are no connections, once it was admitted.
+        is_admitted: it is in the policy.
         explanation: why it may fail, as far as we know.
         explanations_left: how many more of its failures to listen are looked into.
     """
@@ -114,19 +115,29 @@ class NodeLink:
     channel: socket.socket
     descriptors_fd: int
     keeper: DispatcherKeeper
-    is_watched: bool
+    probe_after: float
     servers: dict[int, OpenServer] = field(default_factory=dict)
     baseline: int = 0
+    is_admitted: bool = False
     explanation: str = ""
     explanations_left: int = MOST_EXPLAINED
     events: EventBudget = field(default_factory=EventBudget)
     _unconfirmed: deque[Answer] = field(default_factory=lambda: deque(maxlen=MOST_UNCONFIRMED))
-    _heard_at_ns: int = 0
 
     @property
     def dispatcher_fds(self) -> tuple[int, int, int]:
         """Borrowed, in the order of ADD_WORKER."""
         return self.channel.fileno(), self.descriptors_fd, self.place.process.pidfd
+
+    @property
+    def stream_servers(self) -> list[OpenServer]:
+        """Those that take connections: TCP and unix sockets."""
+        return [opened for opened in self.servers.values() if not opened.server.udp]
+
+    @property
+    def listening_streams(self) -> list[OpenServer]:
+        """Of these, the ones that are up."""
+        return [opened for opened in self.stream_servers if opened.is_listening]
 
     @property
     def mask(self) -> int:
@@ -140,17 +151,19 @@ class NodeLink:
         Raises:
             ValueError: the worker made it too long.
         """
-        self._unconfirmed.append(answer)
         self.keeper.say(self.place.slot, answer.line, answer.fds)
+        self._unconfirmed.append(answer)
 
     def tell(self, line: bytes) -> None:
         """Write a message of ours; it waits if there is no dispatcher just now."""
         if not self.keeper.say(self.place.slot, line):
             self._unconfirmed.append(Answer(line))
 
-    def confirm(self) -> None:
-        """What was answered so far has arrived."""
-        self._unconfirmed.clear()
+    def confirm(self, server: Server) -> None:
+        """The answer about this server has arrived, and so have all that were written before it."""
+        if any(answer.server is server for answer in self._unconfirmed):
+            while self._unconfirmed.popleft().server is not server:
+                pass
 
     def repeat_answers(self) -> None:
         """Say again what may have been lost; Node ignores an answer that it has already."""
@@ -169,18 +182,18 @@ class NodeLink:
         return WorkerCounters(open_now + untaken, None, 0)
 
     def pulse(self) -> Pulse:
-        """When it last said anything; one that has been silent since the last look is asked for a sign of life.
+        """It lives as long as it speaks; when it has been silent for a while it is asked, and has to answer.
 
         Nothing is held against it while the dispatcher, which listens to it, does not live itself.
         """
-        if not self.is_watched or not self.keeper.is_attentive:
-            return Pulse(time.monotonic_ns(), 0)
+        now_ns = time.monotonic_ns()
         row = self.keeper.slot_counters(self.place.slot)
-        heard_at_ns = row["heard_at_ns"] if row else self._heard_at_ns
-        is_silent, self._heard_at_ns = heard_at_ns == self._heard_at_ns, heard_at_ns
-        if is_silent and self.keeper.knows(self.place.slot):
-            self.keeper.probe(self.place.slot)
-        return Pulse(heard_at_ns, 0)
+        if not self.probe_after or not self.keeper.is_attentive or row is None:
+            return Pulse(now_ns, 0)
+        if now_ns - row["heard_at_ns"] < self.probe_after * 1e9:
+            return Pulse(now_ns, 0)
+        self.keeper.probe(self.place.slot)
+        return Pulse(row["heard_at_ns"], 0)
 
     def take_last_words(self) -> None:
         """The dispatcher reads the channel to its end; its events come in their time."""

@@ -16,10 +16,11 @@ from typing import Any
 
 from ...lb.page import PAGE_LISTENERS
 from ..listeners import BoundListener, close_all, describe
-from .binding import UNIX_SOCKET, bind_server, bind_udp, name_of
+from .binding import NODE_BACKLOG, UNIX_SOCKET, bind_server, bind_udp, name_of
 from .messages import QueryServer, SocketName
 
 UDP_TYPES = ("udp4", "udp6")
+MOST_SERVERS = PAGE_LISTENERS  # of each: connections, and datagrams
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class NodeListeners:
     Args:
         listeners: those of `--bind`; the list that the others are added to, as they come and go.
         on_added, on_removed: tell the dispatcher of a listener.
+        backlog: for apps that ask for none of their own.
     """
 
     def __init__(
@@ -96,8 +98,10 @@ class NodeListeners:
         listeners: list[BoundListener],
         on_added: Callable[[BoundListener], None],
         on_removed: Callable[[BoundListener], None],
+        backlog: int = NODE_BACKLOG,
     ) -> None:
         self._listeners = listeners
+        self._backlog = backlog
         self._given = list(listeners)
         self._on_added = on_added
         self._on_removed = on_removed
@@ -109,9 +113,16 @@ class NodeListeners:
         """Where UDP servers listen, for people."""
         return [server.text for server in self._servers.values() if server.udp]
 
-    def is_expected(self, server: Server) -> bool:
-        """Whether a worker that listens there serves the app: with `--bind` only what is served there counts."""
-        return server.is_given or not self._given
+    @property
+    def has_given(self) -> bool:
+        """Whether there are listeners of `--bind`."""
+        return bool(self._given)
+
+    def release(self, server: Server) -> None:
+        """Close a server that no worker has open any more."""
+        if self._servers.get(server.address) is server:
+            del self._servers[server.address]
+            self._close(server)
 
     def obtain(self, query: QueryServer, generation: int) -> Server:
         """The server that a worker of this generation asks for.
@@ -162,7 +173,7 @@ class NodeListeners:
 
     def _bind(self, query: QueryServer, address: ServerAddress) -> Server:
         listener_id = self._free_listener_id()
-        sock = bind_server(query)
+        sock = bind_server(query, self._backlog)
         path, file_id = None, None
         if query.port == UNIX_SOCKET:
             path = Path(os.path.abspath(query.address or ""))
@@ -184,7 +195,10 @@ class NodeListeners:
     def _free_key(self) -> int:
         """For what is no listener of the dispatcher."""
         taken = {server.key for server in self._servers.values()}
-        return next(key for key in range(PAGE_LISTENERS, 2 * PAGE_LISTENERS + len(taken)) if key not in taken)
+        for key in range(PAGE_LISTENERS, PAGE_LISTENERS + MOST_SERVERS):
+            if key not in taken:
+                return key
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     def _close(self, server: Server) -> None:
         if server.udp:

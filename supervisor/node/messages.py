@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 ONLINE = "online"
-DEFAULT_BACKLOG = 511  # Node's own
 
 
 class QueryServer(msgspec.Struct, frozen=True, rename="camel"):

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from ...lb.command import ChannelHistory, DispatcherEvent, WorkerKind
 from ...lb.command import EventName as DispatcherEventName
-from ..addresses import TcpAddress, UnixAddress
 from ..app_config import AppConfig
 from ..dispatched_worker import DispatchedWorker
 from ..dispatcher_keeper import DispatcherKeeper
@@ -23,13 +22,12 @@ from ..incarnation import Incarnation
 from ..instance_environment import instance_environment
 from ..lifecycle import Event, EventName, State
 from ..limits import descriptor_limit, worker_bounds
-from ..preflight import explain_bind_error
 from ..runtime import Opening, Place
 from ..worker_handle import WorkerHandle
-from .binding import UNIX_SOCKET
 from .command import NodeCommand, node_command
-from .link import Answer, NodeLink, NodeOpening, OpenServer
-from .listeners import UDP_TYPES, NodeListeners, Server
+from .link import Answer, NodeLink, NodeOpening
+from .listen_requests import ListenRequests
+from .listeners import NodeListeners
 from .messages import (
     Close,
     ExitedAfterDisconnect,
@@ -41,14 +39,12 @@ from .messages import (
     decode_line,
     encode_acknowledgement,
     encode_no_sockets,
-    encode_refusal,
-    encode_server,
-    encode_shared_server,
     encode_user_message,
 )
 
 READY, SHUTDOWN = "ready", "shutdown"
 MOST_LOGGED = 2048
+PROBES_PER_TIMEOUT = 5
 FINISHING = (State.DRAINING, State.STOPPING)
 TOO_LONG_LINE = "wrote a line of more than 1 MiB to its IPC channel"
 
@@ -72,6 +68,7 @@ class NodeRuntime:
         self._log = log
         self._commands: dict[int, NodeCommand] = {}  # by generation
         self._links: dict[int, NodeLink] = {}  # by slot
+        self._requests = ListenRequests(config, keeper, listeners, log, self._links)
         keeper.on_replaced = self._repeat_answers
 
     @property
@@ -115,8 +112,8 @@ class NodeRuntime:
         """Take over our end, and have the dispatcher listen to it. The worker speaks first."""
         opening = cast(NodeOpening, opening)
         descriptors_fd = open_descriptor_table(place.process.pid, opening.spare_fd)
-        is_watched = self._config.hang_timeout > 0 and opening.answers_probes
-        link = NodeLink(place, opening.channel, descriptors_fd, self._keeper, is_watched)
+        probe_after = self._config.hang_timeout / PROBES_PER_TIMEOUT if opening.answers_probes else 0.0
+        link = NodeLink(place, opening.channel, descriptors_fd, self._keeper, probe_after)
         self._links[place.slot] = link
         self._keeper.add(
             DispatchedWorker(
@@ -136,10 +133,12 @@ class NodeRuntime:
         """Bring it into the policy: what it has open by now are no connections."""
         link = _link(incarnation)
         link.baseline = link.open_descriptors()
+        link.is_admitted, link.explanation = True, ""
         self._keeper.admit(incarnation.slot, link.baseline)
 
     def drain(self, incarnation: Incarnation, *, by_itself: bool) -> None:
         """Take it out of the policy and tell it to finish: Node's `disconnect`, after PM2's message if wanted."""
+        _link(incarnation).is_admitted = False
         if not self._keeper.knows(incarnation.slot):
             return
         if self._config.shutdown_with_message and not by_itself:
@@ -176,62 +175,21 @@ class NodeRuntime:
         message = decode_line(line)
         match message:
             case QueryServer():
-                self._on_query(worker, link, message)
+                self._requests.on_query(worker, link, message)
             case Listening():
-                self._on_listening(worker, link, message)
+                self._requests.on_listening(worker, link, message)
             case Close(key):
-                link.servers.pop(int(key) if key.isdecimal() and len(key) < 4 else -1, None)
-                self._keeper.serve(link.place.slot, link.mask)
+                self._requests.on_close(worker, link, key)
             case ExitedAfterDisconnect(seq):
                 reason = "left by its own wish: cluster.worker.disconnect()"
                 worker.tell(Event(EventName.LEFT, reason))
-                self._answer(worker, link, Answer(encode_acknowledgement(seq)))
+                self._requests.answer(worker, link, Answer(encode_acknowledgement(seq)))
             case HandleSent():
                 self._log_event(worker, link, "handle_refused", "the app sent a socket, which nobody takes")
             case SocketQuestion():
-                self._answer(worker, link, Answer(encode_no_sockets(message)))
+                self._requests.answer(worker, link, Answer(encode_no_sockets(message)))
             case UserMessage(value):
                 self._on_user_message(worker, link, value)
-
-    def _on_query(self, worker: WorkerHandle, link: NodeLink, query: QueryServer) -> None:
-        if worker.life.state in FINISHING:
-            return  # Node's primary does not answer one that it has told to go, either
-        try:
-            server = self._listeners.obtain(query, worker.generation)
-            if server.key in link.servers:
-                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-        except OSError as error:
-            self._refuse(worker, link, query, error)
-            return
-        link.servers[server.key] = OpenServer(server, query)
-        self._answer(worker, link, _answer_to(query, server))
-
-    def _refuse(self, worker: WorkerHandle, link: NodeLink, query: QueryServer, error: OSError) -> None:
-        """The app sees the error as it would without us, and the user is told why: it takes long, so not for ever."""
-        if link.explanations_left:
-            link.explanations_left -= 1
-            link.explanation = explain_refusal(query, error)[:MOST_LOGGED]
-            self._log.warning("listen_failed", worker_id=worker.worker_id, reason=link.explanation)
-        self._answer(worker, link, Answer(encode_refusal(query, error.errno or errno.EIO)))
-
-    def _answer(self, worker: WorkerHandle, link: NodeLink, answer: Answer) -> None:
-        try:
-            link.answer(answer)
-        except ValueError:
-            worker.tell(Event(EventName.FAULTED, "asked for a server with more data than an answer can hold"))
-
-    def _on_listening(self, worker: WorkerHandle, link: NodeLink, message: Listening) -> None:
-        for opened in link.servers.values():
-            if not opened.is_listening and opened.is_meant_by(message):
-                opened.is_listening = True
-                break
-        else:
-            return
-        link.confirm()
-        self._keeper.serve(link.place.slot, link.mask)
-        if self._listeners.is_expected(opened.server):
-            link.explanation = ""
-            worker.request(EventName.SERVING)
 
     def _on_user_message(self, worker: WorkerHandle, link: NodeLink, value: Any) -> None:
         if value == READY:
@@ -271,26 +229,6 @@ def open_descriptor_table(pid: int, spare_fd: int) -> int:
         return spare_fd
     os.close(spare_fd)
     return descriptors_fd
-
-
-def explain_refusal(query: QueryServer, error: OSError) -> str:
-    """Why an app cannot listen, for people."""
-    if query.address_type in UDP_TYPES:
-        return f"cannot listen on udp:{query.address or ''}:{query.port or 0}: {error.strerror}"
-    if query.fd is not None:
-        wanted = f"fd:{query.fd}"
-        return f"the app listens on descriptor {query.fd}, which fastlb was not given: pass it with --bind {wanted}"
-    if query.port == UNIX_SOCKET:
-        path = query.address or ""
-        return explain_bind_error(error, path, UnixAddress(path)).message
-    host, port = query.address or "", query.port or 0
-    return explain_bind_error(error, f"{host}:{port}", TcpAddress(host, port)).message
-
-
-def _answer_to(query: QueryServer, server: Server) -> Answer:
-    if server.udp:
-        return Answer(encode_shared_server(query, server.key), server)
-    return Answer(encode_server(query, server.key, server.data, server.name))
 
 
 def _link(incarnation: Incarnation) -> NodeLink:

@@ -1,0 +1,213 @@
+"""Owns what Node workers ask and say about servers: what is answered, when a worker serves, when a server goes.
+
+Runs in the supervisor process. It answers by the worker's link and asks NodeListeners for the sockets. It must never
+wait: what takes long (who has this port?) is found out in a thread while the worker waits for its answer.
+"""
+
+import asyncio
+import errno
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..addresses import TcpAddress, UnixAddress
+from ..app_config import AppConfig
+from ..dispatcher_keeper import DispatcherKeeper
+from ..event_log import EventLog
+from ..lifecycle import Event, EventName, State
+from ..preflight import explain_bind_error
+from ..worker_handle import WorkerHandle
+from .binding import UNIX_SOCKET
+from .link import Answer, NodeLink, OpenServer
+from .listeners import MOST_SERVERS, UDP_TYPES, NodeListeners, Server, ServerAddress, address_of
+from .messages import Listening, QueryServer, encode_refusal, encode_server, encode_shared_server
+
+FINISHING = (State.DRAINING, State.STOPPING)
+# A worker whose only servers are UDP serves when it has asked for no other one for so long.
+UDP_ONLY_GRACE = 1.0
+# Servers that are closed one by one because their worker leaves are closed by the generation that goes.
+CLOSE_GRACE = 1.0
+EXPLANATION_HOLDS = 5.0
+LONGEST_EXPLANATION = 2048
+LONGEST_KEY = 4
+
+
+@dataclass(frozen=True)
+class ClosedServer:
+    """A server that a worker has closed."""
+
+    worker: WorkerHandle
+    link: NodeLink
+    server: Server
+
+
+class ListenRequests:
+    """Answers for all Node workers of an app.
+
+    Args:
+        config: the settings.
+        keeper, listeners, log: borrowed.
+        links: of all workers, by slot; read only.
+    """
+
+    def __init__(
+        self,
+        config: AppConfig,
+        keeper: DispatcherKeeper,
+        listeners: NodeListeners,
+        log: EventLog,
+        links: Mapping[int, NodeLink],
+    ) -> None:
+        self._config = config
+        self._keeper = keeper
+        self._listeners = listeners
+        self._log = log
+        self._links = links
+        self._loop = asyncio.get_running_loop()
+        self._closed: list[ClosedServer] = []
+        self._explanations: dict[ServerAddress, tuple[float, asyncio.Task[str]]] = {}
+        self._refusals: set[asyncio.Task[None]] = set()
+
+    def on_query(self, worker: WorkerHandle, link: NodeLink, query: QueryServer) -> None:
+        """It wants to listen."""
+        if worker.life.state in FINISHING:
+            return  # Node's primary does not answer one that it has told to go, either
+        try:
+            server = self._obtain(query, worker.generation)
+            if server.key in link.servers:
+                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        except OSError as error:
+            self._refuse(worker, link, query, error)
+            return
+        link.servers[server.key] = OpenServer(server, query)
+        self.answer(worker, link, _answer_to(query, server))
+
+    def on_listening(self, worker: WorkerHandle, link: NodeLink, message: Listening) -> None:
+        """A server of it is up."""
+        if worker.life.state in FINISHING:
+            return
+        for opened in link.servers.values():
+            if not opened.is_listening and opened.is_meant_by(message):
+                break
+        else:
+            return
+        opened.is_listening = True
+        link.confirm(opened.server)
+        self._keeper.serve(link.place.slot, link.mask)
+        self._note_serving(worker, link)
+        if opened.server.udp:
+            self._loop.call_later(UDP_ONLY_GRACE, self._note_udp_only, worker, link)
+
+    def on_close(self, worker: WorkerHandle, link: NodeLink, key: str) -> None:
+        """It has closed a server. When no worker has it any more clients are to be refused, as without us."""
+        number = int(key) if key.isascii() and key.isdecimal() and len(key) < LONGEST_KEY else -1
+        opened = link.servers.pop(number, None)
+        if opened is None:
+            return
+        self._keeper.serve(link.place.slot, link.mask)
+        closed = ClosedServer(worker, link, opened.server)
+        self._closed.append(closed)
+        self._loop.call_later(CLOSE_GRACE, self._release, closed)
+
+    def answer(self, worker: WorkerHandle, link: NodeLink, answer: Answer) -> None:
+        """Write an answer; a worker that makes it too long is out."""
+        try:
+            link.answer(answer)
+        except ValueError:
+            worker.tell(Event(EventName.FAULTED, "asked for a server with more data than an answer can hold"))
+
+    def _obtain(self, query: QueryServer, generation: int) -> Server:
+        """Raises OSError."""
+        try:
+            return self._listeners.obtain(query, generation)
+        except OSError as error:
+            if error.errno != errno.EMFILE or not self._closed:
+                raise
+        for closed in list(self._closed):
+            self._release(closed)
+        return self._listeners.obtain(query, generation)
+
+    def _release(self, closed: ClosedServer) -> None:
+        if closed not in self._closed:
+            return
+        self._closed.remove(closed)
+        worker, server = closed.worker, closed.server
+        is_leaving = worker.life.state in FINISHING or worker.incarnation is None
+        is_held = any(server.key in link.servers for link in self._links.values())
+        if not is_leaving and not is_held and worker.incarnation and worker.incarnation.link is closed.link:
+            self._listeners.release(server)
+
+    def _note_udp_only(self, worker: WorkerHandle, link: NodeLink) -> None:
+        if worker.incarnation and worker.incarnation.link is link and not link.stream_servers:
+            self._note_serving(worker, link, is_complete=True)
+
+    def _note_serving(self, worker: WorkerHandle, link: NodeLink, *, is_complete: bool = False) -> None:
+        if self._is_serving(link, is_complete):
+            link.explanation = ""
+            worker.request(EventName.SERVING)
+
+    def _is_serving(self, link: NodeLink, is_complete: bool) -> bool:
+        """Whether it listens on what makes it a worker of this app: with `--bind` there, and on as many servers as
+        those listen on that it joins or replaces. `is_complete`: no other server is to be expected."""
+        listening = link.listening_streams
+        if self._listeners.has_given and not any(opened.server.is_given for opened in listening):
+            return False
+        others = [other for other in self._links.values() if other.is_admitted and other is not link]
+        needed = min((len(other.listening_streams) for other in others), default=0)
+        return len(listening) >= needed if needed else bool(listening) or is_complete
+
+    def _refuse(self, worker: WorkerHandle, link: NodeLink, query: QueryServer, error: OSError) -> None:
+        """The app sees the error as it would without us, and the user is told why: not for ever, as it takes long."""
+        refusal = Answer(encode_refusal(query, error.errno or errno.EIO))
+        if not link.explanations_left:
+            self.answer(worker, link, refusal)
+            return
+        link.explanations_left -= 1
+        task = self._loop.create_task(self._explain(worker, link, query, error))
+        self._refusals.add(task)
+        task.add_done_callback(self._refusals.discard)
+        task.add_done_callback(lambda _: self.answer(worker, link, refusal) if self._is_current(link) else None)
+
+    async def _explain(self, worker: WorkerHandle, link: NodeLink, query: QueryServer, error: OSError) -> None:
+        text = await self._explanation(query, error)
+        if worker.life.state is State.STARTING:
+            link.explanation = text
+        self._log.warning("listen_failed", worker_id=worker.worker_id, reason=text)
+
+    async def _explanation(self, query: QueryServer, error: OSError) -> str:
+        """What is asked for by several workers at a time is looked up once."""
+        address, now = address_of(query), self._loop.time()
+        began, task = self._explanations.get(address, (now, None))
+        if task is None or now - began > EXPLANATION_HOLDS:
+            self._explanations.clear()
+            task = self._loop.create_task(asyncio.to_thread(explain_refusal, query, error))
+            self._explanations[address] = (now, task)
+        return (await asyncio.shield(task))[:LONGEST_EXPLANATION]
+
+    def _is_current(self, link: NodeLink) -> bool:
+        return self._links.get(link.place.slot) is link and self._keeper.knows(link.place.slot)
+
+
+def explain_refusal(query: QueryServer, error: OSError) -> str:
+    """Why an app cannot listen, for people. Slow: it may look at all processes of the machine."""
+    if error.errno == errno.EMFILE:
+        return f"the app listens on {MOST_SERVERS} addresses already, and more cannot be served at a time"
+    if query.address_type in UDP_TYPES:
+        return f"cannot listen on udp:{query.address or ''}:{query.port or 0}: {error.strerror}"
+    if query.fd is not None:
+        wanted = f"fd:{query.fd}"
+        return (
+            f"the app listens on descriptor {query.fd}, which fastlb was not given for its first server: pass it"
+            f" with --bind {wanted}"
+        )
+    if query.port == UNIX_SOCKET:
+        path = query.address or ""
+        return explain_bind_error(error, path, UnixAddress(path)).message
+    host, port = query.address or "", query.port or 0
+    return explain_bind_error(error, f"{host}:{port}", TcpAddress(host, port)).message
+
+
+def _answer_to(query: QueryServer, server: Server) -> Answer:
+    if server.udp:
+        return Answer(encode_shared_server(query, server.key), server)
+    return Answer(encode_server(query, server.key, server.data, server.name), server)
