@@ -13,13 +13,14 @@ from fastlb.lb.command cimport (
 )
 from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.events cimport WATCHED_WAKEUP, report_rejected, watched_data
-from fastlb.lb.listeners cimport listener_adopt, listener_remove
+from fastlb.lb.listeners cimport listener_adopt, listener_close, listener_remove
 from fastlb.lb.page cimport DISPATCHER_PAGE_MAGIC, DispatcherPage, MAX_LISTENERS, MAX_SLOTS, page_map
 from fastlb.lb.policy cimport POLICY_COUNT
 from fastlb.lb.posix cimport (
     AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, EPROTO, ESTALE, F_GETFL,
-    F_SETFL, MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK, POLLHUP, POLLRDHUP, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SOCK_SEQPACKET,
-    SOCK_STREAM, SOL_SOCKET, epoll_ctl, epoll_event, errno, fcntl, getsockopt, munmap, poll, pollfd,
+    F_SETFL, MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK, POLLHUP, POLLRDHUP, SIGTERM, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE,
+    SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, SYS_pidfd_send_signal, epoll_ctl, epoll_event, errno, fcntl, getsockopt,
+    munmap, poll, pollfd, syscall,
 )
 from fastlb.lb.node_channel cimport NODE_MARKER
 from fastlb.lb.node_write cimport OutgoingLine, node_probe, node_say
@@ -291,11 +292,17 @@ cdef inline void control_lost(Dispatcher *d) noexcept nogil:
     """The supervisor is gone: finish. The end of a socket stays readable for ever, so it is not polled any more."""
     d.control_closed = d.finishing = d.outbox.blocked = True
     epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, d.control_fd, NULL)
+    # Nothing is accepted any more: clients are to be refused, and the next supervisor to find the port free.
+    for listener in range(d.listeners_end):
+        listener_close(d, listener)
     # Our fastlb workers see it for themselves. To a Node worker its supervisor is whoever holds its channel.
     d.orphaned_until_ns = d.now_ns + ORPHANED_NODE_NS
     for index in range(d.slots_end):
-        if d.slots[index].node != NULL:
-            handle_drain(d, &d.slots[index], 0)
+        if d.slots[index].node == NULL:
+            continue
+        handle_drain(d, &d.slots[index], 0)
+        if d.slots[index].node.ended:  # no word of ours reaches it, and nobody is left who could ask it to go
+            syscall(SYS_pidfd_send_signal, d.slots[index].pidfd, SIGTERM, NULL, 0)
 
 
 cdef inline bint read_command(Dispatcher *d) noexcept nogil:

@@ -19,11 +19,11 @@ from fastlb.lb.events cimport (
     WATCHED_CONTROL, WATCHED_LISTENER, WATCHED_NODE, WATCHED_PIDFD, WATCHED_TIMER, flush_events, on_control_writable,
     watched_data,
 )
-from fastlb.lb.handover cimport dispatch_held
+from fastlb.lb.handover cimport dispatch_held, has_taker, is_served
 from fastlb.lb.held cimport held_drop_first, held_first
 from fastlb.lb.listeners cimport accept_from_all, listener_remove, listeners_poll, on_listener_event
 from fastlb.lb.node_look cimport LOOK_AGAIN_NS, look_at_nodes, waits_for_closed_connections
-from fastlb.lb.node_channel cimport NODE_QUIET_NS, NodeChannel
+from fastlb.lb.node_channel cimport NODE_QUIET_NS, NodeChannel, stale_settled
 from fastlb.lb.node_read cimport node_read, resume_nodes
 from fastlb.lb.node_write cimport node_flush, node_probe
 from fastlb.lb.page cimport DispatcherPage, MAX_LISTENERS
@@ -101,9 +101,20 @@ cdef void turn(Dispatcher *d, const epoll_event *events, int event_count) noexce
 
 cdef int64_t node_due_ns(const Dispatcher *d, const NodeChannel *node) noexcept nogil:
     """When there is something to do for a Node worker that no descriptor will tell."""
-    if node.stale_answers and not node.probed and not node.ended:
-        return node.heard_at_ns + NODE_QUIET_NS
+    if node.stale_answers and not node.ended and (node.missed_last or not node.probed):
+        return node.answered_at_ns + NODE_QUIET_NS
     return node.backoff_until_ns if node.backoff_until_ns > d.now_ns else NEVER_NS
+
+
+cdef void inquire(Dispatcher *d, uint32_t index) noexcept nogil:
+    """The answers to a predecessor should be here by now: it may not have sent what it meant to. Ask; then go on."""
+    cdef NodeChannel *node = d.slots[index].node
+    cdef uint64_t *answers_read = &d.page.slots[index].answers_read
+    node.answered_at_ns = d.now_ns  # if it takes no probe now: again in a while
+    if node.probed:
+        count(answers_read, stale_settled(node))
+    else:
+        node_probe(d, index)
 
 
 cdef void attend_nodes(Dispatcher *d) noexcept nogil:
@@ -115,17 +126,27 @@ cdef void attend_nodes(Dispatcher *d) noexcept nogil:
         node = d.slots[index].node
         if node == NULL:
             continue
-        # The answers to a predecessor should be here by now: it may not have sent what it meant to.
-        if node.stale_answers and not node.probed and node_due_ns(d, node) <= d.now_ns:
-            node.heard_at_ns = d.now_ns  # if it takes no probe now: again in a while
-            node_probe(d, index)
+        if node.stale_answers and node_due_ns(d, node) <= d.now_ns:
+            inquire(d, index)
+        if node.outbox_lines and not node.wants_room and not node.broken and node.backoff_until_ns <= d.now_ns:
+            node_flush(d, index)
         if d.control_closed and d.now_ns >= d.orphaned_until_ns:
             syscall(SYS_pidfd_send_signal, d.slots[index].pidfd, SIGKILL, NULL, 0)
 
 
+cdef bint somebody_waits(const Dispatcher *d) noexcept nogil:
+    """Whether there may be a connection that a worker would serve if it had room."""
+    if d.table.with_room == 0 or d.held.count > d.held_unserved:
+        return True
+    for index in range(d.listeners_end):
+        if d.listeners[index].fd >= 0 and is_served(d, index) and not has_taker(d, index):
+            return True
+    return False
+
+
 cdef int64_t next_node_deadline_ns(const Dispatcher *d) noexcept nogil:
     cdef int64_t soonest = d.orphaned_until_ns if d.control_closed else NEVER_NS
-    if d.table.with_room == 0 and waits_for_closed_connections(d):
+    if waits_for_closed_connections(d) and somebody_waits(d):
         soonest = min(soonest, d.now_ns + LOOK_AGAIN_NS)
     for index in range(d.slots_end):
         if d.slots[index].node != NULL:
@@ -241,13 +262,13 @@ cdef int prepare_sleep(Dispatcher *d) noexcept nogil:
     looks at the flag. So either we see that it moved or it sees that we sleep; without the fences both could miss.
     """
     cdef bint accepting = not d.paused and not d.finishing and has_listener(d)
-    cdef bint waiting = d.held.count > d.held_unserved
+    cdef bint waiting = d.held.count > d.held_passed
     cdef bint blocked = d.table.with_room == 0 or waiting
     d.starved = blocked and (accepting or waiting)
     d.retry_wanted |= d.nodes_paused > 0 and not d.outbox.blocked
     listeners_poll(d, accepting and not blocked and d.now_ns >= d.send_paused_until_ns)
     arm_timer(d)
-    if not d.starved and not d.rescue_wanted and not d.recovering:
+    if not d.starved and not d.rescue_wanted and not d.recovering and d.held.count == d.held_unserved:
         watch_workers(d, False)
         return FOREVER
     watch_workers(d, True)

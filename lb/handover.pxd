@@ -11,8 +11,9 @@ from fastlb.lb.connection cimport (
 )
 from fastlb.lb.descriptors cimport descriptor_close, invariant
 from fastlb.lb.events cimport report_slot
-from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push, held_push_first
+from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push, held_push_first, held_room
 from fastlb.lb.node_write cimport node_hand_over, node_wait_for_room
+from fastlb.lb.page cimport MAX_LISTENERS
 from fastlb.lb.policy cimport (
     NOBODY, POLICY_IP_HASH, candidate_charge, candidate_close, choose, choose_rescuer, is_able, listener_bit,
 )
@@ -23,8 +24,8 @@ from fastlb.lb.posix cimport (
 from fastlb.lb.send_error cimport SEND_FULL, SEND_PAUSE, SEND_RETRY, SendVerdict, classify_send_error
 from fastlb.lb.slots cimport SLOT_DEAD, Stage, WorkerSlot, slot_record_sent
 from fastlb.lb.state cimport (
-    BITMAP_WORDS, Dispatcher, SEND_PAUSE_NS, bitmap_clear, bitmap_set, count, lowest_bit, may_take, slot_enter,
-    slot_mark_changed, start_recovery,
+    ACCEPTS_PER_TURN, BITMAP_WORDS, Dispatcher, SEND_PAUSE_NS, bitmap_clear, bitmap_set, count, lowest_bit, may_take,
+    slot_enter, slot_mark_changed, start_recovery,
 )
 
 cdef enum:
@@ -181,32 +182,47 @@ cdef inline bint has_taker(const Dispatcher *d, uint32_t listener_id) noexcept n
     cdef uint64_t listener = listener_bit(listener_id)
     if not may_take(d) or d.node_workers == 0:
         return may_take(d)
+    if held_room(&d.held) < ACCEPTS_PER_TURN:  # what a channel refuses must find room there
+        return False
     for i in range(d.table.count):
         if is_able(&d.table.candidates[i], listener):
             return True
     return False
 
 
-cdef inline bint stage_held(Dispatcher *d) noexcept nogil:
-    """Stage held connections, oldest first, until one finds nobody; return whether any was staged.
+cdef inline void pass_held(Dispatcher *d, Connection *connection) noexcept nogil:
+    """Let the others go on: whoever has room does not serve this one's listener."""
+    cdef uint32_t listener_id = connection.record.listener_id
+    if not is_served(d, listener_id):
+        if listener_id < MAX_LISTENERS and d.listeners[listener_id].fd < 0:  # and nobody ever will
+            descriptor_close(&connection.fd)
+            count(&d.page.dropped, 1)
+            return
+        d.held_unserved += 1
+    d.held_passed += 1
+    held_push(&d.held)[0] = connection[0]
 
-    Those that no admitted worker serves go to the end of the queue: they wait, and the others do not.
+
+cdef inline bint stage_held(Dispatcher *d) noexcept nogil:
+    """Stage held connections, oldest first; return whether any was staged.
+
+    The first that finds nobody is the last: the others would find nobody either. Only with Node workers, which serve
+    different listeners, it goes to the end of the queue.
     """
     cdef Connection first
     cdef int32_t index
     cdef bint staged = False
     cdef uint32_t left = d.held.count
-    d.held_unserved = 0
+    d.held_passed = d.held_unserved = 0
     while left and may_take(d):
         left -= 1
         first = held_first(&d.held)[0]
         index = choose_for(d, &first.record)
-        if index == NOBODY and is_served(d, first.record.listener_id):
+        if index == NOBODY and d.node_workers == 0:
             break
         held_drop_first(&d.held)  # before staging, which may put refused ones in front
         if index == NOBODY:
-            held_push(&d.held)[0] = first
-            d.held_unserved += 1
+            pass_held(d, &first)
             continue
         stage_connection(d, index, first.fd, &first.record)
         staged = True

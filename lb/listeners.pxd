@@ -109,7 +109,7 @@ cdef inline void accept_sweep(Dispatcher *d, uint32_t index) noexcept nogil:
     cdef ConnectionRecord record
     cdef Listener *listener = &d.listeners[index]
     cdef int fd
-    while listener.budget and has_taker(d, index) and d.held.count == d.held_unserved:
+    while listener.budget and has_taker(d, index) and d.held.count == d.held_passed:
         listener.budget -= 1
         fd = accept_connection(d, index, &record)
         if fd < 0:
@@ -194,10 +194,11 @@ cdef inline void drop_held_of(Dispatcher *d, uint32_t index) noexcept nogil:
             continue
         descriptor_close(&connection.fd)
         count(&d.page.dropped, 1)
+    d.held_passed = min(d.held_passed, d.held.count)
     d.held_unserved = min(d.held_unserved, d.held.count)
 
 
-cdef inline void listener_remove(Dispatcher *d, uint32_t index) noexcept nogil:
+cdef inline void listener_close(Dispatcher *d, uint32_t index) noexcept nogil:
     """Stop accepting from a listener; what waits in its backlog is its other owners'."""
     cdef Listener *listener = &d.listeners[index]
     if listener.fd < 0:
@@ -207,4 +208,9 @@ cdef inline void listener_remove(Dispatcher *d, uint32_t index) noexcept nogil:
     descriptor_close(&listener.fd)
     d.outbox.listener_reports -= listener.error_pending
     listener.error_pending = False
+
+
+cdef inline void listener_remove(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Nobody is to be given connections of this listener any more."""
+    listener_close(d, index)
     drop_held_of(d, index)

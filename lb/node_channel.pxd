@@ -7,7 +7,7 @@
 #               └──────── held again: another worker gets it ──── at death or the channel's end: held again
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memmove
+from libc.string cimport memmove, memset
 
 from fastlb.lb.connection cimport MAX_CREDIT, ConnectionRecord
 from fastlb.lb.descriptors cimport invariant
@@ -21,7 +21,9 @@ cdef enum:
     OUTBOX_BYTES = 32768  # two of the longest
     OUTBOX_LINES = 64
     LONGEST_LINE_BYTES = 1 << 20
-    MESSAGES_PER_SECOND = 1000    # that one worker may send to the supervisor; the others are dropped
+    # What one worker may send to the supervisor in a second; more is dropped
+    MESSAGES_PER_SECOND = 1000
+    MESSAGE_BYTES_PER_SECOND = 4 << 20
     NODE_BACKOFF_NS = 10_000_000  # after a refusal: else the connection would come back at once
     NODE_QUIET_NS = 1_000_000_000  # silence after which a successor asks instead of waiting
 
@@ -39,10 +41,14 @@ cdef struct OutboxLine:
     int fd             # goes along and is closed then; -1: none
     bint is_answered   # by NODE_HANDLE_ACK or NODE_HANDLE_NACK
 
+cdef struct MessageCount:
+    uint32_t messages
+    uint32_t length_bytes
+
 cdef struct MessageRate:
     int64_t second_began_ns
-    uint32_t internal     # messages of Node itself in this second
-    uint32_t of_the_app
+    MessageCount internal    # of Node itself, in this second
+    MessageCount of_the_app
 
 cdef struct NodeChannel:
     WorkerPage page
@@ -50,9 +56,10 @@ cdef struct NodeChannel:
     uint64_t baseline         # open descriptors that are no connections, counted when it was admitted
     uint64_t accepted
     uint64_t last_number      # of a connection: epoch << 32 | n, so that answers to a predecessor mean nothing
-    uint64_t stale_answers    # owed to predecessors: until they are in, nothing is sent
+    uint64_t stale_answers    # owed to predecessors, and to us behind those: until they are in, no connection is sent
     bint probed               # a probe was sent because they did not come
-    int64_t heard_at_ns
+    bint missed_last          # the last answer since then was NODE_HANDLE_NACK, as that to a probe is
+    int64_t answered_at_ns    # when the last answer came; what else the app says is none
     int64_t backoff_until_ns
     bint ended                # read to its end, or not to be read any more
     bint broken               # no write succeeds any more; what is left to read is still read
@@ -90,6 +97,11 @@ cdef inline bint node_may_be_sent(const NodeChannel *node, int64_t now_ns) noexc
     )
 
 
+cdef inline uint64_t node_taken(const NodeChannel *node) noexcept nogil:
+    """Connections that have been in its hands: those that it has received and not spoken of are open, too."""
+    return node.accepted + node.received_count
+
+
 cdef inline uint32_t node_places(const NodeChannel *node) noexcept nogil:
     """How many more connections can be remembered: one that says of none what became of it fills these."""
     return min(MAX_CREDIT - node.pending_count, EXPECTED_CAPACITY - node.expected_count)
@@ -105,10 +117,13 @@ cdef inline bint node_is_slow(const NodeChannel *node, int64_t handover_timeout_
 
 
 cdef inline void expect_answer(NodeChannel *node, uint64_t number) noexcept nogil:
+    node.probes += number == NODE_PROBE
+    if node.stale_answers:  # answers come in the order of sending, and of predecessors' only the number is known
+        node.stale_answers += 1
+        return
     invariant(node.expected_count < EXPECTED_CAPACITY)
     node.expected[(node.expected_first + node.expected_count) % EXPECTED_CAPACITY] = number
     node.expected_count += 1
-    node.probes += number == NODE_PROBE
 
 
 cdef inline uint64_t next_answered(NodeChannel *node) noexcept nogil:
@@ -123,6 +138,25 @@ cdef inline uint64_t next_answered(NodeChannel *node) noexcept nogil:
     return number
 
 
+cdef inline void stale_answered(NodeChannel *node, bint missed) noexcept nogil:
+    """One of the answers behind which nothing is sent.
+
+    None says whose it is: a predecessor's probe is answered like ours, and so is a connection for which the worker
+    had no descriptor left. So only their number counts, or that nothing follows (`stale_settled`).
+    """
+    node.stale_answers -= 1
+    node.missed_last = missed
+    if node.stale_answers == 0:
+        node.probes = 0
+
+
+cdef inline uint64_t stale_settled(NodeChannel *node) noexcept nogil:
+    """Our probe was answered and nothing followed: return how many answers never come."""
+    cdef uint64_t missing = node.stale_answers
+    node.stale_answers = node.probes = 0
+    return missing
+
+
 cdef inline bint owes_a_probe(const NodeChannel *node) noexcept nogil:
     """Whether a probe is not answered yet. No descriptor may follow it before.
 
@@ -130,6 +164,11 @@ cdef inline bint owes_a_probe(const NodeChannel *node) noexcept nogil:
     first of them that is a handle's (channel.onread in lib/internal/child_process.js): it would be the probe.
     """
     return node.probes > 0
+
+
+cdef inline bint awaits_answers(const NodeChannel *node) noexcept nogil:
+    """Whether only answers make it possible to write on: that there is room in the channel says nothing then."""
+    return owes_a_probe(node) or node.stale_answers > 0 or node.expected_count == EXPECTED_CAPACITY
 
 
 cdef inline PendingConnection *pending_push(NodeChannel *node) noexcept nogil:
@@ -163,22 +202,24 @@ cdef inline void pending_received(NodeChannel *node, uint64_t number) noexcept n
             return
 
 
-cdef inline bint rate_allows(MessageRate *rate, bint internal, int64_t now_ns) noexcept nogil:
+cdef inline bint rate_allows(MessageRate *rate, bint internal, uint32_t length, int64_t now_ns) noexcept nogil:
     """Count one message to the supervisor; whether it is within what a worker may send in a second."""
-    cdef uint32_t *count = &rate.internal if internal else &rate.of_the_app
+    cdef MessageCount *count = &rate.internal if internal else &rate.of_the_app
     if now_ns - rate.second_began_ns >= 1_000_000_000:
+        memset(rate, 0, sizeof(rate[0]))
         rate.second_began_ns = now_ns
-        rate.internal = rate.of_the_app = 0
-    count[0] += 1
-    return count[0] <= MESSAGES_PER_SECOND
+    if count.messages >= MESSAGES_PER_SECOND or count.length_bytes >= MESSAGE_BYTES_PER_SECOND:
+        return False
+    count.messages += 1
+    count.length_bytes += length
+    return True
 
 
-cdef inline void rate_give_back(MessageRate *rate, bint internal) noexcept nogil:
+cdef inline void rate_give_back(MessageRate *rate, bint internal, uint32_t length) noexcept nogil:
     """The message that was just counted could not be sent: it will be counted when it can."""
-    if internal:
-        rate.internal -= 1
-    else:
-        rate.of_the_app -= 1
+    cdef MessageCount *count = &rate.internal if internal else &rate.of_the_app
+    count.messages -= 1
+    count.length_bytes -= length
 
 
 cdef inline bint outbox_push(

@@ -5,7 +5,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from fastlb.lb.atomics cimport store_u64
-from fastlb.lb.node_channel cimport NodeChannel
+from fastlb.lb.node_channel cimport NodeChannel, node_taken
 from fastlb.lb.policy cimport POLICY_LEAST_CONNECTIONS
 from fastlb.lb.posix cimport fstat, stat
 from fastlb.lb.slots cimport SLOT_ADMITTED, WorkerSlot, slot_open
@@ -37,9 +37,10 @@ cdef inline void node_begin_counting(WorkerSlot *slot, uint32_t baseline) noexce
 cdef inline void node_look(WorkerSlot *slot, bint wanted) noexcept nogil:
     """Count its open connections, if somebody wants to know; else those that it has answered for count as closed."""
     cdef NodeChannel *node = slot.node
-    cdef uint64_t open = node_open(node) if wanted else 0
-    store_u64(&node.page.taken, node.accepted)
-    store_u64(&node.page.closed, node.accepted - min(open, node.accepted))
+    cdef uint64_t taken = node_taken(node)
+    cdef uint64_t open = max(node_open(node) if wanted else 0, node.received_count)
+    store_u64(&node.page.taken, taken)
+    store_u64(&node.page.closed, taken - min(open, taken))
 
 
 cdef inline void look_at_nodes(Dispatcher *d) noexcept nogil:

@@ -12,8 +12,8 @@ from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.events cimport report_slot, send_message_part
 from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node_channel cimport (
-    LONGEST_LINE_BYTES, NODE_BACKOFF_NS, NODE_PROBE, NodeChannel, PendingConnection, next_answered, owes_a_probe,
-    pending_received, pending_take, rate_allows, rate_give_back,
+    LONGEST_LINE_BYTES, NODE_BACKOFF_NS, NODE_PROBE, NodeChannel, PendingConnection, awaits_answers, next_answered,
+    pending_received, pending_take, rate_allows, rate_give_back, stale_answered,
 )
 from fastlb.lb.node_wire cimport (
     NODE_LINE_ACCEPTED, NODE_LINE_HANDLE, NODE_LINE_MISSED, NODE_LINE_OTHER, NODE_LINE_RECEIVED, NODE_LINE_REFUSED,
@@ -23,6 +23,7 @@ from fastlb.lb.node_write cimport OutgoingLine, node_count, node_fixed_line, nod
 from fastlb.lb.posix cimport (
     EAGAIN, EINTR, EMSGSIZE, ENOMEM, MSG_DONTWAIT, MSG_PEEK, SIGTERM, SYS_pidfd_send_signal, errno, recv, syscall,
 )
+from fastlb.lb.policy cimport next_turn
 from fastlb.lb.received cimport Received, close_rights, receive
 from fastlb.lb.slots cimport SLOT_DEAD, WorkerSlot
 from fastlb.lb.state cimport Dispatcher, NODE_READ_BYTES, count, slot_enter, slot_mark_changed, start_recovery
@@ -70,6 +71,7 @@ cdef inline void node_answered(Dispatcher *d, WorkerSlot *slot, bint missed) noe
     cdef NodeChannel *node = slot.node
     cdef uint64_t number
     node.answers += 1
+    node.answered_at_ns = d.now_ns
     if node.stale_answers == 0:
         number = next_answered(node)
         if missed and number > NODE_PROBE:
@@ -77,12 +79,10 @@ cdef inline void node_answered(Dispatcher *d, WorkerSlot *slot, bint missed) noe
         elif number > NODE_PROBE:
             pending_received(node, number)
             node_count(slot)
-    elif missed and node.probed:  # the answer to our own question: whatever a predecessor waited for is answered
-        node.stale_answers = 0
-        next_answered(node)
+            slot.turn = next_turn(&d.table)
     else:
-        node.stale_answers -= 1
-    if node.outbox_lines and not node.wants_room and not owes_a_probe(node):
+        stale_answered(node, missed)
+    if node.outbox_lines and not node.wants_room and not awaits_answers(node):
         node_flush(d, <uint32_t>(slot - d.slots))
 
 
@@ -104,14 +104,14 @@ cdef inline bint node_forward(Dispatcher *d, uint32_t index, const char *line, u
         return True
     if d.outbox.blocked:
         return False
-    if node.forwarded == 0 and not rate_allows(&node.rate, internal, d.now_ns):
+    if node.forwarded == 0 and not rate_allows(&node.rate, internal, length, d.now_ns):
         count(&d.page.slots[index].messages_dropped, 1)
         return True
     while node.forwarded < length:
         part = min(length - node.forwarded, <uint32_t>MESSAGE_PART_BYTES)
         if not send_message_part(d, index, line + node.forwarded, part, node.forwarded + part < length):
             if node.forwarded == 0:
-                rate_give_back(&node.rate, internal)
+                rate_give_back(&node.rate, internal, length)
             return False
         node.forwarded += part
     node.forwarded = 0
@@ -233,11 +233,15 @@ cdef inline void node_resume(Dispatcher *d, uint32_t index) noexcept nogil:
 
 
 cdef inline void resume_nodes(Dispatcher *d) noexcept nogil:
-    """Go on reading those that were paused, if there is room for what they say."""
-    if d.nodes_paused == 0 or (d.outbox.blocked and not d.control_closed) or held_room(&d.held) == 0:
+    """Go on reading those that were paused, if there is room for what they say; else nobody holds it against them."""
+    cdef bint has_room = (not d.outbox.blocked or d.control_closed) and held_room(&d.held) > 0
+    if d.nodes_paused == 0:
         return
     for index in range(d.slots_end):
-        if d.slots[index].node != NULL:
+        if d.slots[index].node == NULL or not d.slots[index].node.paused:
+            continue
+        store_i64(&d.page.slots[index].heard_at_ns, d.now_ns)
+        if has_room:
             node_resume(d, index)
 
 
@@ -293,7 +297,6 @@ cdef inline void node_read(Dispatcher *d, uint32_t index) noexcept nogil:
     if length <= 0:
         node_ended(d, index)
         return
-    slot.node.heard_at_ns = d.now_ns
     store_i64(&d.page.slots[index].heard_at_ns, d.now_ns)
     node_consume(d, index, node_take_lines(d, index, d.node_text, <uint32_t>length))
 

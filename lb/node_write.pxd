@@ -11,8 +11,8 @@ from fastlb.lb.command cimport NODE_HISTORY_DISCONNECTED
 from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.events cimport WATCHED_NODE, watched_data
 from fastlb.lb.node_channel cimport (
-    EXPECTED_CAPACITY, NODE_MARKER, NODE_PROBE, NodeChannel, PendingConnection, expect_answer, outbox_drop_first,
-    outbox_push, owes_a_probe, pending_push,
+    EXPECTED_CAPACITY, NODE_MARKER, NODE_PROBE, NodeChannel, PendingConnection, awaits_answers, expect_answer,
+    node_taken, outbox_drop_first, outbox_push, owes_a_probe, pending_push,
 )
 from fastlb.lb.node_wire cimport ANNOUNCEMENT_BYTES, DISCONNECT_LINE, PROBE_LINE, announce_connection
 from fastlb.lb.posix cimport (
@@ -20,9 +20,9 @@ from fastlb.lb.posix cimport (
     EPOLLIN, EPOLLOUT, EPROTO, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, cmsghdr, epoll_ctl, epoll_event,
     errno, iovec, msghdr, sendmsg,
 )
-from fastlb.lb.send_error cimport SEND_FULL, classify_send_error
+from fastlb.lb.send_error cimport SEND_BROKEN, SEND_FULL, SEND_PAUSE, SendVerdict, classify_send_error
 from fastlb.lb.slots cimport WorkerSlot
-from fastlb.lb.state cimport Dispatcher, count, slot_mark_changed
+from fastlb.lb.state cimport SEND_PAUSE_NS, Dispatcher, count, slot_mark_changed
 
 cdef enum:
     ONE_RIGHT_WORDS = 3  # CMSG_SPACE(one descriptor), in 8-byte words so that it is aligned
@@ -97,7 +97,10 @@ cdef inline int node_write(Dispatcher *d, uint32_t index, const OutgoingLine *li
     cdef int result
     if not line.is_answered:
         return write_line(d.slots[index].channel_fd, line)
-    if node.expected_count == EXPECTED_CAPACITY or (line.fd >= 0 and owes_a_probe(node)):
+    if node.expected_count == EXPECTED_CAPACITY:
+        return -EAGAIN
+    # What is owed to a predecessor may be the answer to a probe of its own.
+    if line.fd >= 0 and (owes_a_probe(node) or node.stale_answers):
         return -EAGAIN
     count(handles_sent, 1)
     result = write_line(d.slots[index].channel_fd, line)
@@ -111,15 +114,24 @@ cdef inline int node_write(Dispatcher *d, uint32_t index, const OutgoingLine *li
 cdef inline void node_wait_for_room(Dispatcher *d, uint32_t index) noexcept nogil:
     cdef NodeChannel *node = d.slots[index].node
     # What waits for an answer is written when that has come: there may be room all the time.
-    if not node.wants_room and not owes_a_probe(node):
+    if not node.wants_room and not awaits_answers(node):
         node.wants_room = True
         node_poll(d, index)
+
+
+cdef inline void node_write_later(Dispatcher *d, uint32_t index, SendVerdict verdict) noexcept nogil:
+    """Try what waits again: when the channel has room, or, where the kernel will not tell, in a while."""
+    if verdict == SEND_PAUSE:
+        d.slots[index].node.backoff_until_ns = d.now_ns + SEND_PAUSE_NS
+    else:
+        node_wait_for_room(d, index)
 
 
 cdef inline int node_say(Dispatcher *d, uint32_t index, OutgoingLine *line) noexcept nogil:
     """Write a line, or keep it until there is room; 0 (then `line.fd` was closed or will be) or -errno."""
     cdef NodeChannel *node = d.slots[index].node
     cdef int result = -EAGAIN
+    cdef SendVerdict verdict
     if node.ended or node.broken:
         return -EPIPE
     if node.outbox_lines == 0:
@@ -127,11 +139,12 @@ cdef inline int node_say(Dispatcher *d, uint32_t index, OutgoingLine *line) noex
     if result == 0:
         descriptor_close(&line.fd)
         return 0
-    if classify_send_error(-result) != SEND_FULL:
+    verdict = classify_send_error(-result)
+    if verdict == SEND_BROKEN:
         return result
     if not outbox_push(node, line.text, line.length, line.fd, line.is_answered):
         return -ENOBUFS
-    node_wait_for_room(d, index)
+    node_write_later(d, index, verdict)
     return 0
 
 
@@ -152,12 +165,14 @@ cdef inline void node_flush(Dispatcher *d, uint32_t index) noexcept nogil:
         if result == 0:
             descriptor_close(&node.outbox[0].fd)
             outbox_drop_first(node)
-    node.wants_room = result < 0 and classify_send_error(-result) == SEND_FULL and not owes_a_probe(node)
+    node.wants_room = result == -EAGAIN and not awaits_answers(node)
     node_poll(d, index)
     if result == 0:
         d.slots[index].full = False
-    elif classify_send_error(-result) != SEND_FULL:
+    elif classify_send_error(-result) == SEND_BROKEN:
         node.broken = True
+    elif not node.wants_room:
+        node_write_later(d, index, classify_send_error(-result))
 
 
 cdef inline void node_fixed_line(OutgoingLine *line, const char *text, bint is_answered) noexcept nogil:
@@ -188,19 +203,21 @@ cdef inline int node_probe(Dispatcher *d, uint32_t index) noexcept nogil:
     cdef OutgoingLine line
     cdef NodeChannel *node = d.slots[index].node
     cdef int result
-    if owes_a_probe(node) or node.outbox_lines:
+    # What waits only because answers to a predecessor are missing waits for this very question.
+    if owes_a_probe(node) or (node.outbox_lines and node.stale_answers == 0):
         return 0
     node_fixed_line(&line, PROBE_LINE, True)
     line.number = NODE_PROBE
     result = node_write(d, index, &line)
-    node.probed |= result == 0 and node.stale_answers > 0
+    if result == 0 and node.stale_answers:
+        node.probed, node.missed_last = True, False
     return 0 if result < 0 and classify_send_error(-result) == SEND_FULL else result
 
 
 cdef inline void node_count(WorkerSlot *slot) noexcept nogil:
     """Play the worker: what it has answered for has been taken."""
     cdef NodeChannel *node = slot.node
-    store_u64(&node.page.taken, node.accepted)
+    store_u64(&node.page.taken, node_taken(node))
     store_u64(&node.page.position, slot.sent - (node.pending_count - node.received_count))
 
 

@@ -25,7 +25,7 @@ cdef enum:
 cdef struct Candidate:
     uint64_t hash_seed  # the worker's identity, mixed once
     uint64_t serves     # bit i: it may get connections of listener i
-    uint64_t turn       # grows with each connection that is given to anybody: when it was given its last one
+    uint64_t turn       # when it was given its last connection, or received it: grows with each of all workers
     uint32_t slot
     uint32_t room       # connections that it may be sent now
     uint32_t open       # connections that it has or has been sent
@@ -38,7 +38,7 @@ cdef struct CandidateTable:
     uint32_t count
     uint32_t with_room      # of these, how many have room
     uint32_t cursor         # index where round-robin looks first
-    uint64_t next_turn
+    uint64_t last_turn
     bint by_turn            # round-robin looks at `waiting` and `turn` instead
     Candidate candidates[MAX_SLOTS]
 
@@ -110,8 +110,8 @@ cdef inline bint is_next(const Candidate *one, const Candidate *other) noexcept 
 cdef inline int32_t choose_by_turn(const CandidateTable *table, uint64_t listener) noexcept nogil:
     """Round-robin among workers that nobody sees working: the one with the fewest waiting that has waited longest.
 
-    With nothing waiting anywhere this is the order of the table. While some are blocked it is the order in which
-    they will be free, if all requests take the same time: a connection finds the idle one.
+    With nothing waiting anywhere this is the order of the table. While some are blocked it is the order in which they
+    began with their last connection, so will be free, if all requests take the same time: it finds the idle one.
     """
     cdef int32_t best = NOBODY
     for index in range(<int32_t>table.count):
@@ -198,14 +198,18 @@ cdef inline int32_t choose(
     return choose_least_connections(table, listener)
 
 
+cdef inline uint64_t next_turn(CandidateTable *table) noexcept nogil:
+    table.last_turn += 1
+    return table.last_turn
+
+
 cdef inline void candidate_charge(CandidateTable *table, int32_t index) noexcept nogil:
     """Count one connection given to a candidate; the next search begins behind it."""
     cdef Candidate *chosen = &table.candidates[index]
     chosen.room -= 1
     chosen.open += 1
     chosen.waiting += 1
-    chosen.turn = table.next_turn
-    table.next_turn += 1
+    chosen.turn = next_turn(table)
     table.with_room -= chosen.room == 0
     table.cursor = <uint32_t>index + 1
 

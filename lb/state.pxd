@@ -79,7 +79,8 @@ cdef struct Dispatcher:
     uint32_t removing       # slots that are to be freed when their channel is empty
     uint32_t node_workers   # slots of Node workers
     uint32_t nodes_paused   # of these, how many are not read because what they say has nowhere to go
-    uint32_t held_unserved  # held connections that no admitted worker may get: they do not stop the others
+    uint32_t held_passed    # held connections that found nobody in this turn and do not stop the others
+    uint32_t held_unserved  # of these, those that no admitted worker may get
     uint32_t slots_end      # every slot in use is below
     uint32_t listeners_end  # every listener in use is below
     uint32_t first_listener  # whose turn it is to be first

@@ -98,19 +98,19 @@ cdef inline void node_fill(Dispatcher *d, WorkerSlot *slot, const Command *comma
     node.last_number = d.epoch << NODE_NUMBER_SHIFT
     node.stale_answers = command.unanswered
     node.dropping = command.history & NODE_HISTORY_MID_LINE != 0
-    node.heard_at_ns = d.now_ns
+    node.answered_at_ns = d.now_ns
     node_count(slot)
 
 
 cdef inline void node_begin_history(Dispatcher *d, const Command *command) noexcept nogil:
     """What a predecessor of ours left goes on in our page, for our successor."""
-    store_u64(&d.page.slots[command.slot].incarnation, command.token)
     store_u64(&d.page.slots[command.slot].answers_read, 0)
     store_u64(&d.page.slots[command.slot].handles_sent, command.unanswered)
     store_u64(&d.page.slots[command.slot].history, command.history)
     store_u64(&d.page.slots[command.slot].refused, 0)
     store_u64(&d.page.slots[command.slot].messages_dropped, 0)
     store_i64(&d.page.slots[command.slot].heard_at_ns, d.now_ns)
+    store_u64(&d.page.slots[command.slot].incarnation, command.token)
 
 
 cdef inline int node_add(Dispatcher *d, const Command *command, int *fds) noexcept nogil:

@@ -19,6 +19,11 @@ HOT = (
     "stage_connection", "send_stage", "send_message", "stage_sent", "choose", "choose_round_robin", "choose_ip_hash",
     "choose_least_connections", "candidates_refresh", "slot_refresh", "slot_settle", "take_back_message", "receive",
     "rescue_overdue", "recover_channels", "read_command", "handle_command", "flush_events", "publish", "arm_timer",
+    # of Node workers
+    "choose_by_turn", "node_hand_over", "node_write", "write_line", "announce_connection", "attach_right",
+    "on_node_event", "node_read", "node_take_lines", "node_take_next", "node_take_line", "classify_node_line",
+    "node_answered", "node_accepted", "node_refused", "node_forward", "node_consume", "node_recover", "node_flush",
+    "attend_nodes", "look_at_nodes", "next_node_deadline_ns", "stage_held", "has_taker",
 )  # fmt: skip
 
 
@@ -46,8 +51,14 @@ def python_in(body: str) -> set[str]:
     return set(PYTHON.findall(body)) - HARMLESS
 
 
+def plain_name(mangled: str) -> str:
+    """A function's name without its module's, whose length stands before it."""
+    length, rest = re.fullmatch(r"__pyx_f_6fastlb_2lb_(\d+)(\w+)", mangled).groups()  # type: ignore[union-attr]
+    return str(rest[int(length) + 1 :])
+
+
 def body_of(functions: dict[str, str], name: str) -> str:
-    bodies = [body for full, body in functions.items() if re.fullmatch(rf"__pyx_f_6fastlb_2lb_\d+[a-z]+_{name}", full)]
+    bodies = [body for mangled, body in functions.items() if plain_name(mangled) == name]
     assert bodies, f"{name} is not in the generated C"
     return bodies[0]
 

@@ -131,3 +131,95 @@ def test_rescuer_is_never_overdue_itself() -> None:
     assert table.choose_rescuer() == 1
     table.mark(1, receiver=False, overdue=True)
     assert table.choose_rescuer() == NOBODY
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_only_who_serves_a_listener_gets_its_connections(policy: Policy) -> None:
+    table = table_of([MUCH] * 4)
+    for index, listeners in enumerate((0b10, 0b01, 0, 0b11)):
+        table.serve(index, listeners)
+    chosen = {table.choose(policy, address)[0] for address in clients(200)}
+    assert chosen == {1, 3}
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_nobody_is_chosen_where_nobody_serves(policy: Policy) -> None:
+    table = table_of([MUCH] * 3)
+    for index in range(3):
+        table.serve(index, 0b10)
+    assert table.choose(policy, b"\x7f\0\0\1") == (NOBODY, False)
+    assert table.choose_rescuer() == NOBODY
+
+
+def test_a_worker_that_does_not_serve_the_listener_is_nobodys_own() -> None:
+    """The connection is with the client's own worker among those that serve its listener."""
+    table = table_of([MUCH] * 4)
+    table.serve(2, 0)
+    owners = own_workers([0, 1, 3], clients(500))
+    assert [table.choose(Policy.IP_HASH, address) for address in clients(500)] == [(owner, False) for owner in owners]
+
+
+def test_rescuer_serves_the_listener() -> None:
+    table = table_of([5, 5, 5])
+    table.mark(0, receiver=True)
+    table.serve(0, 0)
+    table.mark(1, slow=True)
+    assert table.choose_rescuer() == 2
+
+
+def test_slow_worker_is_the_last_choice_of_least_connections() -> None:
+    table = table_of([MUCH, 2, 0], [0, 50, 0])
+    table.mark(0, slow=True)
+    assert [table.choose(Policy.LEAST_CONNECTIONS)[0] for _ in range(3)] == [1, 1, 0]
+
+
+def test_slow_worker_is_the_last_choice_by_turns() -> None:
+    table = table_of([MUCH, 2, 2])
+    table.take_turns()
+    table.mark(0, slow=True)
+    assert [table.choose(Policy.ROUND_ROBIN)[0] for _ in range(5)] == [1, 2, 1, 2, 0]
+
+
+def test_by_turns_is_the_order_of_the_table_when_nothing_waits() -> None:
+    table = table_of([MUCH] * 4)
+    table.take_turns()
+    for expected in [0, 1, 2, 3] * 3:
+        assert table.choose(Policy.ROUND_ROBIN)[0] == expected
+        table.take(expected, 1)
+
+
+def test_by_turns_finds_the_one_for_whom_the_least_waits() -> None:
+    table = table_of([MUCH] * 3)
+    table.take_turns()
+    assert [table.choose(Policy.ROUND_ROBIN)[0] for _ in range(3)] == [0, 1, 2]
+    table.take(1, 1)
+    assert [table.choose(Policy.ROUND_ROBIN)[0] for _ in range(2)] == [1, 0]
+
+
+@pytest.mark.parametrize("index", [3, 2**32 - 1])
+def test_worker_outside_the_table_is_refused(index: int) -> None:
+    table = table_of([1, 1, 1])
+    for act in (table.mark, lambda at: table.serve(at, 1), lambda at: table.take(at, 1)):
+        with pytest.raises(IndexError):
+            act(index)
+
+
+@pytest.mark.parametrize("policy", Policy)
+@given(
+    workers=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans()), max_size=12), turns=st.booleans()
+)
+def test_room_of_those_who_serve_is_used_up_and_no_other(
+    policy: Policy, workers: list[tuple[int, int, bool]], turns: bool
+) -> None:
+    table = table_of([room for room, _, _ in workers])
+    if turns:
+        table.take_turns()
+    for index, (_, listeners, slow) in enumerate(workers):
+        table.serve(index, listeners)
+        table.mark(index, slow=slow)
+    given_to: Counter[int] = Counter()
+    while (index := table.choose(policy, b"\x7f\0\0\1")[0]) != NOBODY:
+        given_to[index] += 1
+    assert [given_to[index] for index in range(len(workers))] == [
+        room if listeners & 1 else 0 for room, listeners, _ in workers
+    ]

@@ -16,20 +16,24 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from fastlb.lb.command import (
-    EVENT_BYTES,
+    LONGEST_EVENT_BYTES,
     CommandName,
     DispatcherEvent,
     EventName,
     Policy,
     WorkerBounds,
     decode_event,
+    encode_add_node_worker,
     encode_add_worker,
     encode_command,
     encode_configure,
+    encode_send,
+    encode_serve,
 )
 from fastlb.lb.page import DispatcherPageView, create_dispatcher_page
 
 from tests.support.channel_worker import UNBOUNDED, ChannelWorker
+from tests.support.node_channel_worker import NODE_BOUNDS, NodeChannelWorker
 from tests.support.waiting import scaled, wait_until
 
 if TYPE_CHECKING:  # these types exist in the stub only
@@ -39,7 +43,10 @@ IMPORT_LOOP = "import sys; from fastlb.lb.dispatcher import run"
 RUN_LOOP = "sys.exit(run(int(sys.argv[1])))"
 NEVER_NS = 3600 * 10**9
 OWN_DESCRIPTORS = 5  # epoll, control, wake-up, timer, /proc/self/fd
-DESCRIPTORS_PER_WORKER = 3  # channel, duplicate of the worker's end, pidfd
+# channel, duplicate of the worker's end, pidfd; of a Node worker: channel, /proc/PID/fd, pidfd
+DESCRIPTORS_PER_WORKER = 3
+
+AnyWorker = ChannelWorker | NodeChannelWorker
 
 
 class DispatcherProcess:
@@ -64,7 +71,7 @@ class DispatcherProcess:
         self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.page_fd = create_dispatcher_page()
         self.page = DispatcherPageView(self.page_fd)
-        self.workers: dict[int, ChannelWorker] = {}
+        self.workers: dict[int, AnyWorker] = {}
         self.listeners: dict[int, socket.socket] = {}
         self.events: list[DispatcherEvent] = []
         self.clients: list[socket.socket] = []
@@ -105,7 +112,7 @@ class DispatcherProcess:
 
     def next_event(self) -> DispatcherEvent:
         """Receive one event; fails when none comes."""
-        event = decode_event(self.control.recv(EVENT_BYTES))
+        event = decode_event(self.control.recv(LONGEST_EVENT_BYTES))
         self.events.append(event)
         return event
 
@@ -139,15 +146,19 @@ class DispatcherProcess:
         self.add(worker)
         return worker
 
-    def add(self, worker: ChannelWorker) -> None:
+    def add(self, worker: AnyWorker) -> None:
         """ADD_WORKER."""
-        command = encode_add_worker(worker.slot, worker.incarnation, worker.bounds, worker.hash_key)
+        who = (worker.slot, worker.incarnation, worker.bounds)
+        if isinstance(worker, NodeChannelWorker):
+            command = encode_add_node_worker(*who, worker.slot, worker.listeners, worker.history)
+        else:
+            command = encode_add_worker(*who, worker.hash_key)
         self.send_raw(command, worker.fds)
 
-    def admit(self, *workers: ChannelWorker) -> None:
-        """ADMIT, and wait until it is carried out."""
+    def admit(self, *workers: AnyWorker, baseline: int = 0) -> None:
+        """ADMIT, and wait until it is carried out; `baseline`: descriptors of a Node worker that are no connections."""
         for worker in workers:
-            self.send(CommandName.ADMIT, worker.slot, worker.incarnation)
+            self.send(CommandName.ADMIT, worker.slot, worker.incarnation, baseline)
         self.ping()
 
     def start_workers(self, count: int, bounds: WorkerBounds = UNBOUNDED) -> list[ChannelWorker]:
@@ -156,16 +167,55 @@ class DispatcherProcess:
         self.admit(*workers)
         return workers
 
-    def drain(self, worker: ChannelWorker) -> None:
+    def drain(self, worker: AnyWorker, flags: int = 0) -> None:
         """DRAIN, without waiting."""
-        self.send(CommandName.DRAIN, worker.slot, worker.incarnation)
+        self.send(CommandName.DRAIN, worker.slot, worker.incarnation, flags)
 
-    def remove(self, worker: ChannelWorker) -> None:
+    def remove(self, worker: AnyWorker) -> None:
         """REMOVE, and wait until it is carried out; the worker is closed."""
         self.send(CommandName.REMOVE, worker.slot, worker.incarnation)
         self.ping()
         del self.workers[worker.slot]
         worker.close()
+
+    # -- Node workers ------------------------------------------------------------------------------------
+
+    def add_node_worker(self, worker: NodeChannelWorker) -> None:
+        """ADD a Node worker that the test has made; it is closed at the end of the test."""
+        self.workers[worker.slot] = worker
+        self.add(worker)
+
+    def start_node_workers(self, count: int, bounds: WorkerBounds = NODE_BOUNDS) -> list[NodeChannelWorker]:
+        """Make, add and admit Node workers in slots 0..count-1."""
+        workers = [NodeChannelWorker(slot, 1000 + slot, bounds) for slot in range(count)]
+        for worker in workers:
+            self.add_node_worker(worker)
+        self.admit(*workers)
+        return workers
+
+    def serve(self, worker: NodeChannelWorker, listeners: int) -> None:
+        """SERVE, and wait until it is carried out."""
+        self.send_raw(encode_serve(worker.slot, worker.incarnation, listeners))
+        self.ping()
+
+    def send_line(self, worker: NodeChannelWorker, line: bytes, fd: int = -1) -> None:
+        """SEND a line (without its newline), with a descriptor if one is given."""
+        command = encode_send(worker.slot, worker.incarnation, line + b"\n")
+        self.send_raw(command, [fd] if fd >= 0 else [])
+
+    def probe(self, worker: NodeChannelWorker) -> None:
+        """PROBE, and wait until it is carried out."""
+        self.send(CommandName.PROBE, worker.slot, worker.incarnation)
+        self.ping()
+
+    def next_message(self) -> bytes:
+        """Return the next line that a Node worker wrote, put together from its parts."""
+        text = b""
+        while True:
+            event = self.wait_event(EventName.WORKER_MESSAGE)
+            text += event.text
+            if not event.value:
+                return text
 
     # -- clients and figures -------------------------------------------------------------------------------
 
@@ -180,7 +230,7 @@ class DispatcherProcess:
         """The dispatcher's totals."""
         return self.page.read()
 
-    def slot(self, worker: ChannelWorker) -> SlotCounters:
+    def slot(self, worker: AnyWorker) -> SlotCounters:
         """The dispatcher's figures of one worker."""
         return self.page.read_slot(worker.slot)
 
@@ -217,9 +267,19 @@ class DispatcherProcess:
         return {fd: target for fd, target in found.items() if fd > 2}
 
     def expected_descriptors(self) -> int:
-        """How many it should have: its own, and those of listeners and workers that it was given."""
+        """How many it should have: its own, what it was given, and connections that are still its own too."""
         given = len(self.listeners) + DESCRIPTORS_PER_WORKER * len(self.workers)
-        return OWN_DESCRIPTORS + given + self.counters()["held"]
+        return OWN_DESCRIPTORS + given + self.counters()["held"] + self.expected_copies()
+
+    def expected_copies(self) -> int:
+        """How many connections Node workers have been sent and neither accepted nor given back."""
+        copies = 0
+        for worker in self.workers.values():
+            if isinstance(worker, NodeChannelWorker):
+                row = self.slot(worker)
+                accepted = [seq for seq in worker.accepted if seq >> 32 == self.configuration[0]]
+                copies += row["sent"] - row["taken_back"] - len(accepted)
+        return copies
 
     # -- end ---------------------------------------------------------------------------------------------
 
