@@ -47,7 +47,7 @@ cdef struct MessageCount:
 
 cdef struct MessageRate:
     int64_t second_began_ns
-    MessageCount internal    # of Node itself, in this second
+    MessageCount internal    # of Node itself in this second, and of apps that are ready
     MessageCount of_the_app
 
 cdef struct NodeChannel:

@@ -25,6 +25,7 @@ cdef extern from *:
     #define FASTLB_NODE_MISSED "{\\"cmd\\":\\"NODE_HANDLE_NACK\\"}"
     #define FASTLB_NODE_HANDLE "{\\"cmd\\":\\"NODE_HANDLE\\""
     #define FASTLB_NODE_INTERNAL "{\\"cmd\\":\\"NODE_"
+    #define FASTLB_NODE_READY "\\"ready\\""
     #define FASTLB_NODE_VERDICT "{\\"cmd\\":\\"NODE_CLUSTER\\",\\"ack\\":"
     #define FASTLB_NODE_ACCEPTED ",\\"accepted\\":true"
     #define FASTLB_NODE_REFUSED ",\\"accepted\\":false"
@@ -38,6 +39,7 @@ cdef extern from *:
     const char *MISSED "FASTLB_NODE_MISSED"
     const char *HANDLE "FASTLB_NODE_HANDLE"
     const char *INTERNAL "FASTLB_NODE_INTERNAL"
+    const char *READY "FASTLB_NODE_READY"
     const char *VERDICT "FASTLB_NODE_VERDICT"
     const char *ACCEPTED "FASTLB_NODE_ACCEPTED"
     const char *REFUSED "FASTLB_NODE_REFUSED"
@@ -62,8 +64,8 @@ cdef inline bint is_line(const char *line, size_t length, const char *whole) noe
 
 
 cdef inline bint is_internal(const char *line, size_t length) noexcept nogil:
-    """Whether Node itself speaks, and not the app."""
-    return has_prefix(line, length, INTERNAL)
+    """Whether a worker's life depends on it: Node itself speaks, or the app says that it is ready."""
+    return has_prefix(line, length, INTERNAL) or is_line(line, length, READY)
 
 
 cdef inline size_t read_number(const char *text, size_t length, uint64_t *number) noexcept nogil:

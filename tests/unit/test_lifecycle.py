@@ -15,6 +15,7 @@ from fastlb.supervisor.lifecycle import (
     Event,
     EventName,
     KillGroup,
+    Kind,
     Lifecycle,
     LifecycleRules,
     SendSignal,
@@ -198,6 +199,99 @@ def test_time_in_which_its_last_output_is_read_is_no_uptime() -> None:
     died_young, _ = after(in_state(State.ADMITTED), "DIED", now=RULES.restart.min_uptime / 2)
     life, _ = after(died_young, "EXITED", now=RULES.restart.min_uptime * 2)
     assert life.crashes.streak == 1, "an unstable exit"
+
+
+@pytest.mark.parametrize("state", [State.READY, State.ADMITTED])
+def test_worker_that_leaves_by_its_own_wish_is_not_told_to_and_another_follows(state: State) -> None:
+    leaving, effects = step(in_state(state), Event(EventName.LEFT, "left by its own wish"), 100.0)
+    assert effects[0] == Drain(by_itself=True)
+    assert (leaving.state, leaving.deadline, leaving.is_leaving) == (State.DRAINING, 130.0, False)
+    life, effects = step(leaving, Event(EventName.EXITED, "exited with code 0"), 101.0)
+    assert Discard in kinds(effects)
+    assert life.failure is not None
+    assert life.failure.reason == "left by its own wish"
+    assert life.state is (State.BACKOFF if state is State.ADMITTED else State.EXITED)
+
+
+def test_worker_that_leaves_before_it_is_ready_has_not_started() -> None:
+    starting = in_state(State.STARTING)
+    assert after(starting, "LEFT") == (starting, ())
+    closing, effects = after(starting, "FINISHED", now=1.0)
+    assert (closing.state, closing.deadline, effects) == (State.STOPPING, 1.0 + SIGNAL_GRACE, ())
+    life, _ = step(closing, Event(EventName.EXITED, "exited with code 0"), 1.1)
+    assert (life.state, life.is_leaving) == (State.EXITED, False)
+    assert life.failure is not None
+
+
+def test_worker_that_is_asked_to_go_while_it_leaves_does_not_come_back() -> None:
+    leaving, _ = after(in_state(State.ADMITTED), "LEFT", now=100.0)
+    asked, effects = after(leaving, "DRAIN_REQUESTED", now=110.0)
+    assert (asked.state, asked.deadline, effects) == (State.DRAINING, leaving.deadline, ())
+    life, _ = after(asked, "EXITED", now=111.0)
+    assert life.state is State.EXITED
+    assert life.is_leaving
+
+
+def test_worker_that_leaves_and_does_not_finish_is_cut_off_and_replaced() -> None:
+    leaving, _ = after(in_state(State.ADMITTED), "LEFT", now=100.0)
+    cut_off, effects = after(leaving, "DEADLINE_PASSED", now=130.0)
+    assert effects[0] == SendSignal("SIGTERM")
+    assert after(cut_off, "EXITED", now=131.0)[0].state is State.BACKOFF
+
+
+def test_worker_that_has_finished_and_lives_is_signalled_soon_and_killed_late() -> None:
+    draining, _ = after(in_state(State.ADMITTED), "DRAIN_REQUESTED", now=100.0)
+    finished, effects = after(draining, "FINISHED", now=105.0)
+    assert (finished.state, finished.deadline, effects) == (State.DRAINING, 105.0 + SIGNAL_GRACE, ())
+    signalled, effects = after(finished, "DEADLINE_PASSED", now=106.0)
+    assert effects == (SendSignal("SIGTERM"),), "no failure: it has no client left"
+    assert signalled.deadline == 106.0 + RULES.kill_timeout
+    _, effects = after(signalled, "DEADLINE_PASSED", now=signalled.deadline)
+    assert kinds(effects)[0] is KillGroup
+
+
+def test_worker_that_finishes_just_before_kill_timeout_gets_no_more_time() -> None:
+    draining, _ = after(in_state(State.ADMITTED), "DRAIN_REQUESTED", now=100.0)
+    finished, _ = after(draining, "FINISHED", now=129.5)
+    assert finished.deadline == 130.0
+
+
+def test_worker_that_closes_its_channel_unasked_is_out_of_the_policy_and_must_exit() -> None:
+    closing, effects = after(in_state(State.ADMITTED), "FINISHED", now=5.0)
+    assert (closing.state, closing.deadline) == (State.STOPPING, 5.0 + SIGNAL_GRACE)
+    assert effects == (Drain(by_itself=True),)
+    assert after(closing, "FINISHED", now=5.5) == (closing, ()), "said twice, it is late as before"
+    assert after(closing, "EXITED", now=5.1)[0].state is State.BACKOFF
+    _, effects = after(closing, "DEADLINE_PASSED", now=6.0)
+    assert kinds(effects)[0] is KillGroup
+
+
+@pytest.mark.parametrize("state", [state for state in State if state in ALIVE])
+def test_worker_that_does_what_no_worker_may_is_killed_at_once_and_it_is_said_why(state: State) -> None:
+    killed, effects = step(in_state(state), Event(EventName.FAULTED, "wrote too much"), 5.0)
+    assert effects[:2] == (Drain(by_itself=True), KillGroup())
+    assert (killed.state, killed.deadline) == (State.STOPPING, None)
+    life, _ = step(killed, Event(EventName.EXITED, "killed by SIGKILL"), 5.1)
+    if not life.is_leaving:
+        assert life.failure is not None
+        assert life.failure.reason == "wrote too much"
+
+
+@pytest.mark.parametrize("state", [State.EXITED, State.BACKOFF, State.ERRORED])
+@pytest.mark.parametrize("name", ["LEFT", "FINISHED", "FAULTED"])
+def test_what_a_dead_worker_said_means_nothing(state: State, name: str) -> None:
+    assert after(in_state(state), name) == (in_state(state), ())
+
+
+def test_message_of_what_is_missing_is_that_of_the_kind_of_worker() -> None:
+    kind = Kind(not_serving="did not listen", not_said="did not say ready")
+    starting = in_state(State.STARTING, replace(RULES, wait_ready=True, kind=kind))
+    missing = {(): "did not listen", ("SERVING",): "did not say ready", ("READY_SAID",): "did not listen"}
+    for events, expected in missing.items():
+        waiting, _ = after(starting, *events)
+        given_up, _ = after(waiting, "DEADLINE_PASSED", now=60.0)
+        assert given_up.failure is not None
+        assert given_up.failure.reason.startswith(f"{expected} within 60 s")
 
 
 def test_crash_loop_ends_in_errored() -> None:

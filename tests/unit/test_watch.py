@@ -79,5 +79,15 @@ def test_missing_answer_is_overdue_after_its_timeout(elapsed: float, overdue: bo
     assert answers.is_overdue(elapsed) is overdue
 
 
+def test_answer_is_late_when_it_was_not_there_at_the_next_look() -> None:
+    answers = AnswerWatch(5.0)
+    token = answers.next_question()
+    assert not answers.is_late, "it has just been asked"
+    answers.is_overdue(1.0)
+    assert answers.is_late
+    answers.answered(token or 0)
+    assert not answers.is_late
+
+
 def test_dispatcher_that_was_asked_nothing_owes_nothing() -> None:
     assert not AnswerWatch(5.0).is_overdue(100.0)

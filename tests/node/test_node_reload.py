@@ -1,0 +1,302 @@
+"""`reload`, `restart` and `scale` of a Node app under load: what is lost (nothing), what listens, who is admitted."""
+
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support import processes
+from tests.support.client import Connection, get
+from tests.support.fastlb_process import App, Fastlb, describe
+from tests.support.load_plan import Plan
+from tests.support.load_process import LoadProcess
+from tests.support.node_driver import free_port, start_node, start_where_it_asks, variables
+from tests.support.node_packages import APPS
+from tests.support.waiting import scaled, wait_until
+
+QUICK = ("--reload-settle", "0.2", "--listen-timeout", "5")
+# What a keep-alive client meets whose next request crosses the end that the worker has sent.
+RACE = {"reset", "closed_early"}
+
+
+@pytest.fixture
+def release(fastlb: Fastlb, tmp_path: Path) -> Callable[[str], None]:
+    """Switch what the next generation of release.js runs."""
+    file = tmp_path / "release"
+    fastlb.env["FASTLB_TEST_RELEASE"] = str(file)
+    file.write_text("http")
+
+    def switch(module: str) -> None:
+        file.write_text(module)
+
+    return switch
+
+
+def is_open(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=scaled(2)):
+            return True
+    except ConnectionRefusedError:
+        return False
+
+
+def no_worker_runs(app: App) -> bool:
+    return not any(worker["pid"] for worker in app.entry()["workers"])
+
+
+def test_no_new_connection_fails_during_reloads(fastlb: Fastlb) -> None:
+    app = start_node(fastlb, "http.js", *QUICK)
+    with LoadProcess(Plan(address=app.address)) as load:
+        for _ in range(3):
+            before = set(app.worker_pids)
+            app.ok("reload")
+            assert not before & set(app.worker_pids)
+            load.wait_for(100)
+    assert load.report.failed == 0, load.report
+
+
+def test_no_request_that_a_worker_has_begun_is_lost_with_keep_alive(fastlb: Fastlb) -> None:
+    app = start_node(fastlb, "http.js", *QUICK)
+    with LoadProcess(Plan(address=app.address, keep_alive=True)) as load:
+        for _ in range(2):
+            app.ok("reload")
+            load.wait_for(200)
+    report = load.report
+    assert all(failure.reused and failure.kind in RACE for failure in report.failures), report
+    assert report.failed <= load.plan.clients * 4, "at most once a client and replaced worker"
+    wait_until(lambda: len(set(fastlb.requests_begun_and_ended())) == 1, "every request that was begun is ended")
+
+
+def test_running_request_is_answered_by_the_old_worker(fastlb: Fastlb) -> None:
+    app = start_node(fastlb, "http.js", *QUICK, workers=1)
+    (old_pid,) = app.worker_pids
+    with Connection(app.address) as client:
+        client.send("/slow?ms=2000", close=True)
+        wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "the request is being processed")
+        app.ok("reload")
+        assert fastlb.requests_begun_and_ended() == (1, 0), "the reload does not wait for old workers"
+        assert get(app.address).json()["pid"] != old_pid
+        assert client.receive().json()["pid"] == old_pid
+
+
+@pytest.mark.parametrize(
+    ("broken", "shown"),
+    [
+        ("dies_at_load", "this app cannot be loaded"),
+        ("syntax_error", "SyntaxError"),
+        ("never_listens", "did not listen"),
+        ("dies_after_listening", "this app does not live long"),
+        ("exits_at_load", "exited with code 0"),
+    ],
+)
+def test_broken_release_changes_nothing(
+    fastlb: Fastlb, release: Callable[[str], None], broken: str, shown: str
+) -> None:
+    app = start_node(fastlb, "release.js", "--reload-settle", "0.5", "--listen-timeout", "2")
+    before = app.worker_pids
+    with LoadProcess(Plan(address=app.address)) as load:
+        load.wait_for(20)
+        release(broken)
+        result = fastlb.cli("reload", app.name)
+        load.wait_for(20)
+    assert result.returncode == 1, describe(result)
+    assert shown in result.stderr, describe(result)
+    assert app.worker_pids == before
+    assert "nothing was changed" in app.show()["last_error"]
+    assert load.report.failed == 0, load.report
+
+
+def test_release_on_another_port_opens_it_and_closes_the_old_one(fastlb: Fastlb, tmp_path: Path) -> None:
+    old, new = free_port(), free_port()
+    port = tmp_path / "port"
+    port.write_text(str(old))
+    app = start_where_it_asks(fastlb, APPS / "port_from_file.js", *QUICK, *variables({"PORT_FILE": port}))
+    port.write_text(str(new))
+    with Connection(("127.0.0.1", old)) as client:
+        client.send("/slow?ms=1500", close=True)
+        wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "the old generation has a request")
+        app.ok("reload")
+        assert is_open(old), "the old generation is not gone"
+        assert get(("127.0.0.1", new)).status == 200
+        assert client.receive().status == 200
+    wait_until(lambda: not is_open(old), "the old port is closed")
+    wait_until(lambda: app.binds == [f"127.0.0.1:{new}"], "the list tells it")
+    assert get(("127.0.0.1", new)).status == 200
+
+
+@pytest.mark.parametrize("bind", [True, False], ids=["bind", "own-ports"])
+def test_release_with_fewer_ports_takes_over(fastlb: Fastlb, release: Callable[[str], None], bind: bool) -> None:
+    port, admin = free_port(), free_port()
+    options = (*QUICK, *variables({"PORT": port, "ADMIN_PORT": admin, "HOST": "127.0.0.1"}))
+    release("two_ports")
+    start = start_node if bind else start_where_it_asks
+    app = start(fastlb, APPS / "release.js", *options)
+    assert is_open(admin)
+    release("http")
+    app.ok("reload")
+    assert app.get("/address").json()["port"] == port
+    wait_until(lambda: not is_open(admin), "what nobody asks for any more is closed")
+
+
+def test_server_that_all_workers_have_closed_is_closed(fastlb: Fastlb) -> None:
+    port, admin = free_port(), free_port()
+    options = variables({"PORT": port, "ADMIN_PORT": admin})
+    app = start_where_it_asks(fastlb, APPS / "closes_server.js", *options)
+    for _ in app.worker_pids:
+        assert get(("127.0.0.1", port), "/close").status == 200
+    wait_until(lambda: not is_open(port), "it is closed")
+    assert get(("127.0.0.1", admin)).status == 200
+    assert app.binds == [f"127.0.0.1:{admin}"]
+
+
+def test_release_on_another_port_is_served_at_bind_as_before(fastlb: Fastlb, tmp_path: Path) -> None:
+    port = tmp_path / "port"
+    port.write_text("3000")
+    app = start_node(fastlb, "port_from_file.js", *QUICK, *variables({"PORT_FILE": port}))
+    port.write_text("4000")
+    with LoadProcess(Plan(address=app.address)) as load:
+        load.wait_for(50)
+        app.ok("reload")
+        load.wait_for(50)
+    assert load.report.failed == 0, load.report
+    assert app.get("/address").json()["port"] == 4000
+
+
+@pytest.fixture
+def current(tmp_path: Path) -> Path:
+    """A link to the release `old`, beside which there is the release `new`."""
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        for file in ("http.js", "ledger.js", "whoami.js"):
+            shutil.copy(APPS / file, tmp_path / name)
+    (tmp_path / "current").symlink_to("old")
+    return tmp_path / "current"
+
+
+def switch(current: Path) -> None:
+    """Have the link lead to the new release, at once."""
+    (current.parent / "next").symlink_to("new")
+    (current.parent / "next").rename(current)
+
+
+def test_reload_follows_a_link_to_the_new_release(fastlb: Fastlb, current: Path) -> None:
+    options = ("--bind", "127.0.0.1:0", "--env", "PORT=3000", "--cwd", str(current), *QUICK)
+    app = fastlb.start("http.js", *options)
+    assert command_of(app) == str(current.parent / "old" / "http.js")
+    switch(current)
+    shutil.rmtree(current.parent / "old")
+    app.ok("reload")
+    assert command_of(app) == str(current.parent / "new" / "http.js")
+
+
+def command_of(app: App) -> str:
+    """The script that its first worker runs."""
+    return processes.command_line(app.worker_pids[0])[1]
+
+
+def test_release_that_was_removed_changes_nothing(fastlb: Fastlb, current: Path) -> None:
+    options = ("--bind", "127.0.0.1:0", "--env", "PORT=3000", "--cwd", str(current), *QUICK)
+    app = fastlb.start("http.js", *options)
+    before = app.worker_pids
+    shutil.rmtree(current.parent / "old")
+    result = fastlb.cli("reload", app.name)
+    assert result.returncode == 1, describe(result)
+    assert f"cannot work in {current}" in result.stderr
+    assert app.worker_pids == before
+    assert app.get().status == 200
+
+
+def test_failed_release_on_another_port_leaves_no_port_open(
+    fastlb: Fastlb, tmp_path: Path, release: Callable[[str], None]
+) -> None:
+    old, new = free_port(), free_port()
+    port = tmp_path / "port"
+    port.write_text(str(old))
+    release("port_from_file")
+    app = start_where_it_asks(fastlb, APPS / "release.js", *QUICK, *variables({"PORT_FILE": port}))
+    port.write_text(str(new))
+    release("dies_after_listening_on_port_file")
+    assert fastlb.cli("reload", app.name).returncode == 1
+    wait_until(lambda: not is_open(new), "the new port is closed")
+    assert get(("127.0.0.1", old)).status == 200
+    assert app.binds == [f"127.0.0.1:{old}"]
+
+
+def test_clients_wait_while_all_workers_are_dead_and_are_answered(fastlb: Fastlb) -> None:
+    app = start_node(fastlb, "slow_start.js", "--env", "START_AFTER=500")
+    for pid in app.worker_pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(processes.is_running, app.worker_pids)), "no worker is online")
+    assert get(app.address, timeout=15).status == 200
+
+
+@pytest.mark.parametrize("bind", [True, False], ids=["bind", "own-port"])
+def test_clients_wait_while_the_app_is_restarted(fastlb: Fastlb, bind: bool) -> None:
+    # So short a hang_timeout has the supervisor look at its generations many times meanwhile.
+    options = ("--hang-timeout", "0.5", "--env", "START_AFTER=700", "--env", "HOST=127.0.0.1")
+    port = free_port()
+    app = (
+        start_node(fastlb, "slow_start.js", *options)
+        if bind
+        else start_where_it_asks(fastlb, APPS / "slow_start.js", f"--env=PORT={port}", *options)
+    )
+    before = set(app.worker_pids)
+    with LoadProcess(Plan(address=app.address, timeout=15)) as load:
+        load.wait_for(20)
+        app.ok("restart")
+        load.wait_for(20)
+    assert load.report.failed == 0, load.report
+    assert not before & set(app.worker_pids)
+
+
+def test_clients_wait_after_a_restart_that_failed_until_one_succeeds(
+    fastlb: Fastlb, release: Callable[[str], None]
+) -> None:
+    port = free_port()
+    options = (*QUICK, "--hang-timeout", "0.5", "--env", f"PORT={port}")
+    app = start_where_it_asks(fastlb, APPS / "release.js", *options)
+    release("dies_at_load")
+    assert fastlb.cli("restart", app.name).returncode == 1
+    wait_until(lambda: no_worker_runs(app), "no worker runs")
+    with Connection(("127.0.0.1", port), timeout=15) as waiting:
+        waiting.send(close=True)
+        release("http")
+        app.ok("restart")
+        assert waiting.receive().status == 200
+
+
+def test_nothing_is_lost_while_it_is_scaled(fastlb: Fastlb) -> None:
+    app = start_node(fastlb, "http.js", *QUICK)
+    first = app.worker_pids
+    with LoadProcess(Plan(address=app.address)) as load:
+        for workers in ("4", "1", "3"):
+            app.ok("scale", workers)
+            load.wait_for(50)
+    assert load.report.failed == 0, load.report
+    app.wait_online(3)
+    assert app.worker_pids[0] == first[0]
+
+
+def test_no_request_reaches_a_worker_before_its_word(fastlb: Fastlb, tmp_path: Path) -> None:
+    file = tmp_path / "may-say-ready"
+    file.touch()
+    options = ("--wait-ready", *QUICK, *variables({"READY_FILE": file}))
+    app = start_node(fastlb, "ready_by_file.js", *options, workers=1)
+    (old_pid,) = app.worker_pids
+    file.unlink()
+    with LoadProcess(Plan(address=app.address)) as load:
+        reloading = fastlb.popen("reload", app.name)
+        wait_until(lambda: app.log("out").count("listening") == 2, "the replacement listens")
+        for _ in range(20):
+            assert get(app.address).json() == {"pid": old_pid, "hasSaidReady": True}
+        file.touch()
+        _, errors = reloading.communicate(timeout=scaled(20))
+        assert reloading.returncode == 0, errors
+    assert load.report.failed == 0
+    answer = get(app.address).json()
+    assert answer["hasSaidReady"]
+    assert answer["pid"] != old_pid

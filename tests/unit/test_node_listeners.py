@@ -1,0 +1,250 @@
+"""Which sockets a Node app has: shared by its workers, kept by generations, mapped by `--bind`. Real sockets."""
+
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastlb.lb.page import PAGE_LISTENERS
+from fastlb.supervisor.app_config import AppConfig
+from fastlb.supervisor.listeners import BoundListener, bind_all, close_all
+from fastlb.supervisor.node.listeners import NodeListeners
+from fastlb.supervisor.node.messages import QueryServer, SocketName
+
+from tests.support.waiting import scaled
+
+
+class Dispatcher:
+    """Keeps what a dispatcher would have been told."""
+
+    def __init__(self, given: list[BoundListener]) -> None:
+        self.known = {listener.listener_id for listener in given}
+
+    def added(self, listener: BoundListener) -> None:
+        assert listener.listener_id not in self.known
+        self.known.add(listener.listener_id)
+
+    def removed(self, listener: BoundListener) -> None:
+        assert listener.socket.fileno() >= 0, "it is told before the socket is closed"
+        self.known.remove(listener.listener_id)
+
+
+class App:
+    """The listeners of an app, and what was told of them."""
+
+    def __init__(self, given: list[BoundListener]) -> None:
+        self.list = given
+        self.dispatcher = Dispatcher(given)
+        self.servers = NodeListeners(given, self.dispatcher.added, self.dispatcher.removed)
+
+    @property
+    def addresses(self) -> list[str]:
+        return [listener.address for listener in self.list]
+
+
+@contextmanager
+def an_app(*bind: str) -> Iterator[App]:
+    """An app with these `--bind`."""
+    given = bind_all(AppConfig(target="server.js", name="app", bind=bind)) if bind else []
+    app = App(given)
+    try:
+        yield app
+    finally:
+        app.servers.close()
+        close_all(app.list)
+        assert app.dispatcher.known == set()
+
+
+def query(port: int | None = 0, address: str | None = "127.0.0.1", **fields: Any) -> QueryServer:
+    return QueryServer(seq=1, address=address, port=port, **{"address_type": 4, **fields})
+
+
+def unix(path: Path) -> QueryServer:
+    return QueryServer(seq=1, address=str(path), port=-1, address_type=-1)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_open(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=scaled(2)):
+            return True
+    except ConnectionRefusedError:
+        return False
+
+
+def port_of(name: SocketName | None) -> int:
+    assert name is not None
+    return name.port
+
+
+def test_workers_that_ask_for_the_same_share_it() -> None:
+    port = free_port()
+    with an_app() as app:
+        first = app.servers.obtain(query(port), 1)
+        assert app.servers.obtain(query(port, index=3), 1) is first, "Node counts, we do not, but for port 0"
+        assert not app.servers.has_given
+        assert app.addresses == [f"127.0.0.1:{port}"]
+        assert app.dispatcher.known == {first.key}
+        assert first.name == SocketName("127.0.0.1", "IPv4", port)
+
+
+def test_nth_server_on_port_0_is_the_same_in_every_worker() -> None:
+    with an_app() as app:
+        first, second = (app.servers.obtain(query(index=index), 1) for index in (0, 1))
+        assert app.servers.obtain(query(index=1), 1) is second
+        assert first is not second
+        assert port_of(first.name) != port_of(second.name)
+        assert 0 not in (port_of(first.name), port_of(second.name))
+        assert first.mask & second.mask == 0
+
+
+def test_ticket_keys_of_the_first_worker_are_everybodys() -> None:
+    with an_app() as app:
+        assert app.servers.obtain(query(index=0, data="first"), 1).data == "first"
+        assert app.servers.obtain(query(index=0, data="second"), 1).data == "first"
+
+
+def test_listener_lives_as_long_as_a_generation_that_asked_for_it() -> None:
+    old, shared, new = free_port(), free_port(), free_port()
+    with an_app() as app:
+        for port in (old, shared):
+            app.servers.obtain(query(port), 1)
+        for port in (shared, new):
+            app.servers.obtain(query(port), 2)
+        app.servers.keep_only({1, 2})
+        assert [is_open(port) for port in (old, shared, new)] == [True, True, True]
+        app.servers.keep_only({2, 3})
+        assert [is_open(port) for port in (old, shared, new)] == [False, True, True]
+        assert app.addresses == [f"127.0.0.1:{port}" for port in (shared, new)]
+        app.servers.keep_only(set())
+        assert [is_open(port) for port in (shared, new)] == [False, False]
+        assert app.dispatcher.known == set()
+
+
+def test_second_socket_for_an_address_in_use_is_refused_and_nothing_is_left_of_it() -> None:
+    port = free_port()
+    with an_app() as app:
+        app.servers.obtain(query(port), 1)
+        with pytest.raises(OSError, match="in use") as raised:
+            app.servers.obtain(query(port, "0.0.0.0"), 1)
+        assert raised.value.errno == errno.EADDRINUSE
+        assert len(app.list) == len(app.dispatcher.known) == 1
+
+
+def test_there_are_as_many_listeners_as_a_dispatcher_has_places_and_no_more() -> None:
+    with an_app() as app:
+        keys = {app.servers.obtain(query(index=index), 1).key for index in range(PAGE_LISTENERS)}
+        assert len(keys) == len(app.list) == PAGE_LISTENERS
+        with pytest.raises(OSError, match="open files") as raised:
+            app.servers.obtain(query(index=PAGE_LISTENERS), 1)
+        assert raised.value.errno == errno.EMFILE
+        assert app.servers.obtain(query(address_type="udp4"), 1).key not in keys
+        app.servers.keep_only(set())
+        assert app.servers.obtain(query(index=PAGE_LISTENERS), 2).key in keys, "a place that was freed"
+
+
+def test_unix_socket_goes_with_the_last_generation_and_a_successors_is_left_alone(tmp_path: Path) -> None:
+    mine, taken_over = tmp_path / "mine.sock", tmp_path / "taken.sock"
+    with an_app() as app:
+        assert app.servers.obtain(unix(mine), 1).name is None
+        app.servers.obtain(unix(taken_over), 1)
+        assert app.addresses == [f"unix:{mine}", f"unix:{taken_over}"]
+        taken_over.rename(tmp_path / "away.sock")
+        taken_over.write_text("somebody else's")
+        app.servers.keep_only({2})
+        assert not mine.exists()
+        assert taken_over.read_text() == "somebody else's"
+
+
+def test_udp_is_one_socket_and_no_listener_of_the_dispatcher() -> None:
+    port = free_port()
+    datagrams = query(port, address_type="udp4")
+    with an_app() as app:
+        server = app.servers.obtain(datagrams, 1)
+        assert app.servers.obtain(datagrams, 1) is server
+        assert server.udp is not None
+        assert server.mask == 0
+        assert server.key >= PAGE_LISTENERS
+        assert app.list == []
+        assert app.servers.udp_addresses == [f"udp:127.0.0.1:{port}"]
+        tcp = app.servers.obtain(query(port), 1)
+        assert tcp is not server, "the same port of the other protocol"
+        app.servers.keep_only(set())
+        assert server.udp.fileno() < 0
+
+
+def test_first_server_is_served_at_bind_and_told_its_own_port() -> None:
+    with an_app("127.0.0.1:0", "127.0.0.1:0") as app:
+        given = list(app.addresses)
+        server = app.servers.obtain(query(3000, None), 1)
+        assert port_of(server.name) == 3000
+        assert app.addresses == given
+        assert server.mask == 0b11
+        assert app.servers.has_given
+        assert server.is_given
+        assert app.servers.obtain(query(3000, None), 1) is server
+
+
+def test_second_server_listens_where_it_asks_and_does_not_count_as_the_app() -> None:
+    port = free_port()
+    with an_app("127.0.0.1:0") as app:
+        app.servers.obtain(query(3000), 1)
+        second = app.servers.obtain(query(port), 1)
+        assert is_open(port)
+        assert not second.is_given
+        app.servers.keep_only({2})
+        assert not is_open(port)
+        assert len(app.list) == 1, "that of --bind stays"
+
+
+def test_unix_path_and_descriptor_of_an_app_are_mapped_by_bind(tmp_path: Path) -> None:
+    with an_app("127.0.0.1:0") as app:
+        assert app.servers.obtain(unix(tmp_path / "app.sock"), 1).name is None
+        assert not (tmp_path / "app.sock").exists()
+    with an_app("127.0.0.1:0") as app:
+        server = app.servers.obtain(QueryServer(seq=1, fd=3), 1)
+        assert server.bound == app.list
+
+
+def test_descriptor_without_bind_is_refused() -> None:
+    with an_app() as app, pytest.raises(OSError, match="descriptor") as raised:
+        app.servers.obtain(QueryServer(seq=1, fd=3), 1)
+    assert raised.value.errno == errno.EBADF
+
+
+def test_bind_of_a_unix_socket_is_told_as_the_port_that_was_asked_for(tmp_path: Path) -> None:
+    with an_app(f"unix:{tmp_path / 'given.sock'}") as app:
+        assert port_of(app.servers.obtain(query(3000), 1).name) == 3000
+
+
+def test_release_that_asks_for_another_port_is_served_at_bind_too() -> None:
+    with an_app("127.0.0.1:0") as app:
+        old = app.servers.obtain(query(3000), 1)
+        new = app.servers.obtain(query(4000), 2)
+        assert port_of(new.name) == 4000
+        assert (old.mask, old.key) == (new.mask, new.key)
+        assert new.is_given
+        assert app.servers.obtain(query(3000), 1) is old, "workers of the old release are restarted as before"
+        app.servers.keep_only({2})
+        assert is_open(app.list[0].info.port)
+        app.servers.keep_only(set())
+        assert len(app.list) == 1
+
+
+def test_closed_listeners_are_gone() -> None:
+    port = free_port()
+    with an_app("127.0.0.1:0") as app:
+        given = app.list[0].info.port
+        app.servers.obtain(query(3000), 1)
+        app.servers.obtain(query(port), 1)
+        app.servers.close()
+        assert (is_open(port), is_open(given)) == (False, False)
+        assert app.list == []
