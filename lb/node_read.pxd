@@ -24,7 +24,6 @@ from fastlb.lb.posix cimport (
     EAGAIN, EINTR, EMSGSIZE, ENOMEM, MSG_DONTWAIT, MSG_PEEK, SIGTERM, SYS_pidfd_send_signal, errno, recv, syscall,
 )
 from fastlb.lb.policy cimport next_turn
-from fastlb.lb.received cimport Received, close_rights, receive
 from fastlb.lb.slots cimport SLOT_DEAD, WorkerSlot
 from fastlb.lb.state cimport Dispatcher, NODE_READ_BYTES, count, slot_enter, slot_mark_changed, start_recovery
 
@@ -271,16 +270,18 @@ cdef inline bint is_gone(const WorkerSlot *slot) noexcept nogil:
 
 
 cdef inline void node_consume(Dispatcher *d, uint32_t index, uint32_t length) noexcept nogil:
-    """Take what is done with out of the kernel's queue; descriptors that the app sent along are closed."""
+    """Take what is done with out of the kernel's queue.
+
+    Without room for them the kernel closes descriptors that the app sent along (unix(7), SCM_RIGHTS).
+    """
     cdef NodeChannel *node = d.slots[index].node
     cdef uint64_t *answers_read = &d.page.slots[index].answers_read
-    cdef Received received
+    cdef ssize_t taken
     while length:
-        receive(d.slots[index].channel_fd, d.node_text, length, &received)
-        if received.length <= 0:
+        taken = recv(d.slots[index].channel_fd, d.node_text, length, MSG_DONTWAIT)
+        if taken <= 0:
             break
-        close_rights(&received)
-        length -= <uint32_t>received.length
+        length -= <uint32_t>taken
     if node.answers:
         count(answers_read, node.answers)
         node.answers = 0
