@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,18 @@ def test_flags_that_nobody_knows_do_no_harm() -> None:
 def test_any_backlog_is_one(backlog: object) -> None:
     with bind_server(tcp(backlog=backlog)) as sock:
         assert can_connect(*sock.getsockname())
+
+
+def backlog_of(sock: socket.socket) -> int:
+    """The kernel's: of a listener TCP_INFO's tcpi_sacked is the length that its queue may have (net/ipv4/tcp.c)."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+    return int.from_bytes(info[28:32], sys.byteorder)
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, 77), (False, 77), (0, 77), (33, 33)])
+def test_backlog_is_ours_unless_the_app_wants_another(asked: object, expected: int) -> None:
+    with bind_server(tcp(backlog=asked), backlog=77) as sock:
+        assert backlog_of(sock) == expected
 
 
 def test_unix_socket_has_the_mode_that_was_asked_for(tmp_path: Path, umask: None) -> None:
