@@ -41,7 +41,6 @@ cdef inline void stage_connection(Dispatcher *d, int32_t index, int fd, const Co
     stage.message.records[stage.count] = record[0]
     stage.count += 1
     candidate_charge(&d.table, index)
-    d.slots[slot_index].turn = d.table.candidates[index].turn
     bitmap_set(d.staged, slot_index)
     if stage.count == CONNECTIONS_PER_MESSAGE or d.slots[slot_index].node != NULL:
         send_stage(d, slot_index)

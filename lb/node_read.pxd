@@ -23,7 +23,6 @@ from fastlb.lb.node_write cimport OutgoingLine, node_count, node_fixed_line, nod
 from fastlb.lb.posix cimport (
     EAGAIN, EINTR, EMSGSIZE, ENOMEM, MSG_DONTWAIT, MSG_PEEK, SIGTERM, SYS_pidfd_send_signal, errno, recv, syscall,
 )
-from fastlb.lb.policy cimport next_turn
 from fastlb.lb.slots cimport SLOT_DEAD, WorkerSlot
 from fastlb.lb.state cimport Dispatcher, NODE_READ_BYTES, count, slot_enter, slot_mark_changed, start_recovery
 
@@ -78,7 +77,6 @@ cdef inline void node_answered(Dispatcher *d, WorkerSlot *slot, bint missed) noe
         elif number > NODE_PROBE:
             pending_received(node, number)
             node_count(slot)
-            slot.turn = next_turn(&d.table)
     else:
         stale_answered(node, missed)
     if node.outbox_lines and not node.wants_room and not awaits_answers(node):

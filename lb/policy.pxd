@@ -2,7 +2,7 @@
 # Runs in the dispatcher, once per connection; policy.pyx lets tests and benchmarks call the same code.
 #
 # The table is made anew from the slots at every turn of the loop (state.pxd) and counted down while
-# connections are given: 48 bytes a worker, scanned in order. Which listeners a worker serves differs among Node
+# connections are given: 40 bytes a worker, scanned in order. Which listeners a worker serves differs among Node
 # workers only.
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
@@ -25,11 +25,9 @@ cdef enum:
 cdef struct Candidate:
     uint64_t hash_seed  # the worker's identity, mixed once
     uint64_t serves     # bit i: it may get connections of listener i
-    uint64_t turn       # when it was given its last connection, or received it: grows with each of all workers
     uint32_t slot
     uint32_t room       # connections that it may be sent now
     uint32_t open       # connections that it has or has been sent
-    uint32_t waiting    # of these, how many it has not taken
     uint8_t receiver    # may be given what others did not take
     uint8_t overdue     # has not taken what it was sent
     uint8_t slow        # has left something waiting that cannot be taken back: the last choice
@@ -38,8 +36,6 @@ cdef struct CandidateTable:
     uint32_t count
     uint32_t with_room      # of these, how many have room
     uint32_t cursor         # index where round-robin looks first
-    uint64_t last_turn
-    bint by_turn            # round-robin looks at `waiting` and `turn` instead
     Candidate candidates[MAX_SLOTS]
 
 
@@ -88,38 +84,19 @@ cdef inline bint is_able(const Candidate *candidate, uint64_t listener) noexcept
 
 
 cdef inline int32_t choose_round_robin(const CandidateTable *table, uint64_t listener) noexcept nogil:
-    """The next with room, from the cursor on."""
+    """The next with room, from the cursor on; a slow one only when there is no other."""
+    cdef int32_t slow = NOBODY
     cdef uint32_t index = table.cursor
     for _ in range(table.count):
         if index >= table.count:
             index = 0
         if is_able(&table.candidates[index], listener):
-            return <int32_t>index
+            if not table.candidates[index].slow:
+                return <int32_t>index
+            if slow == NOBODY:
+                slow = <int32_t>index
         index += 1
-    return NOBODY
-
-
-cdef inline bint is_next(const Candidate *one, const Candidate *other) noexcept nogil:
-    if one.slow != other.slow:
-        return other.slow
-    if one.waiting != other.waiting:
-        return one.waiting < other.waiting
-    return one.turn < other.turn
-
-
-cdef inline int32_t choose_by_turn(const CandidateTable *table, uint64_t listener) noexcept nogil:
-    """Round-robin among workers that nobody sees working: the one with the fewest waiting that has waited longest.
-
-    With nothing waiting anywhere this is the order of the table. While some are blocked it is the order in which they
-    began with their last connection, so will be free, if all requests take the same time: it finds the idle one.
-    """
-    cdef int32_t best = NOBODY
-    for index in range(<int32_t>table.count):
-        if is_able(&table.candidates[index], listener) and (
-            best == NOBODY or is_next(&table.candidates[index], &table.candidates[best])
-        ):
-            best = index
-    return best
+    return slow
 
 
 cdef inline bint has_less(const Candidate *one, const Candidate *other) noexcept nogil:
@@ -191,16 +168,11 @@ cdef inline int32_t choose(
     cdef uint64_t listener = listener_bit(record.listener_id)
     unsticky[0] = False
     if policy == POLICY_ROUND_ROBIN:
-        return choose_by_turn(table, listener) if table.by_turn else choose_round_robin(table, listener)
+        return choose_round_robin(table, listener)
     # A unix socket's client has no address: all of them would be one client's.
     if policy == POLICY_IP_HASH and (record.family == AF_INET or record.family == AF_INET6):
         return choose_ip_hash(table, listener, address_hash(record), unsticky)
     return choose_least_connections(table, listener)
-
-
-cdef inline uint64_t next_turn(CandidateTable *table) noexcept nogil:
-    table.last_turn += 1
-    return table.last_turn
 
 
 cdef inline void candidate_charge(CandidateTable *table, int32_t index) noexcept nogil:
@@ -208,8 +180,6 @@ cdef inline void candidate_charge(CandidateTable *table, int32_t index) noexcept
     cdef Candidate *chosen = &table.candidates[index]
     chosen.room -= 1
     chosen.open += 1
-    chosen.waiting += 1
-    chosen.turn = next_turn(table)
     table.with_room -= chosen.room == 0
     table.cursor = <uint32_t>index + 1
 

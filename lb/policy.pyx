@@ -57,16 +57,6 @@ cdef class PolicyTable:
         """Choose for a connection that its worker did not take; nothing is charged."""
         return choose_rescuer(self.table, 1)
 
-    def take_turns(self):
-        """Let round-robin go by what waits and by turns, as among Node workers."""
-        self.table.by_turn = True
-
-    def take(self, uint32_t index, uint32_t count):
-        """Say that a worker has taken so many of the connections that wait for it."""
-        if index >= self.table.count:
-            raise IndexError(index)
-        self.table.candidates[index].waiting -= min(count, self.table.candidates[index].waiting)
-
     def mark(self, uint32_t index, bint receiver=False, bint overdue=False, bint slow=False):
         """Set what the loop knows about a worker's progress."""
         if index >= self.table.count:

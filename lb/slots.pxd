@@ -54,7 +54,6 @@ cdef struct WorkerSlot:
     uint32_t max_connections
     uint32_t hash_key
     uint64_t serves       # bit i: it may get connections of listener i
-    uint64_t turn         # when it was given its last connection, or received it: policy.pxd
     # what we own
     uint64_t incarnation
     int channel_fd

@@ -11,7 +11,7 @@ from fastlb.lb.node_channel cimport node_is_slow, node_may_be_sent, node_places
 from fastlb.lb.page cimport DispatcherPage, DispatcherSlotRow, MAX_LISTENERS, MAX_SLOTS
 from fastlb.lb.policy cimport Candidate, CandidateTable, POLICY_IP_HASH, STICKY_CREDIT, hash_seed_of
 from fastlb.lb.slots cimport (
-    SLOT_ADMITTED, SLOT_FREE, WorkerSlot, slot_given, slot_is_receiver, slot_open, slot_overdue_at_ns, slot_refresh,
+    SLOT_ADMITTED, SLOT_FREE, WorkerSlot, slot_is_receiver, slot_open, slot_overdue_at_ns, slot_refresh,
     slot_room, slot_untaken,
 )
 
@@ -175,8 +175,6 @@ cdef inline void candidate_fill(Dispatcher *d, Candidate *candidate, uint32_t in
         candidate.room = min(candidate.room, node_places(slot.node)) if node_may_be_sent(slot.node, d.now_ns) else 0
     candidate.slow = slot.node != NULL and node_is_slow(slot.node, d.handover_timeout_ns, d.now_ns)
     candidate.open = slot_open(slot)
-    candidate.waiting = slot_given(slot)
-    candidate.turn = slot.turn
     candidate.receiver = slot_is_receiver(slot, d.now_ns - d.handover_timeout_ns)
     candidate.overdue = slot.messages > 0 and overdue_at_ns(d, slot) <= d.now_ns
 
@@ -208,7 +206,6 @@ cdef inline void candidates_rebuild(Dispatcher *d) noexcept nogil:
         table.candidates[listed].slot = index
         table.candidates[listed].hash_seed = hash_seed_of(d.slots[index].hash_key)
         listed += 1
-    table.by_turn = d.node_workers > 0  # of ours we see who works: `capacity`, and what is overdue is taken back
     table.count = listed
     d.admitted = listed
     candidates_refresh(d)

@@ -20,7 +20,7 @@ HOT = (
     "choose_least_connections", "candidates_refresh", "slot_refresh", "slot_settle", "take_back_message", "receive",
     "rescue_overdue", "recover_channels", "read_command", "handle_command", "flush_events", "publish", "arm_timer",
     # of Node workers
-    "choose_by_turn", "node_hand_over", "node_write", "write_line", "announce_connection", "attach_right",
+    "node_hand_over", "node_write", "write_line", "announce_connection", "attach_right",
     "on_node_event", "node_read", "node_take_lines", "node_take_next", "node_take_line", "classify_node_line",
     "node_answered", "node_accepted", "node_refused", "node_forward", "node_consume", "node_recover", "node_flush",
     "attend_nodes", "look_at_nodes", "next_node_deadline_ns", "stage_held", "has_taker",

@@ -173,47 +173,26 @@ def test_slow_worker_is_the_last_choice_of_least_connections() -> None:
     assert [table.choose(Policy.LEAST_CONNECTIONS)[0] for _ in range(3)] == [1, 1, 0]
 
 
-def test_slow_worker_is_the_last_choice_by_turns() -> None:
+def test_slow_worker_is_the_last_choice_of_round_robin() -> None:
     table = table_of([MUCH, 2, 2])
-    table.take_turns()
     table.mark(0, slow=True)
     assert [table.choose(Policy.ROUND_ROBIN)[0] for _ in range(5)] == [1, 2, 1, 2, 0]
-
-
-def test_by_turns_is_the_order_of_the_table_when_nothing_waits() -> None:
-    table = table_of([MUCH] * 4)
-    table.take_turns()
-    for expected in [0, 1, 2, 3] * 3:
-        assert table.choose(Policy.ROUND_ROBIN)[0] == expected
-        table.take(expected, 1)
-
-
-def test_by_turns_finds_the_one_for_whom_the_least_waits() -> None:
-    table = table_of([MUCH] * 3)
-    table.take_turns()
-    assert [table.choose(Policy.ROUND_ROBIN)[0] for _ in range(3)] == [0, 1, 2]
-    table.take(1, 1)
-    assert [table.choose(Policy.ROUND_ROBIN)[0] for _ in range(2)] == [1, 0]
 
 
 @pytest.mark.parametrize("index", [3, 2**32 - 1])
 def test_worker_outside_the_table_is_refused(index: int) -> None:
     table = table_of([1, 1, 1])
-    for act in (table.mark, lambda at: table.serve(at, 1), lambda at: table.take(at, 1)):
+    for act in (table.mark, lambda at: table.serve(at, 1)):
         with pytest.raises(IndexError):
             act(index)
 
 
 @pytest.mark.parametrize("policy", Policy)
-@given(
-    workers=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans()), max_size=12), turns=st.booleans()
-)
+@given(workers=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans()), max_size=12))
 def test_room_of_those_who_serve_is_used_up_and_no_other(
-    policy: Policy, workers: list[tuple[int, int, bool]], turns: bool
+    policy: Policy, workers: list[tuple[int, int, bool]]
 ) -> None:
     table = table_of([room for room, _, _ in workers])
-    if turns:
-        table.take_turns()
     for index, (_, listeners, slow) in enumerate(workers):
         table.serve(index, listeners)
         table.mark(index, slow=slow)
