@@ -20,6 +20,7 @@ from .messages import Listening, QueryServer
 # Answers whose arrival is not certain: what a dispatcher that dies may have taken along.
 MOST_UNCONFIRMED = 32
 EVENTS_PER_SECOND = 100
+STARTUP = 5.0
 MOST_EXPLAINED = 4
 
 
@@ -50,7 +51,12 @@ class OpenServer:
 
     server: Server
     query: QueryServer
-    is_listening: bool = False
+    listening_since: float | None = None
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether it is up; `listening_since` says when, in monotonic seconds."""
+        return self.listening_since is not None
 
     def is_meant_by(self, message: Listening) -> bool:
         """Whether this is the server that has come up; of its port it says what it was told."""
@@ -99,18 +105,20 @@ class NodeLink:
     """Owns `channel` and `descriptors_fd` until `close`.
 
     Attributes:
-        place: where the worker stands.
+        worker_id: of the worker.
+        place: where it stands.
         channel: our end of its IPC channel.
         descriptors_fd: /proc/PID/fd of the process, or something that has no size.
         keeper: borrowed.
         probe_after: seconds of silence after which it is asked for a sign of life; 0: it is taken to live.
         servers: what it has open, by key.
         baseline: open descriptors that are no connections, once it was admitted.
-        is_admitted: it is in the policy.
+        admitted_at: monotonic seconds; None: it is not in the policy.
         explanation: why it may fail, as far as we know.
         explanations_left: how many more of its failures to listen are looked into.
     """
 
+    worker_id: int
     place: Place
     channel: socket.socket
     descriptors_fd: int
@@ -118,7 +126,7 @@ class NodeLink:
     probe_after: float
     servers: dict[int, OpenServer] = field(default_factory=dict)
     baseline: int = 0
-    is_admitted: bool = False
+    admitted_at: float | None = None
     explanation: str = ""
     explanations_left: int = MOST_EXPLAINED
     events: EventBudget = field(default_factory=EventBudget)
@@ -138,6 +146,12 @@ class NodeLink:
     def listening_streams(self) -> list[OpenServer]:
         """Of these, the ones that are up."""
         return [opened for opened in self.stream_servers if opened.is_listening]
+
+    @property
+    def lasting_streams(self) -> int:
+        """How many it opened around its start and still has: what a worker in its place has to open, too."""
+        opened_until = (self.admitted_at or 0.0) + STARTUP
+        return sum((opened.listening_since or 0.0) <= opened_until for opened in self.listening_streams)
 
     @property
     def mask(self) -> int:

@@ -91,7 +91,7 @@ class ListenRequests:
                 break
         else:
             return
-        opened.is_listening = True
+        opened.listening_since = self._loop.time()
         link.confirm(opened.server)
         self._keeper.serve(link.place.slot, link.mask)
         self._note_serving(worker, link)
@@ -148,12 +148,12 @@ class ListenRequests:
 
     def _is_serving(self, link: NodeLink, is_complete: bool) -> bool:
         """Whether it listens on what makes it a worker of this app: with `--bind` there, and on as many servers as
-        those listen on that it joins or replaces. `is_complete`: no other server is to be expected."""
+        the worker that it replaces. `is_complete`: no other server is to be expected."""
         listening = link.listening_streams
         if self._listeners.has_given and not any(opened.server.is_given for opened in listening):
             return False
-        others = [other for other in self._links.values() if other.is_admitted and other is not link]
-        needed = min((len(other.listening_streams) for other in others), default=0)
+        others = [other for other in self._links.values() if other.admitted_at is not None and other is not link]
+        needed = max((other.lasting_streams for other in others if other.worker_id == link.worker_id), default=0)
         return len(listening) >= needed if needed else bool(listening) or is_complete
 
     def _refuse(self, worker: WorkerHandle, link: NodeLink, query: QueryServer, error: OSError) -> None:

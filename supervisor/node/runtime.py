@@ -8,6 +8,7 @@ import asyncio
 import errno
 import os
 import socket
+import time
 from contextlib import ExitStack
 from typing import Any, cast
 
@@ -113,7 +114,7 @@ class NodeRuntime:
         opening = cast(NodeOpening, opening)
         descriptors_fd = open_descriptor_table(place.process.pid, opening.spare_fd)
         probe_after = self._config.hang_timeout / PROBES_PER_TIMEOUT if opening.answers_probes else 0.0
-        link = NodeLink(place, opening.channel, descriptors_fd, self._keeper, probe_after)
+        link = NodeLink(worker.worker_id, place, opening.channel, descriptors_fd, self._keeper, probe_after)
         self._links[place.slot] = link
         self._keeper.add(
             DispatchedWorker(
@@ -133,12 +134,12 @@ class NodeRuntime:
         """Bring it into the policy: what it has open by now are no connections."""
         link = _link(incarnation)
         link.baseline = link.open_descriptors()
-        link.is_admitted, link.explanation = True, ""
+        link.admitted_at, link.explanation = time.monotonic(), ""
         self._keeper.admit(incarnation.slot, link.baseline)
 
     def drain(self, incarnation: Incarnation, *, by_itself: bool) -> None:
         """Take it out of the policy and tell it to finish: Node's `disconnect`, after PM2's message if wanted."""
-        _link(incarnation).is_admitted = False
+        _link(incarnation).admitted_at = None
         if not self._keeper.knows(incarnation.slot):
             return
         if self._config.shutdown_with_message and not by_itself:

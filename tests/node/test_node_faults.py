@@ -151,13 +151,6 @@ def test_idle_workers_are_no_hung_ones(fastlb: Fastlb) -> None:
     assert wait_for_answers_of(app.address) == set(before)
 
 
-def test_no_worker_hangs_when_it_is_not_asked(fastlb: Fastlb) -> None:
-    app = start_node(fastlb, "http.js", "--hang-timeout", "0")
-    before = app.worker_pids
-    assert app.get("/block?ms=1500").status == 200
-    assert app.worker_pids == before
-
-
 def test_worker_that_leaves_by_its_own_wish_is_replaced(fastlb: Fastlb) -> None:
     app = start_node(fastlb, "self_disconnect.js")
     before = app.worker_pids

@@ -57,4 +57,3 @@ def test_port_is_free_as_soon_as_the_supervisor_has_died(fastlb: Fastlb) -> None
         os.kill(app.supervisor_pid, signal.SIGKILL)
         wait_until(lambda: is_refused(port), "clients are refused")
         assert b"200 OK" in client.recv(4096), "what was begun is finished"
-

@@ -160,13 +160,3 @@ def test_running_request_survives_the_death_of_the_supervisor(fastlb: Fastlb) ->
         kill_supervisor(app)
         assert client.receive().status == 200
     wait_until(lambda: not fastlb.pids, "every process is gone", timeout=10)
-
-
-def test_stopped_app_can_be_started_again_on_the_same_port(fastlb: Fastlb) -> None:
-    app = start_node(fastlb, "http.js")
-    bind = app.binds[0]
-    with Connection(app.address) as client:
-        client.exchange()
-        app.ok("stop")
-    start_node(fastlb, "http.js", "--bind", bind)
-    assert get(app.address).status == 200
