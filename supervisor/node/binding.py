@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..listeners import bind_unix
+from ..runtime_dir import MAX_UNIX_PATH_BYTES
 from .messages import QueryServer, SocketName
 
 IPV6_ONLY = 1  # UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY
@@ -120,9 +121,8 @@ def _bind_unix_path(query: QueryServer) -> socket.socket:
 
 
 def _short(path: Path) -> Path:
-    """The relative path when it is shorter: a unix socket's has at most 107 bytes."""
-    relative = Path(os.path.relpath(path))
-    return relative if len(os.fsencode(relative)) < len(os.fsencode(path)) else path
+    """The relative path where the whole one is too long for a unix socket."""
+    return path if len(os.fsencode(path)) <= MAX_UNIX_PATH_BYTES else Path(os.path.relpath(path))
 
 
 def _umask() -> int:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from ...lb.page import PAGE_LISTENERS
 from ..listeners import BoundListener, close_all, describe
 from .binding import NODE_BACKLOG, UNIX_SOCKET, bind_server, bind_udp, name_of
@@ -174,12 +176,13 @@ class NodeListeners:
     def _bind(self, query: QueryServer, address: ServerAddress) -> Server:
         listener_id = self._free_listener_id()
         sock = bind_server(query, self._backlog)
+        info = describe(listener_id, sock)
         path, file_id = None, None
         if query.port == UNIX_SOCKET:
             path = Path(os.path.abspath(query.address or ""))
             status = path.lstat()
             file_id = (status.st_dev, status.st_ino)
-        info = describe(listener_id, sock)
+            info = replace(info, host=str(path))
         listener = BoundListener(listener_id, sock, "", info, path, file_id, key=listener_id)
         self._listeners.append(listener)
         self._on_added(listener)
