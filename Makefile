@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml setup.py $(wildcard lb/*.pyx lb/*.pxd)
+SOURCES := pyproject.toml setup.py $(shell find lb worker -name '*.pyx' -o -name '*.pxd')
 TESTS ?= tests
 # setuptools warns at each editable install that folders could shadow modules; ours are mapped, so they cannot.
 PIP_INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q
@@ -33,7 +33,7 @@ test: $(VENV)/.installed-test ## set up and run every test
 
 lint: $(VENV)/.installed-test ## ruff and cython-lint
 	$(BIN)/ruff check .
-	PATH="$(abspath $(BIN)):$$PATH" cython-lint lb
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint lb worker
 
 types: $(VENV)/.installed-test ## mypy, strict
 	$(BIN)/mypy
@@ -48,7 +48,7 @@ annotate: $(VENV)/.installed-test ## Cython's report of the core: build/cython/l
 	FASTLB_ANNOTATE=1 $(BIN)/python setup.py -q build_ext --inplace
 
 docs: $(VENV)/.installed ## regenerate docs/configuration.md
-	$(BIN)/python -m fastlb.supervisor.settings_reference > docs/configuration.md
+	$(BIN)/python -m fastlb.supervisor.settings.reference > docs/configuration.md
 
 bench: $(VENV)/.installed-test ## micro benchmarks
 	$(BIN)/python -m pytest benchmarks --benchmark-only
@@ -60,4 +60,5 @@ ci: ## everything that must pass before a change lands
 	bash .ci/run
 
 clean: ## remove what was built (the next build needs nothing of it)
-	rm -rf build dist *.egg-info lb/*.so lb/*.c $(VENV)/.installed*
+	rm -rf build dist *.egg-info $(VENV)/.installed*
+	find lb worker -name '*.so' -delete

@@ -1,4 +1,4 @@
-"""Compile fastlb.lb. Everything else about the distribution is in pyproject.toml.
+"""Compile the .pyx files of fastlb.lb and fastlb.worker. Everything else about the distribution is in pyproject.toml.
 
 FASTLB_DEBUG=1 builds the debug variant: counters of descriptors and a check of every
 invariant (C macro of the same name). FASTLB_SANITIZE=1 adds AddressSanitizer and UBSan.
@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.resolve()
 # Cython and mypy look modules up by folder name, and do not read package-dir:
 # this tree shows our folders under their import names.
 IMPORT_VIEW = ROOT / "build" / "view"
+COMPILED = ("lb", "worker")  # folders with .pyx files
 DEBUG = os.environ.get("FASTLB_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTLB_SANITIZE") == "1"
 ANNOTATE = os.environ.get("FASTLB_ANNOTATE") == "1"
@@ -48,14 +49,17 @@ def compile_flags() -> tuple[list[str], list[str]]:
 
 def extensions() -> list[Extension]:
     compile_args, link_args = compile_flags()
+    sources = sorted(
+        source.relative_to(ROOT) for folder in COMPILED for source in (ROOT / folder).rglob("*.pyx")
+    )
     return [
         Extension(
-            f"fastlb.lb.{source.stem}",
-            [f"lb/{source.name}"],
+            ".".join(("fastlb", *source.with_suffix("").parts)),
+            [str(source)],
             extra_compile_args=compile_args,
             extra_link_args=link_args,
         )
-        for source in sorted((ROOT / "lb").glob("*.pyx"))
+        for source in sources
     ]
 
 

@@ -12,7 +12,7 @@ import msgspec
 from ..supervisor.control.client import ControlClient, NotRunning
 from ..supervisor.control.protocol import AppDetails, AppEntry, AppStatus
 from ..supervisor.errors import FastlbError
-from ..supervisor.runtime_dir import AppPaths, default_home, is_running, list_apps, load_config
+from ..supervisor.home.paths import AppPaths, default_home, is_running, list_apps, load_config
 from ..supervisor.suggestions import nearest
 from .parallel import ask_each
 
@@ -133,7 +133,7 @@ def _entry_without_supervisor(name: str, status: AppStatus, binds: list[str], ba
 
 
 def _stopped_details(paths: AppPaths) -> AppDetails:
-    from ..supervisor.settings import hide_secrets
+    from ..supervisor.settings.declared import hide_secrets
 
     config = load_config(paths)
     status: AppStatus = "starting" if is_running(paths) else "stopped"

@@ -9,20 +9,19 @@ from typing import Any
 
 import msgspec
 
-from ..supervisor.app_config import AppConfig
 from ..supervisor.errors import FastlbError, UsageError
-from ..supervisor.instance_environment import instance_environment
-from ..supervisor.launch import FailedReport, ProgressReport, exec_foreground, launch_detached
-from ..supervisor.runtime_dir import (
+from ..supervisor.home.paths import (
     AppPaths,
     default_home,
     is_running,
     list_apps,
     load_config,
 )
-from ..supervisor.settings import check_config
-from ..supervisor.suggestions import nearest
-from ..supervisor.targets import (
+from ..supervisor.launch.starter import FailedReport, ProgressReport, exec_foreground, launch_detached
+from ..supervisor.processes.environment import instance_environment
+from ..supervisor.settings.app_config import AppConfig
+from ..supervisor.settings.declared import check_config
+from ..supervisor.settings.targets import (
     PACKAGE_FILE,
     check_target,
     name_from_target,
@@ -30,6 +29,7 @@ from ..supervisor.targets import (
     worker_kind,
     wrapper_name,
 )
+from ..supervisor.suggestions import nearest
 from .apps import paths_of
 from .output import Output, ProgressDisplay
 
@@ -62,7 +62,7 @@ def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> A
     settings = {"cwd": _here()} | _settled(given)
     interpreter = settings.get("interpreter", "")
     if wrapper := wrapper_name(target):
-        from ..supervisor.node.script import refusal_here
+        from ..supervisor.node.target.script import refusal_here
 
         raise refusal_here(wrapper, settings["cwd"])
     if ":" not in target and worker_kind(target, interpreter) == "python":
@@ -81,7 +81,7 @@ def _default_name(target: str, interpreter: str, cwd: str) -> str:
     is_package_file = os.path.basename(path) == PACKAGE_FILE
     if worker_kind(target, interpreter) == "python" or not (is_package_file or os.path.isdir(path)):
         return name_from_target(target, interpreter)
-    from ..supervisor.node.package_file import read_package
+    from ..supervisor.node.target.package_file import read_package
 
     directory = os.path.dirname(path) if is_package_file else path
     named = usable_name(read_package(directory).name)
@@ -159,7 +159,7 @@ def _check_workers(config: AppConfig) -> None:
     """What would make every worker fail is said before there is a supervisor."""
     instance_environment(config, 0, os.environ)
     if config.kind == "node":
-        from ..supervisor.node.command import node_command
+        from ..supervisor.node.target.command import node_command
 
         node_command(config)
 

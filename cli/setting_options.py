@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from ..supervisor.errors import UsageError
-from ..supervisor.settings import DeclaredSetting, declared_settings, parse_setting
-from ..supervisor.settings_reference import default_text, value_name
+from ..supervisor.settings.declared import DeclaredSetting, declared_settings, parse_setting
+from ..supervisor.settings.reference import default_text, value_name
 from .options import AppCommand
 
 ARGUMENTS = ("target", "args")  # given by position, not by an option

@@ -22,8 +22,8 @@ from fastlb.lb.posix cimport (
     SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, SYS_pidfd_send_signal, epoll_ctl, epoll_event, errno, fcntl, getsockopt,
     munmap, poll, pollfd, syscall,
 )
-from fastlb.lb.node_channel cimport NODE_MARKER
-from fastlb.lb.node_write cimport OutgoingLine, node_probe, node_say
+from fastlb.lb.node.channel cimport NODE_MARKER
+from fastlb.lb.node.write cimport OutgoingLine, node_probe, node_say
 from fastlb.lb.received cimport Received, close_rights, receive
 from fastlb.lb.slots cimport (
     SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot,

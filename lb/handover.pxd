@@ -12,7 +12,7 @@ from fastlb.lb.connection cimport (
 from fastlb.lb.descriptors cimport descriptor_close, invariant
 from fastlb.lb.events cimport report_slot
 from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push, held_push_first, held_room
-from fastlb.lb.node_write cimport node_hand_over, node_wait_for_room
+from fastlb.lb.node.write cimport node_hand_over, node_wait_for_room
 from fastlb.lb.page cimport MAX_LISTENERS
 from fastlb.lb.policy cimport (
     NOBODY, POLICY_IP_HASH, candidate_charge, candidate_close, choose, choose_rescuer, is_able, listener_bit,

@@ -12,7 +12,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from fastlb.lb.atomics cimport load_u64
 from fastlb.lb.connection cimport CONNECTIONS_PER_MESSAGE, MAX_CREDIT, ConnectionMessage
 from fastlb.lb.descriptors cimport invariant
-from fastlb.lb.node_channel cimport NodeChannel
+from fastlb.lb.node.channel cimport NodeChannel
 from fastlb.lb.page cimport WorkerPage
 
 cdef enum SlotState:

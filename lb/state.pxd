@@ -7,7 +7,7 @@ from fastlb.lb.atomics cimport store_u64
 from fastlb.lb.connection cimport POSITION_EPOCH_SHIFT
 from fastlb.lb.command cimport LONGEST_SEND_BYTES, Command
 from fastlb.lb.held cimport HeldQueue
-from fastlb.lb.node_channel cimport node_is_slow, node_may_be_sent, node_places
+from fastlb.lb.node.channel cimport node_is_slow, node_may_be_sent, node_places
 from fastlb.lb.page cimport DispatcherPage, DispatcherSlotRow, MAX_LISTENERS, MAX_SLOTS
 from fastlb.lb.policy cimport Candidate, CandidateTable, POLICY_IP_HASH, STICKY_CREDIT, hash_seed_of
 from fastlb.lb.slots cimport (

@@ -13,10 +13,10 @@ from fastlb.lb.connection cimport POSITION_EPOCH_SHIFT
 from fastlb.lb.descriptors cimport descriptor_close, invariant
 from fastlb.lb.events cimport WATCHED_PIDFD, drop_slot_reports, report_slot, watched_data
 from fastlb.lb.connection cimport MAX_CREDIT
-from fastlb.lb.node_channel cimport NodeChannel
-from fastlb.lb.node_look cimport node_begin_counting
-from fastlb.lb.node_read cimport node_close_reading
-from fastlb.lb.node_write cimport node_count, node_disconnect, node_note_disconnected, node_poll
+from fastlb.lb.node.channel cimport NodeChannel
+from fastlb.lb.node.look cimport node_begin_counting
+from fastlb.lb.node.read cimport node_close_reading
+from fastlb.lb.node.write cimport node_count, node_disconnect, node_note_disconnected, node_poll
 from fastlb.lb.page cimport WORKER_PAGE_MAGIC, WorkerPage, page_map
 from fastlb.lb.posix cimport (
     EINVAL, ENOMEM, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, SHUT_RD, SHUT_WR, epoll_ctl, epoll_event, errno,

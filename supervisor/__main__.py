@@ -16,17 +16,17 @@ from pathlib import Path
 
 import uvloop
 
+from .app import MasterEnvironment
 from .errors import EXIT_FAILURE, FastlbError
-from .event_log import EventLog, open_log
-from .launch import LaunchRequest, read_request
-from .launch_report import Reporter
-from .listeners import BoundListener, backlog_warning, bind_all, close_all
-from .master import MasterEnvironment
-from .preflight import check_limits, raise_descriptor_limit
-from .process_output import WorkerOutput
-from .runtime_dir import AppLock, AppPaths, prepare_app_dir, prepare_home
+from .home.paths import AppLock, AppPaths, prepare_app_dir, prepare_home
+from .launch.reporter import Reporter
+from .launch.starter import LaunchRequest, read_request
+from .output.event_log import EventLog, open_log
+from .output.terminal import TerminalOutput
+from .output.worker_output import WorkerOutput
+from .sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
+from .sockets.refusals import check_limits, raise_descriptor_limit
 from .supervision import Supervision
-from .terminal_output import TerminalOutput
 
 
 @dataclass(frozen=True)

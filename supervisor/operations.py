@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from .errors import BusyError, FastlbError
-from .event_log import EventLog
+from .output.event_log import EventLog
 
 T = TypeVar("T")
 

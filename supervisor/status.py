@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .app_config import AppConfig
 from .control.protocol import AppDetails, AppEntry, WorkerEntry, WorkerStatus
-from .crew import Crew, uptime
-from .dispatcher_keeper import DispatcherKeeper
-from .lifecycle import State
-from .pool import app_status, staying
-from .runtime_dir import AppPaths
-from .sampler import Sampler
-from .settings import hide_secrets
-from .worker_handle import WorkerHandle
-from .worker_host import Totals, WorkerHost
+from .dispatcher.keeper import DispatcherKeeper
+from .home.paths import AppPaths
+from .processes.usage import Sampler
+from .settings.app_config import AppConfig
+from .settings.declared import hide_secrets
+from .workers.crew import Crew, uptime
+from .workers.handle import WorkerHandle
+from .workers.host import Totals, WorkerHost
+from .workers.life import State
+from .workers.roster import app_status, staying
 
 STATUS_WORDS: dict[State, WorkerStatus] = {
     State.STARTING: "starting",

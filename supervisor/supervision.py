@@ -11,16 +11,16 @@ import traceback
 from collections.abc import Coroutine
 from typing import Any
 
-from .app_config import AppConfig
+from .app import Master, MasterEnvironment
+from .control.progress import Progress
 from .control.requests import ControlRequests
 from .control.server import ControlServer
 from .errors import FastlbError, StartFailed
-from .launch_report import Reporter
-from .listeners import close_all
-from .master import Master, MasterEnvironment
-from .progress import Progress
-from .runtime_dir import save_config
+from .home.paths import save_config
+from .launch.reporter import Reporter
+from .settings.app_config import AppConfig
 from .signals import Request, pass_on_signals
+from .sockets.listeners import close_all
 
 
 class Supervision:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from fastlb.lb.orphan_guard import start_orphan_guard
+from fastlb.worker.orphan_guard import start_orphan_guard
 
 from .app_loader import AppLoadError, LoadedApp, load_app
 from .lifecycle_channel import LifecycleChannel
@@ -40,10 +40,10 @@ def run_app(config: WorkerConfig, lifecycle: LifecycleChannel) -> int:
             lifecycle.report(StartupFailed(error.reason, error.traceback, error.usage))
             return EXIT_STARTUP_FAILED
         if loaded.interface == "asgi":
-            from .asgi_server import serve_asgi
+            from .asgi.server import serve_asgi
 
             return serve_asgi(loaded.app, config, lifecycle, runner)
-    from .wsgi_server import serve_wsgi
+    from .wsgi.server import serve_wsgi
 
     return serve_wsgi(loaded.app, config, lifecycle)
 

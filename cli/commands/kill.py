@@ -4,7 +4,7 @@ import functools
 
 import click
 
-from ...supervisor.runtime_dir import default_home, is_running, list_apps
+from ...supervisor.home.paths import default_home, is_running, list_apps
 from ..apps import paths_of
 from ..operations import do_each_at_once, end
 from ..options import AppCommand

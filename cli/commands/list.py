@@ -2,7 +2,7 @@
 
 import click
 
-from ...supervisor.runtime_dir import default_home, list_apps
+from ...supervisor.home.paths import default_home, list_apps
 from ..app_table import app_table
 from ..apps import read_states, resolve_names
 from ..options import AppCommand, complete_names, json_option

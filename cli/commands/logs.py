@@ -10,7 +10,7 @@ import msgspec
 
 from ...supervisor.control.client import ControlClient, NotRunning
 from ...supervisor.errors import FastlbError
-from ...supervisor.runtime_dir import AppPaths, default_home, is_running, list_apps
+from ...supervisor.home.paths import AppPaths, default_home, is_running, list_apps
 from ..apps import ANSWER_SECONDS, paths_of, resolve_names
 from ..log_tail import last_lines
 from ..options import AppCommand, complete_names

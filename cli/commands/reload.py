@@ -2,10 +2,10 @@
 
 import click
 
-from ...supervisor.app_config import MAX_WORKERS
 from ...supervisor.control.client import NotRunning
 from ...supervisor.control.protocol import ReloadParams
 from ...supervisor.errors import FastlbError
+from ...supervisor.settings.app_config import MAX_WORKERS
 from ..apps import resolve_names
 from ..operations import do_each, operate
 from ..options import AppCommand, names_argument

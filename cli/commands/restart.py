@@ -2,8 +2,8 @@
 
 import click
 
-from ...supervisor.runtime_dir import is_running, load_config
-from ...supervisor.settings import check_config
+from ...supervisor.home.paths import is_running, load_config
+from ...supervisor.settings.declared import check_config
 from ..apps import paths_of, resolve_names
 from ..launching import launch
 from ..operations import do_each, operate

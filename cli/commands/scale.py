@@ -2,11 +2,11 @@
 
 import click
 
-from ...supervisor.app_config import MAX_WORKERS
 from ...supervisor.control.client import NotRunning
 from ...supervisor.control.protocol import ScaleParams
 from ...supervisor.errors import FastlbError, UsageError
-from ...supervisor.settings import declared_settings, parse_setting
+from ...supervisor.settings.app_config import MAX_WORKERS
+from ...supervisor.settings.declared import declared_settings, parse_setting
 from ..apps import resolve_name
 from ..operations import do_each, operate
 from ..options import AppCommand, complete_names

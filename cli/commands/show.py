@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from ...supervisor.control.protocol import AppDetails
-from ...supervisor.settings import declared_settings, format_setting
+from ...supervisor.settings.declared import declared_settings, format_setting
 from ..app_table import app_table, worker_table
 from ..apps import read_details, resolve_name
 from ..options import AppCommand, complete_names, json_option

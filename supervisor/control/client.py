@@ -13,9 +13,9 @@ from typing import Any, Literal, Self
 import msgspec
 
 from ..errors import FastlbError
-from ..progress import Progress
 from .framing import ServerMessage, decode_server_message, encode_request
 from .peer import peer_of
+from .progress import Progress
 from .protocol import PROTOCOL_VERSION, AppDetails, AppEntry, Done, LogsParams
 
 ANSWER_SECONDS = 5.0

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..app_config import MAX_WORKERS
 from ..errors import FastlbError, UsageError
-from ..output_subscription import Subscription
-from ..process_output import WorkerOutput
-from ..progress import Progress
+from ..output.follower import Subscription
+from ..output.worker_output import WorkerOutput
+from ..settings.app_config import MAX_WORKERS
 from .framing import Request, RequestError, encode_notification
+from .progress import Progress
 from .protocol import (
     ERROR_INVALID_PARAMS,
     ERROR_UNKNOWN_METHOD,

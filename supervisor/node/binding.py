@@ -10,8 +10,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from ..listeners import bind_unix
-from ..runtime_dir import MAX_UNIX_PATH_BYTES
+from ..home.paths import MAX_UNIX_PATH_BYTES
+from ..sockets.listeners import bind_unix
 from .messages import QueryServer, SocketName
 
 IPV6_ONLY = 1  # UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY

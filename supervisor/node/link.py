@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..dispatcher_keeper import DispatcherKeeper
-from ..runtime import Place, Pulse, WorkerCounters
-from .listeners import Server
+from ..dispatcher.keeper import DispatcherKeeper
+from ..workers.runtime import Place, Pulse, WorkerCounters
 from .messages import Listening, QueryServer
+from .servers import Server
 
 # Answers whose arrival is not certain: what a dispatcher that dies may have taken along.
 MOST_UNCONFIRMED = 32

@@ -10,17 +10,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..addresses import TcpAddress, UnixAddress
-from ..app_config import AppConfig
-from ..dispatcher_keeper import DispatcherKeeper
-from ..event_log import EventLog
-from ..lifecycle import Event, EventName, State
-from ..preflight import explain_bind_error
-from ..worker_handle import WorkerHandle
+from ..dispatcher.keeper import DispatcherKeeper
+from ..output.event_log import EventLog
+from ..settings.addresses import TcpAddress, UnixAddress
+from ..settings.app_config import AppConfig
+from ..sockets.refusals import explain_bind_error
+from ..workers.handle import WorkerHandle
+from ..workers.life import Event, EventName, State
 from .binding import UNIX_SOCKET
 from .link import Answer, NodeLink, OpenServer
-from .listeners import MOST_SERVERS, UDP_TYPES, NodeListeners, Server, ServerAddress, address_of
 from .messages import Listening, QueryServer, encode_refusal, encode_server, encode_shared_server
+from .servers import MOST_SERVERS, UDP_TYPES, NodeListeners, Server, ServerAddress, address_of
 
 FINISHING = (State.DRAINING, State.STOPPING)
 # A worker whose only servers are UDP serves when it has asked for no other one for so long.

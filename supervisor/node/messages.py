@@ -2,7 +2,7 @@
 
 A line is a JSON value. Those of Node itself are objects with a `cmd` that begins with NODE_ (source: lib/internal/
 cluster/child.js and primary.js); everything else is a message of the app. What is about single connections never
-comes here: lb/node_wire.pxd. Nothing that a worker writes is trusted: what does not fit is no message.
+comes here: lb/node/wire.pxd. Nothing that a worker writes is trusted: what does not fit is no message.
 """
 
 from typing import Any

@@ -14,21 +14,19 @@ from typing import Any, cast
 
 from ...lb.command import ChannelHistory, DispatcherEvent, WorkerKind
 from ...lb.command import EventName as DispatcherEventName
-from ..app_config import AppConfig
-from ..dispatched_worker import DispatchedWorker
-from ..dispatcher_keeper import DispatcherKeeper
+from ..dispatcher.keeper import DispatcherKeeper
+from ..dispatcher.wanted import DispatchedWorker
 from ..errors import FastlbError
-from ..event_log import EventLog
-from ..incarnation import Incarnation
-from ..instance_environment import instance_environment
-from ..lifecycle import Event, EventName, State
-from ..limits import descriptor_limit, worker_bounds
-from ..runtime import Opening, Place
-from ..worker_handle import WorkerHandle
-from .command import NodeCommand, node_command
+from ..output.event_log import EventLog
+from ..processes.environment import instance_environment
+from ..settings.app_config import AppConfig
+from ..workers.bounds import descriptor_limit, worker_bounds
+from ..workers.handle import WorkerHandle
+from ..workers.incarnation import Incarnation
+from ..workers.life import Event, EventName, State
+from ..workers.runtime import Opening, Place
 from .link import Answer, NodeLink, NodeOpening
 from .listen_requests import ListenRequests
-from .listeners import NodeListeners
 from .messages import (
     Close,
     ExitedAfterDisconnect,
@@ -42,6 +40,8 @@ from .messages import (
     encode_no_sockets,
     encode_user_message,
 )
+from .servers import NodeListeners
+from .target.command import NodeCommand, node_command
 
 READY, SHUTDOWN = "ready", "shutdown"
 MOST_LOGGED = 2048

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fastlb.supervisor.app_config import AppConfig
-from fastlb.supervisor.runtime_dir import AppPaths, prepare_app_dir, prepare_home, save_config
+from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home, save_config
+from fastlb.supervisor.settings.app_config import AppConfig
 
 from tests.support.fastlb_process import Fastlb
 
@@ -19,7 +19,7 @@ STOPPED = AppConfig(
 SILENT_SUPERVISOR = """
 import socket, sys
 from pathlib import Path
-from fastlb.supervisor.runtime_dir import AppLock, AppPaths
+from fastlb.supervisor.home.paths import AppLock, AppPaths
 paths = AppPaths(Path(sys.argv[1]), sys.argv[2])
 lock = AppLock.acquire(paths)
 listener = socket.socket(socket.AF_UNIX)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from fastlb.cli.main import ALIASES, COMMANDS, cli
 from fastlb.cli.options import AppCommand
-from fastlb.supervisor.settings import declared_settings
+from fastlb.supervisor.settings.declared import declared_settings
 
 
 def command(name: str) -> AppCommand:
@@ -46,7 +46,7 @@ def test_help_of_start_names_every_setting() -> None:
 
 
 def test_list_loads_little() -> None:
-    heavy = {"rich", "asyncio", "psutil", "fastlb.lb", "fastlb.supervisor.settings"}
+    heavy = {"rich", "asyncio", "psutil", "fastlb.lb", "fastlb.supervisor.settings.declared"}
     code = f"import sys, fastlb.cli.main, fastlb.cli.commands.list; print({heavy} & set(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert printed == "set()\n"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from fastlb.cli.main import main
-from fastlb.supervisor.app_config import AppConfig
-from fastlb.supervisor.runtime_dir import AppPaths
+from fastlb.supervisor.home.paths import AppPaths
+from fastlb.supervisor.settings.app_config import AppConfig
 
 from tests.support.fastlb_process import APPS, COMMAND, Fastlb
 

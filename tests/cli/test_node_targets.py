@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from fastlb.cli.launching import requested_config
-from fastlb.supervisor.app_config import AppConfig
 from fastlb.supervisor.errors import UsageError
+from fastlb.supervisor.settings.app_config import AppConfig
 
 from tests.support.fastlb_process import COMMAND, Fastlb
 

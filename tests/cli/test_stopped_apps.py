@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fastlb.cli.launching import requested_config
-from fastlb.supervisor.runtime_dir import AppPaths
+from fastlb.supervisor.home.paths import AppPaths
 
 from tests.support.fastlb_process import Fastlb
 

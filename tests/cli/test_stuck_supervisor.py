@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from fastlb.supervisor.runtime_dir import AppPaths
+from fastlb.supervisor.home.paths import AppPaths
 
 from tests.support.fastlb_process import Fastlb
 from tests.support.waiting import scaled, wait_until

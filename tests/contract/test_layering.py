@@ -14,21 +14,21 @@ ALLOWED = {
     "worker": ("fastlb.lb",),
     "supervisor": ("fastlb.lb", "fastlb.worker.wire"),
     "cli": (
-        "fastlb.supervisor.app_config",
+        "fastlb.supervisor.settings.app_config",
         "fastlb.supervisor.control.client",
         "fastlb.supervisor.control.protocol",
         "fastlb.supervisor.errors",
-        "fastlb.supervisor.instance_environment",
-        "fastlb.supervisor.launch",
-        "fastlb.supervisor.node.command",
-        "fastlb.supervisor.node.package_file",
-        "fastlb.supervisor.node.script",
-        "fastlb.supervisor.progress",
-        "fastlb.supervisor.runtime_dir",
-        "fastlb.supervisor.settings",
-        "fastlb.supervisor.settings_reference",
+        "fastlb.supervisor.processes.environment",
+        "fastlb.supervisor.launch.starter",
+        "fastlb.supervisor.node.target.command",
+        "fastlb.supervisor.node.target.package_file",
+        "fastlb.supervisor.node.target.script",
+        "fastlb.supervisor.control.progress",
+        "fastlb.supervisor.home.paths",
+        "fastlb.supervisor.settings.declared",
+        "fastlb.supervisor.settings.reference",
         "fastlb.supervisor.suggestions",
-        "fastlb.supervisor.targets",
+        "fastlb.supervisor.settings.targets",
     ),
 }
 
@@ -86,4 +86,4 @@ def test_imports_are_understood() -> None:
     found = set(imported_modules(ROOT / "cli" / "apps.py"))
     assert "fastlb.supervisor.control.client.ControlClient" in found
     assert "fastlb.cli.parallel.ask_each" in found
-    assert not is_allowed("fastlb.supervisor.master.Master", "cli")
+    assert not is_allowed("fastlb.supervisor.app.Master", "cli")

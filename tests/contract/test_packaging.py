@@ -4,13 +4,22 @@ import ast
 import importlib
 import inspect
 import tomllib
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from .sources import PACKAGES, ROOT, code_files
 
-STUBS = sorted(path.stem for path in code_files(["lb"], [".pyi"]))
+COMPILED = ("lb", "worker")  # folders with compiled modules
+
+
+def module_name(path: Path) -> str:
+    """The import name of a file's module."""
+    return ".".join(("fastlb", *path.relative_to(ROOT).with_suffix("").parts))
+
+
+STUBS = {module_name(path): path for path in code_files(COMPILED, [".pyi"])}
 
 
 def test_every_folder_with_code_is_a_package_of_the_distribution() -> None:
@@ -20,23 +29,19 @@ def test_every_folder_with_code_is_a_package_of_the_distribution() -> None:
 
 
 def test_every_compiled_module_with_python_names_has_a_stub() -> None:
-    compiled = [path.stem for path in code_files(["lb"], [".pyx"])]
-    assert [name for name in compiled if name not in STUBS and defined_names(load(name))] == []
+    compiled = [module_name(path) for path in code_files(COMPILED, [".pyx"])]
+    assert [name for name in compiled if name not in STUBS and defined_names(importlib.import_module(name))] == []
 
 
-@pytest.mark.parametrize("module", STUBS)
+@pytest.mark.parametrize("module", sorted(STUBS))
 def test_stub_names_what_the_module_holds(module: str) -> None:
-    tree = ast.parse((ROOT / "lb" / f"{module}.pyi").read_text())
-    loaded = load(module)
+    tree = ast.parse(STUBS[module].read_text())
+    loaded = importlib.import_module(module)
     assert stubbed_names(tree) - set(vars(loaded)) == set()
     assert defined_names(loaded) - stubbed_names(tree) == set()
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and not is_only_a_type(node):
             assert stubbed_names(node) - set(dir(getattr(loaded, node.name))) == set(), node.name
-
-
-def load(name: str) -> ModuleType:
-    return importlib.import_module(f"fastlb.lb.{name}")
 
 
 def stubbed_names(tree: ast.Module | ast.ClassDef) -> set[str]:

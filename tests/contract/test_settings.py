@@ -1,9 +1,9 @@
 """Settings are declared once, and everything else follows from that."""
 
 import msgspec
-from fastlb.supervisor.app_config import AppConfig
-from fastlb.supervisor.settings import declared_settings, format_setting, parse_setting
-from fastlb.supervisor.settings_reference import reference
+from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.settings.declared import declared_settings, format_setting, parse_setting
+from fastlb.supervisor.settings.reference import reference
 from fastlb.worker.wire import WorkerConfig
 
 from .sources import ROOT

@@ -8,7 +8,7 @@ import pytest
 from .sources import PACKAGES, ROOT, TEXT_SUFFIXES, code_files, project_files, shown
 
 # Log lines tell people the time of day; nothing else may depend on it.
-MAY_READ_THE_WALL_CLOCK = ("supervisor/event_log.py",)
+MAY_READ_THE_WALL_CLOCK = ("supervisor/output/event_log.py",)
 # Names documents that it makes.
 WRITES_DOCUMENTS = ("benchmarks/",)
 # One waits for conditions with growing pauses; apps sleep because apps do.

@@ -53,8 +53,10 @@ def python_in(body: str) -> set[str]:
 
 def plain_name(mangled: str) -> str:
     """A function's name without its module's, whose length stands before it."""
-    length, rest = re.fullmatch(r"__pyx_f_6fastlb_2lb_(\d+)(\w+)", mangled).groups()  # type: ignore[union-attr]
-    return str(rest[int(length) + 1 :])
+    rest = mangled.removeprefix("__pyx_f_6fastlb_2lb_")
+    while module := re.match(r"\d+", rest):  # a module's length and name
+        rest = rest[module.end() + int(module.group()) + 1 :]
+    return rest
 
 
 def body_of(functions: dict[str, str], name: str) -> str:

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from fastlb.lb.node_wire import announce, classify
+from fastlb.lb.node.wire import announce, classify
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 from fastlb.supervisor.control.client import ControlClient, NotRunning
+from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.control.protocol import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Done
 from fastlb.supervisor.control.requests import MAX_FOLLOWERS
 from fastlb.supervisor.control.server import MAX_CONNECTIONS_PER_UID
 from fastlb.supervisor.errors import FastlbError
-from fastlb.supervisor.progress import Progress
 
 from tests.support import processes
 from tests.support.control_server import RunningServer, request

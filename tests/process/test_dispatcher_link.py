@@ -7,7 +7,7 @@ import socket
 
 import uvloop
 from fastlb.lb.command import COMMAND_BYTES, CommandName, DispatcherEvent, encode_command
-from fastlb.supervisor.dispatcher_link import DispatcherLink
+from fastlb.supervisor.dispatcher.link import DispatcherLink
 
 from tests.support import processes
 from tests.support.waiting import let_run_until

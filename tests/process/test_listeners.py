@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fastlb.supervisor.app_config import AppConfig
 from fastlb.supervisor.errors import FastlbError, UsageError
-from fastlb.supervisor.listeners import BoundListener, backlog_warning, bind_all, close_all
-from fastlb.supervisor.preflight import check_limits, listening_processes, raise_descriptor_limit
+from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
+from fastlb.supervisor.sockets.refusals import check_limits, listening_processes, raise_descriptor_limit
 
 
 def config(*bind: str, backlog: int = 128, socket_mode: str = "0660") -> AppConfig:
@@ -263,9 +263,9 @@ def test_systemd_without_sockets_says_so() -> None:
 
 SYSTEMD = """
 import os, sys
-from fastlb.supervisor.app_config import AppConfig
-from fastlb.supervisor.launch import systemd_fd_count
-from fastlb.supervisor.listeners import bind_all
+from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.launch.starter import systemd_fd_count
+from fastlb.supervisor.sockets.listeners import bind_all
 os.environ["LISTEN_PID"] = str(os.getpid() + int(sys.argv[1]))
 bind = tuple(sys.argv[2:])
 for listener in bind_all(AppConfig(target="server:app", name="", bind=bind), systemd_fd_count()):
@@ -323,8 +323,8 @@ def test_privileged_port_names_the_capability() -> None:
     code = (
         "import os\n"
         "from fastlb.supervisor.errors import FastlbError\n"
-        "from fastlb.supervisor.listeners import bind_all\n"
-        "from fastlb.supervisor.app_config import AppConfig\n"
+        "from fastlb.supervisor.sockets.listeners import bind_all\n"
+        "from fastlb.supervisor.settings.app_config import AppConfig\n"
         "'x'.encode('idna')  # imported before the library may be out of reach\n"
         "if os.geteuid() == 0: os.setresuid(65534, 65534, 65534)\n"
         "try: bind_all(AppConfig(target='', name='', bind=('127.0.0.1:1',)))\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from fastlb.supervisor.errors import FastlbError
-from fastlb.supervisor.event_log import EventLog, open_log
-from fastlb.supervisor.log_file import LogFile
+from fastlb.supervisor.output.event_log import EventLog, open_log
+from fastlb.supervisor.output.log_file import LogFile
 
 
 @pytest.fixture

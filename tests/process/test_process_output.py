@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from fastlb.supervisor.event_log import EventLog, open_log
-from fastlb.supervisor.output_subscription import MAX_BUFFERED_BYTES, Subscription
-from fastlb.supervisor.process_output import MAX_LINE_BYTES, SPLIT_MARK, AttachedOutput, WorkerOutput
-from fastlb.supervisor.runtime_dir import AppPaths, prepare_home
+from fastlb.supervisor.home.paths import AppPaths, prepare_home
+from fastlb.supervisor.output.event_log import EventLog, open_log
+from fastlb.supervisor.output.follower import MAX_BUFFERED_BYTES, Subscription
+from fastlb.supervisor.output.worker_output import MAX_LINE_BYTES, SPLIT_MARK, AttachedOutput, WorkerOutput
 
 from tests.support.event_loop import open_loop_globals
 from tests.support.waiting import wait_until

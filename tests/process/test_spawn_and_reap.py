@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from fastlb.supervisor.reaper import ExitStatus, Reaper, kill_group, send_signal
-from fastlb.supervisor.spawn import SpawnedProcess, SpawnError, SpawnPlan, spawn
+from fastlb.supervisor.processes.reaper import ExitStatus, Reaper, kill_group, send_signal
+from fastlb.supervisor.processes.spawn import SpawnedProcess, SpawnError, SpawnPlan, spawn
 
 from tests.support import processes
 from tests.support.waiting import let_run_until, scaled, wait_until

@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from fastlb.supervisor.terminal_output import HIGH_WATER_BYTES, escape_for_terminal
+from fastlb.supervisor.output.terminal import HIGH_WATER_BYTES, escape_for_terminal
 
 SHOW = """
 import sys
-from fastlb.supervisor.terminal_output import TerminalOutput
+from fastlb.supervisor.output.terminal import TerminalOutput
 terminal = TerminalOutput()
 terminal.show("out", b"0|app | ", b"one\\n\\ntwo\\n")
 terminal.show("err", b"1|app | ", b"\\x1b[31mred\\x1b[0m \\x1b]0;title\\x07\\r\\n")
@@ -19,7 +19,7 @@ terminal.close()
 
 STALL = f"""
 import sys, threading
-from fastlb.supervisor.terminal_output import TerminalOutput
+from fastlb.supervisor.output.terminal import TerminalOutput
 terminal = TerminalOutput()
 room = threading.Event()
 terminal.connect(lambda: print("full", file=sys.stderr, flush=True), room.set)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import uvloop
-from fastlb.supervisor.worker_channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
+from fastlb.supervisor.python.channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
 from fastlb.worker.wire import MAX_LINE_BYTES, Serving, StartupFailed, WorkerConfig
 
 from tests.support.waiting import let_run_until

@@ -14,14 +14,14 @@ from typing import Self
 
 import msgspec
 import uvloop
+from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.control.protocol import AppDetails, AppEntry
 from fastlb.supervisor.control.requests import ControlRequests
 from fastlb.supervisor.control.server import ControlServer
 from fastlb.supervisor.errors import StartFailed
-from fastlb.supervisor.event_log import EventLog, open_log
-from fastlb.supervisor.process_output import WorkerOutput
-from fastlb.supervisor.progress import Progress
-from fastlb.supervisor.runtime_dir import AppPaths, prepare_app_dir, prepare_home
+from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home
+from fastlb.supervisor.output.event_log import EventLog, open_log
+from fastlb.supervisor.output.worker_output import WorkerOutput
 
 
 class SmallApp:

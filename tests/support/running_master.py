@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from fastlb.supervisor.app_config import AppConfig
+from fastlb.supervisor.app import Master, MasterEnvironment
+from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.control.protocol import WorkerEntry
-from fastlb.supervisor.event_log import EventLog, open_log
-from fastlb.supervisor.listeners import bind_all, close_all
-from fastlb.supervisor.master import Master, MasterEnvironment
-from fastlb.supervisor.process_output import WorkerOutput
-from fastlb.supervisor.progress import Progress
-from fastlb.supervisor.runtime_dir import AppPaths, prepare_app_dir, prepare_home
+from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home
+from fastlb.supervisor.output.event_log import EventLog, open_log
+from fastlb.supervisor.output.worker_output import WorkerOutput
+from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.sockets.listeners import bind_all, close_all
 
 from .client import Response, get
 from .fastlb_process import APPS

@@ -1,7 +1,8 @@
 """What `--bind` understands, and what it says of the rest."""
 
 import pytest
-from fastlb.supervisor.addresses import (
+from fastlb.supervisor.errors import UsageError
+from fastlb.supervisor.settings.addresses import (
     ANY_HOST,
     Address,
     InheritedFd,
@@ -10,7 +11,6 @@ from fastlb.supervisor.addresses import (
     UnixAddress,
     parse_address,
 )
-from fastlb.supervisor.errors import UsageError
 
 UNDERSTOOD: dict[str, Address] = {
     "127.0.0.1:8000": TcpAddress("127.0.0.1", 8000),

@@ -1,7 +1,7 @@
 """Restart delays and the end of a crash loop."""
 
 import pytest
-from fastlb.supervisor.backoff import (
+from fastlb.supervisor.processes.backoff import (
     LONGEST_DELAY,
     CrashHistory,
     RestartRules,

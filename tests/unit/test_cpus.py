@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fastlb.supervisor.cpus import cgroup_quota, usable_cpus
+from fastlb.supervisor.settings.cpus import cgroup_quota, usable_cpus
 
 
 def write(root: Path, files: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fastlb.supervisor.event_log import MAX_FIELD_CHARACTERS, EventLog, format_event, open_log
+from fastlb.supervisor.output.event_log import MAX_FIELD_CHARACTERS, EventLog, format_event, open_log
 from hypothesis import given
 from hypothesis import strategies as st
 

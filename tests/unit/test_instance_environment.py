@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from fastlb.supervisor.app_config import AppConfig
 from fastlb.supervisor.errors import UsageError
-from fastlb.supervisor.instance_environment import instance_environment
+from fastlb.supervisor.processes.environment import instance_environment
+from fastlb.supervisor.settings.app_config import AppConfig
 
 
 def environment(worker_id: int = 0, inherited: dict[str, str] | None = None, **settings: Any) -> dict[str, str]:

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from fastlb.supervisor.backoff import RestartRules
-from fastlb.supervisor.lifecycle import (
+from fastlb.supervisor.processes.backoff import RestartRules
+from fastlb.supervisor.workers.life import (
     ALIVE,
     SIGNAL_GRACE,
     TABLE,

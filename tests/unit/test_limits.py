@@ -1,7 +1,7 @@
 """What one worker may get at a time."""
 
-from fastlb.supervisor.app_config import AppConfig
-from fastlb.supervisor.limits import RESERVED_DESCRIPTORS, low_limit_warning, worker_bounds
+from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.workers.bounds import RESERVED_DESCRIPTORS, low_limit_warning, worker_bounds
 from hypothesis import given
 from hypothesis import strategies as st
 

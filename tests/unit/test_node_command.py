@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastlb.supervisor.app_config import AppConfig
 from fastlb.supervisor.errors import FastlbError, UsageError
-from fastlb.supervisor.node import interpreter
-from fastlb.supervisor.node.command import NodeCommand, node_command
+from fastlb.supervisor.node.target import interpreter
+from fastlb.supervisor.node.target.command import NodeCommand, node_command
+from fastlb.supervisor.settings.app_config import AppConfig
 
 from tests.support.processes import is_running
 from tests.support.waiting import wait_until

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from fastlb.lb.page import PAGE_LISTENERS
-from fastlb.supervisor.app_config import AppConfig
-from fastlb.supervisor.listeners import BoundListener, bind_all, close_all
-from fastlb.supervisor.node.listeners import NodeListeners
 from fastlb.supervisor.node.messages import QueryServer, SocketName
+from fastlb.supervisor.node.servers import NodeListeners
+from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.sockets.listeners import BoundListener, bind_all, close_all
 
 from tests.support.waiting import scaled
 

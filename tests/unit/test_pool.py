@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 import pytest
-from fastlb.supervisor.app_config import AppConfig
-from fastlb.supervisor.crew import lifecycle_rules
-from fastlb.supervisor.lifecycle import Lifecycle, State
-from fastlb.supervisor.pool import app_status, established, missing_ids, staying, surplus
+from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.workers.crew import lifecycle_rules
+from fastlb.supervisor.workers.life import Lifecycle, State
+from fastlb.supervisor.workers.roster import app_status, established, missing_ids, staying, surplus
 from hypothesis import given
 from hypothesis import strategies as st
 

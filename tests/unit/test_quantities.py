@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from fastlb.supervisor.quantities import format_duration, format_size, parse_duration, parse_size
+from fastlb.supervisor.settings.quantities import format_duration, format_size, parse_duration, parse_size
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from fastlb.supervisor.errors import EXIT_USAGE, StartFailed
-from fastlb.supervisor.reload import ReloadRules, reload_workers
+from fastlb.supervisor.workers.reload import ReloadRules, reload_workers
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,9 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from fastlb.supervisor.app_config import AppConfig
 from fastlb.supervisor.errors import FastlbError, UsageError
-from fastlb.supervisor.runtime_dir import (
+from fastlb.supervisor.home.paths import (
     AppLock,
     AppPaths,
     check_name,
@@ -23,6 +22,7 @@ from fastlb.supervisor.runtime_dir import (
     save_config,
     write_atomically,
 )
+from fastlb.supervisor.settings.app_config import AppConfig
 
 CONFIG = AppConfig(target="server:app", name="shop", workers=3, env={"KEY": "secret"})
 
@@ -173,7 +173,7 @@ def test_asking_never_makes_a_start_fail(paths: AppPaths) -> None:
 
 def test_lock_ends_with_its_process(paths: AppPaths) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from fastlb.supervisor.runtime_dir import *;"
+        "import sys, time; from pathlib import Path; from fastlb.supervisor.home.paths import *;"
         "lock = AppLock.acquire(AppPaths(Path(sys.argv[1]), 'shop')); print(bool(lock), flush=True);"
         "sys.stdin.read()"
     )

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from fastlb.supervisor.app_config import AppConfig
-from fastlb.supervisor.cpus import usable_cpus
 from fastlb.supervisor.errors import UsageError
-from fastlb.supervisor.settings import (
+from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.settings.cpus import usable_cpus
+from fastlb.supervisor.settings.declared import (
     DeclaredSetting,
     check_config,
     declared_settings,

@@ -2,7 +2,7 @@
 
 import pytest
 from fastlb.supervisor.errors import UsageError
-from fastlb.supervisor.targets import check_target, name_from_target, usable_name, worker_kind, wrapper_name
+from fastlb.supervisor.settings.targets import check_target, name_from_target, usable_name, worker_kind, wrapper_name
 
 
 @pytest.mark.parametrize(

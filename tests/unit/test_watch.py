@@ -1,7 +1,7 @@
 """Who counts as hung, and when the watcher itself was away."""
 
 import pytest
-from fastlb.supervisor.watch import NS, AnswerWatch, Attention, HangLimits, WorkerWatch
+from fastlb.supervisor.processes.hang import NS, AnswerWatch, Attention, HangLimits, WorkerWatch
 
 LIMITS = HangLimits(hang_timeout=30.0, request_timeout=10.0)
 

@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from fastlb.worker import wsgi_outbox
-from fastlb.worker.wsgi_body import MEMORY_BYTES, RequestBody
-from fastlb.worker.wsgi_environ import is_host
-from fastlb.worker.wsgi_headers import ResponseHead
-from fastlb.worker.wsgi_outbox import ClientGone, Outbox
-from fastlb.worker.wsgi_proxy import TrustedProxies
-from fastlb.worker.wsgi_timeouts import TICK, TimeoutWheel
+from fastlb.worker.wsgi import outbox as outbox_module
+from fastlb.worker.wsgi.deadlines import TICK, TimeoutWheel
+from fastlb.worker.wsgi.environ import is_host
+from fastlb.worker.wsgi.forwarded import TrustedProxies
+from fastlb.worker.wsgi.outbox import ClientGone, Outbox
+from fastlb.worker.wsgi.request_body import MEMORY_BYTES, RequestBody
+from fastlb.worker.wsgi.response_head import ResponseHead
 
 from tests.support.waiting import scaled
 
@@ -106,8 +106,8 @@ def test_outbox_is_first_in_first_out_across_memory_and_disk() -> None:
 
 def test_outbox_takes_one_piece_that_is_larger_than_its_memory() -> None:
     outbox = Outbox(lambda: None)
-    outbox.put(b"x" * (5 * wsgi_outbox.MEMORY_BYTES))
-    assert len(drain(outbox)) == 5 * wsgi_outbox.MEMORY_BYTES
+    outbox.put(b"x" * (5 * outbox_module.MEMORY_BYTES))
+    assert len(drain(outbox)) == 5 * outbox_module.MEMORY_BYTES
     outbox.close()
 
 
@@ -118,7 +118,7 @@ def in_thread(function: Callable[[], object]) -> threading.Thread:
 
 
 def test_full_disk_share_makes_the_app_wait_until_something_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wsgi_outbox, "DISK_BYTES", 1_000_000)
+    monkeypatch.setattr(outbox_module, "DISK_BYTES", 1_000_000)
     outbox = Outbox(lambda: None)
     total = 6_000_000
     done = threading.Event()
@@ -139,7 +139,7 @@ def test_full_disk_share_makes_the_app_wait_until_something_is_taken(monkeypatch
 
 
 def test_app_that_waits_is_told_that_the_client_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wsgi_outbox, "DISK_BYTES", 1)
+    monkeypatch.setattr(outbox_module, "DISK_BYTES", 1)
     outbox = Outbox(lambda: None)
     raised = threading.Event()
 

@@ -17,9 +17,9 @@ import pytest
 import uvloop
 from fastlb.lb.page import WorkerStatus, create_worker_page
 from fastlb.worker.wire import WorkerConfig
-from fastlb.worker.wsgi_environ import connection_environ, worker_environ
-from fastlb.worker.wsgi_protocol import Connection
-from fastlb.worker.wsgi_service import Service, WsgiApp
+from fastlb.worker.wsgi.connection import Connection
+from fastlb.worker.wsgi.environ import connection_environ, worker_environ
+from fastlb.worker.wsgi.shared import Service, WsgiApp
 
 from tests.support.raw_http import CutShort, RawClient, get, request
 from tests.support.waiting import scaled, wait_until

@@ -1,0 +1,1 @@
+"""The dispatcher's conversation with Node workers."""

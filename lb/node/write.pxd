@@ -1,0 +1,247 @@
+# Owns what the dispatcher writes to Node workers: connections, the supervisor's lines, probes, the word to
+# disconnect. A line goes out whole or not at all, with at most one descriptor: libuv takes one from each message,
+# and what comes second is handed to a later one, so that clients would be swapped. Never writes to a worker whose
+# answers to a predecessor are still to come.
+
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset, strlen
+
+from fastlb.lb.atomics cimport store_u64
+from fastlb.lb.command cimport NODE_HISTORY_DISCONNECTED
+from fastlb.lb.descriptors cimport descriptor_close
+from fastlb.lb.events cimport WATCHED_NODE, watched_data
+from fastlb.lb.node.channel cimport (
+    EXPECTED_CAPACITY, NODE_MARKER, NODE_PROBE, NodeChannel, PendingConnection, awaits_answers, expect_answer,
+    node_taken, outbox_drop_first, outbox_push, owes_a_probe, pending_push,
+)
+from fastlb.lb.node.wire cimport ANNOUNCEMENT_BYTES, DISCONNECT_LINE, PROBE_LINE, announce_connection
+from fastlb.lb.posix cimport (
+    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, EAGAIN, EINTR, ENOBUFS, EPIPE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD,
+    EPOLLIN, EPOLLOUT, EPROTO, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, cmsghdr, epoll_ctl, epoll_event,
+    errno, iovec, msghdr, sendmsg,
+)
+from fastlb.lb.send_error cimport SEND_BROKEN, SEND_FULL, SEND_PAUSE, SendVerdict, classify_send_error
+from fastlb.lb.slots cimport WorkerSlot
+from fastlb.lb.state cimport SEND_PAUSE_NS, Dispatcher, count, slot_mark_changed
+
+cdef enum:
+    ONE_RIGHT_WORDS = 3  # CMSG_SPACE(one descriptor), in 8-byte words so that it is aligned
+
+# A line on its way out. `number`: of the connection that goes along, NODE_MARKER for anything else.
+cdef struct OutgoingLine:
+    const char *text
+    uint32_t length
+    int fd             # borrowed; -1: none
+    bint is_answered   # by NODE_HANDLE_ACK or NODE_HANDLE_NACK
+    uint64_t number
+
+
+cdef inline int node_poll(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Have epoll tell what the channel is waited for; 0 or -errno.
+
+    One that is not read is taken out altogether: of its end epoll would tell for ever.
+    """
+    cdef NodeChannel *node = d.slots[index].node
+    cdef epoll_event event
+    cdef bint wanted = not node.paused and not node.ended
+    cdef int operation = EPOLL_CTL_MOD if node.polled else EPOLL_CTL_ADD
+    if not wanted and not node.polled:
+        return 0
+    event.events = EPOLLIN | (EPOLLOUT if node.wants_room else 0)
+    event.data.u64 = watched_data(WATCHED_NODE, index)
+    node.polled = wanted
+    if epoll_ctl(d.epoll_fd, operation if wanted else EPOLL_CTL_DEL, d.slots[index].channel_fd, &event) < 0:
+        return -errno
+    return 0
+
+
+cdef inline void attach_right(msghdr *message, uint64_t *control, int fd) noexcept nogil:
+    cdef cmsghdr *right
+    message.msg_control = control
+    message.msg_controllen = CMSG_LEN(sizeof(int))
+    right = <cmsghdr *>control
+    right.cmsg_len = message.msg_controllen
+    right.cmsg_level = SOL_SOCKET
+    right.cmsg_type = SCM_RIGHTS
+    memcpy(CMSG_DATA(right), &fd, sizeof(int))
+
+
+cdef inline int write_line(int channel_fd, const OutgoingLine *line) noexcept nogil:
+    """Write one line, whole; 0 or -errno."""
+    cdef uint64_t control[ONE_RIGHT_WORDS]
+    cdef msghdr message
+    cdef iovec data
+    cdef ssize_t sent
+    data.iov_base = <void *>line.text
+    data.iov_len = line.length
+    memset(&message, 0, sizeof(message))
+    message.msg_iov = &data
+    message.msg_iovlen = 1
+    if line.fd >= 0:
+        attach_right(&message, control, line.fd)
+    sent = sendmsg(channel_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+    while sent < 0 and errno == EINTR:
+        sent = sendmsg(channel_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+    if sent < 0:
+        return -errno
+    return 0 if sent == <ssize_t>line.length else -EPROTO
+
+
+cdef inline int node_write(Dispatcher *d, uint32_t index, const OutgoingLine *line) noexcept nogil:
+    """Write a line now, and note that it will be answered; 0 or -errno, then nothing was written.
+
+    What a successor must know is in our page before the line is out.
+    """
+    cdef NodeChannel *node = d.slots[index].node
+    cdef uint64_t *handles_sent = &d.page.slots[index].handles_sent
+    cdef int result
+    if not line.is_answered:
+        return write_line(d.slots[index].channel_fd, line)
+    if node.expected_count == EXPECTED_CAPACITY:
+        return -EAGAIN
+    # What is owed to a predecessor may be the answer to a probe of its own.
+    if line.fd >= 0 and (owes_a_probe(node) or node.stale_answers):
+        return -EAGAIN
+    count(handles_sent, 1)
+    result = write_line(d.slots[index].channel_fd, line)
+    if result < 0:
+        store_u64(handles_sent, handles_sent[0] - 1)
+    else:
+        expect_answer(node, line.number)
+    return result
+
+
+cdef inline void node_wait_for_room(Dispatcher *d, uint32_t index) noexcept nogil:
+    cdef NodeChannel *node = d.slots[index].node
+    # What waits for an answer is written when that has come: there may be room all the time.
+    if not node.wants_room and not awaits_answers(node):
+        node.wants_room = True
+        node_poll(d, index)
+
+
+cdef inline void node_write_later(Dispatcher *d, uint32_t index, SendVerdict verdict) noexcept nogil:
+    """Try what waits again: when the channel has room, or, where the kernel will not tell, in a while."""
+    if verdict == SEND_PAUSE:
+        d.slots[index].node.backoff_until_ns = d.now_ns + SEND_PAUSE_NS
+    else:
+        node_wait_for_room(d, index)
+
+
+cdef inline int node_say(Dispatcher *d, uint32_t index, OutgoingLine *line) noexcept nogil:
+    """Write a line, or keep it until there is room; 0 (then `line.fd` was closed or will be) or -errno."""
+    cdef NodeChannel *node = d.slots[index].node
+    cdef int result = -EAGAIN
+    cdef SendVerdict verdict
+    if node.ended or node.broken:
+        return -EPIPE
+    if node.outbox_lines == 0:
+        result = node_write(d, index, line)
+    if result == 0:
+        descriptor_close(&line.fd)
+        return 0
+    verdict = classify_send_error(-result)
+    if verdict == SEND_BROKEN:
+        return result
+    if not outbox_push(node, line.text, line.length, line.fd, line.is_answered):
+        return -ENOBUFS
+    node_write_later(d, index, verdict)
+    return 0
+
+
+cdef inline void outbox_first(NodeChannel *node, OutgoingLine *line) noexcept nogil:
+    line.text, line.length = node.outbox_text, node.outbox[0].length
+    line.fd, line.is_answered = node.outbox[0].fd, node.outbox[0].is_answered
+    line.number = NODE_MARKER
+
+
+cdef inline void node_flush(Dispatcher *d, uint32_t index) noexcept nogil:
+    """There is room in its channel: write what waits, then connections may follow."""
+    cdef NodeChannel *node = d.slots[index].node
+    cdef OutgoingLine line
+    cdef int result = 0
+    while node.outbox_lines and result == 0:
+        outbox_first(node, &line)
+        result = node_write(d, index, &line)
+        if result == 0:
+            descriptor_close(&node.outbox[0].fd)
+            outbox_drop_first(node)
+    node.wants_room = result == -EAGAIN and not awaits_answers(node)
+    node_poll(d, index)
+    if result == 0:
+        d.slots[index].full = False
+    elif classify_send_error(-result) == SEND_BROKEN:
+        node.broken = True
+    elif not node.wants_room:
+        node_write_later(d, index, classify_send_error(-result))
+
+
+cdef inline void node_fixed_line(OutgoingLine *line, const char *text, bint is_answered) noexcept nogil:
+    line.text, line.length = text, <uint32_t>strlen(text)
+    line.fd, line.is_answered, line.number = -1, is_answered, NODE_MARKER
+
+
+cdef inline void node_note_disconnected(Dispatcher *d, uint32_t index) noexcept nogil:
+    cdef uint64_t *history = &d.page.slots[index].history
+    store_u64(history, history[0] | NODE_HISTORY_DISCONNECTED)
+
+
+cdef inline void node_disconnect(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Tell it to close its servers and to leave when its connections are done.
+
+    Only once: told twice it would not wait for them (_disconnect in lib/internal/cluster/child.js).
+    """
+    cdef OutgoingLine line
+    if d.page.slots[index].history & NODE_HISTORY_DISCONNECTED:
+        return
+    node_note_disconnected(d, index)
+    node_fixed_line(&line, DISCONNECT_LINE, False)
+    node_say(d, index, &line)
+
+
+cdef inline int node_probe(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Ask for a sign of life, unless one is owed or much else waits to be read; 0 or -errno."""
+    cdef OutgoingLine line
+    cdef NodeChannel *node = d.slots[index].node
+    cdef int result
+    # What waits only because answers to a predecessor are missing waits for this very question.
+    if owes_a_probe(node) or (node.outbox_lines and node.stale_answers == 0):
+        return 0
+    node_fixed_line(&line, PROBE_LINE, True)
+    line.number = NODE_PROBE
+    result = node_write(d, index, &line)
+    if result == 0 and node.stale_answers:
+        node.probed, node.missed_last = True, False
+    return 0 if result < 0 and classify_send_error(-result) == SEND_FULL else result
+
+
+cdef inline void node_count(WorkerSlot *slot) noexcept nogil:
+    """Play the worker: what it has answered for has been taken."""
+    cdef NodeChannel *node = slot.node
+    store_u64(&node.page.taken, node_taken(node))
+    store_u64(&node.page.position, slot.sent - (node.pending_count - node.received_count))
+
+
+cdef inline int node_hand_over(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Send the one connection that is staged; 0, then it is pending, or -errno, then it is staged as before."""
+    cdef WorkerSlot *slot = &d.slots[index]
+    cdef NodeChannel *node = slot.node
+    cdef char text[ANNOUNCEMENT_BYTES]
+    cdef OutgoingLine line
+    cdef PendingConnection *pending
+    cdef int result
+    line.number = node.last_number + 1
+    line.text, line.fd, line.is_answered = text, slot.stage.fds[0], True
+    line.length = announce_connection(text, d.listeners[slot.stage.message.records[0].listener_id].key, line.number)
+    result = node_write(d, index, &line)
+    if result < 0:
+        return result
+    node.last_number = line.number
+    pending = pending_push(node)
+    pending.number, pending.sent_at_ns, pending.received = line.number, d.now_ns, False
+    pending.fd, pending.record = slot.stage.fds[0], slot.stage.message.records[0]
+    slot.stage.count = 0
+    slot.sent += 1
+    node_count(slot)
+    slot_mark_changed(d, slot)
+    count(&d.page.dispatched, 1)
+    return 0

@@ -1,0 +1,292 @@
+"""Owns the parts of a running app and how the requests of users reach them. Runs in the supervisor process.
+
+It wires and orders; what follows from an event is decided in lifecycle.py, backoff.py, watch.py, pool.py and
+reload.py. A stop always wins over any other operation.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ..lb.command import DispatcherEvent
+from .control.progress import Progress
+from .control.protocol import AppDetails, AppEntry
+from .dispatcher.keeper import DispatcherKeeper
+from .errors import FastlbError, StartFailed, UsageError
+from .home.paths import AppPaths, save_config
+from .node.runtime import NodeRuntime
+from .node.servers import NodeListeners
+from .operations import Operations
+from .output.event_log import EventLog
+from .output.worker_output import WorkerOutput
+from .processes.hang import Attention
+from .processes.reaper import Reaper
+from .python.runtime import PythonRuntime
+from .settings.app_config import MAX_WORKERS, AppConfig
+from .sockets.listeners import BoundListener, close_all
+from .sockets.refusals import check_limits
+from .status import StatusReport, StatusSources
+from .workers.bounds import descriptor_limit, low_limit_warning
+from .workers.crew import Crew
+from .workers.host import HostParts, WorkerHost
+from .workers.reload import ReloadRules, reload_workers
+from .workers.roster import established, missing_ids, surplus
+from .workers.runtime import WorkerRuntime
+
+LONGEST_LOOK_INTERVAL = 1.0
+SHORTEST_LOOK_INTERVAL = 0.05
+LOOKS_PER_TIMEOUT = 5
+# A dispatcher that holds nothing has nothing to wait for.
+FORCED_QUIT_TIMEOUT = 1.0
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class MasterEnvironment:
+    """What the process has taken hold of; all borrowed, but the master closes `listeners` when it stops."""
+
+    listeners: list[BoundListener]
+    log: EventLog
+    output: WorkerOutput
+    paths: AppPaths
+
+
+class Master:
+    """One app: its dispatcher and its workers. Make it on the event loop."""
+
+    def __init__(self, config: AppConfig, env: MasterEnvironment) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._config = config
+        self._env = env
+        self._operations = Operations(env.log)
+        # Process 1 of a container inherits everybody's orphans.
+        self._reaper = Reaper(self._loop, adopts_orphans=os.getpid() == 1)
+        self._keeper = DispatcherKeeper(
+            config, env.listeners, self._reaper, env.log, self._on_dispatcher_event
+        )
+        self._runtime = self._make_runtime()
+        self._host = WorkerHost(
+            config, HostParts(self._runtime, self._keeper, self._reaper, env.output, env.log)
+        )
+        self._crew = Crew(config, self._host, env.log)
+        sources = StatusSources(config, self._crew, self._host, self._keeper, self.addresses, env.paths)
+        self._status = StatusReport(sources)
+        self._look_interval = look_interval(config)
+        self._attention = Attention(self._look_interval, time.monotonic())
+        self._look_timer: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._is_forced = False
+
+    @property
+    def target_workers(self) -> int:
+        """How many workers there are to be."""
+        return self._host.target_workers
+
+    def addresses(self) -> list[str]:
+        """Where the app listens now."""
+        return [listener.address for listener in self._env.listeners] + self._runtime.other_addresses
+
+    def status(self) -> AppEntry:
+        """For `list`."""
+        return self._status.entry(self._operations.current)
+
+    def details(self) -> AppDetails:
+        """For `show`."""
+        return self._status.details(self._operations.current, self._operations.failure)
+
+    async def start(self, progress: OnProgress) -> None:
+        """Start the dispatcher and all workers; return when they are admitted.
+
+        Raises:
+            StartFailed: with the worker's traceback in `details`; nothing runs any more.
+        """
+        await self._operations.run("start", lambda: self._start(progress))
+
+    async def stop(self, force: bool = False) -> None:
+        """Drain the workers and end everything; with `force` at once. May be called again while it runs."""
+        self._operations.close()
+        if force:
+            self._is_forced = True
+            self._crew.kill()
+            if self._ending:
+                self._keeper.kill()  # it may be what the stop waits for
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end())
+        await asyncio.shield(self._ending)
+
+    async def restart(self, progress: OnProgress) -> str:
+        """Stop all workers and start them again; connections wait meanwhile. Returns a sentence.
+
+        Raises:
+            StartFailed: they are stopped and did not start; another restart or reload may try again.
+            BusyError: another operation is running.
+        """
+        return await self._operations.run("restart", lambda: self._restart(progress))
+
+    async def reload(self, progress: OnProgress, parallel: int | None = None) -> str:
+        """Replace the workers by new ones without losing a request. Returns a sentence.
+
+        Raises:
+            StartFailed: says how far it came; old workers that were not replaced go on.
+            BusyError: another operation is running.
+        """
+        rules = ReloadRules(
+            settle=self._config.reload_settle,
+            delay=self._config.reload_delay,
+            parallel=parallel or self._config.reload_parallel,
+        )
+        return await self._operations.run("reload", lambda: self._reload(progress, rules))
+
+    async def scale(self, target_workers: int, progress: OnProgress) -> str:
+        """Have `target_workers`, now and after a stop: new ones start, or the newest drain. Returns a sentence.
+
+        Raises:
+            StartFailed: the new ones did not start; the others go on untouched.
+            BusyError: another operation is running.
+            UsageError: no such number of workers can be.
+            FastlbError: it is done, but could not be written down.
+        """
+        if not 1 <= target_workers <= MAX_WORKERS:
+            raise UsageError(f"an app has 1 to {MAX_WORKERS} workers, not {target_workers}")
+        return await self._operations.run("scale", lambda: self._scale(target_workers, progress))
+
+    async def _start(self, progress: OnProgress) -> None:
+        warning = low_limit_warning(self._config, descriptor_limit())
+        if warning:
+            self._env.log.warning("low_descriptor_limit", reason=warning)
+        self._look()
+        try:
+            await self._keeper.start()
+            await self._start_missing(progress)
+        except BaseException:
+            await self._end_processes()
+            raise
+
+    async def _restart(self, progress: OnProgress) -> str:
+        progress(Progress("stopping the workers", 0, self.target_workers))
+        await self._crew.dismiss(self._crew.members)
+        self._crew.generation += 1
+        try:
+            await self._start_missing(progress)
+        except StartFailed as error:
+            raise error.after("no worker runs now, and clients wait until a restart succeeds") from error
+        return f"restarted {count_of(self.target_workers, 'worker')}"
+
+    async def _reload(self, progress: OnProgress, rules: ReloadRules) -> str:
+        old = established(self._crew.members)
+        target = self.target_workers
+
+        def on_replaced(replaced: int) -> None:
+            progress(Progress(f"{replaced} of {target} workers replaced", replaced, target))
+
+        self._crew.generation += 1
+        progress(Progress("starting the first replacement", 0, target))
+        if old:
+            await reload_workers(old, self._crew, rules, on_replaced)
+        await self._start_missing(progress)
+        return f"reloaded {count_of(target, 'worker')}"
+
+    async def _scale(self, target: int, progress: OnProgress) -> str:
+        before = self.target_workers
+        check_limits(target)
+        self._host.target_workers = target
+        try:
+            await self._start_missing(progress)
+        except StartFailed as error:
+            self._host.target_workers = before
+            raise error.after("nothing was changed") from error
+        except BaseException:
+            self._host.target_workers = before
+            raise
+        retiring = surplus(self._crew.members, target)
+        await asyncio.gather(*(self._crew.retire(worker) for worker in retiring))
+        scaled = f"scaled from {before} to {count_of(target, 'worker')}"
+        try:
+            save_config(self._env.paths, self._host.settings)
+        except FastlbError as error:
+            raise FastlbError(f"{scaled}, but a later start will not know it: {error.message}") from error
+        return scaled
+
+    async def _start_missing(self, progress: OnProgress) -> None:
+        target = self.target_workers
+        worker_ids = missing_ids(self._crew.members, target)
+        there = target - len(worker_ids)
+        if worker_ids:
+            await self._start_workers(worker_ids, there, progress)
+        progress(Progress(f"{count_of(target, 'worker')} admitted", target, target))
+
+    async def _start_workers(self, worker_ids: Iterable[int], there: int, progress: OnProgress) -> None:
+        target = self.target_workers
+
+        def on_ready(ready: int) -> None:
+            progress(Progress(f"{there + ready} of {target} workers ready", there + ready, target))
+
+        progress(Progress("starting workers", there, target))
+        await self._crew.start_workers(worker_ids, on_ready)
+
+    async def _end(self) -> None:
+        """The order loses nothing: the dispatcher gives away what it holds before any worker finishes."""
+        await self._operations.wait_over()
+        await self._end_processes()
+        if self._look_timer:
+            self._look_timer.cancel()
+        self._keeper.close()
+
+    def _make_runtime(self) -> WorkerRuntime:
+        if self._config.kind == "python":
+            infos = tuple(listener.info for listener in self._env.listeners)
+            return PythonRuntime(self._config, self._keeper, infos)
+        keeper = self._keeper
+        listeners = NodeListeners(
+            self._env.listeners, keeper.add_listener, keeper.remove_listener, self._config.backlog
+        )
+        return NodeRuntime(self._config, keeper, listeners, self._env.log)
+
+    async def _end_processes(self) -> None:
+        if self._runtime.finishes_through_dispatcher:
+            await self._end_workers()
+            await self._keeper.quit(FORCED_QUIT_TIMEOUT)
+            return
+        await self._keeper.quit(FORCED_QUIT_TIMEOUT if self._is_forced else self._config.kill_timeout)
+        await self._end_workers()
+
+    async def _end_workers(self) -> None:
+        # Who comes now is refused, instead of waiting for nobody.
+        self._runtime.close()
+        close_all(self._env.listeners)
+        if self._is_forced:
+            self._crew.kill()
+        await self._crew.dismiss(self._crew.members)
+
+    def _look(self) -> None:
+        """Look after everyone who may hang, and after orphans, again and again."""
+        elapsed = self._attention.look(time.monotonic())
+        self._keeper.check(elapsed)
+        self._crew.find_hung(elapsed, self._attention)
+        self._forget_old_generations()
+        self._reaper.collect_orphans()
+        self._look_timer = self._loop.call_later(self._look_interval, self._look)
+
+    def _forget_old_generations(self) -> None:
+        """Not while an operation runs: the next generation may not have come to ask for what the last one had."""
+        generations = {member.generation for member in self._crew.members}
+        if generations and self._operations.current is None:
+            self._runtime.keep_only(generations)
+
+    def _on_dispatcher_event(self, event: DispatcherEvent) -> None:
+        self._crew.on_dispatcher_event(event)
+
+
+def look_interval(config: AppConfig) -> float:
+    """Seconds between two looks at heartbeats: a fraction of the shortest time-out."""
+    timeouts = [timeout for timeout in (config.hang_timeout, config.request_timeout) if timeout]
+    shortest = min(timeouts, default=LONGEST_LOOK_INTERVAL) / LOOKS_PER_TIMEOUT
+    return min(max(shortest, SHORTEST_LOOK_INTERVAL), LONGEST_LOOK_INTERVAL)
+
+
+def count_of(number: int, noun: str) -> str:
+    """ "1 worker", "3 workers"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,1 @@
+"""The dispatcher process, as the supervisor keeps it and speaks to it."""

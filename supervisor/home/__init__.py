@@ -1,0 +1,1 @@
+"""The files in FASTLB_HOME. Imported by the shell as well."""

@@ -1,0 +1,1 @@
+"""How a supervisor process is started, and what it says about its start."""

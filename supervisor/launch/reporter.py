@@ -1,0 +1,73 @@
+"""Owns what a supervisor says about its start, to whoever launched it. Runs in the supervisor process.
+
+With a report descriptor (`fastlb start`) it speaks in LaunchReports, without (`fastlb run`) to the terminal.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+
+import msgspec
+
+from ..control.progress import Progress
+from ..errors import FastlbError, StartFailed
+from .starter import FailedReport, LaunchReport, ProgressReport, StartedReport
+
+
+class Reporter:
+    """Sends reports; a launcher that has gone away is not an error. `fd`: -1 for the terminal."""
+
+    def __init__(self, fd: int) -> None:
+        self._socket = socket.socket(fileno=fd) if fd >= 0 else None
+        if self._socket:
+            os.set_inheritable(fd, False)
+
+    def progress(self, progress: Progress) -> None:
+        """The start goes on."""
+        if self._socket:
+            self._send(ProgressReport(progress.text, progress.admitted, progress.workers))
+
+    def started(self, text: str) -> None:
+        """The start is done: the last report."""
+        self._finish(StartedReport(text), f"fastlb | {text}\n")
+
+    def failed(self, error: FastlbError) -> None:
+        """The start failed: the last report."""
+        details = error.details.rstrip()
+        report = FailedReport(error.message, details, error.exit_code)
+        # The details of a StartFailed are what a worker wrote: the terminal has shown them.
+        shown = "" if isinstance(error, StartFailed) or not details else f"{details}\n"
+        self._finish(report, f"error: {error.message}\n{shown}")
+
+    async def launcher_gone(self) -> None:
+        """Return when the launcher has hung up; never without one."""
+        if self._socket:
+            self._socket.setblocking(False)
+            loop = asyncio.get_running_loop()
+            with contextlib.suppress(ConnectionError):
+                while await loop.sock_recv(self._socket, 1024):
+                    pass
+        else:
+            await asyncio.get_running_loop().create_future()
+
+    def _finish(self, report: LaunchReport, text: str) -> None:
+        if self._socket:
+            self._send(report)
+            self._socket.close()
+            self._socket = None
+        elif text:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(text)
+                sys.stderr.flush()
+
+    def _send(self, report: LaunchReport) -> None:
+        assert self._socket
+        line = msgspec.json.encode(report) + b"\n"
+        # The launcher reads all the time; one that does not must not hold us up, nor one that is gone.
+        with contextlib.suppress(OSError):
+            self._socket.settimeout(1.0)
+            self._socket.sendall(line)
+        with contextlib.suppress(OSError):
+            self._socket.setblocking(False)

@@ -1,0 +1,217 @@
+"""Owns how a supervisor process is started and what it tells whoever started it. Imported by both; light.
+
+The starter gives it two descriptors: a memfd with the LaunchRequest, and one end of a socket pair on which it
+writes LaunchReports, one JSON object a line, until the app has started or failed. A socket and not a pipe, so
+that the supervisor sees it when the reader goes away (^C during a start) and gives up.
+
+It must never be used for anything after the start: that is what the control socket is for.
+"""
+
+import contextlib
+import os
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Self
+
+import msgspec
+
+from ..errors import EXIT_FAILURE, FastlbError
+from ..home.paths import AppPaths, prepare_home
+from ..settings.app_config import AppConfig
+
+if TYPE_CHECKING:
+    import subprocess
+
+NO_REPORT_FD = -1
+SYSTEMD_FIRST_FD = 3  # SD_LISTEN_FDS_START: sd_listen_fds(3)
+
+
+class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor process is to do.
+
+    Attributes:
+        config: the app.
+        home: absolute path of $FASTLB_HOME.
+        foreground: also show the output of the workers on the terminal.
+        systemd_fds: how many listening sockets systemd passed, from descriptor 3 on.
+    """
+
+    config: AppConfig
+    home: str
+    foreground: bool = False
+    systemd_fds: int = 0
+
+
+class ProgressReport(msgspec.Struct, frozen=True, tag_field="event", tag="progress"):
+    """The start goes on; fields as in Progress."""
+
+    text: str
+    admitted: int = 0
+    workers: int = 0
+
+
+class StartedReport(msgspec.Struct, frozen=True, tag_field="event", tag="started"):
+    """All workers are admitted. `text` says where the app listens. The last report."""
+
+    text: str
+
+
+class FailedReport(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
+    """The start failed and nothing of it is left. `details`: a worker's traceback. The last report."""
+
+    message: str
+    details: str = ""
+    exit_code: int = EXIT_FAILURE
+
+
+LaunchReport = ProgressReport | StartedReport | FailedReport
+
+
+class LaunchedSupervisor:
+    """The starter's view of a supervisor that it started: iterate over its reports, then `close`.
+
+    Closing before StartedReport cancels the start. `pid` is for messages.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", reports: socket.socket) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._reports = reports
+
+    def __iter__(self) -> Iterator[LaunchReport]:
+        """Reports until the last one; a supervisor that dies without a word yields a FailedReport.
+
+        After a FailedReport its process has exited.
+        """
+        with self._reports.makefile("rb") as lines:
+            for line in lines:
+                report = msgspec.json.decode(line, type=LaunchReport)
+                if isinstance(report, FailedReport):
+                    self._process.wait()
+                yield report
+                if not isinstance(report, ProgressReport):
+                    return
+        yield FailedReport(message=f"the supervisor died during the start ({self._wait()}): see its log")
+
+    def close(self) -> None:
+        """Stop listening to it. Nobody waits for it from here on: it is meant to outlive its starter."""
+        self._reports.close()
+        if self._process.poll() is None:
+            self._process.returncode = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _wait(self) -> str:
+        code = self._process.wait()
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def launch_detached(config: AppConfig, paths: AppPaths) -> LaunchedSupervisor:
+    """Start the supervisor of `config` in a session of its own; it keeps directory and environment.
+
+    Descriptors that `config.bind` names (fd:N) and those passed by systemd go with it.
+
+    Raises:
+        FastlbError: the home cannot be used, or the process could not be started.
+    """
+    prepare_home(paths.home)
+    ours, theirs = socket.socketpair()
+    request = LaunchRequest(config=config, home=str(paths.home), systemd_fds=systemd_fd_count())
+    with theirs, contextlib.ExitStack() as stack:
+        request_fd = _request_file(request)
+        stack.callback(os.close, request_fd)
+        error_fd = _open_error_log(paths)
+        stack.callback(os.close, error_fd)
+        pass_fds = {request_fd, theirs.fileno(), *_inherited_fds(request)}
+        command = _command(config.name, request_fd, theirs.fileno())
+        process = _spawn(command, pass_fds, error_fd)
+    return LaunchedSupervisor(process, ours)
+
+
+def exec_foreground(config: AppConfig, paths: AppPaths) -> NoReturn:
+    """Become the supervisor of `config`, in the foreground: same pid, same terminal, same descriptors.
+
+    Raises:
+        FastlbError: the interpreter could not be executed.
+    """
+    request = LaunchRequest(
+        config=config, home=str(paths.home), foreground=True, systemd_fds=systemd_fd_count()
+    )
+    request_fd = _request_file(request)
+    for fd in (request_fd, *_inherited_fds(request)):
+        with contextlib.suppress(OSError):  # a wrong fd:N is reported where it is used
+            os.set_inheritable(fd, True)
+    command = _command(config.name, request_fd, NO_REPORT_FD)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execv(command[0], command)
+    except OSError as error:
+        raise _not_started(error) from error
+
+
+def read_request(fd: int) -> LaunchRequest:
+    """The supervisor's end: read the request from `fd` and close it."""
+    with open(fd, "rb") as file:
+        return msgspec.json.decode(file.read(), type=LaunchRequest)
+
+
+def systemd_fd_count() -> int:
+    """How many sockets systemd passed to this very process: LISTEN_FDS and LISTEN_PID, sd_listen_fds(3)."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return 0
+    count = os.environ.get("LISTEN_FDS", "")
+    return int(count) if re.fullmatch(r"[0-9]{1,4}", count) else 0
+
+
+def _request_file(request: LaunchRequest) -> int:
+    fd = os.memfd_create("fastlb-launch", os.MFD_CLOEXEC)
+    os.write(fd, msgspec.json.encode(request))
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _inherited_fds(request: LaunchRequest) -> set[int]:
+    named = {int(spec[3:]) for spec in request.config.bind if re.fullmatch(r"fd:[0-9]{1,7}", spec)}
+    return named | set(range(SYSTEMD_FIRST_FD, SYSTEMD_FIRST_FD + request.systemd_fds))
+
+
+def _command(name: str, request_fd: int, report_fd: int) -> list[str]:
+    # The name is for those who read `ps`. -P: a file of the app must not shadow a module of ours.
+    return [sys.executable, "-P", "-m", "fastlb.supervisor", str(request_fd), str(report_fd), name]
+
+
+def _open_error_log(paths: AppPaths) -> int:
+    from ..output.event_log import open_log
+
+    try:
+        return open_log(paths.supervisor_log)
+    except OSError as error:
+        raise FastlbError(f"cannot write {paths.supervisor_log}: {error.strerror}") from error
+
+
+def _spawn(command: list[str], pass_fds: set[int], error_fd: int) -> "subprocess.Popen[bytes]":
+    import subprocess
+
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=error_fd,
+            pass_fds=[fd for fd in pass_fds if Path(f"/proc/self/fd/{fd}").exists()],
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _not_started(error) from error
+
+
+def _not_started(error: OSError) -> FastlbError:
+    return FastlbError(f"cannot execute {sys.executable}: {error.strerror}: is the installation whole?")

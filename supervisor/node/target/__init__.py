@@ -1,0 +1,1 @@
+"""What node is to run: script, interpreter, command line. Imported by the shell as well."""

@@ -1,0 +1,122 @@
+"""Owns the command line of a Node worker: the interpreter, its options, the script and its arguments.
+
+Runs in the supervisor, and in the user's shell to check it before a start; the app's cwd is the working
+directory. It blocks for as long as `node --version` takes. It must never put a program between us and the
+node process that runs the app: the channel is for that one.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ...errors import UsageError
+from ...settings.app_config import AppConfig
+from .interpreter import find_interpreter, node_version, refuse_unsupported, tsx_options, typescript_options
+from .script import resolve_script
+
+INSPECT_OPTIONS = ("--inspect", "--inspect-brk", "--inspect-wait")
+INSPECT_PORT_OPTIONS = ("--inspect-port", "--debug-port")
+DEFAULT_INSPECT_PORT = 9229
+LOWEST_FREE_PORT, HIGHEST_PORT = 1024, 65535
+# With these node runs something else than the script, or runs it in a process of its own.
+REFUSED_OPTIONS = (
+    *("-e", "--eval", "-p", "--print", "-pe", "-c", "--check", "-i", "--interactive"),
+    *("--test", "--run", "--watch", "--watch-path", "-v", "--version", "-h", "--help"),
+)
+
+
+@dataclass(frozen=True)
+class NodeCommand:
+    """How every worker of an app is started.
+
+    Attributes:
+        argv: what is the same for all.
+        script_at: index of the script in `argv`.
+        inspect_port: where the inspector of worker 0 listens, 0: anywhere; None: there is none.
+        answers_probes: the program answers the question for a sign of life: Node does, Deno does not.
+    """
+
+    argv: tuple[str, ...]
+    script_at: int
+    inspect_port: int | None = None
+    answers_probes: bool = True
+
+    def for_worker(self, worker_id: int) -> list[str]:
+        """Return the command of one worker: as Node's cluster does, each has an inspector port of its own."""
+        if self.inspect_port is None:
+            return list(self.argv)
+        option = f"--inspect-port={_port_of_worker(self.inspect_port, worker_id)}"
+        return [*self.argv[: self.script_at], option, *self.argv[self.script_at :]]
+
+
+def node_command(config: AppConfig) -> NodeCommand:
+    """Return how the workers of a Node app are started.
+
+    Raises:
+        UsageError: the script or an option is wrong; says what to type instead.
+        FastlbError: this machine lacks something, such as node itself.
+    """
+    options = _node_options(config.node_args)
+    env = {**os.environ, **config.env}
+    refuse_unsupported(config.interpreter, config.target)
+    script = resolve_script(config.target)
+    name = os.path.basename(config.interpreter)
+    if name == "deno":
+        program = (find_interpreter(config.interpreter, env), "run", "-A", *options)
+        return NodeCommand((*program, script, *config.args), len(program), answers_probes=False)
+    path = find_interpreter("node" if name == "tsx" else config.interpreter or "node", env)
+    version = node_version(path, env)
+    loader = tsx_options(version, script) if name == "tsx" else typescript_options(version, script, options)
+    inspect_port = _inspect_port([*_options_of_environment(env), *options])
+    return _command([path, *loader, *options], script, config.args, inspect_port)
+
+
+def _command(
+    program: Sequence[str], script: str, args: Sequence[str], inspect_port: int | None = None
+) -> NodeCommand:
+    return NodeCommand((*program, script, *args), len(program), inspect_port)
+
+
+def _node_options(node_args: Iterable[str]) -> list[str]:
+    options = [option for text in node_args for option in _split(text)]
+    for option in options:
+        if option.partition("=")[0] in REFUSED_OPTIONS:
+            raise UsageError(f"--node-args {option}: with it node is no worker that runs the script: leave it out")
+    if options and not options[0].startswith("-"):
+        raise UsageError(f"--node-args {options[0]}: options of node begin with '-'; those of the app go after --")
+    return options
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"--node-args {text}: {str(error).lower()}: quote it as for a shell") from None
+
+
+def _options_of_environment(env: Mapping[str, str]) -> list[str]:
+    return env.get("NODE_OPTIONS", "").split()
+
+
+def _inspect_port(options: Sequence[str]) -> int | None:
+    """The port that `options` give the inspector; None: it is off."""
+    pairs = [option.partition("=")[::2] for option in options]
+    if not any(name in INSPECT_OPTIONS for name, _ in pairs):
+        return None
+    ports = [_port_in(value) for name, value in pairs if name in (*INSPECT_OPTIONS, *INSPECT_PORT_OPTIONS) and value]
+    return next((port for port in reversed(ports) if port is not None), DEFAULT_INSPECT_PORT)
+
+
+def _port_in(value: str) -> int | None:
+    """The port of `PORT`, `HOST:PORT` or `[IPV6]:PORT`; None for a host alone."""
+    match = re.fullmatch(r"(?:.*:)?(\d{1,5})", value)
+    return int(match[1]) if match else None
+
+
+def _port_of_worker(first: int, worker_id: int) -> int:
+    if first == 0:
+        return 0
+    port = first + worker_id
+    return port if port <= HIGHEST_PORT else LOWEST_FREE_PORT + port - HIGHEST_PORT - 1

@@ -1,0 +1,102 @@
+"""Owns the way from the target of a Node app to the file that node is to run.
+
+Runs in the supervisor and in the user's shell, with the app's cwd as working directory. It reads, and must
+never run the file.
+"""
+
+import os
+
+from ...errors import UsageError
+from ...settings.targets import NODE_SUFFIXES, PACKAGE_FILE, SOME_SCRIPT, WRAPPERS, wrapper_refusal
+from ...suggestions import nearest
+from .package_file import Package, read_package, script_that_starts, start_script
+
+DEFAULT_MAIN = "index.js"
+SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh")
+LONGEST_SHEBANG = 256  # BINPRM_BUF_SIZE of Linux
+
+
+def resolve_script(target: str) -> str:
+    """Return the absolute path of the script that `target` means: it, or the `main` of a package.
+
+    Raises:
+        UsageError: there is no such file, or it is no script that can be a worker.
+    """
+    path = os.path.abspath(target)
+    if os.path.basename(path) == PACKAGE_FILE and os.path.isfile(path):
+        path = os.path.dirname(path)
+    script = _main_of(path) if os.path.isdir(path) else path
+    if not os.path.isfile(script):
+        raise _missing(script)
+    _refuse_shim(script)
+    return script
+
+
+def _main_of(directory: str) -> str:
+    package = read_package(directory)
+    main = os.path.normpath(os.path.join(directory, package.main or DEFAULT_MAIN))
+    # As require() does.
+    for script in (main, f"{main}.js", os.path.join(main, DEFAULT_MAIN)):
+        if os.path.isfile(script):
+            return script
+    raise UsageError(_no_main(directory, main, package))
+
+
+def _no_main(directory: str, main: str, package: Package) -> str:
+    said = f"{PACKAGE_FILE} names" if package.main else f"there is no `main` in a {PACKAGE_FILE} there, nor"
+    script = os.path.relpath(os.path.join(directory, script_that_starts(package.start_script) or "server.js"))
+    told = f" (`npm start` runs {package.start_script!r})" if package.start_script else ""
+    missing = f", which does not exist{suggest_file(main)}" if package.main else ""
+    return f"{directory}: {said} {os.path.relpath(main, directory)}{missing}: type `fastlb start {script}`{told}"
+
+
+def _missing(script: str) -> UsageError:
+    return UsageError(f"there is no file {script} (working directory: {os.getcwd()}){suggest_file(script)}")
+
+
+def suggest_file(path: str) -> str:
+    """Return `; did you mean FILE?` for the script beside `path` that is most like it, or nothing."""
+    directory, name = os.path.split(path)
+    try:
+        siblings = [file for file in os.listdir(directory) if file.endswith(NODE_SUFFIXES)]
+    except OSError:
+        return ""
+    found = nearest(name, siblings)
+    return f"; did you mean {os.path.relpath(os.path.join(directory, found))}?" if found else ""
+
+
+def refusal_here(wrapper: str, directory: str = ".") -> UsageError:
+    """The message for a wrapper, with what the package.json of `directory` says about the script behind it."""
+    start = start_script(directory)
+    script = script_that_starts(start)
+    is_any = WRAPPERS.get(wrapper, SOME_SCRIPT) == SOME_SCRIPT
+    return wrapper_refusal(wrapper, f"fastlb start {script}" if script and is_any else "", start)
+
+
+def _refuse_shim(script: str) -> None:
+    """A program of npm's: node itself started with it would start the app in another process."""
+    name = os.path.basename(script)
+    if os.path.basename(os.path.dirname(script)) == ".bin":
+        raise refusal_here(name)
+    interpreter = _shebang_program(script)
+    if interpreter in SHELLS:
+        raise refusal_here(name)
+    if interpreter.startswith("python"):
+        raise UsageError(f"{script} is a Python program: type MODULE:ATTRIBUTE, such as server:app")
+
+
+def _shebang_program(script: str) -> str:
+    """Return `sh` for `#!/bin/sh -e`, `bash` for `#!/usr/bin/env bash`; empty when there is no such line.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    try:
+        with open(script, "rb") as file:
+            line = file.read(LONGEST_SHEBANG).partition(b"\n")[0]
+    except OSError as error:
+        raise UsageError(f"{script} cannot be read: {error.strerror}") from error
+    if not line.startswith(b"#!"):
+        return ""
+    names = [os.path.basename(word) for word in os.fsdecode(line[2:]).split() if not word.startswith("-")]
+    return next((name for name in names if name != "env"), "")

@@ -1,0 +1,1 @@
+"""Where the output of the workers, and the supervisor's own words, go."""

@@ -1,0 +1,1 @@
+"""Processes of any kind: starting, reaping, limits, signs of life."""

@@ -1,0 +1,1 @@
+"""What an app may be told, and how it is read. Imported by any process."""

@@ -1,0 +1,245 @@
+"""Owns what follows from the declaration of the settings: their list, parsing, checking and showing.
+
+Imported by supervisor and command line. No I/O but for `--workers max`, which asks how many CPUs there are.
+It must not know any single setting by name where the declaration can say the same.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+
+from ..errors import UsageError
+from ..home.paths import check_name
+from ..suggestions import did_you_mean
+from .addresses import parse_address
+from .app_config import AppConfig, Setting
+from .cpus import usable_cpus
+from .quantities import format_duration, format_size, parse_duration, parse_size
+from .targets import check_target
+
+ALL_APPS = "all"
+HIDDEN = "***"
+LONGEST_DURATION = 1e9  # seconds, 31 years: timers and their sums stay exact
+# Values that are words where a number is expected, each with the number that it means here and now.
+WORDS: dict[str, dict[str, Callable[[], int]]] = {"workers": {"max": usable_cpus}}
+
+
+class DeclaredSetting(msgspec.Struct, frozen=True):
+    """One field of AppConfig: its name, its type without annotations, its default and what is known about it.
+
+    `default` is msgspec.NODEFAULT for a setting that must be given.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    about: Setting
+
+    @property
+    def option(self) -> str:
+        """The long option: `--timeout-keep-alive`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values of an enumeration; empty for every other type."""
+        return get_args(self.type) if get_origin(self.type) is Literal else ()
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether the option takes no value: `--access-log`, `--no-access-log`."""
+        return self.type is bool
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the value is a tuple of texts."""
+        return get_origin(self.type) is tuple
+
+    @property
+    def is_map(self) -> bool:
+        """Whether the value is made of KEY=VALUE."""
+        return get_origin(self.type) is dict
+
+
+@functools.cache
+def declared_settings() -> tuple[DeclaredSetting, ...]:
+    """Return every setting, in the order of the declaration.
+
+    Raises:
+        TypeError: a field of AppConfig has no Setting.
+    """
+    return tuple(_declared(field) for field in msgspec.structs.fields(AppConfig))
+
+
+def _declared(field: msgspec.structs.FieldInfo) -> DeclaredSetting:
+    if get_origin(field.type) is not Annotated:
+        raise TypeError(f"AppConfig.{field.name} is declared without a Setting")
+    base_type, about = get_args(field.type)[:2]
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    return DeclaredSetting(field.name, base_type, default, about)
+
+
+def parse_setting(setting: DeclaredSetting, text: str) -> Any:
+    """Return the value that `text` means for `setting`; for a list or a map: one item of it.
+
+    Raises:
+        ValueError: it means none; the message says why and what to give, and does not name the setting.
+    """
+    if setting.choices:
+        return _parse_choice(setting, text)
+    if setting.is_map:
+        return _parse_assignment(text)
+    if text in WORDS.get(setting.name, {}):
+        return WORDS[setting.name][text]()
+    if setting.about.unit == "seconds":
+        return _bounded(setting, parse_duration(text))
+    if setting.about.unit == "bytes":
+        return _bounded(setting, parse_size(text))
+    if setting.type is int:
+        return _bounded(setting, _parse_int(setting, text))
+    return text
+
+
+def format_setting(setting: DeclaredSetting, value: Any) -> str:
+    """Return `value` as a user would type it; secrets hidden."""
+    if setting.is_map:
+        return " ".join(f"{key}={HIDDEN if setting.about.secret else value[key]}" for key in value)
+    if setting.about.secret:
+        return HIDDEN
+    if setting.is_list:
+        return " ".join(value)
+    if setting.is_flag:
+        return "on" if value else "off"
+    return _format_number(setting, value) if setting.type in (int, float) else str(value)
+
+
+def hide_secrets(config: AppConfig) -> dict[str, Any]:
+    """Return all settings by name, fit to be shown and to be JSON: secret values are `***`."""
+    shown: dict[str, Any] = msgspec.to_builtins(config)
+    for setting in declared_settings():
+        if setting.about.secret and setting.is_map:
+            shown[setting.name] = dict.fromkeys(shown[setting.name], HIDDEN)
+        elif setting.about.secret:
+            shown[setting.name] = HIDDEN
+    return shown
+
+
+def check_config(config: AppConfig) -> None:
+    """Raise unless every setting has a value that can be used, and they fit together.
+
+    Raises:
+        UsageError: names the option, the value and what to give instead.
+    """
+    check_target(config.target, config.interpreter)
+    check_name(config.name)
+    if config.name == ALL_APPS:
+        raise UsageError(f"--name {ALL_APPS}: commands take it for every app: choose another --name")
+    for setting in declared_settings():
+        _check_value(setting, getattr(config, setting.name))
+        _check_kind(setting, config)
+    for address in config.bind:
+        parse_address(address)
+    if bool(config.ssl_certfile) is not bool(config.ssl_keyfile):
+        missing = "--ssl-keyfile" if config.ssl_certfile else "--ssl-certfile"
+        raise UsageError(f"TLS needs a certificate and its key: give {missing} too")
+    if not _is_mode(config.socket_mode):
+        raise UsageError(
+            f"--socket-mode {config.socket_mode}: give an octal mode from 0000 to 0777, such as 0660"
+        )
+
+
+def _check_value(setting: DeclaredSetting, value: Any) -> None:
+    texts = [value] if isinstance(value, str) else []
+    if setting.is_list or setting.is_map:
+        texts = [*value, *(value.values() if setting.is_map else ())]
+    try:
+        if setting.type in (int, float):
+            _bounded(setting, value)
+        if any("\0" in text for text in texts):
+            raise ValueError("a NUL character cannot be passed to a process")
+        if not all(map(_is_utf_8, texts)):
+            raise ValueError("only UTF-8 can be stored, and other bytes were given")
+        if setting.is_map and any(not key or "=" in key for key in value):
+            raise ValueError("a name is missing before the '='")
+    except ValueError as error:
+        raise UsageError(f"{setting.option}: {error}") from None
+
+
+def _check_kind(setting: DeclaredSetting, config: AppConfig) -> None:
+    kinds = setting.about.kinds
+    is_given = getattr(config, setting.name) != setting.default
+    if is_given and kinds and config.kind not in kinds:
+        meant_for = " or ".join(kind.title() for kind in kinds)
+        raise UsageError(
+            f"{setting.option}: this is for {meant_for} apps, and {config.target} is a {config.kind.title()} app:"
+            " leave it out"
+        )
+
+
+def _is_utf_8(text: str) -> bool:
+    """Other bytes of a command line are surrogates here: os.fsdecode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _bounded(setting: DeclaredSetting, value: Any) -> Any:
+    lowest, highest = setting.about.minimum, setting.about.maximum
+    if highest is None and setting.about.unit == "seconds":
+        highest = LONGEST_DURATION
+    if lowest is not None and value < lowest:
+        raise ValueError(
+            f"{_format_number(setting, value)} is too small: {_bounds(setting, lowest, highest)}"
+        )
+    if highest is not None and value > highest:
+        raise ValueError(
+            f"{_format_number(setting, value)} is too large: {_bounds(setting, lowest, highest)}"
+        )
+    return value
+
+
+def _bounds(setting: DeclaredSetting, lowest: float | None, highest: float | None) -> str:
+    parts = ["give"]
+    parts += [f"at least {_format_number(setting, lowest)}"] if lowest is not None else []
+    parts += ["and"] if lowest is not None and highest is not None else []
+    parts += [f"at most {_format_number(setting, highest)}"] if highest is not None else []
+    words = "".join(f", or {word}" for word in WORDS.get(setting.name, {}))
+    return " ".join(parts) + words
+
+
+def _format_number(setting: DeclaredSetting, value: float) -> str:
+    if setting.about.unit == "seconds":
+        return format_duration(value) if value >= 0 else f"{value:g}s"
+    return format_size(int(value)) if setting.about.unit == "bytes" else str(int(value))
+
+
+def _parse_int(setting: DeclaredSetting, text: str) -> int:
+    digits = text.removeprefix("-")
+    # 18 digits: more are never meant, and the time to read them grows with their square.
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+        words = "".join(f" or {word}" for word in WORDS.get(setting.name, {}))
+        raise ValueError(f"{text!r} is not a whole number{words}")
+    return int(text)
+
+
+def _parse_choice(setting: DeclaredSetting, text: str) -> str:
+    folded = text.casefold()
+    for choice in setting.choices:
+        if choice.casefold() == folded:
+            return choice
+    raise ValueError(f"{text!r} is none of {', '.join(setting.choices)}{did_you_mean(text, setting.choices)}")
+
+
+def _parse_assignment(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ValueError(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
+def _is_mode(text: str) -> bool:
+    return 3 <= len(text) <= 5 and set(text) <= set("01234567") and int(text, 8) <= 0o777

@@ -1,0 +1,159 @@
+"""Owns the form of a target, which kind of worker runs it, and the app name made from it. Pure; any process.
+
+A Python app is `module:attribute` or `module:factory()`, a Node app is a script, a directory or a package.json.
+It never imports or opens the target: whether it exists is found out by the worker, or by `node.script`.
+"""
+
+import posixpath
+import re
+from typing import Literal
+
+from ..errors import UsageError
+
+AppKind = Literal["python", "node"]
+NODE_SUFFIXES = (".js", ".mjs", ".cjs", ".ts", ".mts")
+TYPESCRIPT_SUFFIXES = (".ts", ".mts")
+PACKAGE_FILE = "package.json"
+WHAT_TO_TYPE = "type MODULE:ATTRIBUTE, such as server:app for `app` in server.py"
+# Programs that start the app in another process, or keep the channel for themselves, each with what to start
+# instead of it.
+SOME_SCRIPT = "fastlb start dist/server.js"
+WRAPPERS = {
+    "npm": SOME_SCRIPT,
+    "npx": SOME_SCRIPT,
+    "yarn": SOME_SCRIPT,
+    "pnpm": SOME_SCRIPT,
+    "nodemon": SOME_SCRIPT,
+    "ts-node": "fastlb start --interpreter tsx server.ts",
+    "tsx": "fastlb start --interpreter tsx server.ts",
+    "nest": "fastlb start dist/main.js",
+    "next": "fastlb start node_modules/next/dist/bin/next -- start",
+    "bun": SOME_SCRIPT,
+    "deno": "fastlb start --interpreter deno server.ts",
+}
+_BIN_FOLDERS = (".bin", "bin")
+_FACTORY_CALL = "()"
+
+
+def worker_kind(target: str, interpreter: str) -> AppKind:
+    """Return what runs `target`: a path of any form, and whatever has an interpreter, is for Node."""
+    is_node = interpreter or is_node_file(target) or _is_path(target)
+    return "node" if is_node else "python"
+
+
+def is_node_file(target: str) -> bool:
+    """Whether the file name alone says that it is for Node: a script, or a package.json."""
+    return target.endswith(NODE_SUFFIXES) or posixpath.basename(target) == PACKAGE_FILE
+
+
+def _is_path(target: str) -> bool:
+    if ":" in target or target.endswith(".py"):
+        return False
+    return target in (".", "..") or "/" in target
+
+
+def check_target(target: str, interpreter: str = "") -> None:
+    """Raise unless `target` has the form of one.
+
+    Raises:
+        UsageError: says what to type instead.
+    """
+    if wrapper := wrapper_name(target):
+        raise wrapper_refusal(wrapper)
+    if worker_kind(target, interpreter) == "node":
+        _check_script(target, interpreter)
+    else:
+        _check_import(target)
+
+
+def wrapper_name(program: str) -> str:
+    """Return which of WRAPPERS the first word of `program` starts; empty: none. `next/` is a directory."""
+    word = (program.split() or [""])[0]
+    folder, name = posixpath.split(word)
+    is_program = not folder or posixpath.basename(folder) in _BIN_FOLDERS
+    is_inside_package = "node_modules" in folder.split("/") and posixpath.basename(folder) != ".bin"
+    return name if name in WRAPPERS and is_program and not is_inside_package else ""
+
+
+def wrapper_refusal(wrapper: str, what_to_type: str = "", start_script: str = "") -> UsageError:
+    """The message for a wrapper where a script belongs.
+
+    Args:
+        wrapper: one of WRAPPERS, or another program that does the same.
+        what_to_type: instead; empty: what WRAPPERS says.
+        start_script: what `scripts.start` of the package.json here runs; empty: not known.
+    """
+    what_to_type = what_to_type or WRAPPERS.get(wrapper, SOME_SCRIPT)
+    told = f" (`npm start` runs {start_script!r} here)" if start_script else ""
+    return UsageError(f"{wrapper!r} {_why_not(wrapper)}: type `{what_to_type}` instead{told}")
+
+
+def _why_not(wrapper: str) -> str:
+    if wrapper == "bun":
+        return "cannot be handed connections, as its cluster speaks another protocol than Node's"
+    return (
+        "starts the app in a process of its own, which would bind the port itself in every worker"
+        " instead of being handed connections"
+    )
+
+
+def _check_script(target: str, interpreter: str) -> None:
+    command, _, rest = target.partition(" ")
+    if command == "node" and rest:
+        raise UsageError(f"{target!r} is a command, and fastlb starts node itself: type `fastlb start {rest}`")
+    if interpreter and not is_node_file(target) and _is_import(target):
+        raise UsageError(
+            f"{target!r} is a Python app, which --interpreter {interpreter} cannot run: leave out --interpreter"
+        )
+    if interpreter and (not target or target.endswith(".py")):
+        raise UsageError(f"{target!r} is no script for Node: give one, such as server.js, or leave out --interpreter")
+
+
+def _check_import(target: str) -> None:
+    module, colon, attribute = target.partition(":")
+    if module.endswith(NODE_SUFFIXES):
+        raise UsageError(f"{target!r}: a Node app is started by the name of its script alone: type {module}")
+    if module.endswith(".py") or "/" in module:
+        what_to_type = _target_of_file(module, attribute)
+        raise UsageError(f"{target!r} is a file, and fastlb imports a module: {what_to_type}")
+    if not colon or not attribute:
+        example = f": {module}:app, for one" if _is_dotted_name(module) else f": {WHAT_TO_TYPE}, or server.js for Node"
+        raise UsageError(f"{target!r} does not say which object of the module is the app{example}")
+    if not _is_import(target):
+        raise UsageError(f"{target!r} cannot be imported: {WHAT_TO_TYPE}")
+
+
+def name_from_target(target: str, interpreter: str = "") -> str:
+    """Return the name of an app that was not given one: `main` for `pkg.main:app`, `server` for `dist/server.js`.
+
+    Empty for a directory or a package.json: what is in it says the name.
+    """
+    if worker_kind(target, interpreter) == "python":
+        return target.partition(":")[0].rpartition(".")[2][:64]
+    filename = posixpath.basename(target)
+    if filename in ("", ".", "..", PACKAGE_FILE):
+        return ""
+    stem, suffix = posixpath.splitext(filename)
+    return usable_name(stem if suffix in NODE_SUFFIXES else filename)
+
+
+def usable_name(text: str) -> str:
+    """Return `text` as the name of an app may be written: `acme-api` for `@acme/api`; may be empty."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:64]
+
+
+def _is_import(target: str) -> bool:
+    module, _, attribute = target.partition(":")
+    return _is_dotted_name(module) and _is_dotted_name(attribute.removesuffix(_FACTORY_CALL))
+
+
+def _is_dotted_name(text: str) -> bool:
+    return all(part.isidentifier() for part in text.split("."))
+
+
+def _target_of_file(path: str, attribute: str) -> str:
+    directory, _, filename = path.removesuffix(".py").rpartition("/")
+    target = f"{filename}:{attribute or 'app'}"
+    if not filename.isidentifier():
+        return WHAT_TO_TYPE
+    return f"type --app-dir {directory or '/'} {target}" if "/" in path else f"type {target}"

@@ -1,0 +1,332 @@
+"""Owns the listening sockets of an app: binds them, adopts inherited ones. Runs once, at the start.
+
+Every socket comes out listening, non-blocking, close-on-exec and (TCP) with TCP_NODELAY, which accepted
+connections inherit. It must never accept, and never remove a socket file that is not ours or that somebody
+answers on.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...worker.wire import ListenerInfo
+from ..errors import FastlbError, UsageError
+from ..home.paths import MAX_UNIX_PATH_BYTES
+from ..launch.starter import SYSTEMD_FIRST_FD
+from ..settings.addresses import ANY_HOST, InheritedFd, SystemdSockets, TcpAddress, UnixAddress, parse_address
+from ..settings.app_config import AppConfig
+from .refusals import explain_bind_error
+
+_FAMILIES = {socket.AF_INET: "inet", socket.AF_INET6: "inet6", socket.AF_UNIX: "unix"}
+
+_NOT_ON_THIS_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+
+@dataclass(frozen=True)
+class BoundListener:
+    """One listening socket.
+
+    Attributes:
+        listener_id: 0, 1, ... in the order of binding.
+        socket: owned by whoever holds this; `close_all` closes it.
+        spec: the `--bind` that it comes from, as the user wrote it.
+        info: what workers are told about it; `info.port` is the real one.
+        unlink_path: socket file to remove at the end; None: none of ours.
+        file_id: device and inode of that file, so that a successor's is left alone.
+        key: by which Node workers know it; those of `--bind` are one server.
+    """
+
+    listener_id: int
+    socket: socket.socket
+    spec: str
+    info: ListenerInfo
+    unlink_path: Path | None = None
+    file_id: tuple[int, int] | None = None
+    key: int = 0
+
+    @property
+    def address(self) -> str:
+        """Where it really listens: 127.0.0.1:8000, [::]:8000 or unix:/run/app.sock."""
+        if self.info.family == "unix":
+            return f"unix:{self.info.host}"
+        host = f"[{self.info.host}]" if self.info.family == "inet6" else self.info.host
+        return f"{host}:{self.info.port}"
+
+
+def bind_all(config: AppConfig, systemd_fds: int = 0) -> list[BoundListener]:
+    """Bind everything that the settings ask for, or nothing; without `bind` a Node app's workers ask later.
+
+    Sockets that systemd passed (`systemd_fds` of them) take the place of the default.
+
+    Raises:
+        UsageError: an address makes no sense, or is given twice.
+        FastlbError: one cannot be bound; the message says why and what to do.
+    """
+    specs = ("fd:systemd",) if systemd_fds and not config.bind else config.effective_bind
+    mode = parse_mode(config.socket_mode)
+    binder = _Binder(backlog=config.backlog, socket_mode=mode, systemd_fds=systemd_fds)
+    try:
+        for spec in specs:
+            binder.bind(spec)
+        if specs and not binder.bound:
+            raise UsageError("there is nothing to listen on: give --bind at least once")
+    except BaseException:
+        close_all(binder.bound)
+        raise
+    return binder.bound
+
+
+def close_all(listeners: list[BoundListener]) -> None:
+    """Close the sockets and remove the socket files that they made."""
+    for listener in listeners:
+        listener.socket.close()
+        if listener.unlink_path:
+            with contextlib.suppress(OSError):
+                if _file_id(listener.unlink_path) == listener.file_id:
+                    listener.unlink_path.unlink()
+
+
+def parse_mode(text: str) -> int:
+    """The mode of a unix socket from its octal text.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise UsageError(f"--socket-mode {text}: not an octal mode such as 0660")
+    return mode
+
+
+def backlog_warning(config: AppConfig) -> str | None:
+    """A sentence if the kernel cuts the backlog (net.core.somaxconn), else None."""
+    try:
+        limit = int(Path("/proc/sys/net/core/somaxconn").read_text())
+    except (OSError, ValueError):
+        return None
+    if limit >= config.backlog:
+        return None
+    return (
+        f"the kernel cuts the backlog from {config.backlog} to {limit}:"
+        f" raise it with sysctl net.core.somaxconn={config.backlog}"
+    )
+
+
+class _Binder:
+    """Binds one spec after the other; `bound` is what there is so far."""
+
+    def __init__(self, *, backlog: int, socket_mode: int, systemd_fds: int) -> None:
+        self.bound: list[BoundListener] = []
+        self._backlog = backlog
+        self._socket_mode = socket_mode
+        self._systemd_fds = systemd_fds
+
+    def bind(self, spec: str) -> None:
+        address = parse_address(spec)
+        if any(listener.spec == spec for listener in self.bound) and not _may_repeat(address):
+            raise UsageError(f"--bind {spec} is given twice")
+        match address:
+            case TcpAddress():
+                self._bind_tcp(spec, address)
+            case UnixAddress(path):
+                self._bind_unix(spec, Path(path))
+            case InheritedFd(fd):
+                self._adopt(spec, fd)
+            case SystemdSockets():
+                self._adopt_systemd(spec)
+
+    def _bind_tcp(self, spec: str, address: TcpAddress) -> None:
+        """A name with several addresses (localhost) is bound on all that this machine has, on one port."""
+        port, bound_before = address.port, len(self.bound)
+        refusal: FastlbError | None = None
+        for family, host in _resolve(spec, address):
+            try:
+                sock = self._listen_tcp(family, (host, port), dual_stack=address.host == ANY_HOST)
+            except OSError as error:
+                refusal = explain_bind_error(error, spec, TcpAddress(host, port))
+                # localhost has an IPv6 address even where IPv6 is off.
+                if error.errno in _NOT_ON_THIS_MACHINE:
+                    continue
+                raise refusal from error
+            self._add(sock, spec)
+            port = sock.getsockname()[1]
+        if refusal and len(self.bound) == bound_before:
+            raise refusal
+
+    def _listen_tcp(
+        self, family: socket.AddressFamily, name: tuple[str, int], *, dual_stack: bool
+    ) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            # Connections of a predecessor in TIME_WAIT must not block a restart.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual_stack else 1)
+            sock.bind(name)
+            sock.listen(self._backlog)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def _bind_unix(self, spec: str, path: Path) -> None:
+        path = Path(os.path.abspath(path))
+        if len(os.fsencode(path)) > MAX_UNIX_PATH_BYTES:
+            raise FastlbError(
+                f"--bind {spec}: {path} is longer than the {MAX_UNIX_PATH_BYTES} bytes that the path of a"
+                " unix socket may have: use a shorter one"
+            )
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with _locked_directory(path.parent):
+                _remove_dead_socket(spec, path)
+                bind_unix(sock, path, self._socket_mode)
+            sock.listen(self._backlog)
+        except OSError as error:
+            sock.close()
+            raise explain_bind_error(error, spec, UnixAddress(str(path))) from error
+        except FastlbError:
+            sock.close()
+            raise
+        self._add(sock, spec, unlink_path=path)
+
+    def _adopt_systemd(self, spec: str) -> None:
+        if not self._systemd_fds:
+            raise FastlbError(
+                f"--bind {spec}: systemd passed no sockets to this process (LISTEN_FDS, LISTEN_PID):"
+                " start it from a service that has a .socket unit, with `fastlb run`"
+            )
+        for fd in range(SYSTEMD_FIRST_FD, SYSTEMD_FIRST_FD + self._systemd_fds):
+            self._adopt(spec, fd)
+
+    def _adopt(self, spec: str, fd: int) -> None:
+        sock = _inherited_socket(spec, fd)
+        try:
+            # Also for a socket that listens already: our backlog is the one that was asked for.
+            sock.listen(self._backlog)
+        except OSError as error:
+            sock.close()
+            raise FastlbError(f"--bind {spec}: descriptor {fd} cannot listen: {error.strerror}") from error
+        self._add(sock, spec)
+
+    def _add(self, sock: socket.socket, spec: str, unlink_path: Path | None = None) -> None:
+        sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener_id = len(self.bound)
+        file_id = _file_id(unlink_path) if unlink_path else None
+        info = describe(listener_id, sock)
+        self.bound.append(BoundListener(listener_id, sock, spec, info, unlink_path, file_id))
+
+
+def describe(listener_id: int, sock: socket.socket) -> ListenerInfo:
+    """What a worker is told about a bound socket."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        path = os.fsdecode(name) if isinstance(name, bytes) else name
+        return ListenerInfo(listener_id, "unix", path, 0)
+    return ListenerInfo(listener_id, "inet6" if sock.family == socket.AF_INET6 else "inet", name[0], name[1])
+
+
+def bind_unix(sock: socket.socket, path: Path, mode: int) -> None:
+    """Bind with this mode from birth: a chmod afterwards would leave a moment with a wider one.
+
+    The umask is the process's, so no other thread may create files meanwhile.
+    """
+    umask = os.umask(0o777 & ~mode)
+    try:
+        sock.bind(str(path))
+    finally:
+        os.umask(umask)
+
+
+def _may_repeat(address: object) -> bool:
+    return isinstance(address, TcpAddress) and address.port == 0
+
+
+def _resolve(spec: str, address: TcpAddress) -> list[tuple[socket.AddressFamily, str]]:
+    if address.host == ANY_HOST:
+        return [(socket.AF_INET6, "::")] if _has_ipv6() else [(socket.AF_INET, "0.0.0.0")]
+    try:
+        found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise FastlbError(
+            f"--bind {spec}: {address.host} has no address ({error}): check the name, or write an address"
+        ) from error
+    hosts = dict.fromkeys((family, str(name[0])) for family, _, _, _, name in found)
+    return [(family, host) for family, host in hosts if family in (socket.AF_INET, socket.AF_INET6)]
+
+
+def _has_ipv6() -> bool:
+    """Whether the kernel lets us bind ::, which it does not with net.ipv6.conf.all.disable_ipv6."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True
+
+
+def _inherited_socket(spec: str, fd: int) -> socket.socket:
+    try:
+        is_socket = stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError as error:
+        raise FastlbError(
+            f"--bind {spec}: descriptor {fd} is not open: the program that starts fastlb must pass it"
+        ) from error
+    if not is_socket:
+        raise FastlbError(f"--bind {spec}: descriptor {fd} is not a socket")
+    os.set_inheritable(fd, False)
+    sock = socket.socket(fileno=fd)
+    if sock.type == socket.SOCK_STREAM and sock.family in _FAMILIES:
+        return sock
+    kind = f"{sock.family.name} {sock.type.name}"
+    sock.detach()
+    raise FastlbError(f"--bind {spec}: descriptor {fd} is no TCP or unix stream socket but {kind}")
+
+
+@contextlib.contextmanager
+def _locked_directory(directory: Path) -> Iterator[None]:
+    """Between the look at a dead socket and our bind, nobody who does the same may bind there."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _remove_dead_socket(spec: str, path: Path) -> None:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(status.st_mode):
+        raise FastlbError(f"--bind {spec}: {path} exists and is not a socket: remove it, or use another path")
+    if _is_answered(path):
+        raise FastlbError(f"--bind {spec}: another process listens on {path}: stop it, or use another path")
+    if status.st_uid != os.geteuid():
+        raise FastlbError(f"--bind {spec}: {path} is a dead socket of uid {status.st_uid}: remove it")
+    path.unlink()
+
+
+def _is_answered(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        code = probe.connect_ex(str(path))
+    # EAGAIN: its backlog is full, so somebody listens. Every other errno is no proof that nobody does.
+    return code not in (errno.ECONNREFUSED, errno.ENOENT)
+
+
+def _file_id(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_dev, status.st_ino

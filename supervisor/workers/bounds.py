@@ -1,0 +1,69 @@
+"""Owns how much one worker may get at a time: what the settings say, cut to what descriptors allow. Pure.
+
+Runs in the supervisor process.
+"""
+
+import resource
+
+from ...lb.command import WorkerBounds
+from ..settings.app_config import AppConfig
+from ..settings.targets import AppKind
+
+# A Node worker acknowledges each connection, so nothing is gained by sending it more ahead.
+DEFAULT_CREDIT: dict[AppKind, int] = {"python": 16, "node": 2}
+# What an app opens beside its connections, and the free descriptors below which a worker feels pressure.
+RESERVED_DESCRIPTORS = 128
+
+
+def descriptor_limit() -> int:
+    """Our soft RLIMIT_NOFILE, which every process that we start inherits."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft if soft != resource.RLIM_INFINITY else 1 << 20
+
+
+def wanted_credit(config: AppConfig) -> int:
+    """The credit that the settings ask for, before the descriptor limit cuts it."""
+    return config.credit or DEFAULT_CREDIT[config.kind]
+
+
+def worker_bounds(config: AppConfig, workers: int, capacity: int, limit: int) -> WorkerBounds:
+    """What bounds a worker.
+
+    Descriptors in flight count against the sender's limit for the whole user (unix(7), ETOOMANYREFS), so all
+    credits of an app together stay below a quarter of it; and there may be two generations at a time.
+
+    Args:
+        config: the settings.
+        workers: how many the app has.
+        capacity: most busy connections, from the worker's own report; 0: unbounded.
+        limit: descriptors that a process may have.
+    """
+    credit = max(min(wanted_credit(config), limit // 4 // (2 * workers)), 1)
+    return WorkerBounds(credit, capacity, _most_open(config, limit))
+
+
+def _most_open(config: AppConfig, limit: int) -> int:
+    """0: unbounded, as a Node worker that is out of descriptors says so itself."""
+    allowed = max(limit - RESERVED_DESCRIPTORS, limit // 2, 1)
+    if not config.max_connections:
+        return allowed if config.kind == "python" else 0
+    return min(config.max_connections, allowed)
+
+
+def low_limit_warning(config: AppConfig, limit: int) -> str | None:
+    """A sentence if the descriptor limit cuts what the settings ask for, else None."""
+    bounds = worker_bounds(config, config.workers, 0, limit)
+    wanted = wanted_credit(config)
+    if bounds.credit < wanted:
+        needed = wanted * 8 * config.workers
+        return (
+            f"the limit of {limit} descriptors allows {bounds.credit} waiting connections a worker instead of"
+            f" {wanted}: raise it with `ulimit -n {needed}` (LimitNOFILE= in a unit of systemd)"
+        )
+    if config.max_connections > bounds.max_connections:
+        needed = config.max_connections + RESERVED_DESCRIPTORS
+        return (
+            f"the limit of {limit} descriptors allows {bounds.max_connections} connections a worker instead"
+            f" of {config.max_connections}: raise it with `ulimit -n {needed}`"
+        )
+    return None

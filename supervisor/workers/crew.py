@@ -1,0 +1,245 @@
+"""Owns the set of workers of an app and what can be asked of several of them. Runs in the supervisor process.
+
+It makes workers and tells them what is wanted; how a single one gets there is the lifecycle table's business.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
+
+from ...lb.command import DispatcherEvent
+from ...lb.command import EventName as DispatcherEventName
+from ..errors import EXIT_USAGE, StartFailed
+from ..output.event_log import EventLog
+from ..processes.backoff import RestartRules
+from ..processes.hang import Attention
+from ..settings.app_config import AppConfig
+from ..settings.cpus import usable_cpus
+from .handle import WorkerHandle
+from .host import WorkerHost
+from .life import WATCHED, Event, EventName, Kind, Lifecycle, LifecycleRules, State
+
+# How many workers load the app at a time: more only makes each of them slower, and a broken app
+# would print its traceback as many times.
+STARTS_PER_CPU = 2
+PYTHON = Kind()
+NODE = Kind(
+    not_serving=(
+        "runs, but did not listen on a port of this app (a script that starts another process, or listens with"
+        " `exclusive` or `reusePort`, cannot be served)"
+    ),
+    not_said="did not call process.send('ready')",
+    abort_signal="SIGKILL",  # on SIGABRT Node tells nothing and leaves a core dump
+)
+
+
+class Crew:
+    """All workers of an app, of all generations that still live.
+
+    Args:
+        config: the settings.
+        host: carries out what happens to them.
+        log: for what the dispatcher says about them.
+
+    `generation` is that of the workers made from now on.
+    """
+
+    def __init__(self, config: AppConfig, host: WorkerHost, log: EventLog) -> None:
+        self.generation = 1
+        self._host = host
+        self._log = log
+        self._rules = lifecycle_rules(config)
+        self._members: list[WorkerHandle] = []
+        self._starts = asyncio.Semaphore(STARTS_PER_CPU * usable_cpus())
+
+    @property
+    def members(self) -> Sequence[WorkerHandle]:
+        """Everyone who is not gone."""
+        self._members = [member for member in self._members if not member.is_gone]
+        return self._members
+
+    async def start_workers(self, worker_ids: Iterable[int], on_ready: Callable[[int], None]) -> None:
+        """Start workers in parallel; when all are ready, admit all. `on_ready` is told how many are.
+
+        Raises:
+            StartFailed: the first failure; then none of them is left.
+        """
+        await self._host.prepare(self.generation)
+        started: list[WorkerHandle] = []
+        ready = 0
+
+        async def start(worker_id: int) -> None:
+            nonlocal ready
+            async with self._starts:
+                worker = self._create(worker_id, restarts=0)
+                started.append(worker)
+                await self._prove(worker)
+            ready += 1
+            on_ready(ready)
+
+        try:
+            await _run_all([start(worker_id) for worker_id in worker_ids])
+            for worker in started:
+                await self.admit(worker)
+        except StartFailed:
+            await self.dismiss(started)
+            raise
+        except asyncio.CancelledError:
+            for worker in started:
+                self.discard(worker)
+            raise
+
+    async def start_replacement(self, old: WorkerHandle) -> WorkerHandle:
+        """Start a worker with the id of `old`; return it when it is ready.
+
+        Raises:
+            StartFailed: it did not become ready; nothing of it is left.
+        """
+        await self._host.prepare(self.generation)
+        new = self._create(old.worker_id, restarts=old.life.restarts)
+        await self._prove(new)
+        return new
+
+    async def watch_settle(self, new: WorkerHandle, seconds: float) -> None:
+        """Return when a ready worker has lived for so long.
+
+        Raises:
+            StartFailed: it died before.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await new.until(lambda life: life.state is not State.READY)
+        except TimeoutError:
+            return
+        await new.until(lambda life: life.state is State.EXITED)
+        raise start_failed(new, "died within reload_settle")
+
+    async def admit(self, new: WorkerHandle) -> None:
+        """Let a ready worker have connections.
+
+        Raises:
+            StartFailed: it is not ready any more.
+        """
+        new.request(EventName.ADMIT_REQUESTED)
+        if new.life.state is not State.ADMITTED:
+            await new.until(lambda life: life.state is State.EXITED)  # by then it is known why
+            raise start_failed(new, "died before it was admitted")
+
+    async def retire(self, old: WorkerHandle) -> None:
+        """Drain a worker; return when it is out of the policy, or gone. Its end follows by itself."""
+        old.request(EventName.DRAIN_REQUESTED)
+        await old.until(lambda life: life.is_drained or life.state is not State.DRAINING)
+
+    def discard(self, new: WorkerHandle) -> None:
+        """Let a worker go without waiting for it."""
+        new.request(EventName.DRAIN_REQUESTED)
+
+    async def dismiss(self, workers: Iterable[WorkerHandle]) -> None:
+        """Drain workers and wait until they are gone."""
+        workers = list(workers)
+        for worker in workers:
+            worker.request(EventName.DRAIN_REQUESTED)
+        for worker in workers:
+            await worker.until(lambda life: life.state is State.EXITED)
+
+    def kill(self) -> None:
+        """End everyone at once; nobody comes back."""
+        for member in self.members:
+            member.request(EventName.STOP_REQUESTED)
+
+    def find_hung(self, elapsed: float, attention: Attention) -> None:
+        """Look at the heartbeat of everyone; `elapsed`: attended seconds since the last look."""
+        for member in self.members:
+            if member.incarnation is None or member.life.state not in WATCHED:
+                continue
+            pulse = member.incarnation.link.pulse()
+            reason = member.incarnation.watch.judge(
+                pulse.heartbeat_ns, pulse.oldest_request_ns, elapsed, attention
+            )
+            if reason:
+                member.tell(Event(EventName.HUNG, reason))
+
+    def on_dispatcher_event(self, event: DispatcherEvent) -> None:
+        """What the dispatcher says about a worker."""
+        worker = self._incarnated(event.slot, event.token)
+        if worker is None:
+            return  # it has gone meanwhile
+        match event.name:
+            case DispatcherEventName.DRAINED:
+                worker.request(EventName.DRAINED)
+            case DispatcherEventName.WORKER_DIED:
+                if event.value:
+                    self._log.info("connections_taken_back", worker_id=worker.worker_id, count=event.value)
+            case _:
+                self._host.tell_runtime(worker, event)
+
+    def _create(self, worker_id: int, restarts: int) -> WorkerHandle:
+        life = Lifecycle(self._rules, restarts=restarts)
+        worker = WorkerHandle(worker_id, self.generation, life, self._host)
+        self._members = [*self.members, worker]
+        return worker
+
+    async def _prove(self, worker: WorkerHandle) -> None:
+        worker.request(EventName.START_REQUESTED)
+        try:
+            life = await worker.until(lambda life: life.state in (State.READY, State.EXITED))
+        except asyncio.CancelledError:
+            self.discard(worker)
+            raise
+        if life.state is State.EXITED:
+            raise start_failed(worker, "was told to stop")
+
+    def _incarnated(self, slot: int, number: int) -> WorkerHandle | None:
+        for member in self.members:
+            incarnation = member.incarnation
+            if incarnation and (incarnation.slot, incarnation.number) == (slot, number):
+                return member
+        return None
+
+
+def lifecycle_rules(config: AppConfig) -> LifecycleRules:
+    """What the settings say about a worker's life."""
+    restart = RestartRules(
+        min_uptime=config.min_uptime,
+        max_restarts=config.max_restarts,
+        restart_window=config.restart_window,
+        restart_delay=config.restart_delay,
+    )
+    return LifecycleRules(
+        listen_timeout=config.listen_timeout,
+        kill_timeout=config.kill_timeout,
+        kill_signal=config.kill_signal,
+        wait_ready=config.wait_ready,
+        restart=restart,
+        kind=NODE if config.kind == "node" else PYTHON,
+    )
+
+
+def uptime(worker: WorkerHandle) -> float:
+    """Seconds since its process was started; 0 without one."""
+    return time.monotonic() - worker.incarnation.started_at if worker.incarnation else 0.0
+
+
+def start_failed(worker: WorkerHandle, otherwise: str) -> StartFailed:
+    """Why a worker did not start, for the user; `otherwise` is the reason if it gave none."""
+    failure = worker.life.failure
+    if failure is None:
+        return StartFailed(f"worker {worker.worker_id} {otherwise}")
+    if failure.is_usage:
+        # What was typed is wrong, no code of the app's: the worker's output only repeats the reason.
+        error = StartFailed(failure.reason)
+        error.exit_code = EXIT_USAGE
+        return error
+    message = f"worker {worker.worker_id} did not start: {failure.reason}"
+    return StartFailed(message, details=failure.details)
+
+
+async def _run_all(works: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run all; the first that fails cancels the others, and its exception is raised alone."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None

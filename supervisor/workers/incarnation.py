@@ -1,0 +1,82 @@
+"""Owns everything that the supervisor holds of one worker process, whatever its kind. Runs in the supervisor process.
+
+Each descriptor has one owner: the channels belong to the link, the pipes to the output, the pidfd is here.
+"""
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from ..output.worker_output import AttachedOutput
+from ..processes.hang import WorkerWatch
+from ..processes.reaper import kill_group, send_signal
+from ..processes.spawn import SpawnedProcess
+from .runtime import WorkerLink
+
+
+@dataclass(frozen=True)
+class OutputPipes:
+    """Both ends of the pipes behind a process's stdout and stderr: ours, and its own (`worker_...`)."""
+
+    stdout_fd: int
+    worker_stdout_fd: int
+    stderr_fd: int
+    worker_stderr_fd: int
+
+
+def open_pipes(ours: ExitStack, theirs: ExitStack) -> OutputPipes:
+    """Open them; each stack closes its ends.
+
+    Raises:
+        OSError: no descriptors are left.
+    """
+    stdout_fd, worker_stdout_fd = _open_pipe(ours, theirs)
+    stderr_fd, worker_stderr_fd = _open_pipe(ours, theirs)
+    return OutputPipes(stdout_fd, worker_stdout_fd, stderr_fd, worker_stderr_fd)
+
+
+def _open_pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
+    read_fd, write_fd = os.pipe()
+    ours.callback(os.close, read_fd)
+    theirs.callback(os.close, write_fd)
+    return read_fd, write_fd
+
+
+@dataclass
+class Incarnation:
+    """One process of a worker. Owns `link` and the pidfd until `close`; `output` owns the pipes.
+
+    Attributes:
+        number: unique among all incarnations of the app, increasing.
+        slot: its place in the dispatcher's table.
+        process: pid and pidfd.
+        link: its channels.
+        output: reads its stdout and stderr.
+        watch: what was seen of its heartbeat.
+        started_at: monotonic seconds.
+        is_reaped: its pid belongs to nobody any more, or to a stranger.
+    """
+
+    number: int
+    slot: int
+    process: SpawnedProcess
+    link: WorkerLink
+    output: AttachedOutput
+    watch: WorkerWatch
+    started_at: float
+    is_reaped: bool = False
+
+    def send_signal(self, signal_name: str) -> None:
+        """Signal the process alone."""
+        if not self.is_reaped:
+            send_signal(self.process.pidfd, signal_name)
+
+    def kill_group(self) -> None:
+        """SIGKILL the process and its group."""
+        if not self.is_reaped:
+            kill_group(self.process.pid, self.process.pidfd)
+
+    def close(self) -> None:
+        """Close what we hold; the process must have been reaped."""
+        self.link.close()
+        os.close(self.process.pidfd)

@@ -1,0 +1,103 @@
+"""Owns the reload: a new generation takes the place of the old one, worker by worker, or nothing changes.
+
+Runs in the supervisor process. Everything that can happen while it runs:
+
+    the first replacement fails, or dies    nothing has changed, StartFailed
+      within reload_settle
+    a later replacement fails               it stops there, StartFailed: old ones that remain and new ones
+                                            that are ready go on
+    the old worker does not finish          the reload has moved on: its own deadlines end it
+    the old worker dies meanwhile           it is retired without a word
+    the app is stopped                      cancelled: replacements not yet admitted go, too
+
+It touches no process itself: it says what to do to a crew.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from ..errors import StartFailed
+
+W = TypeVar("W")
+
+
+class ReloadingCrew(Protocol[W]):
+    """What a reload needs to be done."""
+
+    async def start_replacement(self, old: W) -> W:
+        """Start a worker with the id of `old`, return it when it is ready. Raises StartFailed."""
+
+    async def watch_settle(self, new: W, seconds: float) -> None:
+        """Return when `new` has lived for so long. Raises StartFailed when it dies before."""
+
+    async def admit(self, new: W) -> None:
+        """Let it have connections. Raises StartFailed when it has died meanwhile."""
+
+    async def retire(self, old: W) -> None:
+        """Drain it; return when it is out of the policy."""
+
+    def discard(self, new: W) -> None:
+        """Let a worker that was not admitted go."""
+
+
+@dataclass(frozen=True)
+class ReloadRules:
+    """The settings, by their names in AppConfig without the prefix."""
+
+    settle: float
+    delay: float
+    parallel: int
+
+
+async def reload_workers(
+    old: Sequence[W], crew: ReloadingCrew[W], rules: ReloadRules, on_replaced: Callable[[int], None]
+) -> None:
+    """Replace the workers `old`, in this order; `on_replaced` is told how many are.
+
+    Raises:
+        StartFailed: says how far it came and why it stopped; `details` has the traceback.
+    """
+    replaced = 0
+
+    async def replace(worker: W, settle: float) -> None:
+        nonlocal replaced
+        await _replace(worker, crew, settle)
+        replaced += 1
+        on_replaced(replaced)
+
+    try:
+        # Alone: while it proves itself, the others are all there.
+        await replace(old[0], rules.settle)
+        for start in range(1, len(old), rules.parallel):
+            await asyncio.sleep(rules.delay)
+            await _all_of([replace(worker, 0.0) for worker in old[start : start + rules.parallel]])
+    except StartFailed as error:
+        raise error.after(_outcome(replaced, len(old))) from error
+
+
+async def _replace(old: W, crew: ReloadingCrew[W], settle: float) -> None:
+    new = await crew.start_replacement(old)
+    try:
+        if settle:
+            await crew.watch_settle(new, settle)
+        await crew.admit(new)
+    except BaseException:
+        crew.discard(new)
+        raise
+    await crew.retire(old)
+
+
+async def _all_of(works: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Let each come to its own end, then raise the first failure: one that fails does not stop the others."""
+    results = await asyncio.gather(*works, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _outcome(replaced: int, total: int) -> str:
+    if replaced == 0:
+        return "nothing was changed, the old workers go on"
+    return f"{replaced} of {total} workers were replaced, the other old ones go on"

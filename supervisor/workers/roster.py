@@ -1,0 +1,86 @@
+"""Owns the questions about the set of workers. Pure. Runs in the supervisor process."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from ..control.protocol import AppStatus
+from .life import ALIVE, Lifecycle, State
+
+
+class Member(Protocol):
+    """What is asked about: a WorkerHandle, or what a test puts in its place."""
+
+    @property
+    def worker_id(self) -> int:
+        """0..n-1, shared by a worker and its replacement."""
+
+    @property
+    def generation(self) -> int:
+        """Which code it runs."""
+
+    @property
+    def life(self) -> Lifecycle:
+        """Its record."""
+
+
+M = TypeVar("M", bound=Member)
+
+# Ascending; all other states are of more use.
+_USEFULNESS = {State.ERRORED: 0, State.BACKOFF: 1}
+
+
+def staying(members: Iterable[M]) -> list[M]:
+    """Workers that nobody has asked to go and that have not failed for good, by worker id."""
+    lasting = (m for m in members if not m.life.is_leaving and m.life.state is not State.EXITED)
+    return sorted(lasting, key=lambda m: (m.worker_id, m.generation))
+
+
+def established(members: Iterable[M]) -> list[M]:
+    """Those of `staying` that are no longer on trial: what a reload has to replace."""
+    return [m for m in staying(members) if not m.life.is_trial]
+
+
+def surplus(members: Iterable[M], target: int) -> list[M]:
+    """The workers to drain so that `target` remain, in order.
+
+    First those that serve nobody: they were given up, or wait for their restart. Then the newest, so that ids
+    stay 0..n-1 without a gap.
+    """
+    ordered = sorted(staying(members), key=_comes_to_go_at)
+    return ordered[: max(len(ordered) - target, 0)]
+
+
+def _comes_to_go_at(member: Member) -> tuple[int, int, int]:
+    usefulness = _USEFULNESS.get(member.life.state, len(_USEFULNESS))
+    return usefulness, -member.worker_id, -member.generation
+
+
+def missing_ids(members: Iterable[Member], target: int) -> list[int]:
+    """The lowest free worker ids that are needed to have `target` workers."""
+    taken = {m.worker_id for m in staying(members)}
+    free = (worker_id for worker_id in range(target + len(taken)) if worker_id not in taken)
+    return [next(free) for _ in range(target - len(taken))]
+
+
+def app_status(members: Sequence[Member], target: int, operation: str | None) -> AppStatus:
+    """One word for the app.
+
+    Args:
+        members: all workers.
+        target: how many there are to be.
+        operation: what is being done to the app: "start", "stop", "reload", ..., or None.
+    """
+    match operation:
+        case "start" | "restart":
+            return "starting"
+        case "stop":
+            return "stopping"
+        case "reload":
+            return "reloading"
+    states = [member.life.state for member in staying(members)]
+    admitted = states.count(State.ADMITTED)
+    if admitted >= target:
+        return "online"
+    if admitted or any(state in ALIVE or state is State.BACKOFF for state in states):
+        return "degraded"
+    return "errored"

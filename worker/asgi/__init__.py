@@ -1,0 +1,1 @@
+"""Serving ASGI apps: uvicorn's protocols on connections that were handed over."""

@@ -1,0 +1,168 @@
+"""Owns what a handed-over connection changes in uvicorn's protocol classes. Runs in ASGI workers, on the
+loop's thread.
+
+The classes stay uvicorn's own: parsing, ASGI messages, flow control and limits are theirs. Here: addresses
+that are known from the message instead of being asked of the kernel, the bound on a request's head, which
+uvicorn has only for h11, and websockets, which are imported at the first upgrade and whose tasks are no
+requests.
+"""
+
+import asyncio
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastlb.lb.inbox import HandedSocket
+from fastlb.lb.page import WorkerStatus
+from fastlb.worker.asgi.corked_transport import CorkedTransport
+from uvicorn import Config
+from uvicorn.config import WS_PROTOCOLS
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.server import ServerState
+
+from ..local_address import Address
+
+CONNECTION_CLOSE = (b"connection", b"close")
+HEAD_END = b"\r\n\r\n"
+HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 31\r\nconnection: close\r\n\r\n"
+    b"Request Header Fields Too Large"
+)
+
+
+class HandedConnection:
+    """Mixed in before a uvicorn protocol class: a connection that knows its addresses."""
+
+    # of uvicorn's protocol classes
+    connections: set[Any]
+    loop: asyncio.AbstractEventLoop
+    transport: Any
+    scope: Any
+    cycle: Any
+
+    def adopt(self, handed: HandedSocket, server: Address | None, scheme: str) -> None:
+        """Take what the message told, before connection_made()."""
+        self.handed = handed
+        self.client = handed.peer_address()
+        self.server = server
+        self.scheme = scheme
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Do what uvicorn's does, without asking the kernel for addresses through two socket objects."""
+        self.connections.add(self)
+        self.transport = CorkedTransport(transport, self.loop)
+        self.flow = FlowControl(transport)
+        # Idle until a request begins: an ASGI worker is busy with requests, not with connections.
+        self.handed.release()
+
+    def handle_websocket_upgrade(self, *arguments: Any) -> None:
+        """Leave the connection to a websocket protocol, with the transport as it is."""
+        self.transport = self.transport.inner
+        super().handle_websocket_upgrade(*arguments)  # type: ignore[misc]
+
+    def is_unused(self) -> bool:
+        """Say whether the client has not even begun a request, as far as anybody can know."""
+        return self.cycle is None and self.scope is None and not self.handed.has_unread()
+
+    def announce_end(self) -> None:
+        """Let the response that is being prepared say that the connection ends."""
+        if self.cycle is not None and not self.cycle.response_started:
+            # `keep_alive = False` would do for httptools; h11's would close without having said so.
+            self.cycle.default_headers = [*self.cycle.default_headers, CONNECTION_CLOSE]
+
+
+class BoundedHead:
+    """Mixed in before uvicorn's httptools protocol: answers 431 to a request whose head is too large."""
+
+    config: Config
+    transport: asyncio.Transport
+    scope: Any
+    cycle: Any
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Parse `data`; count it while it belongs to a head that is not complete."""
+        limit = self.config.h11_max_incomplete_event_size or 0
+        if len(data) + self._head_bytes > limit and self._exceeds(data, limit):
+            self._refuse()
+            return
+        super().data_received(data)  # type: ignore[misc]
+        if self._is_in_head():
+            self._head_bytes += len(data)
+        else:
+            self._head_bytes = 0
+
+    def _is_in_head(self) -> bool:
+        return self.scope is not None and (self.cycle is None or self.cycle.scope is not self.scope)
+
+    def _exceeds(self, data: bytes, limit: int) -> bool:
+        # `data` may be a body, or a short head with a long body.
+        if self.scope is not None and not self._is_in_head() and self.cycle.more_body:
+            return False
+        head_end = data.find(HEAD_END)
+        return self._head_bytes + (len(data) if head_end < 0 else head_end) > limit
+
+    def _refuse(self) -> None:
+        self.transport.write(HEAD_TOO_LARGE)
+        self.transport.close()
+
+
+def protocol_class(http: str) -> type[Any]:
+    """Return uvicorn's protocol class for `http` ("auto", "httptools", "h11"), for handed connections."""
+    if http == "h11":
+        from uvicorn.protocols.http.h11_impl import H11Protocol
+
+        return type("HandedH11Protocol", (HandedConnection, H11Protocol), {})
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    return type("HandedHttpToolsProtocol", (BoundedHead, HandedConnection, HttpToolsProtocol), {})
+
+
+class WebSocketTasks(set["asyncio.Task[Any]"]):
+    """The tasks of open websockets: each counts as a request begun, but neither as busy nor as old."""
+
+    def __init__(self, status: WorkerStatus) -> None:
+        super().__init__()
+        self._status = status
+
+    def add(self, task: "asyncio.Task[Any]") -> None:
+        """Count and keep `task`."""
+        super().add(task)
+        self._status.record_request_begun()
+
+
+class WebSocketState:
+    """What uvicorn's websocket protocols see as the server's state."""
+
+    def __init__(self, state: ServerState, tasks: WebSocketTasks) -> None:
+        self._state = state
+        self.connections = state.connections
+        self.tasks = tasks
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """The server's, without `connection: close`, which would spoil a `connection: upgrade`."""
+        return [header for header in self._state.default_headers if header != CONNECTION_CLOSE]
+
+
+def websocket_factory(kind: str, state: WebSocketState) -> Callable[..., asyncio.Protocol] | None:
+    """Return what uvicorn calls as its websocket protocol class; None for `kind` "none".
+
+    The library is imported at the first call: most apps have no websockets.
+    """
+    path = WS_PROTOCOLS[kind]
+    if path is None:
+        return None
+
+    def create(**arguments: Any) -> asyncio.Protocol:
+        module, _, name = path.partition(":")
+        protocol: Callable[..., asyncio.Protocol] = getattr(importlib.import_module(module), name)
+        return protocol(**{**arguments, "server_state": state})
+
+    return create
+
+
+def shared_arguments(config: Config, state: ServerState, app_state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that every protocol of a server is made with."""
+    return {"config": config, "server_state": state, "app_state": app_state}

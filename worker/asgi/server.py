@@ -1,0 +1,195 @@
+"""Owns the ASGI server of a worker: uvicorn's, fed by the connection channel. Runs in ASGI workers.
+
+Lifespan, shutdown and everything about HTTP are uvicorn's. Here: where connections come from, the drain, the
+status page, signals and the wait between two ticks, which is not polled.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from fastlb.lb.inbox import ConnectionInbox, HandedSocket
+from fastlb.lb.page import WorkerStatus
+from fastlb.worker.asgi.request_tasks import RequestTasks
+from fastlb.worker.orphan_guard import end_process_group
+
+from ..channel_server import ChannelServer
+from ..drain import QuietDrain
+from ..heartbeat import Heartbeat
+from ..lifecycle_channel import LifecycleChannel
+from ..local_address import LocalAddresses
+from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
+from ..worker_log import LEVELS
+from .protocol import (
+    CONNECTION_CLOSE,
+    HandedConnection,
+    WebSocketState,
+    WebSocketTasks,
+    protocol_class,
+    shared_arguments,
+    websocket_factory,
+)
+from .uvicorn_log import AppErrorCounter, StartupErrors
+
+# Nobody hands connections over any more; one that is here already should still get its answer.
+ORPHAN_QUIET_TIME = 1.0
+DATE_INTERVAL = 1.0
+
+
+class FastlbServer(uvicorn.Server):
+    """uvicorn's server whose connections are taken from the dispatcher.
+
+    Args:
+        config: uvicorn's settings, with the app itself.
+        worker: ours, with the descriptors.
+        lifecycle: where the supervisor is told that we serve, and where its end shows.
+    """
+
+    def __init__(self, config: uvicorn.Config, worker: WorkerConfig, lifecycle: LifecycleChannel) -> None:
+        super().__init__(config)
+        self._worker = worker
+        self._lifecycle = lifecycle
+        self.status = WorkerStatus(worker.page_fd, worker.wakeup_fd)
+        websocket_tasks = WebSocketTasks(self.status)
+        self._tasks = RequestTasks(self.status, websocket_tasks)
+        self.server_state.tasks = self._tasks  # type: ignore[assignment]
+        websocket_state = WebSocketState(self.server_state, websocket_tasks)
+        config.ws = websocket_factory(worker.ws, websocket_state)  # type: ignore[assignment]
+        config.http = protocol_class(worker.http)
+        self._local_addresses = LocalAddresses(worker.listeners)
+        self._stopping = asyncio.Event()
+        self._drain: QuietDrain | None = None
+        self.orphaned = False
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        """Start the app, then take connections and say so."""
+        await super().startup(sockets=[])
+        loop = asyncio.get_running_loop()
+        inbox = ConnectionInbox(self._worker.channel_fd, self.status)
+        drain = self._drain = QuietDrain(loop, inbox, self, self.stop)
+        self._heartbeat = Heartbeat(loop, inbox, self._tasks.oldest_began_ns)
+        self._protocol_arguments = shared_arguments(self.config, self.server_state, self.lifespan.state)
+        keep_alive = self.config.timeout_keep_alive
+        channel = ChannelServer(loop, inbox, self._create_protocol, self.config.ssl, lambda: drain.begin(keep_alive))
+        self.servers = [channel]  # type: ignore[list-item]
+        await channel.start_serving()
+        self._heartbeat.start()
+        self._lifecycle.watch(loop, lambda: self._on_orphaned(drain))
+        self._lifecycle.report(Serving("asgi"))
+
+    def stop(self) -> None:
+        """Shut down: finish the running requests, then the app."""
+        self.should_exit = True
+        self._stopping.set()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Shut down at the first signal; end what runs at the next, or when there was time to drain."""
+        if self.should_exit or (self._drain and self._drain.begun):
+            for task in list(self._tasks):
+                task.cancel()
+        super().handle_exit(sig, frame)
+        self._stopping.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle SIGTERM and SIGINT in the loop, and end by returning: stopped on request is exit code 0."""
+        loop = asyncio.get_running_loop()
+        handled = (signal.SIGTERM, signal.SIGINT)
+        for number in handled:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in handled:
+                loop.remove_signal_handler(number)
+
+    async def main_loop(self) -> None:
+        """Renew the default headers once a second until it is time to shut down."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DATE_INTERVAL):
+                    await self._stopping.wait()
+
+    def announce_end(self) -> None:
+        """Drain: let every response from now on say that its connection ends."""
+        self.config.encoded_headers = [*self.config.encoded_headers, CONNECTION_CLOSE]
+        self.server_state.default_headers = [*self.server_state.default_headers, CONNECTION_CLOSE]
+        for connection in self.server_state.connections:
+            if isinstance(connection, HandedConnection):
+                connection.announce_end()
+
+    def end_unused(self) -> None:
+        """Drain: close connections without a request, tell websockets that the server restarts (1012)."""
+        for connection in list(self.server_state.connections):
+            if not isinstance(connection, HandedConnection) or connection.is_unused():
+                connection.shutdown()
+
+    def is_empty(self) -> bool:
+        """Drain: say whether no connection is being served."""
+        return not self.server_state.connections
+
+    def _create_protocol(self, handed: HandedSocket) -> asyncio.BaseProtocol:
+        protocol: Any = self.config.http_protocol_class(**self._protocol_arguments)
+        protocol.adopt(handed, self._local_addresses.of(handed), "https" if self.config.ssl else "http")
+        return protocol  # type: ignore[no-any-return]
+
+    def _on_orphaned(self, drain: QuietDrain) -> None:
+        self.orphaned = True
+        drain.hurry(min(ORPHAN_QUIET_TIME, self.config.timeout_keep_alive))
+
+
+def uvicorn_config(app: object, worker: WorkerConfig) -> uvicorn.Config:
+    """Return uvicorn's settings for the loaded `app`."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        interface="asgi3",
+        lifespan=worker.lifespan,  # type: ignore[arg-type]
+        log_config=None,
+        log_level=worker.log_level,
+        access_log=worker.access_log,
+        proxy_headers=worker.proxy_headers,
+        forwarded_allow_ips=worker.forwarded_allow_ips,
+        root_path=worker.root_path,
+        limit_concurrency=worker.limit_concurrency or None,
+        timeout_keep_alive=worker.timeout_keep_alive,  # type: ignore[arg-type]
+        h11_max_incomplete_event_size=worker.limit_request_head,
+        server_header=worker.server_header,
+        date_header=worker.date_header,
+        ssl_certfile=worker.ssl_certfile or None,
+        ssl_keyfile=worker.ssl_keyfile or None,
+    )
+
+
+def count_app_errors(status: WorkerStatus, level: int) -> None:
+    """Count failing requests, also when errors themselves are not to be logged."""
+    logger = logging.getLogger("uvicorn.error")
+    logger.setLevel(min(level, logging.ERROR))
+    logger.addFilter(AppErrorCounter(status, level))
+
+
+def serve_asgi(app: object, config: WorkerConfig, lifecycle: LifecycleChannel, runner: asyncio.Runner) -> int:
+    """Serve `app` on `runner`'s loop until it is drained or stopped; return the exit code of the worker."""
+    errors = StartupErrors()
+    with errors.captured():
+        return runner.run(_serve(app, config, lifecycle, errors))
+
+
+async def _serve(app: object, config: WorkerConfig, lifecycle: LifecycleChannel, errors: StartupErrors) -> int:
+    server = FastlbServer(uvicorn_config(app, config), config, lifecycle)
+    count_app_errors(server.status, LEVELS[config.log_level])
+    try:
+        await server.serve()
+    except SystemExit:
+        # Only uvicorn's answer to a failed lifespan start-up; an exit of the app does not come through here.
+        if server.started:
+            raise
+        lifecycle.report(StartupFailed("the app failed in its lifespan start-up", errors.text()))
+        return EXIT_STARTUP_FAILED
+    if server.orphaned:
+        end_process_group()
+    return 0

@@ -1,0 +1,361 @@
+"""Owns one client connection of a WSGI worker: requests in, responses out in order, deadlines, end.
+
+Runs in the event loop's thread of a worker process, and never blocks it: parsing is wsgi_request's, the app
+runs in wsgi_exchange, and what waits for the client lies in the exchange's outbox.
+
+A connection is in one of these conditions, told by what it has:
+    no _current, reader not begun   idle: new (silent) or kept alive
+    no _current, reader begun       a request is arriving
+    _current, not app_done          the app runs, or waits for a thread; it may be sending already
+    _current, app_done              the rest of the response is being sent
+    _lingering                      refused: what still comes is thrown away
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from collections import deque
+from http import HTTPStatus
+from time import monotonic_ns
+from typing import Any, Protocol
+
+from .access_log import log_access
+from .environ import Environ
+from .exchange import Exchange
+from .outbox import SLICE_BYTES
+from .request_reader import Refused, RequestReader
+from .sendfile import FileSender
+from .shared import LINGER, SILENCE, Service
+
+logger = logging.getLogger("fastlb.worker")
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
+# How much an encrypted transport may hold; a plain one holds what the kernel did not take of the last
+# write.
+SECURE_BUFFER_BYTES = 256 * 1024
+
+
+class Occupant(Protocol):
+    """A taken connection's place in the worker's capacity; taken at hand-over. Both are idempotent."""
+
+    def occupy(self) -> None:
+        """Count as busy."""
+
+    def release(self) -> None:
+        """Count as idle."""
+
+
+class Connection(asyncio.Protocol):
+    """Speaks HTTP/1.1 with one client."""
+
+    __slots__ = (
+        "_base", "_current", "_file_sender", "_fresh", "_head_timed", "_lingering", "_mark", "_occupant",
+        "_owes_continue", "_paused", "_reader", "_refused", "_served", "_service", "_shut", "_transport",
+        "_waiting", "deadline", "watched_tick",
+    )  # fmt: skip
+
+    def __init__(self, service: Service, occupant: Occupant, base: Environ) -> None:
+        """Serve requests, with environs made from `base`, as a part of `service`.
+
+        From now on the silence of the client is timed: a TLS handshake that stalls occupies no thread either.
+        """
+        self._service = service
+        self._occupant = occupant
+        self._base = base
+        self._transport: Any = None
+        self._reader: RequestReader | None = None
+        self._current: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._refused: Refused | None = None
+        self._file_sender: FileSender | None = None
+        self._owes_continue = self._lingering = self._paused = self._served = self._shut = False
+        self._fresh = True  # counts as busy since its hand-over, without a request
+        self._head_timed = False
+        self._mark = -1  # how much of a response was left when progress was looked for
+        self.watched_tick = 0
+        self._arm(SILENCE)
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether no request of it has ever begun to arrive."""
+        return not (self._served or self._current or (self._reader is not None and self._reader.begun))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Transport: the connection is there (after the handshake, with TLS)."""
+        self._transport = transport
+        # 0: what is written goes to the kernel at once, and pause_writing says when not all of it went.
+        self._transport.set_write_buffer_limits(high=SECURE_BUFFER_BYTES if self._service.secure else 0)
+        self._reader = RequestReader(self._service.rules, self._base, self)
+        self._service.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Transport: bytes of the client."""
+        reader = self._reader
+        if reader is None or self._lingering or self._refused is not None:
+            return
+        try:
+            reader.feed(data)
+        except Refused as refused:
+            self._refuse(refused)
+        except OSError as error:
+            logger.error("a request body could not be stored: %s", error)
+            self._refuse(Refused(507, str(error)))
+        if reader.begun and self._current is None and not self._fresh:
+            self._time_arrival(reader)
+
+    def eof_received(self) -> bool:
+        """Transport: the client sends no more. It may still read: keep open for what it has asked.
+
+        One that has left altogether looks the same until something is written to it.
+        """
+        if self._service.secure or self._current is None:
+            return False
+        self._shut = True
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Transport: the connection is gone."""
+        self._transport = None
+        self.deadline = 0.0
+        self._service.connections.discard(self)
+        if self._file_sender is not None:
+            self._file_sender.close()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        while self._waiting:
+            self._waiting.popleft().discard()
+        current, self._current = self._current, None
+        if current is not None:
+            current.abandon()
+            if not current.app_done:
+                # The socket's place is given back with the socket; the thread's is not free yet.
+                self._service.counters.record_busy(1)
+        self._service.on_less()
+
+    def pause_writing(self) -> None:
+        """Transport: the client does not take what is written."""
+        self._paused = True
+        if self._current is not None:
+            self._arm(self._service.stall_timeout)
+
+    def resume_writing(self) -> None:
+        """Transport: it has taken all."""
+        self._paused = False
+        if self._current is not None:
+            self.deadline = 0.0
+            self._mark = -1
+            self._pump()
+
+    def on_request(self, environ: Environ, keep_alive: bool) -> None:
+        """Reader: a request is complete."""
+        self._owes_continue = False
+        exchange = Exchange(self._service, self, environ, keep_alive)
+        if self._current is None:
+            self._start(exchange)
+        else:
+            self._waiting.append(exchange)
+            self._transport.pause_reading()
+
+    def on_body_wanted(self) -> None:
+        """Reader: the client waits for a 100 Continue."""
+        if self._current is None:
+            self._transport.write(CONTINUE)
+        else:
+            self._owes_continue = True
+
+    def on_output(self, exchange: Exchange) -> None:
+        """App thread, by way of the loop: there is something in the outbox."""
+        if exchange is self._current:
+            self._pump()
+
+    def on_app_done(self, exchange: Exchange) -> None:
+        """App thread, by way of the loop: the app is finished with the request."""
+        exchange.app_done = True
+        service = self._service
+        service.unfinished -= 1
+        service.counters.record_request_done(monotonic_ns() - exchange.began_ns, exchange.failed)
+        transport = self._transport
+        if transport is None:
+            service.counters.record_busy(-1)
+            exchange.release()
+            service.on_less()
+            return
+        if service.access_log:
+            log_access(exchange)
+        if exchange.output:
+            transport.write(exchange.output)
+        self._pump()
+        current = self._current
+        if current is None or current.app_done:
+            self._occupant.release()
+
+    def on_deadline(self, now: float) -> None:
+        """Wheel: the time for whatever is awaited is up."""
+        if self._current is not None:
+            self._look_for_progress(self._current)
+        elif self._fresh:
+            self._fresh = False
+            self._occupant.release()
+            self._head_timed = True
+            self._arm(self._service.stall_timeout)
+        elif self._transport is None:
+            return  # in its TLS handshake, which has a timeout of its own
+        elif self._lingering:
+            self._transport.abort()
+        elif self._reader is not None and self._reader.begun:
+            self._refuse(Refused(408))
+        else:
+            self._transport.close()
+
+    def shutdown(self) -> None:
+        """Take no more requests: close now, or after the response that is under way."""
+        if self._current is not None:
+            self._current.keep_alive = False
+        elif self._transport is not None:
+            self._transport.close()
+
+    def _time_arrival(self, reader: RequestReader) -> None:
+        """Limit the time of a whole head, and the time between two parts of a body."""
+        if not (reader.in_head and self._head_timed):
+            self._head_timed = reader.in_head
+            self._arm(self._service.stall_timeout)
+
+    def _start(self, exchange: Exchange) -> None:
+        self._current = exchange
+        self._served = True
+        self._fresh = self._head_timed = False
+        self._mark = -1
+        self.deadline = 0.0
+        self._occupant.occupy()
+        service = self._service
+        service.unfinished += 1
+        service.counters.record_request_begun()
+        service.threads.submit(exchange)
+
+    def _pump(self) -> None:
+        """Give the transport what there is to send, as long as it takes it."""
+        while not self._paused and self._current is not None and self._file_sender is None:
+            exchange = self._current
+            if exchange.outbox is not None and (data := exchange.outbox.take()):
+                self._transport.write(data)
+            elif not exchange.app_done:
+                return
+            elif exchange.broken:
+                self._break_off(exchange)
+                return
+            elif exchange.file is not None:
+                self._send_file(exchange)
+            else:
+                self._finish(exchange)
+
+    def _finish(self, exchange: Exchange) -> None:
+        """The response is sent: what next?"""
+        exchange.release()
+        self._current = None
+        if not exchange.keep_alive or self._transport.is_closing():
+            self._transport.close()
+        elif self._waiting:
+            self._start(self._waiting.popleft())
+            if not self._waiting:
+                self._transport.resume_reading()
+        elif self._refused is not None:
+            self._refuse(self._refused)
+        elif self._shut:
+            self._transport.close()
+        else:
+            self._await_request()
+
+    def _await_request(self) -> None:
+        if self._reader is not None and self._reader.begun:
+            self._time_arrival(self._reader)
+        else:
+            self._arm(self._service.keep_alive_timeout)
+        if self._owes_continue:
+            self._owes_continue = False
+            self._transport.write(CONTINUE)
+
+    def _send_file(self, exchange: Exchange) -> None:
+        file = exchange.file
+        assert file is not None
+        if not self._service.secure:
+            fd = self._transport.get_extra_info("socket").fileno()
+            self._file_sender = FileSender(self._service.loop, fd, file, self._on_file_sent)
+            self._arm(self._service.stall_timeout)
+            return
+        data = os.pread(file.fd, min(SLICE_BYTES, file.end - file.offset), file.offset)
+        file.offset += len(data)
+        self._transport.write(data)
+        if not data:
+            exchange.broken = True  # the file has become shorter
+        elif file.offset == file.end:
+            file.close()
+            exchange.file = None
+
+    def _on_file_sent(self, complete: bool) -> None:
+        self._file_sender = None
+        self.deadline = 0.0
+        exchange = self._current
+        if exchange is None or exchange.file is None:
+            return
+        if complete:
+            exchange.file.close()
+            exchange.file = None
+            self._pump()
+        else:
+            self._break_off(exchange)
+
+    def _break_off(self, exchange: Exchange) -> None:
+        """End the connection so that the client can tell that the response is not complete."""
+        exchange.keep_alive = False
+        if exchange.until_close:
+            # Here a normal close would look like the end of the body.
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+    def _refuse(self, refused: Refused) -> None:
+        """Answer with an error of our own, after what was asked before, and end the connection."""
+        self._refused = refused
+        if self._current is not None or self._transport is None:
+            return
+        logger.debug("refused with %d: %s", refused.code, refused.reason)
+        status = HTTPStatus(refused.code)
+        body = f"{status.value} {status.phrase}\n"
+        self._transport.write(
+            f"HTTP/1.1 {status.value} {status.phrase}{self._service.own_lines()}\r\nConnection: close\r\n"
+            f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
+        if self._reader is not None:
+            self._reader.close()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close our half and read on for a while: closing with unread bytes would reset what was said."""
+        self._occupant.release()
+        if not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._lingering = True
+        self._transport.write_eof()
+        self._arm(LINGER)
+
+    def _look_for_progress(self, exchange: Exchange) -> None:
+        """The client has had time to take something of its response: go on if it did."""
+        file = exchange.file
+        mark = (file.end - file.offset if file is not None else 0) + self._transport.get_write_buffer_size()
+        if mark != self._mark:
+            self._mark = mark
+            self._arm(self._service.stall_timeout)
+            return
+        logger.debug("a client took nothing of its response for %g s", self._service.stall_timeout)
+        exchange.keep_alive = False
+        self._transport.abort()
+
+    def _arm(self, timeout: float) -> None:
+        self.deadline = self._service.loop.time() + timeout
+        self._service.wheel.watch(self)

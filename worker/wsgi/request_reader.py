@@ -1,0 +1,266 @@
+"""Owns the reading of requests from one connection: bytes in, complete requests or one refusal out.
+
+Runs in the event loop's thread of a worker process. httptools (llhttp, strict) parses; the rules that it
+leaves to its user are here: Host, framing, limits, Expect, forwarded headers. Writes nothing: the
+connection does.
+"""
+
+from io import BytesIO
+from typing import Any, Protocol
+
+import httptools
+
+from .environ import Environ, add_target, header_key, is_host
+from .forwarded import TrustedProxies
+from .request_body import RequestBody
+
+# A header that comes more often than this in one request, in sum over all names, is refused.
+DUPLICATES_LIMIT = 100
+METHODS = {method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
+
+
+class Refused(Exception):
+    """The request gets no app but an error response of `code`, and the connection ends."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        """`reason` is for the log."""
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class RequestSink(Protocol):
+    """Who gets what was read."""
+
+    def on_request(self, environ: Environ, keep_alive: bool) -> None:
+        """A request is complete, with its body as `wsgi.input`."""
+
+    def on_body_wanted(self) -> None:
+        """The client waits for a 100 Continue before it sends the body."""
+
+
+class RequestRules:
+    """What the reader of every connection must know.
+
+    Attributes:
+        head_limit, body_limit: bytes; a body_limit of 0 is none.
+        proxies: whose forwarded headers are believed; None: nobody's.
+    """
+
+    __slots__ = ("body_limit", "head_limit", "proxies")
+
+    def __init__(self, head_limit: int, body_limit: int, proxies: TrustedProxies | None) -> None:
+        self.head_limit = head_limit
+        self.body_limit = body_limit
+        self.proxies = proxies
+
+
+class RequestReader:
+    """Reads one connection's requests, one after another.
+
+    Attributes:
+        begun: a part of a request that is not complete has arrived.
+        in_head: and that part ends in its head.
+        ended: no request comes after the last one.
+    """
+
+    __slots__ = (
+        "_base", "_body", "_duplicates", "_environ", "_fed_bytes", "_parser", "_proxies", "_replay",
+        "_rules", "_sink", "_target", "begun", "ended", "in_head",
+    )  # fmt: skip
+
+    def __init__(self, rules: RequestRules, base: Environ, sink: RequestSink) -> None:
+        """Give requests with an environ made from `base` to `sink`."""
+        self._rules = rules
+        self._base = base
+        self._sink = sink
+        self._parser: Any = httptools.HttpRequestParser(self)
+        proxies = rules.proxies
+        self._proxies = proxies if proxies is not None and proxies.trusts(base["REMOTE_ADDR"]) else None
+        self._environ: Environ = {}
+        self._body: RequestBody | None = None
+        self._target = b""
+        self._fed_bytes = 0
+        self._duplicates = 0
+        self.in_head = False
+        self._replay = False
+        self.begun = False
+        self.ended = False
+
+    def feed(self, data: bytes) -> None:
+        """Read `data`, calling the sink for what is complete.
+
+        Raises:
+            Refused: it cannot be answered by the app; nothing more may be fed.
+        """
+        while data and not self.ended:
+            self._fed_bytes += len(data)
+            try:
+                self._parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                self._ignore_upgrade()
+            except httptools.HttpParserCallbackError as error:
+                raise (error.__context__ or error) from None
+            except httptools.HttpParserError as error:
+                if not self.ended:
+                    raise Refused(400, str(error)) from None
+        if self.in_head and self._fed_bytes > self._rules.head_limit:
+            raise Refused(431)
+
+    def close(self) -> None:
+        """Drop what is not complete; nothing may be fed any more."""
+        self.ended = True
+        self.begun = False
+        self._parser = None  # it refers back to us
+        if self._body is not None:
+            self._body.discard()
+            self._body = None
+
+    def on_message_begin(self) -> None:
+        """Parser: the first byte of a request."""
+        if self._replay:
+            return
+        self._environ = self._base.copy()
+        self._target = b""
+        self.in_head = self.begun = True
+
+    def on_url(self, url: bytes) -> None:
+        """Parser: a piece of the request target."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Parser: one header. Trailers come here too, and are dropped: the app has no place for them."""
+        if not self.in_head:
+            return
+        key = header_key(name)
+        if not key:
+            return
+        text = value.decode("latin-1").rstrip(" \t")
+        environ = self._environ
+        if key in environ:
+            text = self._join(key, environ[key], text)
+        environ[key] = text
+
+    def on_headers_complete(self) -> None:
+        """Parser: the head is complete."""
+        if self._replay:
+            self._replay = False
+            return
+        self.in_head = False
+        environ, parser = self._environ, self._parser
+        if self._fed_bytes > self._rules.head_limit and self._head_bytes() > self._rules.head_limit:
+            raise Refused(431)
+        method = parser.get_method()
+        environ["REQUEST_METHOD"] = METHODS.get(method) or method.decode()
+        self._check_version_and_host(environ, parser.get_http_version())
+        if method == b"CONNECT":
+            raise Refused(405, "CONNECT is for proxies")
+        try:
+            add_target(environ, self._target.decode("latin-1"))
+        except ValueError as error:
+            raise Refused(400, str(error)) from None
+        if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
+            self._check_body(environ)
+        if "HTTP_EXPECT" in environ and environ["SERVER_PROTOCOL"] == "HTTP/1.1":
+            self._check_expectation(environ)
+        if self._proxies is not None:
+            self._believe(self._proxies, environ)
+
+    def on_body(self, data: bytes) -> None:
+        """Parser: a piece of the body."""
+        if self._body is None:
+            self._body = RequestBody()
+        self._body.append(data)
+        if self._rules.body_limit and self._body.size > self._rules.body_limit:
+            raise Refused(413)
+
+    def on_message_complete(self) -> None:
+        """Parser: the request is complete; of one that asks for an upgrade only the head is."""
+        parser, environ, body = self._parser, self._environ, self._body
+        if parser.should_upgrade() and _has_body(environ):
+            return
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            # The framing was ours to undo. Apps read as much as CONTENT_LENGTH says.
+            del environ["HTTP_TRANSFER_ENCODING"]
+            environ["CONTENT_LENGTH"] = str(body.size if body is not None else 0)
+        environ["wsgi.input"] = body.open() if body is not None else BytesIO()
+        keep_alive = parser.should_keep_alive()
+        self._body = None
+        self._fed_bytes = self._duplicates = 0
+        self.begun = False
+        self.ended = not keep_alive
+        self._sink.on_request(environ, keep_alive)
+
+    def _ignore_upgrade(self) -> None:
+        """Go on with HTTP/1.1 after a request that asked for another protocol, as RFC 9110 7.8 allows.
+
+        The parser takes the body of such a request for the other protocol: a fresh one is told the framing.
+        """
+        if self.begun:
+            environ = self._environ
+            if "HTTP_TRANSFER_ENCODING" in environ:
+                framing = b"Transfer-Encoding: chunked"
+            else:
+                framing = b"Content-Length: " + environ["CONTENT_LENGTH"].encode()
+            connection = b"" if self._parser.should_keep_alive() else b"Connection: close\r\n"
+            self._parser = httptools.HttpRequestParser(self)
+            self._replay = True
+            self._parser.feed_data(b"POST * HTTP/1.1\r\n" + connection + framing + b"\r\n\r\n")
+
+    def _head_bytes(self) -> int:
+        """Return about how long the head was, from what is left of it."""
+        headers = ((key, value) for key, value in self._environ.items() if key not in self._base)
+        return len(self._target) + sum(len(key) + len(value) for key, value in headers)
+
+    def _join(self, key: str, first: str, second: str) -> str:
+        """Return the value of a header that came again (RFC 9110 5.3; cookies: RFC 6265 5.4)."""
+        if key == "HTTP_HOST":
+            raise Refused(400, "more than one Host")
+        self._duplicates += 1
+        if self._duplicates > DUPLICATES_LIMIT:
+            raise Refused(431, "too many repeated headers")
+        return f"{first}; {second}" if key == "HTTP_COOKIE" else f"{first},{second}"
+
+    def _check_version_and_host(self, environ: Environ, version: str) -> None:
+        host = environ.get("HTTP_HOST")
+        if version == "1.1":
+            environ["SERVER_PROTOCOL"] = "HTTP/1.1"
+            if host is None:
+                raise Refused(400, "no Host")
+        elif version == "1.0":
+            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+        else:
+            raise Refused(505, f"HTTP/{version}")
+        if host is not None and not is_host(host):
+            raise Refused(400, f"Host: {host!r}")
+
+    def _check_body(self, environ: Environ) -> None:
+        coding = environ.get("HTTP_TRANSFER_ENCODING")
+        if coding is None:
+            if 0 < self._rules.body_limit < int(environ["CONTENT_LENGTH"]):
+                raise Refused(413)
+        elif environ["SERVER_PROTOCOL"] == "HTTP/1.0":
+            raise Refused(400, "Transfer-Encoding in HTTP/1.0")
+        elif coding.lower() != "chunked":
+            raise Refused(501, f"Transfer-Encoding: {coding!r}")
+
+    def _check_expectation(self, environ: Environ) -> None:
+        if environ["HTTP_EXPECT"].lower() != "100-continue":
+            raise Refused(417, f"Expect: {environ['HTTP_EXPECT']!r}")
+        if _has_body(environ):
+            self._sink.on_body_wanted()
+
+    def _believe(self, proxies: TrustedProxies, environ: Environ) -> None:
+        forwarded_proto = environ.get("HTTP_X_FORWARDED_PROTO")
+        if forwarded_proto is not None and (scheme := proxies.scheme_of(forwarded_proto)):
+            environ["wsgi.url_scheme"] = scheme
+        forwarded_for = environ.get("HTTP_X_FORWARDED_FOR")
+        if forwarded_for is not None and (client := proxies.client_of(forwarded_for)):
+            environ["REMOTE_ADDR"] = client
+            environ["REMOTE_PORT"] = "0"  # not told
+
+
+def _has_body(environ: Environ) -> bool:
+    return "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "0").strip("0") != ""

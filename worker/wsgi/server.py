@@ -1,0 +1,167 @@
+"""Owns the WSGI server of a worker: what it is made of, its start, its drain, its end. Runs in WSGI
+workers.
+
+The event loop (uvloop) does everything that waits for clients, in the main thread; the app runs in threads.
+"""
+
+import asyncio
+import logging
+import signal
+import ssl
+import sys
+
+import uvloop
+from fastlb.lb.inbox import ConnectionInbox, HandedSocket
+from fastlb.lb.page import WorkerStatus
+from fastlb.worker.orphan_guard import end_process_group
+
+from ..channel_server import ChannelServer
+from ..drain import QuietDrain
+from ..heartbeat import Heartbeat
+from ..lifecycle_channel import LifecycleChannel
+from ..local_address import LocalAddresses
+from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
+from .connection import Connection
+from .environ import Environ, connection_environ, worker_environ
+from .shared import Service, WsgiApp
+
+logger = logging.getLogger("fastlb.worker")
+
+# Nobody hands connections over any more; one that is here already should still get its answer.
+ORPHAN_QUIET_TIME = 1.0
+
+
+def serve_wsgi(app: WsgiApp, config: WorkerConfig, lifecycle: LifecycleChannel) -> int:
+    """Serve `app` until the worker is drained or stopped; return its exit code. In the main thread."""
+    try:
+        ssl_context = create_ssl_context(config)
+    except OSError as error:  # ssl.SSLError is one
+        reason = f"the certificate or its key cannot be used: {error}"
+        print(f"fastlb: {reason}", file=sys.stderr, flush=True)
+        lifecycle.report(StartupFailed(reason, usage=True))
+        return EXIT_STARTUP_FAILED
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(app, config, lifecycle, ssl_context))
+
+
+def create_ssl_context(config: WorkerConfig) -> ssl.SSLContext | None:
+    """Return the context of workers that speak TLS, None for plain ones. Raises OSError."""
+    if not config.ssl_certfile:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(config.ssl_certfile, config.ssl_keyfile or None)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class WsgiServer:
+    """One worker's server.
+
+    Args:
+        service: what its connections share.
+        config: the worker's settings.
+        inbox: where connections come from.
+        ssl_context: None: plain.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        config: WorkerConfig,
+        inbox: ConnectionInbox,
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        self._service = service
+        self._config = config
+        self._base = worker_environ(config, sys.stderr)
+        self._local_addresses = LocalAddresses(config.listeners)
+        self._secure = ssl_context is not None
+        self._ended = asyncio.Event()
+        self._stopping = False
+        self._drain = QuietDrain(service.loop, inbox, self, self.stop)
+        self._channel = ChannelServer(
+            service.loop, inbox, self._create_connection, ssl_context, self._on_channel_end
+        )
+        self._heartbeat = Heartbeat(service.loop, inbox, service.threads.oldest_started_ns)
+        self.orphaned = False
+
+    async def start(self) -> None:
+        """Take connections, be alive, listen to signals."""
+        self._service.threads.start()
+        self._service.on_less = self._look
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._service.loop.add_signal_handler(number, self._on_signal)
+        await self._channel.start_serving()
+        self._heartbeat.start()
+
+    async def wait_ended(self) -> None:
+        """Return when stop() has been asked for and all running requests are answered."""
+        await self._ended.wait()
+        self._heartbeat.stop()
+        self._service.wheel.stop()
+        self._service.threads.stop()
+
+    def stop(self) -> None:
+        """Finish the running requests, close all other connections, end. The second time: end at once."""
+        self._channel.close()
+        self.announce_end()
+        if self._stopping:
+            self._ended.set()
+        self._stopping = True
+        for connection in list(self._service.connections):
+            connection.shutdown()
+        self._look()
+
+    def announce_end(self) -> None:
+        """Drain: let every response from now on say that its connection ends."""
+        self._service.draining = True
+
+    def end_unused(self) -> None:
+        """Drain: close the connections that never began a request."""
+        for connection in list(self._service.connections):
+            if connection.is_unused:
+                connection.shutdown()
+
+    def is_empty(self) -> bool:
+        """Drain: say whether no connection is open and no request runs."""
+        return not self._service.connections and not self._service.unfinished
+
+    def orphan(self) -> None:
+        """The supervisor is gone: drain, but not for longer than a moment, then end with every child."""
+        self.orphaned = True
+        self._drain.hurry(min(ORPHAN_QUIET_TIME, self._config.timeout_keep_alive))
+
+    def _on_channel_end(self) -> None:
+        self._drain.begin(self._config.timeout_keep_alive)
+
+    def _on_signal(self) -> None:
+        self.stop()
+
+    def _look(self) -> None:
+        if self._stopping and self.is_empty():
+            self._ended.set()
+
+    def _create_connection(self, handed: HandedSocket) -> Connection:
+        return Connection(self._service, handed, self._environ_of(handed))
+
+    def _environ_of(self, handed: HandedSocket) -> Environ:
+        host, port = self._local_addresses.of(handed) or ("", None)
+        # A unix socket has no port, and CGI no other way to say so than the defaults.
+        server = None if port is None else (host, port)
+        return connection_environ(self._base, handed.peer_address(), server, self._secure)
+
+
+async def _serve(
+    app: WsgiApp, config: WorkerConfig, lifecycle: LifecycleChannel, ssl_context: ssl.SSLContext | None
+) -> int:
+    loop = asyncio.get_running_loop()
+    status = WorkerStatus(config.page_fd, config.wakeup_fd)
+    inbox = ConnectionInbox(config.channel_fd, status)
+    server = WsgiServer(Service(app, config, loop, status), config, inbox, ssl_context)
+    await server.start()
+    lifecycle.watch(loop, server.orphan)
+    lifecycle.report(Serving("wsgi", capacity=config.threads))
+    await server.wait_ended()
+    if server.orphaned:
+        end_process_group()
+    return 0

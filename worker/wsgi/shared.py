@@ -1,0 +1,90 @@
+"""Owns what all connections of a WSGI worker share: the app, its threads, settings, deadlines, counters.
+
+Runs in a worker process. Changed by the event loop's thread only; the app's threads read it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..wire import WorkerConfig
+from .app_threads import AppThreads
+from .deadlines import TimeoutWheel
+from .forwarded import TrustedProxies
+from .request_reader import RequestRules
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+SERVER_NAME = "fastlb"
+STALL_TIMEOUT = 60.0
+# A new connection that has no complete request after so long no longer counts as busy.
+SILENCE = 0.05
+# After a refusal: how long what the client still sends is thrown away, so that it can read why.
+LINGER = 2.0
+
+
+class Counters(Protocol):
+    """The part of the status page that is about requests."""
+
+    def record_busy(self, change: int) -> None:
+        """Add to the connections that occupy capacity."""
+
+    def record_request_begun(self) -> None:
+        """Count a request."""
+
+    def record_request_done(self, latency_ns: int, failed: bool) -> None:
+        """Count its end."""
+
+
+class Service:
+    """One per worker.
+
+    Attributes:
+        app: the WSGI app.
+        stall_timeout: seconds a client has for a whole head, a part of a body, or a part of a response.
+        draining: every response says that its connection ends.
+        unfinished: requests that the app has not done with.
+        connections: those that are open.
+    """
+
+    def __init__(
+        self, app: WsgiApp, config: WorkerConfig, loop: asyncio.AbstractEventLoop, counters: Counters
+    ) -> None:
+        """Prepare; the threads are not started."""
+        self.app = app
+        self.loop = loop
+        self.counters = counters
+        self.threads = AppThreads(loop, config.threads)
+        self.wheel = TimeoutWheel(loop)
+        proxies = TrustedProxies(config.forwarded_allow_ips) if config.proxy_headers else None
+        self.rules = RequestRules(config.limit_request_head, config.limit_request_body, proxies)
+        self.keep_alive_timeout = config.timeout_keep_alive
+        self.secure = bool(config.ssl_certfile)
+        self.access_log = config.access_log
+        self.stall_timeout = STALL_TIMEOUT
+        self.draining = False
+        self.unfinished = 0
+        self.connections: set[Connection] = set()
+        self.on_less: Callable[[], object] = lambda: None
+        self._server_line = f"\r\nServer: {SERVER_NAME}" if config.server_header else ""
+        self._date_header = config.date_header
+        self._date_second = 0
+        self._own_lines = self._server_line
+
+    def own_lines(self, has_server: bool = False, has_date: bool = False) -> str:
+        """Return our Server and Date headers, without those that the app has sent itself. Any thread."""
+        if has_server or has_date:
+            return ("" if has_server else self._server_line) + ("" if has_date else self._date_line())
+        second = int(time.monotonic())
+        if second != self._date_second:
+            self._own_lines = self._server_line + self._date_line()
+            self._date_second = second
+        return self._own_lines
+
+    def _date_line(self) -> str:
+        return f"\r\nDate: {formatdate(usegmt=True)}" if self._date_header else ""
