@@ -7,22 +7,30 @@ from collections.abc import Callable
 
 import msgspec
 
-from tests.support.load_plan import Plan
+from tests.support.load_plan import Plan, Report
 from tests.support.load_process import LoadProcess, run_load
 
 Address = tuple[str, int]
 UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 UNEVEN_CLIENTS = 15
+# Less than a block of 50 ms (apps/bench_apps.py), more than any request takes that waits for none.
+STRANDED_AFTER = 0.025
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """What the client saw."""
+    """What the client saw.
+
+    Attributes:
+        stranded_per_block: of the load `uneven`: requests of others that waited for one that blocked, by the
+            number of blocks; None of other loads.
+    """
 
     requests: int
     per_second: float
     p50_ms: float
     p99_ms: float
     failed: int
+    stranded_per_block: float | None = None
 
 
 Load = Callable[[Address], Measured]
@@ -39,11 +47,17 @@ def new_connections(clients: int, seconds: float) -> Load:
 
 
 def uneven(seconds: float) -> Load:
-    """One client asks for 50 ms of blocking work, again and again; 15 others, for nothing, are measured."""
+    """One client asks for 50 ms of blocking work, again and again; 15 others, for nothing, are measured.
+
+    A client that waits sends nothing meanwhile, so that its percentiles say little: those who had to wait are
+    counted, by the number of blocks.
+    """
 
     def run(address: Address) -> Measured:
-        with LoadProcess(Plan(address=address, path="/block", clients=1)):
-            return own_generator(Plan(address=address, clients=UNEVEN_CLIENTS, seconds=seconds))
+        with LoadProcess(Plan(address=address, path="/block", clients=1)) as blocker:
+            plan = Plan(address=address, clients=UNEVEN_CLIENTS, seconds=seconds, slow_after=STRANDED_AFTER)
+            report = run_load(plan)
+        return measured(report, stranded_per_block=(report.slow + report.failed) / max(blocker.report.ok, 1))
 
     return run
 
@@ -72,8 +86,14 @@ def steady(address: Address, clients: int, seconds: float, keep: bool) -> Measur
 
 def own_generator(plan: Plan) -> Measured:
     """Load by tests.support.load."""
-    report = run_load(plan)
-    return Measured(report.requests, report.requests / report.seconds, report.p50_ms, report.p99_ms, report.failed)
+    return measured(run_load(plan))
+
+
+def measured(report: Report, stranded_per_block: float | None = None) -> Measured:
+    """Return what our own generator saw."""
+    per_second = report.requests / report.seconds
+    seen = (report.requests, per_second, report.p50_ms, report.p99_ms, report.failed)
+    return Measured(*seen, stranded_per_block)
 
 
 def run_tool(command: list[str]) -> str:

@@ -71,7 +71,14 @@ def medians(samples: list[Sample]) -> Medians:
         p99_ms=statistics.median(s.measured.p99_ms for s in samples),
         failed=sum(s.measured.failed for s in samples),
         balancer_us=statistics.median(s.balancer_us for s in samples),
+        stranded_per_block=median_stranded(samples),
     )
+
+
+def median_stranded(samples: list[Sample]) -> float | None:
+    """Return the median of the stranded requests a block; None of a load without blocks."""
+    known = [s.measured.stranded_per_block for s in samples if s.measured.stranded_per_block is not None]
+    return statistics.median(known) if known else None
 
 
 def outcome_of(samples: Samples) -> Outcome:
@@ -91,7 +98,8 @@ def describe(sample: Sample) -> str:
     """Return a sample as one line."""
     seen = sample.measured
     cost = f"{sample.cpu_us:.1f} us/request (balancer {sample.balancer_us:.1f})"
-    return f"{seen.per_second:,.0f}/s, {cost}, p99 {seen.p99_ms:.2f} ms, {seen.failed} failed"
+    stranded = "" if seen.stranded_per_block is None else f", {seen.stranded_per_block:.2f} stranded a block"
+    return f"{seen.per_second:,.0f}/s, {cost}, p99 {seen.p99_ms:.2f} ms, {seen.failed} failed{stranded}"
 
 
 class Footprint(msgspec.Struct, frozen=True):

@@ -12,25 +12,33 @@ BIN = Path(sys.executable).parent
 
 
 def start_uvicorn(service: Service) -> RunningServer:
-    """`uvicorn --workers N`."""
-    return start_command("uvicorn", "--workers", str(service.workers), "--log-level", "warning", service.target)
+    """`uvicorn --workers N`, as its settings page has it; its access log is on unless it is told otherwise."""
+    log = [] if service.access_log else ["--no-access-log"]
+    return start_command("uvicorn", "--workers", str(service.workers), *log, service.target)
 
 
 def start_granian(service: Service) -> RunningServer:
-    """Granian with its defaults for the interface."""
+    """Granian with its defaults for the interface; its access log is off unless it is asked for."""
     threads = ["--blocking-threads", str(service.threads)] if service.interface == "wsgi" else []
-    options = ["--interface", service.interface, "--workers", str(service.workers), "--no-log", *threads]
+    log = ["--access-log"] if service.access_log else []
+    options = ["--interface", service.interface, "--workers", str(service.workers), *log, *threads]
     return start_command("granian", *options, service.target)
 
 
 def start_gunicorn(service: Service) -> RunningServer:
     """Gunicorn: sync workers for one thread, gthread for more, uvicorn's worker for ASGI."""
-    kind = "gthread" if service.threads > 1 else "sync"
-    threads = ["--threads", str(service.threads)] if service.threads > 1 else []
-    if service.interface == "asgi":
-        kind, threads = "uvicorn.workers.UvicornWorker", []
-    options = ["--worker-class", kind, "--workers", str(service.workers), "--log-level", "error", *threads]
+    log = ["--access-logfile", "-"] if service.access_log else []
+    options = ["--workers", str(service.workers), "--worker-class", gunicorn_worker(service), *log]
+    if service.interface == "wsgi" and service.threads > 1:
+        options += ["--threads", str(service.threads)]
     return start_command("gunicorn", *options, service.target)
+
+
+def gunicorn_worker(service: Service) -> str:
+    """Return the worker class that gunicorn's and uvicorn's documentation name for such an app."""
+    if service.interface == "asgi":
+        return "uvicorn.workers.UvicornWorker" if service.access_log else "quiet_uvicorn_worker.QuietUvicornWorker"
+    return "gthread" if service.threads > 1 else "sync"
 
 
 def start_command(name: str, *options: str) -> RunningServer:

@@ -21,19 +21,26 @@ LONGEST_LIST_SECONDS = 0.12
 
 def render_row(row: Row, outcome: Outcome) -> list[str]:
     """Return the table of one row."""
+    has_blocks = any(median.stranded_per_block is not None for median in outcome.medians.values())
+    stranded = " stranded a block |" if has_blocks else ""
     lines = [
         f"## {row.title}",
         "",
-        "| server | requests/s | fastlb is | CPU us/request | of it balancer | p50 ms | p99 ms | failed |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| server | requests/s | fastlb is | CPU us/request | of it balancer | p50 ms | p99 ms | failed |{stranded}",
+        "|---|---|---|---|---|---|---|---|" + "---|" * has_blocks,
     ]
-    for name, median in outcome.medians.items():
-        times = f"{outcome.ratios[name]:.2f} x" if name in outcome.ratios else ""
-        lines.append(
-            f"| {name} | {median.per_second:,.0f} | {times} | {median.cpu_us:.1f} | {median.balancer_us:.1f} | "
-            f"{median.p50_ms:.2f} | {median.p99_ms:.2f} | {median.failed} |"
-        )
+    lines += [render_server(name, median, outcome) for name, median in outcome.medians.items()]
     return [*lines, "", *verdict(row, outcome), ""]
+
+
+def render_server(name: str, median: Medians, outcome: Outcome) -> str:
+    """Return the line of one server."""
+    times = f"{outcome.ratios[name]:.2f} x" if name in outcome.ratios else ""
+    stranded = "" if median.stranded_per_block is None else f" {median.stranded_per_block:.2f} |"
+    return (
+        f"| {name} | {median.per_second:,.0f} | {times} | {median.cpu_us:.1f} | {median.balancer_us:.1f} | "
+        f"{median.p50_ms:.2f} | {median.p99_ms:.2f} | {median.failed} |{stranded}"
+    )
 
 
 def verdict(row: Row, outcome: Outcome) -> list[str]:

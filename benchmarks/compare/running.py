@@ -24,12 +24,14 @@ class Service(msgspec.Struct, frozen=True):
     Attributes:
         app: function in apps/bench_apps.py; of Node a script in apps/.
         threads: of each WSGI worker.
+        access_log: every server writes a line for each request; off for all where it is not asked for.
     """
 
     app: str
     interface: Literal["asgi", "wsgi", "node"] = "asgi"
     workers: int = 2
     threads: int = 1
+    access_log: bool = False
 
     @property
     def target(self) -> str:

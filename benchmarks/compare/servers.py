@@ -18,10 +18,11 @@ def start_fastlb(service: Service) -> RunningServer:
 
 
 def options_for(service: Service) -> tuple[str, ...]:
-    """Return what the kind of app needs beside its name."""
+    """Return what the kind of app needs besides its name."""
     if service.interface == "node":
         return ("--env", f"PORT={APP_PORT}")
-    return ("--threads", str(service.threads), "--app-dir", str(APPS))
+    log = ("--access-log",) if service.access_log else ()
+    return ("--threads", str(service.threads), "--app-dir", str(APPS), *log)
 
 
 SERVERS = {OURS: Server(start_fastlb, lambda: True), **python_servers.SERVERS, **node_servers.SERVERS}
