@@ -112,7 +112,7 @@ def launch(config: AppConfig) -> str:
             if isinstance(report, ProgressReport):
                 display.show(report.text, report.admitted, report.workers)
             elif isinstance(report, FailedReport):
-                raise _failure(report)
+                raise FastlbError(report.message, details=report.details, exit_code=report.exit_code)
             else:
                 return report.text
     raise FastlbError(f"the start of {config.name} ended without a word: see {paths.supervisor_log}")
@@ -162,9 +162,3 @@ def _check_workers(config: AppConfig) -> None:
         from ..supervisor.node.target.command import node_command
 
         node_command(config)
-
-
-def _failure(report: FailedReport) -> FastlbError:
-    error = FastlbError(report.message, details=report.details)
-    error.exit_code = report.exit_code
-    return error

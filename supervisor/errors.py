@@ -7,15 +7,20 @@ EXIT_USAGE = 2
 class FastlbError(Exception):
     """Something failed. The message says what, where and what to do; it is shown without a traceback.
 
-    `details` (optional) is shown below the message as it is: a worker's traceback, for one.
+    Args:
+        message: for the user.
+        details: shown below the message as they are: a worker's traceback, for one.
+        exit_code: of the command that it ends; None: that of the class.
     """
 
     exit_code = EXIT_FAILURE
 
-    def __init__(self, message: str, *, details: str = "") -> None:
+    def __init__(self, message: str, *, details: str = "", exit_code: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
+        if exit_code is not None:
+            self.exit_code = exit_code
 
 
 class UsageError(FastlbError):
@@ -32,7 +37,5 @@ class StartFailed(FastlbError):
     """The app (or its new generation) did not start. What ran before goes on untouched."""
 
     def after(self, outcome: str) -> "StartFailed":
-        """The same failure, with what it means for the app in front."""
-        told = StartFailed(f"{outcome}: {self.message}", details=self.details)
-        told.exit_code = self.exit_code
-        return told
+        """Return the same failure, with what it means for the app in front."""
+        return StartFailed(f"{outcome}: {self.message}", details=self.details, exit_code=self.exit_code)

@@ -189,6 +189,5 @@ class ControlClient:
 
 def _as_exception(message: ServerMessage) -> FastlbError:
     assert message.error
-    error = FastlbError(message.error.message, details=message.error.data.details)
-    error.exit_code = message.error.data.exit_code
-    return error
+    data = message.error.data
+    return FastlbError(message.error.message, details=data.details, exit_code=data.exit_code)

@@ -228,9 +228,7 @@ def start_failed(worker: WorkerHandle, otherwise: str) -> StartFailed:
         return StartFailed(f"worker {worker.worker_id} {otherwise}")
     if failure.is_usage:
         # What was typed is wrong, no code of the app's: the worker's output only repeats the reason.
-        error = StartFailed(failure.reason)
-        error.exit_code = EXIT_USAGE
-        return error
+        return StartFailed(failure.reason, exit_code=EXIT_USAGE)
     message = f"worker {worker.worker_id} did not start: {failure.reason}"
     return StartFailed(message, details=failure.details)
 

@@ -115,9 +115,7 @@ class WorkerHost:
         try:
             await self._parts.runtime.prepare(generation)
         except FastlbError as error:
-            failure = StartFailed(error.message, details=error.details)
-            failure.exit_code = error.exit_code
-            raise failure from error
+            raise StartFailed(error.message, details=error.details, exit_code=error.exit_code) from error
 
     def tell_runtime(self, worker: WorkerHandle, event: DispatcherEvent) -> None:
         """Pass on what the dispatcher says of a worker and only its kind understands."""
