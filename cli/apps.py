@@ -12,7 +12,10 @@ import msgspec
 from ..supervisor.control.client import ControlClient, NotRunning
 from ..supervisor.control.protocol import AppDetails, AppEntry, AppStatus
 from ..supervisor.errors import FastlbError
-from ..supervisor.home.paths import AppPaths, default_home, is_running, list_apps, load_config
+from ..supervisor.home.app_lock import is_running
+from ..supervisor.home.known_apps import list_apps
+from ..supervisor.home.paths import AppPaths, default_home
+from ..supervisor.home.stored_config import load_config
 from ..supervisor.suggestions import nearest
 from .parallel import ask_each
 

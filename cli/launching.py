@@ -10,13 +10,10 @@ from typing import Any
 import msgspec
 
 from ..supervisor.errors import FastlbError, UsageError
-from ..supervisor.home.paths import (
-    AppPaths,
-    default_home,
-    is_running,
-    list_apps,
-    load_config,
-)
+from ..supervisor.home.app_lock import is_running
+from ..supervisor.home.known_apps import list_apps
+from ..supervisor.home.paths import AppPaths, default_home
+from ..supervisor.home.stored_config import load_config
 from ..supervisor.launch.starter import FailedReport, ProgressReport, exec_foreground, launch_detached
 from ..supervisor.processes.environment import instance_environment
 from ..supervisor.settings.app_config import AppConfig

@@ -12,7 +12,7 @@ import msgspec
 from ..supervisor.control.client import ControlClient, NotRunning
 from ..supervisor.control.protocol import Done, StopParams
 from ..supervisor.errors import FastlbError
-from ..supervisor.home.paths import AppLock, is_running
+from ..supervisor.home.app_lock import AppLock, is_running
 from .apps import ANSWER_SECONDS, paths_of
 from .output import Output, ProgressDisplay
 from .parallel import answer_of, ask_each

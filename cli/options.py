@@ -81,7 +81,8 @@ def no_color_option() -> click.Option:
 
 def complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     """Offer the names of known apps to the shell."""
-    from ..supervisor.home.paths import default_home, list_apps
+    from ..supervisor.home.known_apps import list_apps
+    from ..supervisor.home.paths import default_home
 
     return [name for name in list_apps(default_home()) if name.startswith(incomplete)]
 

@@ -18,7 +18,8 @@ import uvloop
 
 from .app import MasterEnvironment
 from .errors import EXIT_FAILURE, FastlbError
-from .home.paths import AppLock, AppPaths, prepare_app_dir, prepare_home
+from .home.app_lock import AppLock
+from .home.paths import AppPaths, prepare_app_dir, prepare_home
 from .launch.reporter import Reporter
 from .launch.starter import LaunchRequest, read_request
 from .output.event_log import EventLog, open_log

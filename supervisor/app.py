@@ -15,7 +15,8 @@ from .control.progress import Progress
 from .control.protocol import AppDetails, AppEntry
 from .dispatcher.keeper import DispatcherKeeper
 from .errors import FastlbError, StartFailed, UsageError
-from .home.paths import AppPaths, save_config
+from .home.paths import AppPaths
+from .home.stored_config import save_config
 from .node.runtime import NodeRuntime
 from .node.servers import NodeListeners
 from .operations import Operations

@@ -16,7 +16,7 @@ from .control.progress import Progress
 from .control.requests import ControlRequests
 from .control.server import ControlServer
 from .errors import FastlbError, StartFailed
-from .home.paths import save_config
+from .home.stored_config import save_config
 from .launch.reporter import Reporter
 from .settings.app_config import AppConfig
 from .signals import Request, pass_on_signals

@@ -4,7 +4,9 @@ import functools
 
 import click
 
-from ...supervisor.home.paths import default_home, is_running, list_apps
+from ...supervisor.home.app_lock import is_running
+from ...supervisor.home.known_apps import list_apps
+from ...supervisor.home.paths import default_home
 from ..apps import paths_of
 from ..operations import do_each_at_once, end
 from ..options import AppCommand

@@ -2,7 +2,8 @@
 
 import click
 
-from ...supervisor.home.paths import default_home, list_apps
+from ...supervisor.home.known_apps import list_apps
+from ...supervisor.home.paths import default_home
 from ..app_table import app_table
 from ..apps import read_states, resolve_names
 from ..options import AppCommand, complete_names, json_option

@@ -10,7 +10,9 @@ import msgspec
 
 from ...supervisor.control.client import ControlClient, NotRunning
 from ...supervisor.errors import FastlbError
-from ...supervisor.home.paths import AppPaths, default_home, is_running, list_apps
+from ...supervisor.home.app_lock import is_running
+from ...supervisor.home.known_apps import list_apps
+from ...supervisor.home.paths import AppPaths, default_home
 from ..apps import ANSWER_SECONDS, paths_of, resolve_names
 from ..log_tail import last_lines
 from ..options import AppCommand, complete_names

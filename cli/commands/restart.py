@@ -2,7 +2,8 @@
 
 import click
 
-from ...supervisor.home.paths import is_running, load_config
+from ...supervisor.home.app_lock import is_running
+from ...supervisor.home.stored_config import load_config
 from ...supervisor.settings.declared import check_config
 from ..apps import paths_of, resolve_names
 from ..launching import launch

@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from ..home.paths import MAX_UNIX_PATH_BYTES
+from ..settings.addresses import MAX_UNIX_PATH_BYTES
 from ..sockets.listeners import bind_unix
 from .messages import QueryServer, SocketName
 

@@ -8,6 +8,8 @@ import msgspec
 from ..errors import UsageError
 
 DEFAULT_PORT = 8000
+MAX_UNIX_PATH_BYTES = 107  # sun_path without its final NUL: unix(7)
+SYSTEMD_FIRST_FD = 3  # SD_LISTEN_FDS_START: sd_listen_fds(3)
 ANY_HOST = ""
 FORMS = "HOST:PORT, [IPV6]:PORT, :PORT (every address), PORT (127.0.0.1), unix:PATH, fd:N or fd:systemd"
 _IPV6 = re.compile(r"\[(?P<host>[^\[\]]+)\](?::(?P<port>.*))?")

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from ..errors import UsageError
-from ..home.paths import check_name
 from ..suggestions import did_you_mean
 from .addresses import parse_address
 from .app_config import AppConfig, Setting
+from .app_name import check_app_name
 from .cpus import usable_cpus
 from .quantities import format_duration, format_size, parse_duration, parse_size
 from .targets import check_target
@@ -133,7 +133,7 @@ def check_config(config: AppConfig) -> None:
         UsageError: names the option, the value and what to give instead.
     """
     check_target(config.target, config.interpreter)
-    check_name(config.name)
+    check_app_name(config.name)
     if config.name == ALL_APPS:
         raise UsageError(f"--name {ALL_APPS}: commands take it for every app: choose another --name")
     for setting in declared_settings():

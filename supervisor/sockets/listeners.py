@@ -17,9 +17,16 @@ from pathlib import Path
 
 from ...worker.wire import ListenerInfo
 from ..errors import FastlbError, UsageError
-from ..home.paths import MAX_UNIX_PATH_BYTES
 from ..launch.starter import SYSTEMD_FIRST_FD
-from ..settings.addresses import ANY_HOST, InheritedFd, SystemdSockets, TcpAddress, UnixAddress, parse_address
+from ..settings.addresses import (
+    ANY_HOST,
+    MAX_UNIX_PATH_BYTES,
+    InheritedFd,
+    SystemdSockets,
+    TcpAddress,
+    UnixAddress,
+    parse_address,
+)
 from ..settings.app_config import AppConfig
 from .refusals import explain_bind_error
 

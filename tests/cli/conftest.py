@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home, save_config
+from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home
+from fastlb.supervisor.home.stored_config import save_config
 from fastlb.supervisor.settings.app_config import AppConfig
 
 from tests.support.fastlb_process import Fastlb

@@ -24,7 +24,7 @@ ALLOWED = {
         "fastlb.supervisor.node.target.package_file",
         "fastlb.supervisor.node.target.script",
         "fastlb.supervisor.control.progress",
-        "fastlb.supervisor.home.paths",
+        "fastlb.supervisor.home",
         "fastlb.supervisor.settings.declared",
         "fastlb.supervisor.settings.reference",
         "fastlb.supervisor.suggestions",

@@ -9,20 +9,12 @@ from pathlib import Path
 
 import pytest
 from fastlb.supervisor.errors import FastlbError, UsageError
-from fastlb.supervisor.home.paths import (
-    AppLock,
-    AppPaths,
-    check_name,
-    default_home,
-    is_running,
-    list_apps,
-    load_config,
-    prepare_app_dir,
-    prepare_home,
-    save_config,
-    write_atomically,
-)
+from fastlb.supervisor.home.app_lock import AppLock, is_running
+from fastlb.supervisor.home.known_apps import list_apps
+from fastlb.supervisor.home.paths import AppPaths, default_home, prepare_app_dir, prepare_home
+from fastlb.supervisor.home.stored_config import load_config, save_config, write_atomically
 from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.settings.app_name import check_app_name
 
 CONFIG = AppConfig(target="server:app", name="shop", workers=3, env={"KEY": "secret"})
 
@@ -41,7 +33,7 @@ def mode_of(path: Path) -> int:
 
 @pytest.mark.parametrize("name", ["a", "shop-2", "A.b_c", "_x", "9", "x" * 64])
 def test_name_is_allowed(name: str) -> None:
-    assert check_name(name) == name
+    assert check_app_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".x", "-x", "a/b", "../x", "a\n", "é", "x" * 65,"\0"])
@@ -173,7 +165,7 @@ def test_asking_never_makes_a_start_fail(paths: AppPaths) -> None:
 
 def test_lock_ends_with_its_process(paths: AppPaths) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from fastlb.supervisor.home.paths import *;"
+        "import sys, time; from pathlib import Path; from fastlb.supervisor.home.app_lock import *;"
         "lock = AppLock.acquire(AppPaths(Path(sys.argv[1]), 'shop')); print(bool(lock), flush=True);"
         "sys.stdin.read()"
     )

@@ -1,0 +1,73 @@
+"""Owns the lock of a running supervisor: who holds it runs the app, and nobody else. Supervisor and shell.
+
+Nothing else in $FASTLB_HOME says that an app runs: a pid in a file would lie after a crash. It must never follow
+a symbolic link.
+"""
+
+import fcntl
+import os
+import struct
+import sys
+from pathlib import Path
+from typing import Self
+
+from .paths import AppPaths, prepare_app_dir
+
+
+class AppLock:
+    """The proof that a supervisor of this app is alive: a lock that the kernel drops with the process.
+
+    An open file description lock (F_OFD_SETLK, fcntl(2)), because unlike flock(2) it can be looked at
+    without being taken: a question never makes a start fail.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    @classmethod
+    def acquire(cls, paths: AppPaths) -> Self | None:
+        """Take the lock, or return None when another process has it. The directory must exist."""
+        while True:
+            fd = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _whole_file(fcntl.F_WRLCK))
+            except BlockingIOError:
+                os.close(fd)
+                return None
+            if _is_still(paths.lock, fd):
+                return cls(fd)
+            # A `delete` removed the directory between our open and our lock: this lock guards nothing.
+            os.close(fd)
+            prepare_app_dir(paths)
+
+    def release(self) -> None:
+        """Let another process have the lock. Not needed before exit."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def is_running(paths: AppPaths) -> bool:
+    """Whether a supervisor of this app lives, even if it does not answer. Changes nothing."""
+    try:
+        fd = os.open(paths.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _whole_file(fcntl.F_WRLCK))
+    finally:
+        os.close(fd)
+    return int.from_bytes(answer[:2], sys.byteorder) != fcntl.F_UNLCK
+
+
+def _whole_file(lock_type: int) -> bytes:
+    """struct flock of fcntl(2) for all of a file: type, whence, start, length, pid (0 as F_OFD_* demands)."""
+    return struct.pack("hhqqi4x", lock_type, os.SEEK_SET, 0, 0, 0)
+
+
+def _is_still(path: Path, fd: int) -> bool:
+    try:
+        there = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(fd))

@@ -1,0 +1,74 @@
+"""Owns config.json of an app: how it was started last. Written by the supervisor, read by the user's shell.
+
+A crash must never leave half a file.
+"""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from ..errors import FastlbError
+from ..settings.app_config import AppConfig
+from .paths import AppPaths
+
+
+@contextlib.contextmanager
+def _temporary_beside(path: Path) -> Iterator[tuple[int, Path]]:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        yield fd, temporary
+    finally:
+        os.close(fd)
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` (mode 0600) by `content` at once: a crash leaves the old file or the new one, whole.
+
+    Raises:
+        OSError: nothing was changed.
+    """
+    with _temporary_beside(path) as (fd, temporary):
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fsync(fd)
+        temporary.rename(path)
+    directory_fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory_fd)
+    finally:
+        os.close(directory_fd)
+
+
+def save_config(paths: AppPaths, config: AppConfig) -> None:
+    """Remember how the app was started, for `restart` after a `stop`.
+
+    Raises:
+        FastlbError: the disk does not take it; the old one is whole.
+    """
+    try:
+        write_atomically(paths.config, msgspec.json.format(msgspec.json.encode(config), indent=1))
+    except OSError as error:
+        raise FastlbError(f"cannot write {paths.config}: {error.strerror}") from error
+
+
+def load_config(paths: AppPaths) -> AppConfig:
+    """How the app was started last.
+
+    Raises:
+        FastlbError: there is none, or it is not readable.
+    """
+    try:
+        return msgspec.json.decode(paths.config.read_bytes(), type=AppConfig)
+    except OSError as error:
+        hint = "start the app with its target" if error.errno == errno.ENOENT else "check its mode and owner"
+        raise FastlbError(f"cannot read {paths.config}: {error.strerror}: {hint}") from error
+    except msgspec.DecodeError as error:
+        raise FastlbError(f"{paths.config} is damaged ({error}): start the app with its target") from error
