@@ -25,8 +25,8 @@ from .launch.starter import LaunchRequest, read_request
 from .output.event_log import EventLog, open_log
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
+from .processes.resource_limits import check_limits, raise_descriptor_limit
 from .sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
-from .sockets.refusals import check_limits, raise_descriptor_limit
 from .supervision import Supervision
 
 

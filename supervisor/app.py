@@ -24,12 +24,12 @@ from .output.event_log import EventLog
 from .output.worker_output import WorkerOutput
 from .processes.hang import Attention
 from .processes.reaper import Reaper
+from .processes.resource_limits import check_limits, descriptor_limit
 from .python.runtime import PythonRuntime
 from .settings.app_config import MAX_WORKERS, AppConfig
 from .sockets.listeners import BoundListener, close_all
-from .sockets.refusals import check_limits
 from .status import StatusReport, StatusSources
-from .workers.bounds import descriptor_limit, low_limit_warning
+from .workers.bounds import low_limit_warning
 from .workers.crew import Crew
 from .workers.host import HostParts, WorkerHost
 from .workers.reload import ReloadRules, reload_workers

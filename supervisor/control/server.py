@@ -16,7 +16,7 @@ from typing import cast
 from ..errors import EXIT_FAILURE, EXIT_USAGE, FastlbError
 from ..home.paths import AppPaths
 from ..output.event_log import EventLog
-from ..sockets.listeners import bind_unix
+from ..sockets.unix_socket import bind_unix
 from .framing import Error, ErrorData, Request, RequestError, decode_request, encode_error, encode_result
 from .peer import peer_of
 from .protocol import ERROR_FAILED, ERROR_INVALID_REQUEST, MAX_MESSAGE_BYTES

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..settings.addresses import MAX_UNIX_PATH_BYTES
-from ..sockets.listeners import bind_unix
+from ..sockets.unix_socket import bind_unix
 from .messages import QueryServer, SocketName
 
 IPV6_ONLY = 1  # UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY

@@ -19,8 +19,9 @@ from ..dispatcher.wanted import DispatchedWorker
 from ..errors import FastlbError
 from ..output.event_log import EventLog
 from ..processes.environment import instance_environment
+from ..processes.resource_limits import descriptor_limit
 from ..settings.app_config import AppConfig
-from ..workers.bounds import descriptor_limit, worker_bounds
+from ..workers.bounds import worker_bounds
 from ..workers.handle import WorkerHandle
 from ..workers.incarnation import Incarnation
 from ..workers.life import Event, EventName, State

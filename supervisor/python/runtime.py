@@ -21,8 +21,9 @@ from ...worker.wire import ListenerInfo, Serving, StartupFailed, WorkerConfig
 from ..dispatcher.keeper import DispatcherKeeper
 from ..dispatcher.wanted import DispatchedWorker
 from ..processes.environment import instance_environment
+from ..processes.resource_limits import descriptor_limit
 from ..settings.app_config import AppConfig
-from ..workers.bounds import descriptor_limit, worker_bounds
+from ..workers.bounds import worker_bounds
 from ..workers.handle import WorkerHandle
 from ..workers.incarnation import Incarnation
 from ..workers.life import Event, EventName

@@ -17,6 +17,7 @@ from .app_config import AppConfig, Setting
 from .app_name import check_app_name
 from .cpus import usable_cpus
 from .quantities import format_duration, format_size, parse_duration, parse_size
+from .socket_mode import parse_mode
 from .targets import check_target
 
 ALL_APPS = "all"
@@ -144,10 +145,7 @@ def check_config(config: AppConfig) -> None:
     if bool(config.ssl_certfile) is not bool(config.ssl_keyfile):
         missing = "--ssl-keyfile" if config.ssl_certfile else "--ssl-certfile"
         raise UsageError(f"TLS needs a certificate and its key: give {missing} too")
-    if not _is_mode(config.socket_mode):
-        raise UsageError(
-            f"--socket-mode {config.socket_mode}: give an octal mode from 0000 to 0777, such as 0660"
-        )
+    parse_mode(config.socket_mode)
 
 
 def _check_value(setting: DeclaredSetting, value: Any) -> None:
@@ -239,7 +237,3 @@ def _parse_assignment(text: str) -> tuple[str, str]:
     if not equals or not key:
         raise ValueError(f"{text!r} is not KEY=VALUE")
     return key, value
-
-
-def _is_mode(text: str) -> bool:
-    return 3 <= len(text) <= 5 and set(text) <= set("01234567") and int(text, 8) <= 0o777

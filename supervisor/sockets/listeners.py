@@ -1,26 +1,21 @@
-"""Owns the listening sockets of an app: binds them, adopts inherited ones. Runs once, at the start.
+"""Owns the listening sockets that `--bind` asks for: binds them at the start, closes them at the end.
 
-Every socket comes out listening, non-blocking, close-on-exec and (TCP) with TCP_NODELAY, which accepted
-connections inherit. It must never accept, and never remove a socket file that is not ours or that somebody
-answers on.
+Runs in the supervisor process. Every socket comes out listening, non-blocking, close-on-exec and (TCP) with
+TCP_NODELAY, which accepted connections inherit. It must never accept.
 """
 
 import contextlib
 import errno
-import fcntl
 import os
 import socket
-import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...worker.wire import ListenerInfo
 from ..errors import FastlbError, UsageError
-from ..launch.starter import SYSTEMD_FIRST_FD
 from ..settings.addresses import (
     ANY_HOST,
-    MAX_UNIX_PATH_BYTES,
+    SYSTEMD_FIRST_FD,
     InheritedFd,
     SystemdSockets,
     TcpAddress,
@@ -28,9 +23,10 @@ from ..settings.addresses import (
     parse_address,
 )
 from ..settings.app_config import AppConfig
+from ..settings.socket_mode import parse_mode
+from .inherited import inherited_socket
 from .refusals import explain_bind_error
-
-_FAMILIES = {socket.AF_INET: "inet", socket.AF_INET6: "inet6", socket.AF_UNIX: "unix"}
+from .unix_socket import file_id_of, listening_unix_socket
 
 _NOT_ON_THIS_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
@@ -76,8 +72,7 @@ def bind_all(config: AppConfig, systemd_fds: int = 0) -> list[BoundListener]:
         FastlbError: one cannot be bound; the message says why and what to do.
     """
     specs = ("fd:systemd",) if systemd_fds and not config.bind else config.effective_bind
-    mode = parse_mode(config.socket_mode)
-    binder = _Binder(backlog=config.backlog, socket_mode=mode, systemd_fds=systemd_fds)
+    binder = _Binder(backlog=config.backlog, socket_mode=parse_mode(config.socket_mode), systemd_fds=systemd_fds)
     try:
         for spec in specs:
             binder.bind(spec)
@@ -95,23 +90,8 @@ def close_all(listeners: list[BoundListener]) -> None:
         listener.socket.close()
         if listener.unlink_path:
             with contextlib.suppress(OSError):
-                if _file_id(listener.unlink_path) == listener.file_id:
+                if file_id_of(listener.unlink_path) == listener.file_id:
                     listener.unlink_path.unlink()
-
-
-def parse_mode(text: str) -> int:
-    """The mode of a unix socket from its octal text.
-
-    Raises:
-        UsageError: it is none.
-    """
-    try:
-        mode = int(text, 8)
-    except ValueError:
-        mode = -1
-    if not 0 <= mode <= 0o777:
-        raise UsageError(f"--socket-mode {text}: not an octal mode such as 0660")
-    return mode
 
 
 def backlog_warning(config: AppConfig) -> str | None:
@@ -187,24 +167,7 @@ class _Binder:
 
     def _bind_unix(self, spec: str, path: Path) -> None:
         path = Path(os.path.abspath(path))
-        if len(os.fsencode(path)) > MAX_UNIX_PATH_BYTES:
-            raise FastlbError(
-                f"--bind {spec}: {path} is longer than the {MAX_UNIX_PATH_BYTES} bytes that the path of a"
-                " unix socket may have: use a shorter one"
-            )
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with _locked_directory(path.parent):
-                _remove_dead_socket(spec, path)
-                bind_unix(sock, path, self._socket_mode)
-            sock.listen(self._backlog)
-        except OSError as error:
-            sock.close()
-            raise explain_bind_error(error, spec, UnixAddress(str(path))) from error
-        except FastlbError:
-            sock.close()
-            raise
-        self._add(sock, spec, unlink_path=path)
+        self._add(listening_unix_socket(spec, path, self._socket_mode, self._backlog), spec, unlink_path=path)
 
     def _adopt_systemd(self, spec: str) -> None:
         if not self._systemd_fds:
@@ -216,7 +179,7 @@ class _Binder:
             self._adopt(spec, fd)
 
     def _adopt(self, spec: str, fd: int) -> None:
-        sock = _inherited_socket(spec, fd)
+        sock = inherited_socket(spec, fd)
         try:
             # Also for a socket that listens already: our backlog is the one that was asked for.
             sock.listen(self._backlog)
@@ -230,7 +193,7 @@ class _Binder:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener_id = len(self.bound)
-        file_id = _file_id(unlink_path) if unlink_path else None
+        file_id = file_id_of(unlink_path) if unlink_path else None
         info = describe(listener_id, sock)
         self.bound.append(BoundListener(listener_id, sock, spec, info, unlink_path, file_id))
 
@@ -242,18 +205,6 @@ def describe(listener_id: int, sock: socket.socket) -> ListenerInfo:
         path = os.fsdecode(name) if isinstance(name, bytes) else name
         return ListenerInfo(listener_id, "unix", path, 0)
     return ListenerInfo(listener_id, "inet6" if sock.family == socket.AF_INET6 else "inet", name[0], name[1])
-
-
-def bind_unix(sock: socket.socket, path: Path, mode: int) -> None:
-    """Bind with this mode from birth: a chmod afterwards would leave a moment with a wider one.
-
-    The umask is the process's, so no other thread may create files meanwhile.
-    """
-    umask = os.umask(0o777 & ~mode)
-    try:
-        sock.bind(str(path))
-    finally:
-        os.umask(umask)
 
 
 def _may_repeat(address: object) -> bool:
@@ -281,59 +232,3 @@ def _has_ipv6() -> bool:
     except OSError:
         return False
     return True
-
-
-def _inherited_socket(spec: str, fd: int) -> socket.socket:
-    try:
-        is_socket = stat.S_ISSOCK(os.fstat(fd).st_mode)
-    except OSError as error:
-        raise FastlbError(
-            f"--bind {spec}: descriptor {fd} is not open: the program that starts fastlb must pass it"
-        ) from error
-    if not is_socket:
-        raise FastlbError(f"--bind {spec}: descriptor {fd} is not a socket")
-    os.set_inheritable(fd, False)
-    sock = socket.socket(fileno=fd)
-    if sock.type == socket.SOCK_STREAM and sock.family in _FAMILIES:
-        return sock
-    kind = f"{sock.family.name} {sock.type.name}"
-    sock.detach()
-    raise FastlbError(f"--bind {spec}: descriptor {fd} is no TCP or unix stream socket but {kind}")
-
-
-@contextlib.contextmanager
-def _locked_directory(directory: Path) -> Iterator[None]:
-    """Between the look at a dead socket and our bind, nobody who does the same may bind there."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _remove_dead_socket(spec: str, path: Path) -> None:
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(status.st_mode):
-        raise FastlbError(f"--bind {spec}: {path} exists and is not a socket: remove it, or use another path")
-    if _is_answered(path):
-        raise FastlbError(f"--bind {spec}: another process listens on {path}: stop it, or use another path")
-    if status.st_uid != os.geteuid():
-        raise FastlbError(f"--bind {spec}: {path} is a dead socket of uid {status.st_uid}: remove it")
-    path.unlink()
-
-
-def _is_answered(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        code = probe.connect_ex(str(path))
-    # EAGAIN: its backlog is full, so somebody listens. Every other errno is no proof that nobody does.
-    return code not in (errno.ECONNREFUSED, errno.ENOENT)
-
-
-def _file_id(path: Path) -> tuple[int, int]:
-    status = path.lstat()
-    return status.st_dev, status.st_ino

@@ -1,22 +1,14 @@
-"""Owns the sentences for what a machine refuses at a start: what, where, what to do. Runs in the supervisor.
+"""Owns the sentences for a bind(2) or listen(2) that failed: what, where, what to do. Runs in the supervisor.
 
-Nothing here changes anything, except that `raise_descriptor_limit` uses the whole of what we are allowed.
+Nothing here changes anything.
 """
 
 import errno
 import os
-import resource
 from pathlib import Path
 
 from ..errors import FastlbError
 from ..settings.addresses import TcpAddress, UnixAddress
-
-# Held by the supervisor for one worker: lifecycle channel, both ends of the connection channel, page, pidfd,
-# two pipes. The dispatcher holds fewer. Twice, as a reload has two generations.
-DESCRIPTORS_PER_WORKER = 2 * 8
-DESCRIPTORS_BESIDE = 64
-# fs.nr_open's default. A limit of "infinity" makes programs that walk over all descriptors slow.
-MOST_DESCRIPTORS = 1 << 20
 
 
 def explain_bind_error(error: OSError, spec: str, address: TcpAddress | UnixAddress) -> FastlbError:
@@ -92,47 +84,3 @@ def _describe_process(pid: int) -> str:
         words = []
     command = escape_controls(" ".join(words))[:80] or "a process"
     return f"{command} (pid {pid})"
-
-
-def raise_descriptor_limit() -> int:
-    """Raise the soft RLIMIT_NOFILE to the hard one, for us and what we start; return it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        return wanted
-    return soft
-
-
-def check_limits(workers: int) -> None:
-    """Whether this machine lets us start so many workers; after `raise_descriptor_limit`.
-
-    Raises:
-        FastlbError: says which limit is too low, and for how many workers it is enough.
-    """
-    _check_descriptors(workers)
-    _check_processes(workers)
-
-
-def _check_descriptors(workers: int) -> None:
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = DESCRIPTORS_BESIDE + workers * DESCRIPTORS_PER_WORKER
-    if limit == resource.RLIM_INFINITY or limit >= needed:
-        return
-    enough_for = max((limit - DESCRIPTORS_BESIDE) // DESCRIPTORS_PER_WORKER, 0)
-    raise FastlbError(
-        f"{workers} workers need {needed} file descriptors and the limit is {limit} (for {enough_for}):"
-        f" raise it with `ulimit -n {needed}` (LimitNOFILE= in a unit of systemd), or start fewer workers"
-    )
-
-
-def _check_processes(workers: int) -> None:
-    limit, _ = resource.getrlimit(resource.RLIMIT_NPROC)
-    # Root is not bound by it, see setrlimit(2).
-    if limit == resource.RLIM_INFINITY or os.geteuid() == 0 or limit > workers + 2:
-        return
-    raise FastlbError(
-        f"{workers} workers need more processes than this user may have (limit {limit}):"
-        f" raise it with `ulimit -u`, or start fewer workers"
-    )
-

@@ -3,8 +3,6 @@
 Runs in the supervisor process.
 """
 
-import resource
-
 from ...lb.command import WorkerBounds
 from ..settings.app_config import AppConfig
 from ..settings.targets import AppKind
@@ -13,12 +11,6 @@ from ..settings.targets import AppKind
 DEFAULT_CREDIT: dict[AppKind, int] = {"python": 16, "node": 2}
 # What an app opens beside its connections, and the free descriptors below which a worker feels pressure.
 RESERVED_DESCRIPTORS = 128
-
-
-def descriptor_limit() -> int:
-    """Our soft RLIMIT_NOFILE, which every process that we start inherits."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return soft if soft != resource.RLIM_INFINITY else 1 << 20
 
 
 def wanted_credit(config: AppConfig) -> int:

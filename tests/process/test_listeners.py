@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from fastlb.supervisor.errors import FastlbError, UsageError
+from fastlb.supervisor.processes.resource_limits import check_limits, raise_descriptor_limit
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
-from fastlb.supervisor.sockets.refusals import check_limits, listening_processes, raise_descriptor_limit
+from fastlb.supervisor.sockets.refusals import listening_processes
 
 
 def config(*bind: str, backlog: int = 128, socket_mode: str = "0660") -> AppConfig:
