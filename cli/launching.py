@@ -14,7 +14,8 @@ from ..supervisor.home.app_lock import is_running
 from ..supervisor.home.known_apps import list_apps
 from ..supervisor.home.paths import AppPaths, default_home
 from ..supervisor.home.stored_config import load_config
-from ..supervisor.launch.starter import FailedReport, ProgressReport, exec_foreground, launch_detached
+from ..supervisor.launch.messages import FailedReport, ProgressReport
+from ..supervisor.launch.starter import exec_foreground, launch_detached
 from ..supervisor.processes.environment import instance_environment
 from ..supervisor.settings.app_config import AppConfig
 from ..supervisor.settings.declared import check_config

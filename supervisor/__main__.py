@@ -20,8 +20,8 @@ from .app import MasterEnvironment
 from .errors import EXIT_FAILURE, FastlbError
 from .home.app_lock import AppLock
 from .home.paths import AppPaths, prepare_app_dir, prepare_home
+from .launch.messages import LaunchRequest, read_request
 from .launch.reporter import Reporter
-from .launch.starter import LaunchRequest, read_request
 from .output.event_log import EventLog, open_log
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput

@@ -13,7 +13,7 @@ import msgspec
 
 from ..control.progress import Progress
 from ..errors import FastlbError, StartFailed
-from .starter import FailedReport, LaunchReport, ProgressReport, StartedReport
+from .messages import FailedReport, LaunchReport, ProgressReport, StartedReport
 
 
 class Reporter:

@@ -1,10 +1,6 @@
-"""Owns how a supervisor process is started and what it tells whoever started it. Imported by both; light.
+"""Owns how a supervisor process is started: detached from the shell, or in its place. Runs in the user's shell.
 
-The starter gives it two descriptors: a memfd with the LaunchRequest, and one end of a socket pair on which it
-writes LaunchReports, one JSON object a line, until the app has started or failed. A socket and not a pipe, so
-that the supervisor sees it when the reader goes away (^C during a start) and gives up.
-
-It must never be used for anything after the start: that is what the control socket is for.
+Imports little. Once the app has started nothing here is used any more: that is what the control socket is for.
 """
 
 import contextlib
@@ -18,56 +14,14 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 import msgspec
 
-from ..errors import EXIT_FAILURE, FastlbError
+from ..errors import FastlbError
 from ..home.paths import AppPaths, prepare_home
+from ..settings.addresses import SYSTEMD_FIRST_FD
 from ..settings.app_config import AppConfig
+from .messages import NO_REPORT_FD, FailedReport, LaunchReport, LaunchRequest, ProgressReport, request_file
 
 if TYPE_CHECKING:
     import subprocess
-
-NO_REPORT_FD = -1
-SYSTEMD_FIRST_FD = 3  # SD_LISTEN_FDS_START: sd_listen_fds(3)
-
-
-class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the supervisor process is to do.
-
-    Attributes:
-        config: the app.
-        home: absolute path of $FASTLB_HOME.
-        foreground: also show the output of the workers on the terminal.
-        systemd_fds: how many listening sockets systemd passed, from descriptor 3 on.
-    """
-
-    config: AppConfig
-    home: str
-    foreground: bool = False
-    systemd_fds: int = 0
-
-
-class ProgressReport(msgspec.Struct, frozen=True, tag_field="event", tag="progress"):
-    """The start goes on; fields as in Progress."""
-
-    text: str
-    admitted: int = 0
-    workers: int = 0
-
-
-class StartedReport(msgspec.Struct, frozen=True, tag_field="event", tag="started"):
-    """All workers are admitted. `text` says where the app listens. The last report."""
-
-    text: str
-
-
-class FailedReport(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
-    """The start failed and nothing of it is left. `details`: a worker's traceback. The last report."""
-
-    message: str
-    details: str = ""
-    exit_code: int = EXIT_FAILURE
-
-
-LaunchReport = ProgressReport | StartedReport | FailedReport
 
 
 class LaunchedSupervisor:
@@ -125,7 +79,7 @@ def launch_detached(config: AppConfig, paths: AppPaths) -> LaunchedSupervisor:
     ours, theirs = socket.socketpair()
     request = LaunchRequest(config=config, home=str(paths.home), systemd_fds=systemd_fd_count())
     with theirs, contextlib.ExitStack() as stack:
-        request_fd = _request_file(request)
+        request_fd = request_file(request)
         stack.callback(os.close, request_fd)
         error_fd = _open_error_log(paths)
         stack.callback(os.close, error_fd)
@@ -144,7 +98,7 @@ def exec_foreground(config: AppConfig, paths: AppPaths) -> NoReturn:
     request = LaunchRequest(
         config=config, home=str(paths.home), foreground=True, systemd_fds=systemd_fd_count()
     )
-    request_fd = _request_file(request)
+    request_fd = request_file(request)
     for fd in (request_fd, *_inherited_fds(request)):
         with contextlib.suppress(OSError):  # a wrong fd:N is reported where it is used
             os.set_inheritable(fd, True)
@@ -157,25 +111,12 @@ def exec_foreground(config: AppConfig, paths: AppPaths) -> NoReturn:
         raise _not_started(error) from error
 
 
-def read_request(fd: int) -> LaunchRequest:
-    """The supervisor's end: read the request from `fd` and close it."""
-    with open(fd, "rb") as file:
-        return msgspec.json.decode(file.read(), type=LaunchRequest)
-
-
 def systemd_fd_count() -> int:
     """How many sockets systemd passed to this very process: LISTEN_FDS and LISTEN_PID, sd_listen_fds(3)."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return 0
     count = os.environ.get("LISTEN_FDS", "")
     return int(count) if re.fullmatch(r"[0-9]{1,4}", count) else 0
-
-
-def _request_file(request: LaunchRequest) -> int:
-    fd = os.memfd_create("fastlb-launch", os.MFD_CLOEXEC)
-    os.write(fd, msgspec.json.encode(request))
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
 
 
 def _inherited_fds(request: LaunchRequest) -> set[int]:

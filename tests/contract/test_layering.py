@@ -19,6 +19,7 @@ ALLOWED = {
         "fastlb.supervisor.control.protocol",
         "fastlb.supervisor.errors",
         "fastlb.supervisor.processes.environment",
+        "fastlb.supervisor.launch.messages",
         "fastlb.supervisor.launch.starter",
         "fastlb.supervisor.node.target.command",
         "fastlb.supervisor.node.target.package_file",

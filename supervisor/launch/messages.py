@@ -1,0 +1,70 @@
+"""Owns what a starter and the supervisor that it starts tell each other. Runs in both: shell and supervisor.
+
+The starter gives two descriptors: a memfd with the LaunchRequest, and one end of a socket pair on which the
+supervisor writes LaunchReports, one JSON object a line, until the app has started or failed. A socket and not a
+pipe, so that the supervisor sees it when the reader goes away (^C during a start) and gives up.
+"""
+
+import os
+
+import msgspec
+
+from ..errors import EXIT_FAILURE
+from ..settings.app_config import AppConfig
+
+NO_REPORT_FD = -1  # the supervisor speaks to the terminal
+
+
+class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor process is to do.
+
+    Attributes:
+        config: the app.
+        home: absolute path of $FASTLB_HOME.
+        foreground: also show the output of the workers on the terminal.
+        systemd_fds: how many listening sockets systemd passed, from descriptor 3 on.
+    """
+
+    config: AppConfig
+    home: str
+    foreground: bool = False
+    systemd_fds: int = 0
+
+
+class ProgressReport(msgspec.Struct, frozen=True, tag_field="event", tag="progress"):
+    """The start goes on; fields as in Progress."""
+
+    text: str
+    admitted: int = 0
+    workers: int = 0
+
+
+class StartedReport(msgspec.Struct, frozen=True, tag_field="event", tag="started"):
+    """All workers are admitted. `text` says where the app listens. The last report."""
+
+    text: str
+
+
+class FailedReport(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
+    """The start failed and nothing of it is left. `details`: a worker's traceback. The last report."""
+
+    message: str
+    details: str = ""
+    exit_code: int = EXIT_FAILURE
+
+
+LaunchReport = ProgressReport | StartedReport | FailedReport
+
+
+def request_file(request: LaunchRequest) -> int:
+    """Return a descriptor from which `read_request` reads `request`; the caller owns it."""
+    fd = os.memfd_create("fastlb-launch", os.MFD_CLOEXEC)
+    os.write(fd, msgspec.json.encode(request))
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def read_request(fd: int) -> LaunchRequest:
+    """Return the request in `fd`, which is closed."""
+    with open(fd, "rb") as file:
+        return msgspec.json.decode(file.read(), type=LaunchRequest)
