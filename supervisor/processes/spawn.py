@@ -1,7 +1,8 @@
-"""Owns the start of every process of an app: workers and dispatcher. The only place that spawns.
+"""Owns the start of every process that belongs to an app and outlives a call: workers and dispatcher.
 
-Runs in the supervisor process. A child inherits exactly the descriptors that it is given, and gets a process
-group of its own, so that a ^C on the terminal reaches the supervisor only and a group can be killed whole.
+Runs in the supervisor process. Not here: the supervisor itself (launch/starter.py), and `node --version`, whose end
+is waited for (node/target/interpreter.py). A child inherits exactly the descriptors that it is given, and gets a
+process group of its own, so that a ^C on the terminal reaches the supervisor only and a group can be killed whole.
 It must never fork without exec, and never leave a descriptor inheritable: a channel that a child holds by
 accident would hide our death from the others.
 """

@@ -9,10 +9,17 @@ from .sources import PACKAGES, ROOT, TEXT_SUFFIXES, code_files, project_files, s
 
 # Log lines tell people the time of day; nothing else may depend on it.
 MAY_READ_THE_WALL_CLOCK = ("supervisor/output/event_log.py",)
+# An app's processes, the supervisor itself, and `node --version`.
+MAY_START_PROCESSES = (
+    "supervisor/processes/spawn.py",
+    "supervisor/launch/starter.py",
+    "supervisor/node/target/interpreter.py",
+)
 # Names documents that it makes.
 WRITES_DOCUMENTS = ("benchmarks/",)
 # One waits for conditions with growing pauses; apps sleep because apps do.
 MAY_SLEEP = ("tests/support/waiting.py", "tests/support/apps/", "tests/contract/test_text.py")
+PROCESS_START = re.compile(r"\bos\.(fork|exec|posix_spawn|spawn|system|popen)\w*\(|\bsubprocess\.\w+\(")
 WALL_CLOCK = re.compile(r"\btime\.time(_ns)?\(|\bdatetime\.(now|utcnow|today)\(")
 FIXED_SLEEP = re.compile(r"\b(time|asyncio)\.sleep\((?!0\))")
 PATCHING = re.compile(r"\bunittest\.mock\b|\bmocker\b|\bMagicMock\b")
@@ -32,6 +39,12 @@ def lines_with(pattern: re.Pattern[str], folders: tuple[str, ...], but: tuple[st
 
 def test_only_the_log_reads_the_wall_clock() -> None:
     assert lines_with(WALL_CLOCK, PACKAGES, MAY_READ_THE_WALL_CLOCK) == []
+
+
+def test_processes_are_started_in_three_places_only() -> None:
+    assert lines_with(PROCESS_START, PACKAGES, MAY_START_PROCESSES) == []
+    started = lines_with(PROCESS_START, PACKAGES, ())
+    assert {line.partition(":")[0] for line in started} == set(MAY_START_PROCESSES)
 
 
 def test_no_test_waits_for_a_fixed_time() -> None:
