@@ -242,7 +242,7 @@ class Master:
             return PythonRuntime(self._config, self._keeper, infos)
         keeper = self._keeper
         listeners = NodeListeners(
-            self._env.listeners, keeper.add_listener, keeper.remove_listener, self._config.backlog
+            self._env.listeners, keeper.wanted.add_listener, keeper.wanted.remove_listener, self._config.backlog
         )
         return NodeRuntime(self._config, keeper, listeners, self._env.log)
 

@@ -61,7 +61,7 @@ class StatusReport:
         return AppDetails(
             **self._fields(operation),
             settings=hide_secrets(self._sources.host.settings),
-            dispatcher=self._sources.keeper.counters(),
+            dispatcher=self._sources.keeper.report(),
             files=paths.files,
             last_error=self._last_error() or failure,
         )

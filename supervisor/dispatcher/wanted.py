@@ -1,9 +1,12 @@
-"""Owns what a dispatcher must know of one worker, and how it is told. Runs in the supervisor.
+"""Owns the state that is wanted of a dispatcher: which workers and listeners it has, who is admitted, who drains.
 
-A record says what is wanted; any dispatcher, the first or a successor, is told all of it by the same functions.
+Runs in the supervisor. What is wanted outlives any dispatcher: the present one is told each change, a successor
+all of it, by the same functions. It must never decide what is wanted, and never start a process.
 """
 
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from ...lb.command import (
@@ -16,7 +19,10 @@ from ...lb.command import (
     encode_add_node_worker,
     encode_add_worker,
     encode_command,
+    encode_serve,
 )
+from ...lb.page import DispatcherPageView
+from ..sockets.listeners import BoundListener
 from .link import DispatcherLink
 
 NO_HISTORY = ChannelHistory()
@@ -55,8 +61,124 @@ class DispatchedWorker:
     history: ChannelHistory = NO_HISTORY
 
 
+class WantedState:
+    """Workers and listeners of an app, as its dispatcher is to have them.
+
+    `listeners` is borrowed: whoever changes the list calls `add_listener` or `remove_listener` as well.
+    """
+
+    def __init__(self, listeners: Sequence[BoundListener]) -> None:
+        self._listeners = listeners
+        self._workers: dict[int, DispatchedWorker] = {}  # by slot
+        # Workers that died while there was no dispatcher; owns their descriptors.
+        self._dead: list[DispatchedWorker] = []
+        self._link: DispatcherLink | None = None
+        self._is_ending = False
+
+    @property
+    def link(self) -> DispatcherLink | None:
+        """The channel of the present dispatcher, borrowed; None between two."""
+        return self._link
+
+    def add(self, worker: DispatchedWorker) -> None:
+        """Make a worker known; it gets no connections yet."""
+        self._workers[worker.slot] = worker
+        if self._link:
+            tell_worker(self._link, worker)
+
+    def admit(self, slot: int, baseline: int = 0) -> None:
+        """Bring a worker into the policy; `baseline` as in DispatchedWorker."""
+        self._change_stage(replace(self._workers[slot], stage=Stage.ADMITTED, baseline=baseline))
+
+    def drain(self, slot: int, *, leaves_by_itself: bool = False) -> None:
+        """Take a worker out of the policy and tell it that nothing more comes."""
+        worker = self._workers[slot]
+        if worker.stage is not Stage.DRAINING:
+            self._change_stage(replace(worker, stage=Stage.DRAINING, leaves_by_itself=leaves_by_itself))
+
+    def remove(self, slot: int) -> None:
+        """Forget a worker that has exited; what it has not taken goes to others."""
+        worker = self._workers.pop(slot, None)
+        if worker and self._link:
+            self._link.send(encode_command(CommandName.REMOVE, worker.slot, worker.incarnation))
+        elif worker and worker.kind is WorkerKind.PYTHON and not self._is_ending:
+            # Its connections wait for the next dispatcher; the descriptors are about to be closed.
+            self._dead.append(replace(worker, fds=tuple(os.dup(fd) for fd in worker.fds)))
+
+    def serve(self, slot: int, listeners: int) -> None:
+        """Say whose connections a Node worker may get, a mask."""
+        worker = replace(self._workers[slot], listeners=listeners)
+        self._workers[slot] = worker
+        if self._link:
+            self._link.send(encode_serve(slot, worker.incarnation, listeners))
+
+    def add_listener(self, listener: BoundListener) -> None:
+        """Accept from a listener that has come to the list."""
+        if self._link:
+            tell_listener(self._link, listener)
+
+    def remove_listener(self, listener: BoundListener) -> None:
+        """Accept no more from a listener that leaves the list."""
+        if self._link:
+            self._link.send(encode_command(CommandName.REMOVE_LISTENER, listener.listener_id))
+
+    def knows(self, slot: int) -> bool:
+        """Whether the worker in this slot is served by a dispatcher, now or as soon as there is one again."""
+        return slot in self._workers and not self._is_ending
+
+    def incarnation_in(self, slot: int) -> int | None:
+        """Number of the incarnation that is in a slot; None: there is none."""
+        worker = self._workers.get(slot)
+        return worker.incarnation if worker else None
+
+    def connect(self, link: DispatcherLink) -> None:
+        """Tell a new dispatcher, which has been configured, everything; from here on every change as well."""
+        self._link = link
+        # Workers first: connections that wait are handed over by the policy, not all to the first worker.
+        for worker in self._workers.values():
+            tell_worker(link, worker)
+            tell_stage(link, worker)
+        for worker in self._dead:
+            tell_worker(link, worker)
+            link.send(encode_command(CommandName.REMOVE, worker.slot, worker.incarnation))
+        self._forget_dead()
+        for listener in self._listeners:
+            tell_listener(link, listener)
+
+    def disconnect(self, page: DispatcherPageView) -> None:
+        """Keep what a dead dispatcher did on the channels of Node workers: its successor must know."""
+        self._link = None
+        for worker in list(self._node_workers()):
+            row = page.read_slot(worker.slot)
+            if row["incarnation"] == worker.incarnation:
+                history = ChannelHistory(row["unanswered"], row["history"])
+                self._workers[worker.slot] = replace(worker, history=history)
+
+    def end(self) -> None:
+        """No successor of the present dispatcher follows: nothing is kept for one."""
+        self._is_ending = True
+
+    def close(self) -> None:
+        """Close what is held for a successor. May be called twice."""
+        self._forget_dead()
+
+    def _change_stage(self, worker: DispatchedWorker) -> None:
+        self._workers[worker.slot] = worker
+        if self._link:
+            tell_stage(self._link, worker)
+
+    def _node_workers(self) -> Iterator[DispatchedWorker]:
+        return (worker for worker in self._workers.values() if worker.kind is WorkerKind.NODE)
+
+    def _forget_dead(self) -> None:
+        for worker in self._dead:
+            for fd in worker.fds:
+                os.close(fd)
+        self._dead.clear()
+
+
 def tell_worker(link: DispatcherLink, worker: DispatchedWorker) -> None:
-    """ADD_WORKER, with its descriptors."""
+    """Send ADD_WORKER, with its descriptors."""
     if worker.kind is WorkerKind.NODE:
         names = (worker.slot, worker.incarnation)
         command = encode_add_node_worker(
@@ -68,7 +190,7 @@ def tell_worker(link: DispatcherLink, worker: DispatchedWorker) -> None:
 
 
 def tell_stage(link: DispatcherLink, worker: DispatchedWorker) -> None:
-    """ADMIT or DRAIN; nothing for one that is only known."""
+    """Send ADMIT or DRAIN; nothing for a worker that is only known."""
     if worker.stage is Stage.ADMITTED:
         command = encode_command(CommandName.ADMIT, worker.slot, worker.incarnation, worker.baseline)
     elif worker.stage is Stage.DRAINING:
@@ -77,3 +199,9 @@ def tell_stage(link: DispatcherLink, worker: DispatchedWorker) -> None:
     else:
         return
     link.send(command)
+
+
+def tell_listener(link: DispatcherLink, listener: BoundListener) -> None:
+    """Send ADD_LISTENER, with its descriptor."""
+    command = encode_command(CommandName.ADD_LISTENER, slot=listener.listener_id, flags=listener.key)
+    link.send(command, (listener.socket.fileno(),))

@@ -165,12 +165,12 @@ class NodeLink:
         Raises:
             ValueError: the worker made it too long.
         """
-        self.keeper.say(self.place.slot, answer.line, answer.fds)
+        self.keeper.lines.say(self.place.slot, answer.line, answer.fds)
         self._unconfirmed.append(answer)
 
     def tell(self, line: bytes) -> None:
         """Write a message of ours; it waits if there is no dispatcher just now."""
-        if not self.keeper.say(self.place.slot, line):
+        if not self.keeper.lines.say(self.place.slot, line):
             self._unconfirmed.append(Answer(line))
 
     def confirm(self, server: Server) -> None:
@@ -182,7 +182,7 @@ class NodeLink:
     def repeat_answers(self) -> None:
         """Say again what may have been lost; Node ignores an answer that it has already."""
         for answer in self._unconfirmed:
-            self.keeper.say(self.place.slot, answer.line, answer.fds)
+            self.keeper.lines.say(self.place.slot, answer.line, answer.fds)
 
     def open_descriptors(self) -> int:
         """How many descriptors the process has open; 0 where the kernel does not tell (before Linux 6.2)."""
@@ -190,7 +190,7 @@ class NodeLink:
 
     def counters(self) -> WorkerCounters:
         """Its open connections and those that lie in its channel; nobody counts requests in an app that is not ours."""
-        row = self.keeper.slot_counters(self.place.slot)
+        row = self.keeper.counters.of_slot(self.place.slot)
         untaken = row["untaken"] if row else 0
         open_now = max(self._descriptors_if_alive() - self.baseline, 0) if self.baseline else 0
         return WorkerCounters(open_now + untaken, None, 0)
@@ -201,12 +201,12 @@ class NodeLink:
         Nothing is held against it while the dispatcher, which listens to it, does not live itself.
         """
         now_ns = time.monotonic_ns()
-        row = self.keeper.slot_counters(self.place.slot)
+        row = self.keeper.counters.of_slot(self.place.slot)
         if not self.probe_after or not self.keeper.is_attentive or row is None:
             return Pulse(now_ns, 0)
         if now_ns - row["heard_at_ns"] < self.probe_after * 1e9:
             return Pulse(now_ns, 0)
-        self.keeper.probe(self.place.slot)
+        self.keeper.lines.probe(self.place.slot)
         return Pulse(row["heard_at_ns"], 0)
 
     def take_last_words(self) -> None:

@@ -93,7 +93,7 @@ class ListenRequests:
             return
         opened.listening_since = self._loop.time()
         link.confirm(opened.server)
-        self._keeper.serve(link.place.slot, link.mask)
+        self._keeper.wanted.serve(link.place.slot, link.mask)
         self._note_serving(worker, link)
         if opened.server.udp:
             self._loop.call_later(UDP_ONLY_GRACE, self._note_udp_only, worker, link)
@@ -104,7 +104,7 @@ class ListenRequests:
         opened = link.servers.pop(number, None)
         if opened is None:
             return
-        self._keeper.serve(link.place.slot, link.mask)
+        self._keeper.wanted.serve(link.place.slot, link.mask)
         closed = ClosedServer(worker, link, opened.server)
         self._closed.append(closed)
         self._loop.call_later(CLOSE_GRACE, self._release, closed)
@@ -185,7 +185,7 @@ class ListenRequests:
         return (await asyncio.shield(task))[:LONGEST_EXPLANATION]
 
     def _is_current(self, link: NodeLink) -> bool:
-        return self._links.get(link.place.slot) is link and self._keeper.knows(link.place.slot)
+        return self._links.get(link.place.slot) is link and self._keeper.wanted.knows(link.place.slot)
 
 
 def explain_refusal(query: QueryServer, error: OSError) -> str:

@@ -117,7 +117,7 @@ class NodeRuntime:
         probe_after = self._config.hang_timeout / PROBES_PER_TIMEOUT if opening.answers_probes else 0.0
         link = NodeLink(worker.worker_id, place, opening.channel, descriptors_fd, self._keeper, probe_after)
         self._links[place.slot] = link
-        self._keeper.add(
+        self._keeper.wanted.add(
             DispatchedWorker(
                 slot=place.slot,
                 incarnation=place.number,
@@ -136,16 +136,16 @@ class NodeRuntime:
         link = _link(incarnation)
         link.baseline = link.open_descriptors()
         link.admitted_at, link.explanation = time.monotonic(), ""
-        self._keeper.admit(incarnation.slot, link.baseline)
+        self._keeper.wanted.admit(incarnation.slot, link.baseline)
 
     def drain(self, incarnation: Incarnation, *, by_itself: bool) -> None:
         """Take it out of the policy and tell it to finish: Node's `disconnect`, after PM2's message if wanted."""
         _link(incarnation).admitted_at = None
-        if not self._keeper.knows(incarnation.slot):
+        if not self._keeper.wanted.knows(incarnation.slot):
             return
         if self._config.shutdown_with_message and not by_itself:
             _link(incarnation).tell(encode_user_message(SHUTDOWN))
-        self._keeper.drain(incarnation.slot, leaves_by_itself=by_itself)
+        self._keeper.wanted.drain(incarnation.slot, leaves_by_itself=by_itself)
 
     def forget(self, incarnation: Incarnation) -> None:
         """Its process is gone."""
@@ -207,7 +207,7 @@ class NodeRuntime:
 
     def _repeat_answers(self) -> None:
         for link in self._links.values():
-            if self._keeper.knows(link.place.slot):
+            if self._keeper.wanted.knows(link.place.slot):
                 link.repeat_answers()
 
 

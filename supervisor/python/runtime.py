@@ -98,7 +98,7 @@ class PythonLink:
     def counters(self) -> WorkerCounters:
         """From its page; connections that lie in its channel count as well."""
         page = self.page.read()
-        untaken = self._keeper.untaken(self.place.slot, page["position"])
+        untaken = self._keeper.counters.untaken(self.place.slot, page["position"])
         return WorkerCounters(page["open"] + untaken, page["requests"], page["errors"])
 
     def pulse(self) -> Pulse:
@@ -182,7 +182,7 @@ class PythonRuntime:
         """Bring it into the dispatcher's policy."""
         link = _link(incarnation)
         bounds = worker_bounds(self._config, link.place.workers, link.capacity, descriptor_limit())
-        self._keeper.add(
+        self._keeper.wanted.add(
             DispatchedWorker(
                 slot=incarnation.slot,
                 incarnation=incarnation.number,
@@ -191,12 +191,12 @@ class PythonRuntime:
                 fds=link.dispatcher_fds,
             )
         )
-        self._keeper.admit(incarnation.slot)
+        self._keeper.wanted.admit(incarnation.slot)
 
     def drain(self, incarnation: Incarnation, *, by_itself: bool) -> None:
         """Take it out of the policy and let it read the end of its channel."""
-        if self._keeper.knows(incarnation.slot):
-            self._keeper.drain(incarnation.slot)
+        if self._keeper.wanted.knows(incarnation.slot):
+            self._keeper.wanted.drain(incarnation.slot)
         else:
             _link(incarnation).end_connections()
 

@@ -196,7 +196,7 @@ class WorkerHost:
         totals = self.totals.setdefault(worker.worker_id, Totals())
         totals.requests += counters.requests or 0
         totals.errors += counters.errors
-        self._parts.keeper.remove(incarnation.slot)
+        self._parts.keeper.wanted.remove(incarnation.slot)
         self._parts.runtime.forget(incarnation)
         incarnation.close()
         self._free_slots.append(incarnation.slot)

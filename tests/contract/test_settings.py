@@ -1,7 +1,11 @@
 """Settings are declared once, and everything else follows from that."""
 
+from typing import get_args
+
 import msgspec
-from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.lb.command import Policy
+from fastlb.supervisor.dispatcher.keeper import policy_of
+from fastlb.supervisor.settings.app_config import AppConfig, Balance
 from fastlb.supervisor.settings.declared import declared_settings, format_setting, parse_setting
 from fastlb.supervisor.settings.reference import reference
 from fastlb.worker.wire import WorkerConfig
@@ -27,6 +31,10 @@ def test_no_two_settings_share_a_name() -> None:
         "--" + alias.replace("_", "-") for setting in declared_settings() for alias in setting.about.aliases
     ]
     assert sorted(names) == sorted(set(names))
+
+
+def test_every_policy_that_can_be_chosen_is_one_of_the_dispatchers() -> None:
+    assert [policy_of(balance) for balance in get_args(Balance)] == list(Policy)
 
 
 def test_worker_has_the_defaults_of_the_app() -> None:
