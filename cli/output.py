@@ -5,7 +5,6 @@ Text that others wrote (names, log lines, tracebacks) must never steer the termi
 """
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from typing import Any, Literal, Self, TextIO
 
 import click
 import msgspec
+
+from ..supervisor.safe_text import escape_output
 
 STATUS_COLORS = {
     "online": "green",
@@ -31,8 +32,6 @@ STATUS_COLORS = {
 }
 STREAM_COLORS = {"out": "green", "err": "red"}
 BAR_CHARACTERS = 20
-# What a terminal would obey (C1 too), but for tab, newline and colours. Linear: the look-ahead is bounded.
-_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;:]{0,32}m)")
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -53,11 +52,6 @@ class Table(msgspec.Struct, frozen=True):
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
-
-
-def strip_controls(text: str) -> str:
-    """Return `text` without what a terminal would obey, except tabs, newlines and colours."""
-    return _OBEYED.sub("", text)
 
 
 class Output:
@@ -112,12 +106,12 @@ class Output:
     def rewrite_line(self, text: str) -> None:
         """Put `text` in place of the terminal's current line, cut to its width."""
         width = shutil.get_terminal_size().columns - 1
-        self._stream.write("\r\x1b[2K" + strip_controls(text).replace("\n", " ")[:width])
+        self._stream.write("\r\x1b[2K" + escape_output(text).replace("\n", " ")[:width])
         self._stream.flush()
 
     def table(self, table: Table) -> None:
         """Print a table as aligned columns; on a narrow terminal without those that can be missed."""
-        rows = [[" ".join(strip_controls(cell).split()) for cell in row] for row in table.rows]
+        rows = [[" ".join(escape_output(cell).split()) for cell in row] for row in table.rows]
         table = Table(table.columns, rows)
         if self.is_terminal:
             table = fitted(table, shutil.get_terminal_size().columns)
@@ -144,7 +138,7 @@ class Output:
         return click.style(text, fg=color, bold=bold or None)
 
     def _write(self, text: str) -> None:
-        self._stream.write(strip_controls(text) if self.is_terminal else text)
+        self._stream.write(escape_output(text) if self.is_terminal else text)
 
 
 def column_widths(table: Table) -> list[int]:

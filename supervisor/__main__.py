@@ -22,7 +22,7 @@ from .home.app_lock import AppLock
 from .home.paths import AppPaths, prepare_app_dir, prepare_home
 from .launch.messages import LaunchRequest, read_request
 from .launch.reporter import Reporter
-from .output.event_log import EventLog, open_log
+from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
 from .processes.resource_limits import check_limits, raise_descriptor_limit
@@ -101,10 +101,7 @@ def opened_log(paths: AppPaths, terminal: TerminalOutput | None) -> EventLog:
         FastlbError: the file cannot be opened.
     """
     echo = partial(terminal.show, "err", b"fastlb | ") if terminal else None
-    try:
-        return EventLog(open_log(paths.supervisor_log), echo)
-    except OSError as error:
-        raise FastlbError(f"cannot write {paths.supervisor_log}: {error.strerror}") from error
+    return EventLog(paths.supervisor_log, echo)
 
 
 @contextlib.contextmanager

@@ -130,7 +130,7 @@ def _command(name: str, request_fd: int, report_fd: int) -> list[str]:
 
 
 def _open_error_log(paths: AppPaths) -> int:
-    from ..output.event_log import open_log
+    from ..output.line_file import open_log
 
     try:
         return open_log(paths.supervisor_log)

@@ -5,11 +5,11 @@ with the shell, must not be made non-blocking. When too much waits, the workers'
 """
 
 import os
-import re
 import threading
 from collections import deque
 from collections.abc import Callable
 
+from ..safe_text import escape_output_bytes
 from .follower import Stream
 
 STDOUT_FD = 1
@@ -17,14 +17,6 @@ STDERR_FD = 2
 HIGH_WATER_BYTES = 1 << 20
 LOW_WATER_BYTES = 1 << 18
 CLOSE_SECONDS = 1.0
-
-# What a terminal would obey, except tab, newline and colours. Linear: the look-ahead is bounded.
-_UNSAFE = re.compile(rb"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]|\x1b(?!\[[0-9;]{0,32}m)")
-
-
-def escape_for_terminal(lines: bytes) -> bytes:
-    r"""Replace control characters by `\x..`; newlines, tabs and colours stay."""
-    return _UNSAFE.sub(lambda match: b"\\x%02x" % match.group()[0], lines)
 
 
 class TerminalOutput:
@@ -51,7 +43,7 @@ class TerminalOutput:
     def show(self, stream: Stream, prefix: bytes, lines: bytes) -> None:
         """Queue whole lines, each with `prefix`."""
         if self._escapes[stream]:
-            lines = escape_for_terminal(lines)
+            lines = escape_output_bytes(lines)
         text = prefix + lines[:-1].replace(b"\n", b"\n" + prefix) + b"\n"
         with self._changed:
             self._waiting.append((self._fds[stream], text))

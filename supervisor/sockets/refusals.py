@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from ..errors import FastlbError
+from ..safe_text import escape_line
 from ..settings.addresses import TcpAddress, UnixAddress
 
 
@@ -76,11 +77,9 @@ def listening_processes(port: int) -> list[str]:
 def _describe_process(pid: int) -> str:
     import psutil
 
-    from ..output.event_log import escape_controls
-
     try:
         words = psutil.Process(pid).cmdline()
     except psutil.Error:
         words = []
-    command = escape_controls(" ".join(words))[:80] or "a process"
+    command = escape_line(" ".join(words))[:80] or "a process"
     return f"{command} (pid {pid})"

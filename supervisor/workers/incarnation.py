@@ -7,7 +7,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from ..output.worker_output import AttachedOutput
+from ..output.pipes import AttachedOutput
 from ..processes.hang import WorkerWatch
 from ..processes.reaper import kill_group, send_signal
 from ..processes.spawn import SpawnedProcess

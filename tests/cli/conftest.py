@@ -20,7 +20,8 @@ STOPPED = AppConfig(
 SILENT_SUPERVISOR = """
 import socket, sys
 from pathlib import Path
-from fastlb.supervisor.home.paths import AppLock, AppPaths
+from fastlb.supervisor.home.app_lock import AppLock
+from fastlb.supervisor.home.paths import AppPaths
 paths = AppPaths(Path(sys.argv[1]), sys.argv[2])
 lock = AppLock.acquire(paths)
 listener = socket.socket(socket.AF_UNIX)

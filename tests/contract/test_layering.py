@@ -28,6 +28,7 @@ ALLOWED = {
         "fastlb.supervisor.home",
         "fastlb.supervisor.settings.declared",
         "fastlb.supervisor.settings.reference",
+        "fastlb.supervisor.safe_text",
         "fastlb.supervisor.suggestions",
         "fastlb.supervisor.settings.targets",
     ),

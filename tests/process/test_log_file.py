@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fastlb.supervisor.errors import FastlbError
-from fastlb.supervisor.output.event_log import EventLog, open_log
+from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.log_file import LogFile
 
 
@@ -21,7 +21,7 @@ def events() -> list[str]:
 
 @pytest.fixture
 def log_file(tmp_path: Path, events: list[str]) -> Iterator[LogFile]:
-    log = EventLog(open_log(tmp_path / "events"), lambda line: events.append(line.decode()))
+    log = EventLog(tmp_path / "events", lambda line: events.append(line.decode()))
     file = LogFile(tmp_path / "out", log)
     yield file
     file.close()
@@ -90,7 +90,7 @@ def test_warning_comes_once_a_second(log_file: LogFile, events: list[str]) -> No
 
 
 def test_file_in_a_directory_that_is_missing_is_a_clear_error(tmp_path: Path) -> None:
-    log = EventLog(open_log(tmp_path / "events"))
+    log = EventLog(tmp_path / "events")
     try:
         with pytest.raises(FastlbError, match=r"cannot write .*none/out: No such file"):
             LogFile(tmp_path / "none" / "out", log)
@@ -100,7 +100,7 @@ def test_file_in_a_directory_that_is_missing_is_a_clear_error(tmp_path: Path) ->
 
 @pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="needs /dev/full")
 def test_no_space_is_what_the_warning_says(tmp_path: Path, events: list[str]) -> None:
-    log = EventLog(open_log(tmp_path / "events"), lambda line: events.append(line.decode()))
+    log = EventLog(tmp_path / "events", lambda line: events.append(line.decode()))
     file = LogFile(Path("/dev/full"), log)
     try:
         file.append(b"lost\n")

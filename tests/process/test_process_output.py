@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import uvloop
 from fastlb.supervisor.home.paths import AppPaths, prepare_home
-from fastlb.supervisor.output.event_log import EventLog, open_log
+from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.follower import MAX_BUFFERED_BYTES, Subscription
-from fastlb.supervisor.output.worker_output import MAX_LINE_BYTES, SPLIT_MARK, AttachedOutput, WorkerOutput
+from fastlb.supervisor.output.pipes import MAX_LINE_BYTES, SPLIT_MARK, AttachedOutput
+from fastlb.supervisor.output.worker_output import WorkerOutput
 
 from tests.support.event_loop import open_loop_globals
 from tests.support.waiting import wait_until
@@ -31,7 +32,7 @@ class Workbench:
     def __init__(self, directory: Path) -> None:
         self.paths = AppPaths(directory, "app")
         prepare_home(directory)
-        self.log = EventLog(open_log(self.paths.supervisor_log))
+        self.log = EventLog(self.paths.supervisor_log)
         self.output = WorkerOutput(self.paths, self.log)
 
     def attach(self, worker_id: int = 0) -> tuple[AttachedOutput, int, int]:

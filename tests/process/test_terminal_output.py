@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from fastlb.supervisor.output.terminal import HIGH_WATER_BYTES, escape_for_terminal
+from fastlb.supervisor.output.terminal import HIGH_WATER_BYTES
+from fastlb.supervisor.safe_text import escape_output_bytes
 
 SHOW = """
 import sys
@@ -45,12 +46,12 @@ def test_terminal_gets_colours_and_nothing_else_that_it_would_obey() -> None:
         assert process.wait() == 0
     shown = os.read(terminal, 65536)
     os.close(terminal)
-    assert shown.endswith(b"1|app | \x1b[31mred\x1b[0m \\x1b]0;title\\x07\\x0d\r\n")
+    assert shown.endswith(b"1|app | \x1b[31mred\x1b[0m \\x1b]0;title\\x07\\r\r\n")
 
 
 @pytest.mark.parametrize("hostile", [b"\x1b[" * 100_000, b"\x1b[" + b"0;" * 100_000, b"\x1b" * 100_000])
 def test_hostile_line_is_escaped_in_linear_time(hostile: bytes) -> None:
-    assert b"\x1b" not in escape_for_terminal(hostile)
+    assert b"\x1b" not in escape_output_bytes(hostile)
 
 
 def test_terminal_that_stalls_blocks_nobody() -> None:

@@ -20,7 +20,7 @@ from fastlb.supervisor.control.requests import ControlRequests
 from fastlb.supervisor.control.server import ControlServer
 from fastlb.supervisor.errors import StartFailed
 from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home
-from fastlb.supervisor.output.event_log import EventLog, open_log
+from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.worker_output import WorkerOutput
 
 
@@ -106,7 +106,7 @@ class RunningServer:
         self._end = asyncio.Event()
         prepare_home(self.paths.home)
         prepare_app_dir(self.paths)
-        log = EventLog(open_log(self.paths.supervisor_log))
+        log = EventLog(self.paths.supervisor_log)
         output = WorkerOutput(self.paths, log)
         out_read, self._worker_out = os.pipe()
         err_read, err_write = os.pipe()

@@ -17,7 +17,7 @@ from fastlb.supervisor.app import Master, MasterEnvironment
 from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.control.protocol import WorkerEntry
 from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home
-from fastlb.supervisor.output.event_log import EventLog, open_log
+from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.worker_output import WorkerOutput
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.sockets.listeners import bind_all, close_all
@@ -117,7 +117,7 @@ async def _run(app_config: AppConfig, scenario: Scenario, home: Path) -> None:
     prepare_home(paths.home)
     prepare_app_dir(paths)
     listeners = bind_all(app_config)
-    log = EventLog(open_log(paths.supervisor_log))
+    log = EventLog(paths.supervisor_log)
     output = WorkerOutput(paths, log)
     env = MasterEnvironment(listeners, log, output, paths)
     running = RunningMaster(Master(app_config, env), env)

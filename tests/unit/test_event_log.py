@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fastlb.supervisor.output.event_log import MAX_FIELD_CHARACTERS, EventLog, format_event, open_log
+from fastlb.supervisor.output.event_log import MAX_FIELD_CHARACTERS, EventLog, format_event
+from fastlb.supervisor.output.line_file import open_log
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,7 +71,7 @@ def test_log_appends_and_echoes(tmp_path: Path) -> None:
     path = tmp_path / "supervisor.log"
     path.write_text("before\n")
     echoed: list[bytes] = []
-    log = EventLog(open_log(path), echoed.append)
+    log = EventLog(path, echoed.append)
     log.info("started", pid=1)
     log.warning("odd")
     log.error("failed")
@@ -102,7 +103,7 @@ def test_log_does_not_follow_a_symbolic_link(tmp_path: Path) -> None:
 
 def test_lost_events_are_counted_once_there_is_room(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    log = EventLog(open_log(path))
+    log = EventLog(path)
     with full_disk():
         log.info("lost_one")
         log.info("lost_two")

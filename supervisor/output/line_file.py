@@ -1,0 +1,125 @@
+"""Owns appending whole lines to a file, whatever the disk does. Runs in the supervisor process.
+
+A full disk must cost lines and nothing else: they are counted, and the file goes on with a mark once there is room.
+A file that was moved away is opened anew at its name within a second. It must never raise because of the disk.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+LOG_MODE = 0o640
+LOOK_INTERVAL = 1.0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What happened to a file, for a log. `reason`: what the system said; "" when it is well again.
+
+    `event` is log_not_writable, log_resumed or log_not_reopened.
+    """
+
+    event: str
+    reason: str
+    lost_lines: int
+
+
+def open_log(path: Path) -> int:
+    """Open a log file for appending, made with mode 0640 if it is new; return the descriptor.
+
+    A symbolic link in its place is refused: as root we would write wherever it points.
+
+    Raises:
+        OSError: as open(2) says.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    umask = os.umask(0o027)
+    try:
+        return os.open(path, flags, LOG_MODE)
+    finally:
+        os.umask(umask)
+
+
+class LineFile:
+    """One file; created at once.
+
+    Args:
+        path: its name.
+        mark: the line that stands where so many lines were lost.
+        on_problem: is told of each problem with the file, and of its end.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    def __init__(
+        self, path: Path, mark: Callable[[int], bytes], on_problem: Callable[[Problem], None] = lambda _: None
+    ) -> None:
+        self.path = path
+        self._mark = mark
+        self._on_problem = on_problem
+        self._lost_lines = 0
+        self._is_torn = False  # the file ends within a line
+        self._next_look = time.monotonic() + LOOK_INTERVAL
+        self._fd = open_log(path)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size now; what is appended later begins there."""
+        return os.fstat(self._fd).st_size
+
+    def append(self, lines: bytes) -> None:
+        """Append whole lines, with one write if the disk lets us. After `close` they go nowhere."""
+        if self._fd < 0:
+            return
+        if time.monotonic() >= self._next_look:
+            self._look_at_name()
+        if self._lost_lines and not self._mark_loss():
+            self._lost_lines += lines.count(b"\n")
+            return
+        self._write(lines)
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _write(self, lines: bytes) -> bool:
+        written = 0
+        try:
+            while written < len(lines):
+                written += os.write(self._fd, lines[written:] if written else lines)
+        except OSError as error:
+            self._is_torn = lines[:written][-1:] not in (b"", b"\n") or (written == 0 and self._is_torn)
+            self._lost_lines += lines[written:].count(b"\n")
+            self._on_problem(Problem("log_not_writable", error.strerror or str(error), self._lost_lines))
+            return False
+        self._is_torn = False
+        return True
+
+    def _mark_loss(self) -> bool:
+        lost, self._lost_lines = self._lost_lines, 0
+        if self._write((b"\n" if self._is_torn else b"") + self._mark(lost)):
+            self._on_problem(Problem("log_resumed", "", lost))
+            return True
+        self._lost_lines = lost
+        return False
+
+    def _look_at_name(self) -> None:
+        self._next_look = time.monotonic() + LOOK_INTERVAL
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.lstat(self.path), os.fstat(self._fd)):
+                return
+        try:
+            fd = open_log(self.path)
+        except OSError as error:
+            # The old file still takes the lines; whoever moved it knows where it is.
+            self._on_problem(Problem("log_not_reopened", error.strerror or str(error), self._lost_lines))
+            return
+        os.close(self._fd)
+        self._fd = fd
+        self._is_torn = False
