@@ -125,7 +125,6 @@ def _entry_without_supervisor(name: str, status: AppStatus, binds: list[str], ba
     return AppEntry(
         name=name,
         status=status,
-        mode="cluster",
         pid=None,
         uptime_s=0.0,
         restarts=0,

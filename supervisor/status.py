@@ -75,7 +75,6 @@ class StatusReport:
         return {
             "name": source.config.name,
             "status": app_status(members, source.host.target_workers, operation),
-            "mode": "cluster",
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started_at, 3),
             "restarts": sum(member.life.restarts for member in newest.values()),

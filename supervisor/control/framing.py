@@ -32,7 +32,7 @@ class Request(msgspec.Struct):
 
 
 class ErrorData(msgspec.Struct):
-    """What the command line needs beside the message of an error."""
+    """What the command line needs besides the message of an error."""
 
     exit_code: int = 1
     details: str = ""

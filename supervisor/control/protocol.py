@@ -55,7 +55,7 @@ class AppEntry(msgspec.Struct, kw_only=True):
 
     name: str
     status: AppStatus
-    mode: Literal["cluster", "fork"]
+    mode: Literal["cluster", "fork"] = "cluster"
     pid: int | None
     uptime_s: float
     restarts: int

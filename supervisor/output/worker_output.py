@@ -1,6 +1,7 @@
 """Owns where the workers' standard output and error go: two log files, followers, perhaps a terminal.
 
-Runs in the supervisor process. It must never block: a follower that does not read loses lines, a terminal that stalls makes the workers wait.
+Runs in the supervisor process. It must never block: a follower that does not read loses lines, and a terminal that
+stalls makes the workers wait.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ from .targets import AppKind, worker_kind
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known about a setting beside its type and default.
+    """What is known about a setting besides its type and default.
 
     Attributes:
         help: one sentence for `--help` and the reference.
@@ -23,7 +23,6 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         minimum, maximum: bounds, inclusive; None: unbounded.
         repeatable: the option may be given several times (lists and KEY=VALUE maps).
         metavar: how the value is shown in `--help`.
-        reloadable: whether `reload` applies a change (else: `restart` of the app).
         secret: the value is never shown.
         kinds: kinds of workers that it is for; empty: all.
     """
@@ -37,7 +36,6 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     maximum: float | None = None
     repeatable: bool = False
     metavar: str = ""
-    reloadable: bool = True
     secret: bool = False
     kinds: tuple[AppKind, ...] = ()
 
@@ -64,10 +62,10 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Every setting of one app. `target` and `name` are required, the rest has defaults."""
 
     target: Annotated[str, Setting(help="What to run: module:attribute or module:factory() of Python; a script, a directory or a package.json of Node.", section="App")]
-    name: Annotated[str, Setting(help="Name of the app in every command; default from the target.", section="App", flags=("-n",), reloadable=False)]
+    name: Annotated[str, Setting(help="Name of the app in every command; default from the target.", section="App", flags=("-n",))]
     args: Annotated[tuple[str, ...], Setting(help="Arguments of the app, after --; it sees them in sys.argv or process.argv.", section="App", repeatable=True)] = ()
     workers: Annotated[int, Setting(help="Number of workers, or max: the CPUs this process may use.", section="App", flags=("-w",), aliases=("instances", "i"), minimum=1, maximum=MAX_WORKERS, metavar="N|max")] = 1
-    cwd: Annotated[str, Setting(help="Working directory of the app; default where the command is typed.", section="App", metavar="DIR", reloadable=False)] = ""
+    cwd: Annotated[str, Setting(help="Working directory of the app; default where the command is typed.", section="App", metavar="DIR")] = ""
     app_dir: Annotated[str, Setting(help="Directory that is put in front of the import path.", section="App", aliases=("chdir", "pythonpath"), metavar="DIR", kinds=PYTHON)] = "."
     factory: Annotated[bool, Setting(help="The target is a function that returns the app.", section="App", kinds=PYTHON)] = False
     interface: Annotated[Interface, Setting(help="Kind of app; auto finds out by looking.", section="App", kinds=PYTHON)] = "auto"
@@ -77,11 +75,11 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     increment_var: Annotated[str, Setting(help="Environment variable that is raised by one for each worker, such as PORT.", section="App", metavar="NAME")] = ""
     env: Annotated[dict[str, str], Setting(help="Environment variable for the workers.", section="App", repeatable=True, metavar="KEY=VALUE", secret=True)] = {}
 
-    bind: Annotated[tuple[str, ...], Setting(help="Where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N. Default: 127.0.0.1:8000; of a Node app: where it asks to.", section="Network", flags=("-b",), repeatable=True, metavar="ADDRESS", aliases=("host", "port", "uds", "fd", "listen"), reloadable=False)] = ()
+    bind: Annotated[tuple[str, ...], Setting(help="Where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N. Default: 127.0.0.1:8000; of a Node app: where it asks to.", section="Network", flags=("-b",), repeatable=True, metavar="ADDRESS", aliases=("host", "port", "uds", "fd", "listen"))] = ()
     balance: Annotated[Balance, Setting(help="How a worker is chosen for a connection.", section="Network", aliases=("policy",))] = "round-robin"
-    backlog: Annotated[int, Setting(help="Connections that may wait in the kernel.", section="Network", minimum=1, maximum=65535, reloadable=False)] = 4096
-    socket_mode: Annotated[str, Setting(help="Mode of a unix socket, octal.", section="Network", metavar="MODE", reloadable=False)] = "0660"
-    credit: Annotated[int, Setting(help="Most connections that wait for one worker, handed over and not taken; 0: 16, and 2 for Node.", section="Network", minimum=0, maximum=128)] = 0
+    backlog: Annotated[int, Setting(help="Connections that may wait in the kernel.", section="Network", minimum=1, maximum=65535)] = 4096
+    socket_mode: Annotated[str, Setting(help="Mode of a unix socket, octal.", section="Network", metavar="MODE")] = "0660"
+    credit: Annotated[int, Setting(help="How many connections may wait for one worker; 0 = default: 16, for Node 2.", section="Network", minimum=0, maximum=128)] = 0
     max_connections: Annotated[int, Setting(help="Most open connections of a worker; 0: as its descriptor limit allows, and no bound for Node.", section="Network", aliases=("worker_connections",), minimum=0, maximum=1_000_000)] = 0
     handover_timeout: Annotated[float, seconds("After this a connection that its worker has not taken goes to another.", "Network", minimum=0.001)] = 0.005
 
