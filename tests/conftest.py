@@ -9,9 +9,35 @@ import pytest
 
 from tests.support import processes
 from tests.support.fastlb_process import Fastlb
-from tests.support.waiting import wait_until
+from tests.support.machine_lock import turn
+from tests.support.waiting import scaled, wait_until
 
 FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Stretch the time that a whole test may take; the processes of pytest-xdist are told what came of it."""
+    if config.option.timeout is None and "PYTEST_TIMEOUT" not in os.environ:
+        config.option.timeout = scaled(float(config.getini("timeout")))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that run alone come last, when there are no others to wait for any more."""
+    items.sort(key=is_alone)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run the test when it is its turn; the timer of the test starts then."""
+    with turn(alone=is_alone(item)):
+        return (yield)
+
+
+def is_alone(item: pytest.Item) -> bool:
+    """Whether the test is marked as one that bears no other test beside it."""
+    return item.get_closest_marker("alone") is not None
 
 
 @pytest.hookimpl(wrapper=True)
