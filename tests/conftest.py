@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -17,9 +18,12 @@ FAILED = pytest.StashKey[bool]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Stretch the time that a whole test may take; the processes of pytest-xdist are told what came of it."""
+    """Prepare this process: the time of a whole test is stretched (pytest-xdist hands it on), SIGHUP not ignored."""
     if config.option.timeout is None and "PYTEST_TIMEOUT" not in os.environ:
         config.option.timeout = scaled(float(config.getini("timeout")))
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        # Under nohup every app would ignore it too. A handler does not survive an exec, and protects us as well.
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
 @pytest.hookimpl(trylast=True)

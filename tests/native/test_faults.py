@@ -13,7 +13,6 @@ from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.waiting import wait_until
 
-NOBODY_UID = 65534
 SLOT_DEAD = 4
 DEEP = WorkerBounds(credit=128, capacity=0, max_connections=0)
 
@@ -161,13 +160,14 @@ def test_full_channel_is_skipped_until_its_worker_moves() -> None:
         assert len(full.take_all()) == 2
 
 
+# The limit is that of a user: each test has one of its own, so that none counts what another has in flight.
 # PR_SET_DUMPABLE (4): a process that changed its user may not read its own /proc otherwise.
-BECOME_NOBODY = f"""
+BECOME_NOBODY = """
 import ctypes, os, resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 os.setgroups([])
-os.setgid({NOBODY_UID})
-os.setuid({NOBODY_UID})
+os.setgid(65534)
+os.setuid(20000 + os.getpid() % 40000)
 ctypes.CDLL(None).prctl(4, 1)
 """
 

@@ -16,7 +16,7 @@ from fastlb.lb.command import COMMAND_BYTES, CommandName, EventName, Policy, enc
 
 from tests.support.channel_worker import UNBOUNDED, ChannelWorker, encode_message
 from tests.support.dispatcher_process import DispatcherProcess
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 SEED = 20260101
 CONTROL_MESSAGES = 60_000
@@ -63,7 +63,7 @@ def discard_events(dispatcher: DispatcherProcess) -> int:
     with contextlib.suppress(BlockingIOError):
         while True:
             rejected += dispatcher.next_event().name is EventName.REJECTED
-    dispatcher.control.settimeout(10)
+    dispatcher.control.settimeout(scaled(10))
     return rejected
 
 

@@ -13,7 +13,7 @@ from fastlb.lb.command import CommandName, EventName
 
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.node_channel_worker import RECEIVED, NodeChannelWorker, serve_until
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 PART = 32768
 LONGEST = 1 << 20
@@ -144,7 +144,7 @@ def forwarded(dispatcher: DispatcherProcess, worker: NodeChannelWorker, total: i
             came += dispatcher.next_event().name is EventName.WORKER_MESSAGE
         except TimeoutError:
             continue
-    dispatcher.control.settimeout(10)
+    dispatcher.control.settimeout(scaled(10))
     return came
 
 

@@ -29,6 +29,7 @@ from tests.support.node_channel_worker import (
     NodeChannelWorker,
     serve_until,
 )
+from tests.support.waiting import scaled
 
 SEED = 20260102
 ROUNDS = 300
@@ -90,7 +91,7 @@ def discard_events(dispatcher: DispatcherProcess) -> int:
     with contextlib.suppress(BlockingIOError):
         while True:
             dispatcher.next_event()
-    dispatcher.control.settimeout(10)
+    dispatcher.control.settimeout(scaled(10))
     rejected = sum(event.name is EventName.REJECTED for event in dispatcher.events)
     dispatcher.events.clear()
     return rejected

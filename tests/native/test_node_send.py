@@ -22,13 +22,14 @@ from tests.support.waiting import wait_until
 SHARED = HANDLE + b'"dgram.Native","msg":{"cmd":"NODE_CLUSTER","key":"%d"}}'
 MOST_WAITING_LINES = 64
 # For a user without rights the descriptors in flight count against RLIMIT_NOFILE (unix(7)).
+# The limit is that of a user: each test has one of its own, so that none counts what another has in flight.
 # PR_SET_DUMPABLE (4): a process that changed its user may not read its own /proc otherwise.
 BECOME_NOBODY = """
 import ctypes, os, resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 os.setgroups([])
 os.setgid(65534)
-os.setuid(65534)
+os.setuid(20000 + os.getpid() % 40000)
 ctypes.CDLL(None).prctl(4, 1)
 """
 

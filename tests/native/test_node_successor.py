@@ -17,7 +17,7 @@ from tests.support.node_channel_worker import (
     NodeChannelWorker,
     serve_until,
 )
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 QUIET_NS = 1_000_000_000
 MID_LINE = 1
@@ -261,7 +261,7 @@ def between_two(dispatcher: DispatcherProcess) -> int:
 
 
 def connect_to(listener: socket.socket, count: int) -> list[socket.socket]:
-    return [socket.create_connection(listener.getsockname(), timeout=10) for _ in range(count)]
+    return [socket.create_connection(listener.getsockname(), timeout=scaled(10)) for _ in range(count)]
 
 
 def answers(client: socket.socket) -> bytes | None:

@@ -8,7 +8,7 @@ from fastlb.lb.command import CommandName, EventName, Policy, WorkerBounds
 
 from tests.support.channel_worker import ChannelWorker, encode_message
 from tests.support.dispatcher_process import DispatcherProcess
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 SOON_NS = 5_000_000
 DEEP = WorkerBounds(credit=32, capacity=0, max_connections=0)
@@ -304,7 +304,7 @@ def test_quit_hands_over_what_is_held() -> None:
         assert dispatcher.counters()["held"] == 1
         dispatcher.send(CommandName.QUIT)
         two.take_until(2)
-        assert dispatcher.process.wait(10) == 0
+        assert dispatcher.process.wait(scaled(10)) == 0
 
 
 def test_without_supervisor_it_hands_over_and_ends() -> None:
@@ -314,7 +314,7 @@ def test_without_supervisor_it_hands_over_and_ends() -> None:
         dispatcher.connect(count=2)
         dispatcher.wait_dispatched(2)
         dispatcher.control.close()
-        assert dispatcher.process.wait(10) == 0
+        assert dispatcher.process.wait(scaled(10)) == 0
         assert len(worker.take_all()) == 2
 
 
@@ -336,7 +336,7 @@ def test_without_supervisor_it_waits_asleep_for_a_worker() -> None:
         dispatcher.control.shutdown(socket.SHUT_RDWR)
         wait_until(lambda: is_quiet(dispatcher), "asleep")
         two.take_until(2)
-        assert dispatcher.process.wait(10) == 0
+        assert dispatcher.process.wait(scaled(10)) == 0
 
 
 def test_the_only_worker_is_not_asked_to_wake_us_about_what_it_has_not_taken() -> None:

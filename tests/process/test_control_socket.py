@@ -25,7 +25,7 @@ from fastlb.supervisor.errors import FastlbError
 from tests.support import processes
 from tests.support.control_server import RunningServer, request
 from tests.support.event_loop import open_loop_globals
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 FUZZ_SEED = 20260301
 FUZZ_CONNECTIONS = 20
@@ -229,7 +229,7 @@ def test_100_000_malformed_messages_do_no_harm(server: RunningServer) -> None:
 def test_client_that_vanishes_does_not_stop_the_reload(server: RunningServer) -> None:
     with server.connect() as connection:
         connection.sendall(request("reload"))
-        assert server.app.is_reloading.wait(10)
+        assert server.app.is_reloading.wait(scaled(10))
     server.let_reload_end()
     wait_until(lambda: server.app.reloads == 1, "the reload is done")
     with client_of(server) as client:
@@ -348,10 +348,10 @@ def test_stop_is_answered_and_ends_followers(server: RunningServer) -> None:
 
     follower = threading.Thread(target=follow)
     follower.start()
-    assert following.wait(10)
+    assert following.wait(scaled(10))
     with client_of(server) as client:
         assert client.call("stop", {"force": True}) == Done("stopped")
-    follower.join(10)
+    follower.join(scaled(10))
     assert not follower.is_alive()
     assert server.stops == [True]
 

@@ -5,7 +5,7 @@ import signal
 
 from tests.support.client import Connection
 from tests.support.fastlb_process import Fastlb
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 
 def test_nothing_is_left_when_idle_and_the_next_start_succeeds(fastlb: Fastlb) -> None:
@@ -41,7 +41,7 @@ def test_blocked_worker_is_gone_after_kill_timeout(fastlb: Fastlb) -> None:
 
 def test_two_starts_at_once_exactly_one_wins(fastlb: Fastlb) -> None:
     starting = [fastlb.popen("start", "asgi_probe:app", "--name", "app", "--bind", "127.0.0.1:0") for _ in range(2)]
-    ended = [(process.communicate(timeout=30), process.returncode) for process in starting]
+    ended = [(process.communicate(timeout=scaled(30)), process.returncode) for process in starting]
     assert sorted(code for _, code in ended) == [0, 1], ended
     assert len(fastlb.pids) == 3, "one supervisor, one dispatcher, one worker"
     assert fastlb.app().get().status == 200

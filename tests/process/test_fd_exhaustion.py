@@ -9,7 +9,7 @@ import pytest
 from tests.support import processes
 from tests.support.client import Connection
 from tests.support.fastlb_process import App, Fastlb
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 CLIENTS = 30
 WINDOW = 1.0
@@ -46,7 +46,7 @@ def test_dispatcher_without_descriptors_keeps_clients_waiting_and_recovers(fastl
         with pytest.raises(TimeoutError):
             clients[0].receive()
         cpu_seconds = (processes.cpu_nanoseconds(dispatcher) - cpu_before) / 1e9
-    clients[0].sock.settimeout(10)
+    clients[0].sock.settimeout(scaled(10))
     for client in clients:
         with client:
             assert client.receive().status == 200

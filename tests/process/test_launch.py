@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support import processes
 from tests.support.fastlb_process import APPS, COMMAND, Fastlb
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 
 def begin_start_that_never_ends(fastlb: Fastlb, name: str = "app") -> "subprocess.Popen[str]":
@@ -28,7 +28,7 @@ def app_dir(fastlb: Fastlb, name: str = "app") -> Path:
 def test_interrupted_start_leaves_nothing(fastlb: Fastlb) -> None:
     start = begin_start_that_never_ends(fastlb)
     start.send_signal(signal.SIGINT)
-    start.communicate(timeout=30)
+    start.communicate(timeout=scaled(30))
     assert start.returncode != 0
     wait_until(lambda: not fastlb.pids, "no process is left")
     assert not app_dir(fastlb).exists()
@@ -38,7 +38,7 @@ def test_interrupted_start_leaves_nothing(fastlb: Fastlb) -> None:
 def test_start_whose_launcher_was_killed_leaves_nothing(fastlb: Fastlb) -> None:
     start = begin_start_that_never_ends(fastlb)
     start.kill()
-    start.communicate(timeout=30)
+    start.communicate(timeout=scaled(30))
     wait_until(lambda: not fastlb.pids, "no process is left")
     assert not app_dir(fastlb).exists()
     fastlb.allow_in_logs("Fatal Python error")
@@ -47,7 +47,7 @@ def test_start_whose_launcher_was_killed_leaves_nothing(fastlb: Fastlb) -> None:
 def test_stop_ends_a_start_under_way(fastlb: Fastlb) -> None:
     start = begin_start_that_never_ends(fastlb)
     fastlb.ok("stop", "app")
-    _, errors = start.communicate(timeout=30)
+    _, errors = start.communicate(timeout=scaled(30))
     assert start.returncode == 1
     assert "the start was cancelled" in errors
     assert not fastlb.pids
@@ -105,5 +105,5 @@ def test_closed_terminal_ends_a_foreground_app(fastlb: Fastlb) -> None:
             shown += os.read(terminal, 4096)
         assert json.loads(fastlb.ok("list", "--json").stdout)[0]["status"] == "online"
         os.close(terminal)
-        assert running.wait(timeout=30) == 0
+        assert running.wait(timeout=scaled(30)) == 0
     assert not fastlb.pids

@@ -17,6 +17,8 @@ from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
 from fastlb.supervisor.sockets.refusals import listening_processes
 
+from tests.support.waiting import scaled
+
 
 def config(*bind: str, backlog: int = 128, socket_mode: str = "0660") -> AppConfig:
     return AppConfig(target="x:y", name="x", bind=bind, backlog=backlog, socket_mode=socket_mode)
@@ -33,7 +35,7 @@ def bound(*bind: str, systemd_fds: int = 0, socket_mode: str = "0660") -> Iterat
 
 def connects(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as client:
-        client.settimeout(5)
+        client.settimeout(scaled(5))
         return client.connect_ex(address) == 0
 
 

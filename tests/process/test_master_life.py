@@ -12,6 +12,7 @@ from fastlb.supervisor.errors import EXIT_USAGE, BusyError, FastlbError, StartFa
 from tests.support import processes
 from tests.support.client import Connection
 from tests.support.running_master import RunningMaster, config, ignore_progress, run
+from tests.support.waiting import scaled
 
 
 def test_start_returns_when_all_workers_serve() -> None:
@@ -253,7 +254,7 @@ def test_second_stop_with_force_does_not_wait() -> None:
             await app.wait_until(lambda: app.workers[0].requests == 1, "the request runs")
             stopping = asyncio.create_task(app.master.stop())
             await app.wait_until(lambda: app.statuses == ["draining"], "it drains")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(scaled(5)):
                 await app.master.stop(force=True)
                 await stopping
 

@@ -9,7 +9,7 @@ from tests.support.client import Connection
 from tests.support.fastlb_process import App, Fastlb, describe
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 QUICK = ("--workers", "2", "--reload-settle", "0.2", "--listen-timeout", "3")
 
@@ -155,7 +155,7 @@ def assert_reload_works_again(app: App, release: Callable[[str], None]) -> None:
 def test_two_reloads_at_once_are_one_after_the_other_or_one_is_refused(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", *QUICK)
     running = [fastlb.popen("reload", "app") for _ in range(2)]
-    ended = [(process.communicate(timeout=30), process.returncode) for process in running]
+    ended = [(process.communicate(timeout=scaled(30)), process.returncode) for process in running]
     codes = sorted(code for _, code in ended)
     assert codes in ([0, 0], [0, 1]), ended
     app.wait_online(2)
@@ -168,6 +168,6 @@ def test_stop_wins_over_a_reload(fastlb: Fastlb, release: Callable[[str], None])
     reloading = fastlb.popen("reload", "app")
     wait_until(lambda: app.entry()["status"] == "reloading", "the reload is on its way")
     app.ok("stop")
-    reloading.communicate(timeout=20)
+    reloading.communicate(timeout=scaled(20))
     assert reloading.returncode != 0
     assert fastlb.pids == []

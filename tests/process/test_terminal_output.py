@@ -9,6 +9,8 @@ import pytest
 from fastlb.supervisor.output.terminal import HIGH_WATER_BYTES
 from fastlb.supervisor.safe_text import escape_output_bytes
 
+from tests.support.waiting import scaled
+
 SHOW = """
 import sys
 from fastlb.supervisor.output.terminal import TerminalOutput
@@ -27,7 +29,7 @@ terminal.connect(lambda: print("full", file=sys.stderr, flush=True), room.set)
 for _ in range({HIGH_WATER_BYTES} // 1024 + 1):
     terminal.show("out", b"", b"x" * 1023 + b"\\n")
 print("not blocked", file=sys.stderr, flush=True)
-assert room.wait(10)
+assert room.wait({scaled(10)})
 print("room", file=sys.stderr, flush=True)
 terminal.close()
 """

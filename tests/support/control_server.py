@@ -23,6 +23,8 @@ from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home
 from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.worker_output import WorkerOutput
 
+from .waiting import scaled
+
 
 class SmallApp:
     """Something to control: it answers at once, except that a reload lasts until it is told to end."""
@@ -92,7 +94,7 @@ class RunningServer:
     def connect(self) -> socket.socket:
         """A bare connection, for what the client would never send."""
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(10)
+        connection.settimeout(scaled(10))
         connection.connect(str(self.paths.control_socket))
         return connection
 
@@ -128,7 +130,7 @@ class RunningServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(scaled(10))
         return self
 
     def __exit__(self, *_: object) -> None:

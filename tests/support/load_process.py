@@ -98,7 +98,7 @@ def run_load(plan: Plan, timeout: float = 60.0) -> Report:
 def _command(plan: Plan) -> list[str]:
     host_or_path = plan.address if isinstance(plan.address, str) else "[{}]:{}".format(*plan.address)
     command = [sys.executable, "-m", "tests.support.load", host_or_path, "--path", plan.path]
-    command += ["--clients", str(plan.clients), "--timeout", str(plan.timeout)]
+    command += ["--clients", str(plan.clients), "--timeout", str(scaled(plan.timeout))]
     command += ["--requests", str(plan.requests), "--seconds", str(plan.seconds)]
     command += ["--slow-after", str(plan.slow_after)]
     return command + ["--keep-alive"] * plan.keep_alive

@@ -1,7 +1,6 @@
 """Owns starting the Node apps of node_apps/, and asking who answers. Runs in the test (or trial) process."""
 
 import shutil
-import socket
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from .client import get
 from .fastlb_process import App, Fastlb
 from .load_plan import Address
 from .node_packages import APPS
+from .ports import free_port as free_port
 from .waiting import wait_until
 
 # What an app asks for; `--bind 127.0.0.1:0`, which the driver adds, maps it to a free port.
@@ -60,10 +60,3 @@ def wait_for_answers_of(address: Address, workers: int = WORKERS) -> set[int]:
 
     wait_until(all_have, f"{workers} workers answer", timeout=10)
     return seen
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Return a port of 127.0.0.1 that is free now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

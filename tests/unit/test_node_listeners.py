@@ -14,6 +14,7 @@ from fastlb.supervisor.node.servers import NodeListeners
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.sockets.listeners import BoundListener, bind_all, close_all
 
+from tests.support.ports import free_port
 from tests.support.waiting import scaled
 
 
@@ -64,12 +65,6 @@ def query(port: int | None = 0, address: str | None = "127.0.0.1", **fields: Any
 
 def unix(path: Path) -> QueryServer:
     return QueryServer(seq=1, address=str(path), port=-1, address_type=-1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_open(port: int) -> bool:
