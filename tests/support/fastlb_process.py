@@ -1,7 +1,8 @@
 """Owns the driver of a real installation: the `fastlb` command in a home of its own, and what it leaves.
 
 Runs in the test (or trial) process. `close()` stops everything and raises when something is left: a process,
-a socket file, a traceback in a log. It looks from outside only: command line, listeners, /proc and log files.
+a socket file, a traceback in a log. It looks from outside only: command line, control socket, listeners, /proc and
+log files.
 """
 
 import json
@@ -17,6 +18,10 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import msgspec
+from fastlb.supervisor.control.client import ControlClient
+from fastlb.supervisor.errors import FastlbError
 
 from . import processes
 from .client import Response, get
@@ -127,9 +132,9 @@ class Fastlb:
 
     def _stop_everything(self) -> list[str]:
         problems = []
-        stopping = self.cli("kill")
-        if stopping.returncode:
-            problems.append(f"fastlb kill: {describe(stopping)}")
+        if self.pids or any(self.home.glob("apps/*")):
+            stopping = self.cli("kill")
+            problems += [f"fastlb kill: {describe(stopping)}"] if stopping.returncode else []
         try:
             wait_until(lambda: not self.pids, "no process of the installation is left", timeout=5)
         except AssertionError:
@@ -167,11 +172,19 @@ class App:
 
     def show(self) -> dict[str, Any]:
         """Return what `show --json` says."""
-        return dict(json.loads(self.fastlb.ok("show", self.name, "--json").stdout))
+        return self._ask("show") or dict(json.loads(self.fastlb.ok("show", self.name, "--json").stdout))
 
     def entry(self) -> dict[str, Any]:
         """Return the app's entry in `list --json`."""
-        return next(entry for entry in self.fastlb.list_json() if entry["name"] == self.name)
+        return self._ask("list") or next(entry for entry in self.fastlb.list_json() if entry["name"] == self.name)
+
+    def _ask(self, method: str) -> dict[str, Any] | None:
+        """Ask the supervisor as the commands do, without a process for each question; None: it does not answer."""
+        try:
+            with ControlClient(self.fastlb.home / "apps" / self.name / "control.sock") as client:
+                return dict(json.loads(msgspec.json.encode(client.call(method))))
+        except FastlbError:
+            return None
 
     def ok(self, command: str, *args: str, timeout: float = 60.0) -> CliResult:
         """Run `fastlb COMMAND NAME ARGS`, which must succeed."""
