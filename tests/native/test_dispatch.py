@@ -12,7 +12,7 @@ from fastlb.lb.command import CommandName, EventName, Policy, WorkerBounds
 
 from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
-from tests.support.waiting import scaled, wait_until
+from tests.support.waiting import scaled
 
 DEEP = WorkerBounds(credit=128, capacity=0, max_connections=0)
 CLIENTS = [f"127.0.{third}.{fourth}" for third in range(1, 5) for fourth in range(1, 21)]
@@ -28,9 +28,11 @@ def connect_from(dispatcher: DispatcherProcess, client_address: str) -> socket.s
 
 def own_workers(dispatcher: DispatcherProcess, workers: list[ChannelWorker]) -> dict[str, int]:
     """Connect once from each client address; return which worker each got."""
+    # Not by what is untaken: a dispatcher that has had no time since says what it said the last time.
+    before = dispatcher.counters()["dispatched"]
     for client in CLIENTS:
         connect_from(dispatcher, client)
-    wait_until(lambda: sum(dispatcher.slot(worker)["untaken"] for worker in workers) == len(CLIENTS), "all sent")
+    dispatcher.wait_dispatched(before + len(CLIENTS))
     owners: dict[str, int] = {}
     for worker in workers:
         for connection in worker.take_all():

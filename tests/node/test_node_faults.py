@@ -1,10 +1,12 @@
 """Deaths and hangs of Node workers and of the dispatcher: who is answered all the same, and what follows."""
 
+import contextlib
 import os
 import selectors
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -235,7 +237,8 @@ def kill_any_dispatcher(supervisor: int) -> None:
     """SIGKILL it if there is one just now."""
     for pid in processes.children(supervisor):
         if "fastlb.lb" in processes.command_line(pid):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it may end by itself meanwhile
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_workers_and_dispatcher_that_die_together_come_back(fastlb: Fastlb) -> None:
@@ -246,13 +249,15 @@ def test_workers_and_dispatcher_that_die_together_come_back(fastlb: Fastlb) -> N
     app.wait_online(2)
 
 
-def test_worker_that_drains_while_the_dispatcher_dies_finishes(fastlb: Fastlb) -> None:
+def test_worker_that_drains_while_the_dispatcher_dies_finishes(fastlb: Fastlb, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     app = start_node(fastlb, "http.js", "--reload-settle", "0", workers=1)
     with Connection(app.address, timeout=20) as client:
-        client.send("/slow?ms=3000", close=True)
+        client.send(f"/until?file={gate}", close=True)
         wait_until_blocked(fastlb)
         app.ok("reload")
         kill_dispatcher(app)
+        gate.touch()
         assert client.receive().status == 200
     app.wait_online(1)
     assert 'worker_exited worker_id=0 generation=1 reason="exited with code 0"' in app.log("supervisor")

@@ -71,15 +71,17 @@ def test_no_request_that_a_worker_has_begun_is_lost_with_keep_alive(fastlb: Fast
     wait_until(lambda: len(set(fastlb.requests_begun_and_ended())) == 1, "every request that was begun is ended")
 
 
-def test_running_request_is_answered_by_the_old_worker(fastlb: Fastlb) -> None:
+def test_running_request_is_answered_by_the_old_worker(fastlb: Fastlb, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     app = start_node(fastlb, "http.js", *QUICK, workers=1)
     (old_pid,) = app.worker_pids
     with Connection(app.address) as client:
-        client.send("/slow?ms=2000", close=True)
+        client.send(f"/until?file={gate}", close=True)
         wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "the request is being processed")
         app.ok("reload")
         assert fastlb.requests_begun_and_ended() == (1, 0), "the reload does not wait for old workers"
         assert get(app.address).json()["pid"] != old_pid
+        gate.touch()
         assert client.receive().json()["pid"] == old_pid
 
 
@@ -112,16 +114,17 @@ def test_broken_release_changes_nothing(
 
 def test_release_on_another_port_opens_it_and_closes_the_old_one(fastlb: Fastlb, tmp_path: Path) -> None:
     old, new = free_port(), free_port()
-    port = tmp_path / "port"
+    port, gate = tmp_path / "port", tmp_path / "gate"
     port.write_text(str(old))
     app = start_where_it_asks(fastlb, APPS / "port_from_file.js", *QUICK, *variables({"PORT_FILE": port}))
     port.write_text(str(new))
     with Connection(("127.0.0.1", old)) as client:
-        client.send("/slow?ms=1500", close=True)
+        client.send(f"/until?file={gate}", close=True)
         wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "the old generation has a request")
         app.ok("reload")
         assert is_open(old), "the old generation is not gone"
         assert get(("127.0.0.1", new)).status == 200
+        gate.touch()
         assert client.receive().status == 200
     wait_until(lambda: not is_open(old), "the old port is closed")
     wait_until(lambda: app.binds == [f"127.0.0.1:{new}"], "the list tells it")

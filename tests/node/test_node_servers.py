@@ -47,13 +47,15 @@ def test_reload_to_code_that_only_gets_to_its_datagrams_changes_nothing(fastlb: 
     assert get(("127.0.0.1", port)).json() == "served"
 
 
-def test_port_is_free_as_soon_as_the_supervisor_has_died(fastlb: Fastlb) -> None:
+def test_port_is_free_as_soon_as_the_supervisor_has_died(fastlb: Fastlb, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     fastlb.allow_left_sockets()
     port = free_port()
     app = start_where_it_asks(fastlb, APPS / "http.js", *variables({"PORT": port}))
     with socket.create_connection(("127.0.0.1", port), timeout=scaled(5)) as client:
-        client.sendall(b"GET /slow?ms=1500 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        client.sendall(f"GET /until?file={gate} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         wait_until(lambda: fastlb.requests_begun_and_ended()[0] == 1, "it is being answered")
         os.kill(app.supervisor_pid, signal.SIGKILL)
         wait_until(lambda: is_refused(port), "clients are refused")
+        gate.touch()
         assert b"200 OK" in client.recv(4096), "what was begun is finished"

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -18,12 +19,15 @@ def wait_for_running_request(fastlb: Fastlb, requests: int = 1) -> None:
     wait_until(lambda: fastlb.requests_begun_and_ended()[0] == requests, "the request is being processed")
 
 
-def test_running_request_is_answered_by_a_stop(fastlb: Fastlb) -> None:
+def test_running_request_is_answered_by_a_stop(fastlb: Fastlb, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     app = start_node(fastlb, "http.js")
     with Connection(app.address) as client:
-        client.send("/slow?ms=1000", close=True)
+        client.send(f"/until?file={gate}", close=True)
         wait_for_running_request(fastlb)
         stopping = fastlb.popen("stop", "app")
+        wait_until(lambda: app.entry()["status"] == "stopping", "the app is stopping")
+        gate.touch()
         assert client.receive().status == 200
         _, errors = stopping.communicate(timeout=scaled(20))
     assert stopping.returncode == 0, errors
@@ -31,11 +35,12 @@ def test_running_request_is_answered_by_a_stop(fastlb: Fastlb) -> None:
     assert "SIG" not in app.log("supervisor"), "every worker has ended by itself"
 
 
-def test_new_clients_are_refused_during_a_stop(fastlb: Fastlb) -> None:
+def test_new_clients_are_refused_during_a_stop(fastlb: Fastlb, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     app = start_node(fastlb, "http.js")
     address = app.address
     with Connection(address) as client:
-        client.send("/slow?ms=1500", close=True)
+        client.send(f"/until?file={gate}", close=True)
         wait_for_running_request(fastlb)
         stopping = fastlb.popen("stop", "app")
 
@@ -48,6 +53,7 @@ def test_new_clients_are_refused_during_a_stop(fastlb: Fastlb) -> None:
 
         wait_until(is_refused, "new clients are refused")
         assert fastlb.requests_begun_and_ended() == (1, 0), "the request goes on"
+        gate.touch()
         assert client.receive().status == 200
         assert stopping.wait(timeout=scaled(20)) == 0
         stopping.communicate()
@@ -152,11 +158,13 @@ def test_nothing_is_left_when_the_supervisor_is_killed(fastlb: Fastlb, script: s
     assert not any(map(processes.is_running, workers))
 
 
-def test_running_request_survives_the_death_of_the_supervisor(fastlb: Fastlb) -> None:
+def test_running_request_survives_the_death_of_the_supervisor(fastlb: Fastlb, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     app = start_node(fastlb, "http.js", "--kill-timeout", "10")
     with Connection(app.address) as client:
-        client.send("/slow?ms=1000", close=True)
+        client.send(f"/until?file={gate}", close=True)
         wait_for_running_request(fastlb)
         kill_supervisor(app)
+        gate.touch()
         assert client.receive().status == 200
     wait_until(lambda: not fastlb.pids, "every process is gone", timeout=10)

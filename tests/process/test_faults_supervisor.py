@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 from tests.support.client import Connection
 from tests.support.fastlb_process import Fastlb
@@ -18,13 +19,15 @@ def test_nothing_is_left_when_idle_and_the_next_start_succeeds(fastlb: Fastlb) -
     assert app.get().status == 200
 
 
-def test_running_request_is_finished_before_the_worker_goes(fastlb: Fastlb) -> None:
+def test_running_request_is_finished_before_the_worker_goes(fastlb: Fastlb, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     fastlb.allow_left_sockets()
     app = fastlb.start("asgi_probe:app", "--workers", "1", "--kill-timeout", "10")
     with Connection(app.address) as client:
-        client.send("/sleep?1")
+        client.send(f"/until?{gate}")
         wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "the request is being processed")
         os.kill(app.supervisor_pid, signal.SIGKILL)
+        gate.touch()
         assert client.receive().status == 200
     wait_until(lambda: not fastlb.pids, "every process is gone")
 

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+from pathlib import Path
 
 from tests.support import processes
 from tests.support.client import Connection
@@ -62,15 +63,17 @@ def test_stopped_worker_does_not_delay_new_clients(fastlb: Fastlb) -> None:
     wait_until(lambda: app.get().json()["pid"] == stopped, "the worker serves again")
 
 
-def test_blocked_worker_does_not_delay_new_clients(fastlb: Fastlb) -> None:
+def test_blocked_worker_does_not_delay_new_clients(fastlb: Fastlb, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     app = fastlb.start("asgi_probe:app", "--workers", "2")
     with Connection(app.address) as client:
-        client.send("/block?2")
+        client.send(f"/block-until?{gate}")
         wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "a worker is blocked")
         answers = {app.get(timeout=0.5).json()["pid"] for _ in range(40)}
         assert len(answers) == 1
         # Most of them are not even offered to the blocked worker.
         assert app.show()["dispatcher"]["redispatched"] < 20
+        gate.touch()
         assert client.receive().json()["pid"] not in answers
 
 

@@ -27,13 +27,16 @@ def test_start_returns_when_all_workers_serve() -> None:
     run(config(handover_timeout=2.0), scenario)
 
 
-def test_status_counts_requests_and_connections() -> None:
+def test_status_counts_requests_and_connections(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
     async def scenario(app: RunningMaster) -> None:
         await app.start()
         with Connection(app.address) as client:
-            client.send("/sleep?0.5")
+            client.send(f"/until?{gate}")
             await app.wait_until(lambda: app.workers[0].connections == 1, "the connection is open")
             assert app.workers[0].rss_bytes > 1_000_000
+            gate.touch()
             await asyncio.to_thread(client.receive)
         assert app.workers[0].requests == 1
         await app.wait_until(lambda: app.workers[0].connections == 0, "it is closed")
@@ -219,13 +222,17 @@ def test_worker_with_a_request_that_is_too_old_is_killed() -> None:
     run(config(workers=1, request_timeout=0.5), scenario)
 
 
-def test_stop_lets_a_running_request_finish() -> None:
+def test_stop_lets_a_running_request_finish(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
     async def scenario(app: RunningMaster) -> None:
         await app.start()
         with Connection(app.address) as client:
-            client.send("/sleep?1")
+            client.send(f"/until?{gate}")
             await app.wait_until(lambda: app.workers[0].requests == 1, "the request runs")
             stopping = asyncio.create_task(app.master.stop())
+            await app.wait_until(lambda: app.statuses == ["draining"], "it drains")
+            gate.touch()
             response = await asyncio.to_thread(client.receive)
             assert response.status == 200
             await stopping

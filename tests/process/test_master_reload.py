@@ -13,6 +13,7 @@ from fastlb.supervisor.errors import BusyError, FastlbError, StartFailed, UsageE
 from tests.support import processes
 from tests.support.client import Connection
 from tests.support.running_master import RunningMaster, config, ignore_progress, run
+from tests.support.waiting import scaled
 
 Release = Callable[[str], None]
 
@@ -44,14 +45,17 @@ def test_reload_replaces_every_worker_and_tells_how_far_it_is() -> None:
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
-def test_reload_lets_old_workers_finish_in_the_background(parallel: int) -> None:
+def test_reload_lets_old_workers_finish_in_the_background(parallel: int, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
     async def scenario(app: RunningMaster) -> None:
         await app.start()
         with Connection(app.address) as client:
-            client.send("/sleep?2")
+            client.send(f"/until?{gate}")
             await app.wait_until(lambda: any(w.requests for w in app.workers), "the request runs")
             await app.master.reload(ignore_progress, parallel)
             assert "draining" in app.statuses, "the reload does not wait for it"
+            gate.touch()
             response = await asyncio.to_thread(client.receive)
             assert response.status == 200
         await app.wait_online(3)
@@ -81,7 +85,8 @@ def test_reload_to_broken_code_changes_nothing(release: Release, broken: str, wo
         assert app.statuses == ["online", "online"]
         assert app.events("worker_draining") == 0
 
-    run(config("release:app", listen_timeout=1.5), scenario)
+    # Only an app that never is ready is waited for so short a time: the others have to start on a busy machine too.
+    run(config("release:app", listen_timeout=scaled(1.5 if broken == "never_ready" else 20)), scenario)
 
 
 def test_later_replacement_that_fails_leaves_both_generations(release: Release) -> None:
@@ -156,15 +161,18 @@ def test_failed_scale_up_leaves_the_others_untouched(release: Release) -> None:
     run(config("release:app"), scenario)
 
 
-def test_scale_down_finishes_requests_of_the_drained() -> None:
+def test_scale_down_finishes_requests_of_the_drained(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
     async def scenario(app: RunningMaster) -> None:
         await app.start()
         clients = [Connection(app.address) for _ in range(2)]
         for client in clients:
-            client.send("/sleep?1")
+            client.send(f"/until?{gate}")
         await app.wait_until(lambda: all(w.requests for w in app.workers), "both are at work")
         await app.master.scale(1, ignore_progress)
         assert "draining" in app.statuses
+        gate.touch()
         for client in clients:
             assert (await asyncio.to_thread(client.receive)).status == 200
             client.close()

@@ -138,13 +138,18 @@ def test_stop_takes_several_names_and_all(fastlb: Fastlb) -> None:
     assert fastlb.pids == []
 
 
-def test_stop_lets_a_running_request_finish(fastlb: Fastlb) -> None:
+def test_stop_lets_a_running_request_finish(fastlb: Fastlb, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     app = fastlb.start("asgi_probe:app")
     with Connection(app.address) as client:
-        client.send("/sleep?1")
+        client.send(f"/until?{gate}")
         wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "the request is being processed")
-        app.ok("stop")
+        stopping = fastlb.popen("stop", "app")
+        wait_until(lambda: app.entry()["status"] == "stopping", "the app is stopping")
+        gate.touch()
         assert client.receive().status == 200
+    _, errors = stopping.communicate(timeout=scaled(20))
+    assert stopping.returncode == 0, errors
 
 
 def test_worker_that_ignores_term_is_killed_after_kill_timeout(fastlb: Fastlb) -> None:
@@ -216,12 +221,14 @@ class TestRun:
         return fastlb.app()
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_signal_drains_and_stops(self, fastlb: Fastlb, number: int) -> None:
-        app = self.run(fastlb)
+    def test_signal_drains_and_stops(self, fastlb: Fastlb, number: int, tmp_path: Path) -> None:
+        app, gate = self.run(fastlb), tmp_path / "gate"
         with Connection(app.address) as client:
-            client.send("/sleep?0.5")
+            client.send(f"/until?{gate}")
             wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "the request is being processed")
             self.process.send_signal(number)
+            wait_until(lambda: app.entry()["status"] == "stopping", "the app is stopping")
+            gate.touch()
             assert client.receive().status == 200
         self.process.communicate(timeout=scaled(10))
         assert self.process.returncode == 0

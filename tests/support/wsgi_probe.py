@@ -57,9 +57,9 @@ class Probe:
         """Begin with no notes."""
         (self.directory / "notes").unlink(missing_ok=True)
 
-    def wait_note(self, note: str, count: int = 1) -> None:
+    def wait_note(self, note: str, count: int = 1, timeout: float = 5.0) -> None:
         """Wait until the app has noted `note`, `count` times."""
-        wait_until(lambda: self.notes().count(note) >= count, f"the app notes {note!r} {count} times")
+        wait_until(lambda: self.notes().count(note) >= count, f"the app notes {note!r} {count} times", timeout)
 
     def wait_busy(self, busy: int) -> None:
         """Wait until the worker says that it is so busy."""

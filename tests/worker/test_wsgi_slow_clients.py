@@ -31,8 +31,8 @@ def test_idle_and_silent_connections_do_not_occupy_a_one_thread_worker(probe: Pr
         probe.client(b"GET / HTTP/1.1\r\nHo"),
         probe.client(request("POST", "/echo", "Content-Length: 9")),
     ]
+    wait_until(lambda: probe.worker.counters()["open"] == 14, "all have been taken")
     probe.wait_busy(0)
-    assert probe.worker.counters()["open"] == 14
     hello(probe)
     for client in (*idle, *silent):
         assert client.send(get("/hello")).response().body == b"hello"
@@ -112,7 +112,7 @@ def test_slow_readers_cost_the_worker_little_memory(probe: Probe) -> None:
     process = psutil.Process(probe.worker.process.pid)
     before = process.memory_info().rss
     slow = [probe.client(get("/big/64")) for _ in range(4)]
-    probe.wait_note("produced", 4)
+    probe.wait_note("produced", 4, timeout=30)
     grown = process.memory_info().rss - before
     assert grown < 32 * MEBIBYTE, f"{grown / MEBIBYTE:.1f} MiB for 256 MiB that wait for their readers"
     for client in slow:

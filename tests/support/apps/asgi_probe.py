@@ -4,6 +4,7 @@
 /plain       five bytes                     /block?0.5   the same, after time.sleep: nothing else runs
 /print?text  a line to stdout and stderr    /exit?3      os._exit
 /fail        raises                         /stream      three chunks
+/until?file  the same as /, once the file exists; /block-until?file: nothing else runs meanwhile
 websocket    echoes until the client closes
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from ledger import note_begun, note_ended
 
+PAUSE = 0.01
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -47,6 +49,8 @@ async def answer(path: str, argument: str, send: Send) -> None:
         await asyncio.sleep(float(argument))
     elif path == "/block":
         time.sleep(float(argument))
+    elif path in ("/until", "/block-until"):
+        await until_there(argument, blocking=path == "/block-until")
     elif path == "/exit":
         os._exit(int(argument))
     elif path == "/fail":
@@ -58,6 +62,15 @@ async def answer(path: str, argument: str, send: Send) -> None:
         await respond(send, b"one ", b"two ", b"three")
         return
     await respond(send, b"hello" if path == "/plain" else identity())
+
+
+async def until_there(file: str, blocking: bool) -> None:
+    """Wait for a file, with or without the loop."""
+    while not os.path.exists(file):
+        if blocking:
+            time.sleep(PAUSE)
+        else:
+            await asyncio.sleep(PAUSE)
 
 
 def identity() -> bytes:

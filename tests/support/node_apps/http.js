@@ -6,8 +6,10 @@
 //   /big?bytes=1000   so many bytes                              /crash          throws outside of any handler
 //   /remote           the client's address                       /env?name=HOME  a variable, null when it is not set
 //   /address          what server.address() says                 /print?text=x   a line to stdout and to stderr
+//   /until?file=x    the same as /, once the file exists
 'use strict';
 
+const fs = require('node:fs');
 const http = require('node:http');
 const { noteRequest } = require('./ledger');
 const whoami = require('./whoami');
@@ -21,10 +23,16 @@ function json(response, value) {
   response.end(body);
 }
 
+function whenThere(file, next) {
+  if (fs.existsSync(file)) next();
+  else setTimeout(whenThere, 10, file, next);
+}
+
 const routes = {
   '/': (query, request, response) => json(response, whoami()),
   '/plain': (query, request, response) => response.writeHead(200, { 'content-length': 5 }).end('hello'),
   '/slow': (query, request, response) => setTimeout(() => json(response, whoami()), Number(query.get('ms'))),
+  '/until': (query, request, response) => whenThere(query.get('file'), () => json(response, whoami())),
   '/block': (query, request, response) => {
     Atomics.wait(never, 0, 0, Number(query.get('ms')));
     json(response, whoami());
