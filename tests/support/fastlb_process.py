@@ -52,6 +52,7 @@ class Fastlb:
         self.mark = uuid.uuid4().hex
         own = {"FASTLB_HOME": str(self.home), RUN_MARK: self.mark, "FASTLB_TEST_LEDGER": str(self.ledger)}
         self.env = {**os.environ, **own, "NO_COLOR": "1", **(env or {})}
+        self._started: list[subprocess.Popen[str]] = []
         self._allowed_in_logs: set[str] = set()
         self._may_leave_sockets = False
 
@@ -66,7 +67,8 @@ class Fastlb:
     def popen(self, *args: str, **options: Any) -> subprocess.Popen[str]:
         """Start `fastlb ARGS` and return at once; the caller waits for it."""
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([str(COMMAND), *args], env=self.env, cwd=APPS, **(pipes | options))
+        self._started.append(subprocess.Popen([str(COMMAND), *args], env=self.env, cwd=APPS, **(pipes | options)))
+        return self._started[-1]
 
     def ok(self, *args: str, timeout: float = 60.0) -> CliResult:
         """Run `fastlb ARGS`, which must succeed."""
@@ -128,7 +130,16 @@ class Fastlb:
             problems = self._stop_everything() + self._faults_in_logs()
             assert not check or not problems, "\n".join([*problems, self.logs_text()])
         finally:
+            self._end_started()
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _end_started(self) -> None:
+        """A test that failed has not waited for its commands; the next one shall not find them."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+            with process:
+                process.wait()
 
     def _stop_everything(self) -> list[str]:
         problems = []
