@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(shell find lb worker -name '*.pyx' -o -name '*.pxd')
 TESTS ?= tests
 # setuptools warns at each editable install that folders could shadow modules; ours are mapped, so they cannot.
-PIP_INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q
+PIP_INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --disable-pip-version-check
+# Most tests wait for processes: two at a time for each core, and no more than eight.
+TESTS_AT_ONCE ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? 2 * cores : 8)))
 
 .PHONY: demo test build lint types annotate debug wheel-test docs bench trials ci clean help
 help: ## list the targets
@@ -13,23 +15,24 @@ help: ## list the targets
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
-	$(PIP_INSTALL) --upgrade pip
 
 $(VENV)/.installed: $(SOURCES) | $(BIN)/python
 	$(PIP_INSTALL) -e .
 	@touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed
+$(VENV)/.installed-test: $(SOURCES) | $(BIN)/python
 	$(PIP_INSTALL) -e '.[test,lint]'
-	@touch $@
+	@touch $(VENV)/.installed $@
 
 build: $(VENV)/.installed ## build the compiled core in place
 
 demo: $(VENV)/.installed ## set up, start the example on 8 workers, show it answering
 	@sh examples/demo.sh $(BIN)
 
+# Compiled beforehand, as some machines forbid Python to keep what it compiles: each of a thousand processes would.
 test: $(VENV)/.installed-test ## set up and run every test
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m compileall -q src cli lb supervisor worker tests/support/*.py
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist worksteal $(TESTS)
 
 lint: $(VENV)/.installed-test ## ruff and cython-lint
 	$(BIN)/ruff check .
@@ -41,7 +44,7 @@ types: $(VENV)/.installed-test ## mypy, strict
 debug: $(BIN)/python ## the compiled core's tests in the debug build, from the sdist
 	sh .ci/debug-build $(PYTHON)
 
-wheel-test: ## the suite against an installed wheel
+wheel-test: ## what a wheel can break, against an installed one
 	sh .ci/wheel-test $(PYTHON)
 
 annotate: $(VENV)/.installed-test ## Cython's report of the core: build/cython/lb/*.html

@@ -56,7 +56,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def rng() -> random.Random:
-    """A generator whose seed is printed, so that a failure can be run again: pytest -p randomly -p SEED."""
+    """A generator whose seed is printed, so that a failure can be run again: pytest --randomly-seed=SEED."""
     seed = random.getrandbits(32)
     print(f"rng seed: {seed}")
     return random.Random(seed)
