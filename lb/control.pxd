@@ -2,32 +2,28 @@
 # nothing, is reported as EVENT_REJECTED, and every descriptor that came along is closed. The same command
 # twice changes nothing.
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
-from fastlb.lb.atomics cimport store_u64
 from fastlb.lb.command cimport (
     COMMAND_ADD_LISTENER, COMMAND_ADD_WORKER, COMMAND_ADMIT, COMMAND_CONFIGURE, COMMAND_DRAIN, COMMAND_MAGIC,
     COMMAND_PAUSE, COMMAND_PING, COMMAND_PROBE, COMMAND_QUIT, COMMAND_REMOVE, COMMAND_REMOVE_LISTENER, COMMAND_RESUME,
     COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, DRAIN_SILENTLY, WORKER_NODE, Command,
 )
-from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.events cimport WATCHED_WAKEUP, report_rejected, watched_data
 from fastlb.lb.listeners cimport listener_adopt, listener_close, listener_remove
+from fastlb.lb.node.channel cimport NODE_MARKER
+from fastlb.lb.node.write cimport OutgoingLine, node_probe, node_say
 from fastlb.lb.page cimport DISPATCHER_PAGE_MAGIC, DispatcherPage, MAX_LISTENERS, MAX_SLOTS, page_map
 from fastlb.lb.policy cimport POLICY_COUNT
 from fastlb.lb.posix cimport (
     AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, EPROTO, ESTALE, F_GETFL,
     F_SETFL, MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK, POLLHUP, POLLRDHUP, SIGTERM, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE,
-    SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, SYS_pidfd_send_signal, epoll_ctl, epoll_event, errno, fcntl, getsockopt,
-    munmap, poll, pollfd, syscall,
+    SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, SYS_pidfd_send_signal, epoll_ctl, epoll_event, fcntl, getsockopt, munmap,
+    poll, pollfd, syscall,
 )
-from fastlb.lb.node.channel cimport NODE_MARKER
-from fastlb.lb.node.write cimport OutgoingLine, node_probe, node_say
 from fastlb.lb.received cimport Received, close_rights, receive
-from fastlb.lb.slots cimport (
-    SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot,
-)
+from fastlb.lb.slots cimport SLOT_ADDED, SLOT_ADMITTED, SLOT_FREE, WorkerSlot
 from fastlb.lb.state cimport Dispatcher, candidates_refresh
 from fastlb.lb.workers cimport (
     NODE_WORKER_FDS, WORKER_CHANNEL_FD, WORKER_DUPLICATE_FD, WORKER_FDS, node_add, worker_add, worker_admit,

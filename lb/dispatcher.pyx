@@ -22,8 +22,8 @@ from fastlb.lb.events cimport (
 from fastlb.lb.handover cimport dispatch_held, has_taker, is_served
 from fastlb.lb.held cimport held_drop_first, held_first
 from fastlb.lb.listeners cimport accept_from_all, listener_remove, listeners_poll, on_listener_event
-from fastlb.lb.node.look cimport LOOK_AGAIN_NS, look_at_nodes, waits_for_closed_connections
 from fastlb.lb.node.channel cimport NODE_QUIET_NS, NodeChannel, stale_settled
+from fastlb.lb.node.look cimport LOOK_AGAIN_NS, look_at_nodes, waits_for_closed_connections
 from fastlb.lb.node.read cimport node_read, resume_nodes
 from fastlb.lb.node.write cimport node_flush, node_probe
 from fastlb.lb.page cimport DispatcherPage, MAX_LISTENERS

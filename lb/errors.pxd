@@ -1,3 +1,3 @@
-# The one converter from -errno of the C layer to exceptions.
+# Owns the declaration of `check`, by which the -errno of the C layer becomes an OSError (errors.pyx).
 
 cdef int check(int result, str what) except -1

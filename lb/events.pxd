@@ -13,8 +13,8 @@ from fastlb.lb.posix cimport (
     EAGAIN, EINTR, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, MSG_DONTWAIT, MSG_NOSIGNAL, epoll_ctl, epoll_event, errno, iovec,
     msghdr, sendmsg,
 )
-from fastlb.lb.state cimport Dispatcher, Listener, REJECTIONS_KEPT, Rejection
 from fastlb.lb.slots cimport WorkerSlot
+from fastlb.lb.state cimport Dispatcher, Listener, REJECTIONS_KEPT, Rejection
 
 cdef enum:
     REPORT_INTERVAL_NS = 1_000_000_000  # of one listener's errors

@@ -18,8 +18,7 @@ from fastlb.lb.policy cimport (
     NOBODY, POLICY_IP_HASH, candidate_charge, candidate_close, choose, choose_rescuer, is_able, listener_bit,
 )
 from fastlb.lb.posix cimport (
-    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, iovec,
-    msghdr, sendmsg,
+    CMSG_DATA, CMSG_LEN, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, iovec, msghdr, sendmsg,
 )
 from fastlb.lb.send_error cimport SEND_FULL, SEND_PAUSE, SEND_RETRY, SendVerdict, classify_send_error
 from fastlb.lb.slots cimport SLOT_DEAD, Stage, WorkerSlot, slot_record_sent

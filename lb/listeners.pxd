@@ -2,7 +2,7 @@
 # errors. A connection is accepted only when some worker may take it at once; until then it waits in the
 # kernel's backlog, where the death of any of our processes cannot hurt it.
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 
 from fastlb.lb.accept cimport (
@@ -10,12 +10,10 @@ from fastlb.lb.accept cimport (
 )
 from fastlb.lb.atomics cimport store_i64
 from fastlb.lb.connection cimport ConnectionRecord
-from fastlb.lb.descriptors cimport descriptor_adopted, descriptor_close, invariant
+from fastlb.lb.descriptors cimport descriptor_adopted, descriptor_close
 from fastlb.lb.events cimport WATCHED_LISTENER, report_listener_error, watched_data
 from fastlb.lb.handover cimport choose_for, dispatch_held, flush_stages, has_staged, has_taker, stage_connection
 from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push
-from fastlb.lb.page cimport MAX_LISTENERS
-from fastlb.lb.policy cimport NOBODY
 from fastlb.lb.posix cimport (
     AF_INET, AF_INET6, EINVAL, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK,
     accept4, epoll_ctl, epoll_event, errno, ntohs, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,

@@ -6,7 +6,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from fastlb.lb.atomics cimport full_fence, load_u32, load_u64, store_i64, store_u32, store_u64
+from fastlb.lb.atomics cimport full_fence, load_u32, store_u64
 from fastlb.lb.posix cimport write
 
 cdef enum:

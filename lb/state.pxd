@@ -4,15 +4,14 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from fastlb.lb.atomics cimport store_u64
-from fastlb.lb.connection cimport POSITION_EPOCH_SHIFT
 from fastlb.lb.command cimport LONGEST_SEND_BYTES, Command
+from fastlb.lb.connection cimport POSITION_EPOCH_SHIFT
 from fastlb.lb.held cimport HeldQueue
 from fastlb.lb.node.channel cimport node_is_slow, node_may_be_sent, node_places
 from fastlb.lb.page cimport DispatcherPage, DispatcherSlotRow, MAX_LISTENERS, MAX_SLOTS
 from fastlb.lb.policy cimport Candidate, CandidateTable, POLICY_IP_HASH, STICKY_CREDIT, hash_seed_of
 from fastlb.lb.slots cimport (
-    SLOT_ADMITTED, SLOT_FREE, WorkerSlot, slot_is_receiver, slot_open, slot_overdue_at_ns, slot_refresh,
-    slot_room, slot_untaken,
+    SLOT_ADMITTED, WorkerSlot, slot_is_receiver, slot_open, slot_overdue_at_ns, slot_refresh, slot_room, slot_untaken,
 )
 
 cdef enum:

@@ -9,10 +9,9 @@ from fastlb.lb.atomics cimport store_i64, store_u32, store_u64
 from fastlb.lb.command cimport (
     EVENT_DRAINED, EVENT_WORKER_DIED, NODE_HISTORY_MID_LINE, Command,
 )
-from fastlb.lb.connection cimport POSITION_EPOCH_SHIFT
+from fastlb.lb.connection cimport MAX_CREDIT, POSITION_EPOCH_SHIFT
 from fastlb.lb.descriptors cimport descriptor_close, invariant
-from fastlb.lb.events cimport WATCHED_PIDFD, drop_slot_reports, report_slot, watched_data
-from fastlb.lb.connection cimport MAX_CREDIT
+from fastlb.lb.events cimport WATCHED_PIDFD, drop_slot_reports, watched_data
 from fastlb.lb.node.channel cimport NodeChannel
 from fastlb.lb.node.look cimport node_begin_counting
 from fastlb.lb.node.read cimport node_close_reading
@@ -25,8 +24,8 @@ from fastlb.lb.posix cimport (
 from fastlb.lb.slots cimport (
     SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot, slot_refresh,
 )
-from fastlb.lb.takeback cimport take_back_all
 from fastlb.lb.state cimport Dispatcher, bitmap_clear, slot_enter, slot_mark_changed, start_recovery
+from fastlb.lb.takeback cimport take_back_all
 
 # The order of ADD_WORKER's descriptors
 cdef enum:

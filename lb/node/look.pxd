@@ -8,7 +8,7 @@ from fastlb.lb.atomics cimport store_u64
 from fastlb.lb.node.channel cimport NodeChannel, node_taken
 from fastlb.lb.policy cimport POLICY_LEAST_CONNECTIONS
 from fastlb.lb.posix cimport fstat, stat
-from fastlb.lb.slots cimport SLOT_ADMITTED, WorkerSlot, slot_open
+from fastlb.lb.slots cimport WorkerSlot, slot_open
 from fastlb.lb.state cimport Dispatcher
 
 cdef enum:

@@ -2,7 +2,7 @@
 # goes to the supervisor. A line is looked at in the kernel's queue and taken out when it has been dealt with, so
 # that a dispatcher that dies leaves it to its successor. A worker that writes nonsense, or much, harms only itself.
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcpy
 

@@ -3,7 +3,7 @@
 # and what comes second is handed to a later one, so that clients would be swapped. Never writes to a worker whose
 # answers to a predecessor are still to come.
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset, strlen
 
 from fastlb.lb.atomics cimport store_u64
@@ -16,9 +16,9 @@ from fastlb.lb.node.channel cimport (
 )
 from fastlb.lb.node.wire cimport ANNOUNCEMENT_BYTES, DISCONNECT_LINE, PROBE_LINE, announce_connection
 from fastlb.lb.posix cimport (
-    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, EAGAIN, EINTR, ENOBUFS, EPIPE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD,
-    EPOLLIN, EPOLLOUT, EPROTO, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, cmsghdr, epoll_ctl, epoll_event,
-    errno, iovec, msghdr, sendmsg,
+    CMSG_DATA, CMSG_LEN, EAGAIN, EINTR, ENOBUFS, EPIPE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT,
+    EPROTO, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, cmsghdr, epoll_ctl, epoll_event, errno, iovec, msghdr,
+    sendmsg,
 )
 from fastlb.lb.send_error cimport SEND_BROKEN, SEND_FULL, SEND_PAUSE, SendVerdict, classify_send_error
 from fastlb.lb.slots cimport WorkerSlot
