@@ -10,17 +10,18 @@ from fastlb.lb.command cimport (
     COMMAND_PAUSE, COMMAND_PING, COMMAND_PROBE, COMMAND_QUIT, COMMAND_REMOVE, COMMAND_REMOVE_LISTENER, COMMAND_RESUME,
     COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, DRAIN_SILENTLY, WORKER_NODE, Command,
 )
-from fastlb.lb.events cimport WATCHED_WAKEUP, report_rejected, watched_data
+from fastlb.lb.epoll cimport WATCHED_WAKEUP, watch_begin, watch_end, watched_data
+from fastlb.lb.events cimport report_rejected
 from fastlb.lb.listeners cimport listener_adopt, listener_close, listener_remove
+from fastlb.lb.node.attend cimport orphan_nodes
 from fastlb.lb.node.channel cimport NODE_MARKER
 from fastlb.lb.node.write cimport OutgoingLine, node_probe, node_say
 from fastlb.lb.page cimport DISPATCHER_PAGE_MAGIC, DispatcherPage, MAX_LISTENERS, MAX_SLOTS, page_map
 from fastlb.lb.policy cimport POLICY_COUNT
 from fastlb.lb.posix cimport (
-    AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, EPROTO, ESTALE, F_GETFL,
-    F_SETFL, MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK, POLLHUP, POLLRDHUP, SIGTERM, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE,
-    SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, SYS_pidfd_send_signal, epoll_ctl, epoll_event, fcntl, getsockopt, munmap,
-    poll, pollfd, syscall,
+    AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPOLLET, EPOLLIN, EPROTO, ESTALE, F_GETFL, F_SETFL, MSG_CTRUNC, MSG_TRUNC,
+    O_NONBLOCK, POLLHUP, POLLRDHUP, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, fcntl,
+    getsockopt, munmap, poll, pollfd,
 )
 from fastlb.lb.received cimport Received, close_rights, receive
 from fastlb.lb.slots cimport SLOT_ADDED, SLOT_ADMITTED, SLOT_FREE, WorkerSlot
@@ -33,7 +34,6 @@ from fastlb.lb.workers cimport (
 cdef enum:
     COMMANDS_PER_TURN = 64
     EPOCH_LIMIT = 1 << 21  # so that a connection's number for a Node worker stays below 2**53
-    ORPHANED_NODE_NS = 30_000_000_000  # what Node workers have to finish in when the supervisor is gone
     # The order of CONFIGURE's descriptors
     CONFIGURE_PAGE_FD = 0
     CONFIGURE_WAKEUP_FD = 1
@@ -58,8 +58,7 @@ cdef inline void make_nonblocking(int fd) noexcept nogil:
 
 cdef inline int handle_configure(Dispatcher *d, const Command *command, Received *received) noexcept nogil:
     cdef void *page = NULL
-    cdef epoll_event event
-    cdef int result
+    cdef int result, wakeup_fd
     if received.fd_count != CONFIGURE_FDS or command.flags >= POLICY_COUNT or command.handover_timeout_ns <= 0:
         return -EINVAL
     if d.configured:
@@ -67,19 +66,20 @@ cdef inline int handle_configure(Dispatcher *d, const Command *command, Received
         return 0 if command.token == d.epoch else -EBUSY
     if command.token >= EPOCH_LIMIT:
         return -EINVAL
+    wakeup_fd = received.fds[CONFIGURE_WAKEUP_FD]
     result = page_map(received.fds[CONFIGURE_PAGE_FD], sizeof(DispatcherPage), &page)
     if result < 0:
         return result
-    event.events = EPOLLIN | EPOLLET  # edge-triggered: never read, so a wake-up costs no system call more
-    event.data.u64 = watched_data(WATCHED_WAKEUP, 0)
-    if (
-        (<DispatcherPage *>page).magic != DISPATCHER_PAGE_MAGIC
-        or epoll_ctl(d.epoll_fd, EPOLL_CTL_ADD, received.fds[CONFIGURE_WAKEUP_FD], &event) < 0
-    ):
+    if (<DispatcherPage *>page).magic == DISPATCHER_PAGE_MAGIC:
+        # edge-triggered: never read, so a wake-up costs no system call more
+        result = watch_begin(d.epoll_fd, wakeup_fd, EPOLLIN | EPOLLET, watched_data(WATCHED_WAKEUP, 0))
+    else:
+        result = -EINVAL
+    if result < 0:
         munmap(page, sizeof(DispatcherPage))
         return -EINVAL
-    make_nonblocking(received.fds[CONFIGURE_WAKEUP_FD])
-    d.wakeup_fd = received.fds[CONFIGURE_WAKEUP_FD]
+    make_nonblocking(wakeup_fd)
+    d.wakeup_fd = wakeup_fd
     received.fds[CONFIGURE_WAKEUP_FD] = -1
     configure(d, command, <DispatcherPage *>page)
     return 0
@@ -159,8 +159,7 @@ cdef inline int handle_admit(Dispatcher *d, WorkerSlot *slot, uint32_t flags) no
 
 
 cdef inline int handle_drain(Dispatcher *d, WorkerSlot *slot, uint32_t flags) noexcept nogil:
-    if slot.state == SLOT_ADDED or slot.state == SLOT_ADMITTED:
-        worker_drain(d, slot, flags & DRAIN_SILENTLY != 0)
+    worker_drain(d, slot, flags & DRAIN_SILENTLY != 0)
     return 0
 
 
@@ -287,18 +286,11 @@ cdef inline bint peer_is_gone(int fd) noexcept nogil:
 cdef inline void control_lost(Dispatcher *d) noexcept nogil:
     """The supervisor is gone: finish. The end of a socket stays readable for ever, so it is not polled any more."""
     d.control_closed = d.finishing = d.outbox.blocked = True
-    epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, d.control_fd, NULL)
+    watch_end(d.epoll_fd, d.control_fd)
     # Nothing is accepted any more: clients are to be refused, and the next supervisor to find the port free.
     for listener in range(d.listeners_end):
         listener_close(d, listener)
-    # Our fastlb workers see it for themselves. To a Node worker its supervisor is whoever holds its channel.
-    d.orphaned_until_ns = d.now_ns + ORPHANED_NODE_NS
-    for index in range(d.slots_end):
-        if d.slots[index].node == NULL:
-            continue
-        handle_drain(d, &d.slots[index], 0)
-        if d.slots[index].node.ended:  # no word of ours reaches it, and nobody is left who could ask it to go
-            syscall(SYS_pidfd_send_signal, d.slots[index].pidfd, SIGTERM, NULL, 0)
+    orphan_nodes(d)
 
 
 cdef inline bint read_command(Dispatcher *d) noexcept nogil:

@@ -8,36 +8,20 @@ from fastlb.lb.command cimport (
     COMMAND_MAGIC, EVENT_CHANNEL_CLOSED, EVENT_CONFIGURED, EVENT_DRAINED, EVENT_LISTENER_ERROR, EVENT_PONG,
     EVENT_REJECTED, EVENT_WORKER_DIED, EVENT_WORKER_MESSAGE, Command, Event,
 )
+from fastlb.lb.epoll cimport WATCHED_CONTROL, watch_change, watched_data
 from fastlb.lb.page cimport MAX_LISTENERS
-from fastlb.lb.posix cimport (
-    EAGAIN, EINTR, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, MSG_DONTWAIT, MSG_NOSIGNAL, epoll_ctl, epoll_event, errno, iovec,
-    msghdr, sendmsg,
-)
+from fastlb.lb.posix cimport EAGAIN, EINTR, EPOLLIN, EPOLLOUT, MSG_DONTWAIT, MSG_NOSIGNAL, errno, iovec, msghdr, sendmsg
 from fastlb.lb.slots cimport WorkerSlot
 from fastlb.lb.state cimport Dispatcher, Listener, REJECTIONS_KEPT, Rejection
 
 cdef enum:
     REPORT_INTERVAL_NS = 1_000_000_000  # of one listener's errors
 
-# epoll's user data: what kind of descriptor, and which
-cdef enum Watched:
-    WATCHED_CONTROL = 0
-    WATCHED_WAKEUP = 1
-    WATCHED_LISTENER = 2
-    WATCHED_PIDFD = 3
-    WATCHED_TIMER = 4
-    WATCHED_NODE = 5
-
-
-cdef inline uint64_t watched_data(uint64_t kind, uint32_t index) noexcept nogil:
-    return kind << 32 | index
-
 
 cdef inline void control_poll(Dispatcher *d, bint writable) noexcept nogil:
-    cdef epoll_event event
-    event.events = EPOLLIN | (EPOLLOUT if writable else 0)
-    event.data.u64 = watched_data(WATCHED_CONTROL, 0)
-    epoll_ctl(d.epoll_fd, EPOLL_CTL_MOD, d.control_fd, &event)
+    """Watch the control socket for commands and, if it is to be `writable` again, for room."""
+    cdef uint32_t events = EPOLLIN | (EPOLLOUT if writable else 0)
+    watch_change(d.epoll_fd, d.control_fd, events, watched_data(WATCHED_CONTROL, 0))
 
 
 cdef inline void report_rejected(Dispatcher *d, const Command *command, int error) noexcept nogil:

@@ -11,12 +11,13 @@ from fastlb.lb.accept cimport (
 from fastlb.lb.atomics cimport store_i64
 from fastlb.lb.connection cimport ConnectionRecord
 from fastlb.lb.descriptors cimport descriptor_adopted, descriptor_close
-from fastlb.lb.events cimport WATCHED_LISTENER, report_listener_error, watched_data
+from fastlb.lb.epoll cimport WATCHED_LISTENER, watch_begin, watch_change, watch_end, watched_data
+from fastlb.lb.events cimport report_listener_error
 from fastlb.lb.handover cimport choose_for, dispatch_held, flush_stages, has_staged, has_taker, stage_connection
 from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push
 from fastlb.lb.posix cimport (
-    AF_INET, AF_INET6, EINVAL, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK,
-    accept4, epoll_ctl, epoll_event, errno, ntohs, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
+    AF_INET, AF_INET6, EINVAL, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, errno, ntohs, sockaddr, sockaddr_in,
+    sockaddr_in6, sockaddr_storage,
 )
 from fastlb.lb.state cimport ACCEPTS_PER_TURN, Dispatcher, Listener, count
 
@@ -71,7 +72,7 @@ cdef inline void listener_break(Dispatcher *d, uint32_t index) noexcept nogil:
     """Never poll it again: epoll reports EPOLLHUP of a shut listener even when it is asked for nothing."""
     d.listeners[index].broken = True
     d.listeners[index].polled = False
-    epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, d.listeners[index].fd, NULL)
+    watch_end(d.epoll_fd, d.listeners[index].fd)
 
 
 cdef inline void on_listener_event(Dispatcher *d, uint32_t index) noexcept nogil:
@@ -121,6 +122,11 @@ cdef inline void accept_sweep(Dispatcher *d, uint32_t index) noexcept nogil:
     dispatch_held(d)
 
 
+cdef inline bint is_accepting(const Dispatcher *d) noexcept nogil:
+    """Whether the dispatcher accepts at all: not between PAUSE and RESUME, not after QUIT."""
+    return not d.paused and not d.finishing
+
+
 cdef inline bint listener_may_accept(const Dispatcher *d, const Listener *listener) noexcept nogil:
     return listener.fd >= 0 and not listener.broken and listener.paused_until_ns <= d.now_ns
 
@@ -128,7 +134,7 @@ cdef inline bint listener_may_accept(const Dispatcher *d, const Listener *listen
 cdef inline void accept_from_all(Dispatcher *d) noexcept nogil:
     """One sweep of every listener where a connection may wait; the first in turn is another each time."""
     cdef uint32_t i, index
-    if d.paused or d.finishing:
+    if not is_accepting(d):
         return
     for i in range(d.listeners_end):
         index = (d.first_listener + i) % d.listeners_end
@@ -136,13 +142,6 @@ cdef inline void accept_from_all(Dispatcher *d) noexcept nogil:
         if d.listeners[index].ready and listener_may_accept(d, &d.listeners[index]):
             accept_sweep(d, index)
     d.first_listener += 1
-
-
-cdef inline int listener_watch(Dispatcher *d, uint32_t index, int operation) noexcept nogil:
-    cdef epoll_event event
-    event.events = EPOLLIN if d.listeners[index].polled else 0
-    event.data.u64 = watched_data(WATCHED_LISTENER, index)
-    return 0 if epoll_ctl(d.epoll_fd, operation, d.listeners[index].fd, &event) == 0 else -errno
 
 
 cdef inline void listeners_poll(Dispatcher *d, bint wanted) noexcept nogil:
@@ -158,7 +157,7 @@ cdef inline void listeners_poll(Dispatcher *d, bint wanted) noexcept nogil:
             continue
         listener.polled = poll
         listener.ready |= not poll  # nobody will tell: look when it is possible again
-        listener_watch(d, index, EPOLL_CTL_MOD)
+        watch_change(d.epoll_fd, listener.fd, EPOLLIN if poll else 0, watched_data(WATCHED_LISTENER, index))
 
 
 cdef inline int listener_adopt(Dispatcher *d, uint32_t index, int fd, uint32_t key) noexcept nogil:
@@ -173,7 +172,7 @@ cdef inline int listener_adopt(Dispatcher *d, uint32_t index, int fd, uint32_t k
     listener.key = key
     listener.ready = True
     listener.reported_at_ns = -LONGEST_PAUSE_NS * 10
-    result = listener_watch(d, index, EPOLL_CTL_ADD)
+    result = watch_begin(d.epoll_fd, fd, 0, watched_data(WATCHED_LISTENER, index))
     if result < 0:
         listener.fd = -1
         return result
@@ -202,7 +201,7 @@ cdef inline void listener_close(Dispatcher *d, uint32_t index) noexcept nogil:
     if listener.fd < 0:
         return
     # The supervisor's duplicate keeps the file alive, and epoll would go on reporting it after our close.
-    epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, listener.fd, NULL)
+    watch_end(d.epoll_fd, listener.fd)
     descriptor_close(&listener.fd)
     d.outbox.listener_reports -= listener.error_pending
     listener.error_pending = False

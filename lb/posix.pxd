@@ -153,7 +153,6 @@ cdef extern from "<signal.h>" nogil:
 
 
 cdef extern from "<sys/syscall.h>" nogil:
-    # glibc has a wrapper of its own only from 2.36 on
     long syscall(long number, ...)
     long SYS_pidfd_send_signal
 
@@ -173,6 +172,11 @@ cdef extern from "<sys/timerfd.h>" nogil:
     int timerfd_create(int clock, int flags)
     int timerfd_settime(int fd, int flags, const itimerspec *time, itimerspec *previous)
     int TFD_CLOEXEC, TFD_NONBLOCK, TFD_TIMER_ABSTIME
+
+
+cdef inline void pidfd_signal(int pidfd, int number) noexcept nogil:
+    """Send signal `number` to the process that `pidfd` stands for; nothing happens when the process has ended."""
+    syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0)  # glibc has a wrapper only from 2.36 on
 
 
 cdef inline int64_t monotonic_ns() noexcept nogil:

@@ -15,6 +15,7 @@ from fastlb.lb.slots cimport (
 )
 
 cdef enum:
+    NEVER_NS = 0x7FFFFFFFFFFFFFFF  # a moment that does not come
     ACCEPTS_PER_TURN = 64       # of one listener, so that no listener starves another
     SEND_PAUSE_NS = 10_000_000
     PASS_OVER_NS = 100_000_000  # how long a stuck worker gets nothing, when its page tells nothing sooner

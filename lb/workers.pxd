@@ -11,16 +11,14 @@ from fastlb.lb.command cimport (
 )
 from fastlb.lb.connection cimport MAX_CREDIT, POSITION_EPOCH_SHIFT
 from fastlb.lb.descriptors cimport descriptor_close, invariant
-from fastlb.lb.events cimport WATCHED_PIDFD, drop_slot_reports, watched_data
+from fastlb.lb.epoll cimport WATCHED_PIDFD, watch_begin, watch_end, watched_data
+from fastlb.lb.events cimport drop_slot_reports
 from fastlb.lb.node.channel cimport NodeChannel
 from fastlb.lb.node.look cimport node_begin_counting
 from fastlb.lb.node.read cimport node_close_reading
 from fastlb.lb.node.write cimport node_count, node_disconnect, node_note_disconnected, node_poll
 from fastlb.lb.page cimport WORKER_PAGE_MAGIC, WorkerPage, page_map
-from fastlb.lb.posix cimport (
-    EINVAL, ENOMEM, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, SHUT_RD, SHUT_WR, epoll_ctl, epoll_event, errno,
-    munmap, shutdown,
-)
+from fastlb.lb.posix cimport EINVAL, ENOMEM, EPOLLIN, SHUT_RD, SHUT_WR, munmap, shutdown
 from fastlb.lb.slots cimport (
     SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot, slot_refresh,
 )
@@ -41,10 +39,7 @@ cdef enum:
 
 
 cdef inline int pidfd_watch(Dispatcher *d, uint32_t index) noexcept nogil:
-    cdef epoll_event event
-    event.events = EPOLLIN
-    event.data.u64 = watched_data(WATCHED_PIDFD, index)
-    return 0 if epoll_ctl(d.epoll_fd, EPOLL_CTL_ADD, d.slots[index].pidfd, &event) == 0 else -errno
+    return watch_begin(d.epoll_fd, d.slots[index].pidfd, EPOLLIN, watched_data(WATCHED_PIDFD, index))
 
 
 cdef inline void slot_fill(Dispatcher *d, WorkerSlot *slot, const Command *command, int *fds) noexcept nogil:
@@ -127,7 +122,7 @@ cdef inline int node_add(Dispatcher *d, const Command *command, int *fds) noexce
     if result == 0:
         result = node_poll(d, command.slot)
         if result < 0:
-            epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, slot.pidfd, NULL)
+            watch_end(d.epoll_fd, slot.pidfd)
     if result < 0:
         free(node)
         memset(slot, 0, sizeof(slot[0]))
@@ -156,6 +151,8 @@ cdef inline void worker_drain(Dispatcher *d, WorkerSlot *slot, bint silently) no
 
     A Node worker is told (unless it goes by itself: `silently`), and closes its channel when it has finished.
     """
+    if slot.state != SLOT_ADDED and slot.state != SLOT_ADMITTED:
+        return
     slot_enter(d, slot, SLOT_DRAINING)
     if slot.node == NULL:
         shutdown(slot.channel_fd, SHUT_WR)
@@ -171,7 +168,7 @@ cdef inline void worker_died(Dispatcher *d, uint32_t index) noexcept nogil:
     cdef WorkerSlot *slot = &d.slots[index]
     if slot.state == SLOT_FREE or slot.died:
         return
-    epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, slot.pidfd, NULL)  # it stays readable for ever
+    watch_end(d.epoll_fd, slot.pidfd)  # it stays readable for ever
     slot.died = True
     slot_enter(d, slot, SLOT_DEAD)
     start_recovery(d, slot, EVENT_WORKER_DIED)
@@ -206,7 +203,7 @@ cdef inline void slot_release(Dispatcher *d, uint32_t index) noexcept nogil:
     invariant(slot.stage.count == 0)
     store_u32(&slot.page.starved, 0)
     if not slot.died:
-        epoll_ctl(d.epoll_fd, EPOLL_CTL_DEL, slot.pidfd, NULL)
+        watch_end(d.epoll_fd, slot.pidfd)
     drop_slot_reports(d, slot)
     bitmap_clear(d.outstanding, index)
     if slot.node != NULL:

@@ -21,7 +21,7 @@ from fastlb.lb.node.wire cimport (
 )
 from fastlb.lb.node.write cimport OutgoingLine, node_count, node_fixed_line, node_flush, node_poll, node_say
 from fastlb.lb.posix cimport (
-    EAGAIN, EINTR, EMSGSIZE, ENOMEM, MSG_DONTWAIT, MSG_PEEK, SIGTERM, SYS_pidfd_send_signal, errno, recv, syscall,
+    EAGAIN, EINTR, EMSGSIZE, ENOMEM, MSG_DONTWAIT, MSG_PEEK, SIGTERM, errno, pidfd_signal, recv,
 )
 from fastlb.lb.slots cimport SLOT_DEAD, WorkerSlot
 from fastlb.lb.state cimport Dispatcher, NODE_READ_BYTES, count, slot_enter, slot_mark_changed, start_recovery
@@ -259,7 +259,7 @@ cdef inline void node_ended(Dispatcher *d, uint32_t index) noexcept nogil:
     report_slot(d, slot, EVENT_CHANNEL_CLOSED)
     slot_enter(d, slot, SLOT_DEAD)
     if d.control_closed:  # it has finished, and nobody is left who could ask it to go
-        syscall(SYS_pidfd_send_signal, slot.pidfd, SIGTERM, NULL, 0)
+        pidfd_signal(slot.pidfd, SIGTERM)
 
 
 cdef inline bint is_gone(const WorkerSlot *slot) noexcept nogil:

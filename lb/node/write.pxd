@@ -9,16 +9,15 @@ from libc.string cimport memcpy, memset, strlen
 from fastlb.lb.atomics cimport store_u64
 from fastlb.lb.command cimport NODE_HISTORY_DISCONNECTED
 from fastlb.lb.descriptors cimport descriptor_close
-from fastlb.lb.events cimport WATCHED_NODE, watched_data
+from fastlb.lb.epoll cimport WATCHED_NODE, watch_begin, watch_change, watch_end, watched_data
 from fastlb.lb.node.channel cimport (
     EXPECTED_CAPACITY, NODE_MARKER, NODE_PROBE, NodeChannel, PendingConnection, awaits_answers, expect_answer,
     node_taken, outbox_drop_first, outbox_push, owes_a_probe, pending_push,
 )
 from fastlb.lb.node.wire cimport ANNOUNCEMENT_BYTES, DISCONNECT_LINE, PROBE_LINE, announce_connection
 from fastlb.lb.posix cimport (
-    CMSG_DATA, CMSG_LEN, EAGAIN, EINTR, ENOBUFS, EPIPE, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT,
-    EPROTO, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, cmsghdr, epoll_ctl, epoll_event, errno, iovec, msghdr,
-    sendmsg,
+    CMSG_DATA, CMSG_LEN, EAGAIN, EINTR, ENOBUFS, EPIPE, EPOLLIN, EPOLLOUT, EPROTO, MSG_DONTWAIT, MSG_NOSIGNAL,
+    SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, iovec, msghdr, sendmsg,
 )
 from fastlb.lb.send_error cimport SEND_BROKEN, SEND_FULL, SEND_PAUSE, SendVerdict, classify_send_error
 from fastlb.lb.slots cimport WorkerSlot
@@ -42,16 +41,16 @@ cdef inline int node_poll(Dispatcher *d, uint32_t index) noexcept nogil:
     One that is not read is taken out altogether: of its end epoll would tell for ever.
     """
     cdef NodeChannel *node = d.slots[index].node
-    cdef epoll_event event
-    cdef bint wanted = not node.paused and not node.ended
-    cdef int operation = EPOLL_CTL_MOD if node.polled else EPOLL_CTL_ADD
-    if not wanted and not node.polled:
-        return 0
-    event.events = EPOLLIN | (EPOLLOUT if node.wants_room else 0)
-    event.data.u64 = watched_data(WATCHED_NODE, index)
-    node.polled = wanted
-    if epoll_ctl(d.epoll_fd, operation if wanted else EPOLL_CTL_DEL, d.slots[index].channel_fd, &event) < 0:
-        return -errno
+    cdef int fd = d.slots[index].channel_fd
+    cdef uint32_t events = EPOLLIN | (EPOLLOUT if node.wants_room else 0)
+    cdef bint was_polled = node.polled
+    node.polled = not node.paused and not node.ended
+    if node.polled and not was_polled:
+        return watch_begin(d.epoll_fd, fd, events, watched_data(WATCHED_NODE, index))
+    if node.polled:
+        return watch_change(d.epoll_fd, fd, events, watched_data(WATCHED_NODE, index))
+    if was_polled:
+        watch_end(d.epoll_fd, fd)
     return 0
 
 

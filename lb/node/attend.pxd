@@ -1,0 +1,109 @@
+# Owns what the dispatcher's loop does for Node workers besides handing connections over: their channels' events, what
+# is due for each of them in a turn, when that is, and their end when the supervisor is gone. Runs in the dispatcher
+# process. Never reads or writes a channel itself (read.pxd, write.pxd).
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from fastlb.lb.handover cimport has_taker, is_served
+from fastlb.lb.node.channel cimport NODE_QUIET_NS, NodeChannel, stale_settled
+from fastlb.lb.node.look cimport LOOK_AGAIN_NS, look_at_nodes, waits_for_closed_connections
+from fastlb.lb.node.read cimport node_read, resume_nodes
+from fastlb.lb.node.write cimport node_flush, node_probe
+from fastlb.lb.posix cimport EPOLLOUT, SIGKILL, SIGTERM, pidfd_signal
+from fastlb.lb.state cimport Dispatcher, NEVER_NS, count
+from fastlb.lb.workers cimport worker_drain
+
+cdef enum:
+    ORPHANED_NODE_NS = 30_000_000_000  # what Node workers have to finish in when the supervisor is gone
+
+
+cdef inline void on_node_event(Dispatcher *d, uint32_t index, uint32_t events) noexcept nogil:
+    """Deal with what epoll tells of a Node worker's channel: the worker says something, or there is room again."""
+    if events & EPOLLOUT and d.slots[index].node.wants_room:
+        node_flush(d, index)
+    if events & ~<uint32_t>EPOLLOUT and d.slots[index].node.polled:
+        node_read(d, index)
+
+
+cdef inline int64_t node_due_ns(const Dispatcher *d, const NodeChannel *node) noexcept nogil:
+    """When there is something to do for a Node worker that no descriptor will tell."""
+    if node.stale_answers and not node.ended and (node.missed_last or not node.probed):
+        return node.answered_at_ns + NODE_QUIET_NS
+    return node.backoff_until_ns if node.backoff_until_ns > d.now_ns else NEVER_NS
+
+
+cdef inline void inquire(Dispatcher *d, uint32_t index) noexcept nogil:
+    """The answers to a predecessor should be here by now: it may not have sent what it meant to. Ask; then go on."""
+    cdef NodeChannel *node = d.slots[index].node
+    cdef uint64_t *answers_read = &d.page.slots[index].answers_read
+    node.answered_at_ns = d.now_ns  # if it takes no probe now: again in a while
+    if node.probed:
+        count(answers_read, stale_settled(node))
+    else:
+        node_probe(d, index)
+
+
+cdef inline void attend_node(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Do what is due for one Node worker."""
+    cdef NodeChannel *node = d.slots[index].node
+    if node.stale_answers and node_due_ns(d, node) <= d.now_ns:
+        inquire(d, index)
+    if node.outbox_lines and not node.wants_room and not node.broken and node.backoff_until_ns <= d.now_ns:
+        node_flush(d, index)
+    if d.control_closed and d.now_ns >= d.orphaned_until_ns:
+        pidfd_signal(d.slots[index].pidfd, SIGKILL)
+
+
+cdef inline void attend_nodes(Dispatcher *d) noexcept nogil:
+    """Do what is due for Node workers before any worker is chosen in this turn."""
+    resume_nodes(d)
+    look_at_nodes(d)
+    for index in range(d.slots_end):
+        if d.slots[index].node != NULL:
+            attend_node(d, index)
+
+
+cdef inline bint somebody_waits(const Dispatcher *d) noexcept nogil:
+    """Whether there may be a connection that a worker would serve if it had room."""
+    if d.table.with_room == 0 or d.held.count > d.held_unserved:
+        return True
+    for index in range(d.listeners_end):
+        if d.listeners[index].fd >= 0 and is_served(d, index) and not has_taker(d, index):
+            return True
+    return False
+
+
+cdef inline int64_t next_node_deadline_ns(const Dispatcher *d) noexcept nogil:
+    """The next moment at which something is due for a Node worker that no descriptor will tell."""
+    cdef int64_t soonest = d.orphaned_until_ns if d.control_closed else NEVER_NS
+    if waits_for_closed_connections(d) and somebody_waits(d):
+        soonest = min(soonest, d.now_ns + LOOK_AGAIN_NS)
+    for index in range(d.slots_end):
+        if d.slots[index].node != NULL:
+            soonest = min(soonest, node_due_ns(d, d.slots[index].node))
+    return soonest
+
+
+cdef inline void orphan_nodes(Dispatcher *d) noexcept nogil:
+    """The supervisor is gone: have every Node worker finish, as a supervisor that stops the app would.
+
+    Our own workers see the end of their supervisor for themselves; to a Node worker its supervisor is whoever holds
+    its channel, so we hold that for as long as it may take to finish.
+    """
+    d.orphaned_until_ns = d.now_ns + ORPHANED_NODE_NS
+    for index in range(d.slots_end):
+        if d.slots[index].node == NULL:
+            continue
+        worker_drain(d, &d.slots[index], False)
+        if d.slots[index].node.ended:  # no word of ours reaches it, and nobody is left who could ask it to go
+            pidfd_signal(d.slots[index].pidfd, SIGTERM)
+
+
+cdef inline bint waits_for_orphans(const Dispatcher *d) noexcept nogil:
+    """Whether a Node worker still finishes: it would drop what it is doing if our end of its channel were closed."""
+    if d.node_workers == 0 or not d.control_closed or d.now_ns >= d.orphaned_until_ns:
+        return False
+    for index in range(d.slots_end):
+        if d.slots[index].node != NULL and not d.slots[index].died:
+            return True
+    return False
