@@ -1,84 +1,118 @@
-# Owns the messages between supervisor and dispatcher: a fixed struct each way on a SEQPACKET socketpair, one
-# message each, descriptors as SCM_RIGHTS; behind the struct of SEND and WORKER_MESSAGE comes text. Commands are
-# idempotent: the same one twice changes nothing (but SEND, which says something twice).
+# Owns the messages between supervisor and dispatcher: a fixed struct each way on a SEQPACKET socketpair, one message
+# each, descriptors as SCM_RIGHTS; behind the struct of SEND and WORKER_MESSAGE comes text. Both ends are of one
+# release, so any release may change the layout. Commands are idempotent: the same one twice changes nothing (but SEND,
+# which says something twice).
+#
+# What a message is about stands in its head; what else its kind has stands in the member of `fields` that names the
+# kind. A field means one thing, and a field that the kind does not have is 0.
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef enum:
-    COMMAND_MAGIC = 0x324D4C46  # "FLM2"
-    MAX_COMMAND_FDS = 4
+    COMMAND_MAGIC = 0x334D4C46  # "FLM3"
     # A line for a Node worker. The kernel queues so much whole or not at all (a stream socket's message up to
     # 32 KiB is one buffer), so a dispatcher that dies never leaves half a line.
     LONGEST_SEND_BYTES = 16384
     # Text in one WORKER_MESSAGE; a longer line comes in several.
     MESSAGE_PART_BYTES = 32768
 
+# With the descriptors that come along. A command about a worker is for the incarnation that it names, never for another
+# one in the same slot.
 cdef enum CommandKind:
-    # kind                      fds                                        fields
-    COMMAND_CONFIGURE = 1     # dispatcher page, wake-up eventfd           epoch (token), policy (flags), time-out
-    COMMAND_ADD_LISTENER = 2  # listening socket                           slot = listener id, flags = key (Node)
-    COMMAND_REMOVE_LISTENER = 3  # -                                       slot = listener id
-    COMMAND_ADD_WORKER = 4    # worker_kind WORKER_PYTHON: our channel end, duplicate of the worker's end, pidfd,
-    #                           worker page; WORKER_NODE: our channel end, its /proc/PID/fd, pidfd
-    #                                                                      slot, token = incarnation, credit, capacity,
-    #                                                                      max_connections, hash key (flags), listeners,
-    #                                                                      Node: unanswered, history
-    COMMAND_ADMIT = 5         # -                                          slot, token; Node: flags = open descriptors
-    #                                                                      that are no connections
-    COMMAND_DRAIN = 6         # -                                          slot, token; flags: DRAIN_...
-    COMMAND_REMOVE = 7        # -                                          slot, token
-    COMMAND_PAUSE = 8         # stop accepting                             -
-    COMMAND_RESUME = 9        # accept again                               -
-    COMMAND_SET_POLICY = 10   # -                                          policy (flags)
-    COMMAND_PING = 11         # -                                          token, comes back in PONG
-    COMMAND_QUIT = 12         # stop accepting, hand over what is held, exit 0
-    COMMAND_SEND = 13         # a socket to share, or none                 slot, token; text: a line for a Node worker
-    COMMAND_SERVE = 14        # -                                          slot, token, listeners that it may get
-    COMMAND_PROBE = 15        # -                                          slot, token: ask for a sign of life (Node)
+    COMMAND_CONFIGURE = 1        # dispatcher page, wake-up eventfd
+    COMMAND_ADD_LISTENER = 2     # the listening socket
+    COMMAND_REMOVE_LISTENER = 3
+    COMMAND_ADD_WORKER = 4       # our end of its channel, a duplicate of the worker's end, pidfd, worker page
+    COMMAND_ADD_NODE_WORKER = 5  # our end of its IPC channel, its /proc/PID/fd, pidfd
+    COMMAND_ADMIT = 6            # a worker: into the policy
+    COMMAND_DRAIN = 7            # a worker: out of the policy, and told that nothing more comes
+    COMMAND_REMOVE = 8           # a worker that has exited
+    COMMAND_PAUSE = 9            # stop accepting
+    COMMAND_RESUME = 10          # accept again
+    COMMAND_SET_POLICY = 11
+    COMMAND_PING = 12
+    COMMAND_QUIT = 13            # stop accepting, hand over what is held, exit 0
+    COMMAND_SEND = 14            # a Node worker: write it a line, the text; a socket that goes along, or none
+    COMMAND_SERVE = 15           # a Node worker: whose connections it may get
+    COMMAND_PROBE = 16           # a Node worker: ask it for a sign of life
 
-cdef enum:  # Command.worker_kind
-    WORKER_PYTHON = 0  # a channel of connection.pxd
-    WORKER_NODE = 1    # Node's own IPC channel: node_wire.pxd
-
-cdef enum:  # Command.flags of DRAIN
-    DRAIN_SILENTLY = 1  # the Node worker leaves by itself: do not tell it
-
-# What a successor must know of a Node worker's channel (DispatcherSlotRow.history, Command.history)
+# What a successor must know of a Node worker's channel (DispatcherSlotRow.history, NodeWorkerFields.history)
 cdef enum NodeHistory:
     NODE_HISTORY_MID_LINE = 1      # the begin of a line was read: drop its rest
     NODE_HISTORY_DISCONNECTED = 2  # it was told to disconnect: never twice
 
+cdef struct ConfigureFields:
+    uint64_t epoch
+    int64_t handover_timeout_ns
+    uint32_t policy            # PolicyKind
+
+cdef struct ListenerFields:
+    uint32_t listener_id
+    uint32_t key               # ADD_LISTENER: by which Node workers know it
+
+cdef struct WorkerFields:
+    uint32_t hash_key          # what ip-hash knows the worker by
+    uint32_t credit            # most untaken connections; 0 means 1
+    uint32_t capacity          # most busy connections; 0 = unbounded
+    uint32_t max_connections   # most open connections; 0 = unbounded
+
+cdef struct NodeWorkerFields:
+    WorkerFields worker
+    uint64_t listeners         # bit i: it may get connections of listener i
+    uint32_t unanswered        # handles sent by predecessors and not answered yet
+    uint32_t history           # NodeHistory
+
+cdef union CommandFields:
+    ConfigureFields configure      # CONFIGURE
+    ListenerFields listener        # ADD_LISTENER, REMOVE_LISTENER
+    WorkerFields worker            # ADD_WORKER
+    NodeWorkerFields node_worker   # ADD_NODE_WORKER
+    uint32_t baseline              # ADMIT, of a Node worker: open descriptors that are no connections
+    uint32_t silently              # DRAIN, of a Node worker: 1 = it leaves by itself, do not tell it
+    uint32_t policy                # SET_POLICY: PolicyKind
+    uint64_t ping_token            # PING: comes back in PONG
+    uint64_t listeners             # SERVE: bit i: it may get connections of listener i
+
 cdef struct Command:
     uint32_t magic
-    uint32_t kind
-    uint64_t token
-    uint32_t slot
-    uint32_t flags
-    uint32_t credit             # most untaken connections; 0 means 1
-    uint32_t capacity           # most busy connections; 0 = unbounded
-    uint32_t max_connections    # most open connections; 0 = unbounded
-    uint32_t worker_kind        # WORKER_...
-    int64_t handover_timeout_ns
-    uint64_t listeners          # bit i: it serves listener i
-    uint32_t unanswered         # handles sent by predecessors and not answered yet
-    uint32_t history            # NodeHistory
+    uint32_t kind              # CommandKind
+    uint64_t incarnation       # of the worker that it is about
+    uint32_t slot              # of the worker that it is about
+    CommandFields fields
 
 cdef enum EventKind:
     EVENT_CONFIGURED = 1       # answer to CONFIGURE
-    EVENT_PONG = 2             # token as in PING
-    EVENT_WORKER_DIED = 3      # slot, token: its pidfd fired; value = connections taken back
-    EVENT_CHANNEL_CLOSED = 4   # slot, token: the worker's channel is broken; error = errno; out of the policy.
-    #                            Node: 0 = it has closed it, EMSGSIZE = it wrote a line above 1 MiB
-    EVENT_DRAINED = 5          # slot, token: its queue is empty; value = connections taken back
-    EVENT_LISTENER_ERROR = 6   # slot = listener id, error = errno, value = errors since the last report (at most 1/s)
-    EVENT_REJECTED = 7         # a command was malformed or impossible: slot, token, error, value = its kind
-    EVENT_WORKER_MESSAGE = 8   # slot, token; text: what a Node worker wrote; value 1: the line goes on in the next one
+    EVENT_PONG = 2             # answer to PING
+    EVENT_WORKER_DIED = 3      # a worker: its pidfd fired
+    EVENT_CHANNEL_CLOSED = 4   # a worker: its channel is broken; it is out of the policy
+    EVENT_DRAINED = 5          # a worker: its queue is empty
+    EVENT_LISTENER_ERROR = 6   # accept4 failed; at most one a second of a listener
+    EVENT_REJECTED = 7         # a command was malformed or impossible; of one about a worker with slot and incarnation
+    EVENT_WORKER_MESSAGE = 8   # a Node worker: what it wrote, the text
+
+cdef struct ListenerErrorFields:
+    uint32_t listener_id
+    int32_t error              # errno of the last failure
+    uint64_t failures          # since the last report
+
+cdef struct RejectedFields:
+    uint32_t command           # its kind, as it came: any number
+    uint32_t listener_id       # of a command about a listener
+    int32_t error              # errno
+
+cdef union EventFields:
+    uint64_t epoch                      # CONFIGURED
+    uint64_t ping_token                 # PONG: as in PING
+    uint64_t taken_back                 # WORKER_DIED, DRAINED: connections taken out of its channel
+    int32_t channel_error               # CHANNEL_CLOSED: errno; of a Node worker 0 = it has closed its channel,
+    #                                     EMSGSIZE = it wrote a line above 1 MiB
+    ListenerErrorFields listener_error  # LISTENER_ERROR
+    RejectedFields rejected             # REJECTED
+    uint32_t goes_on                    # WORKER_MESSAGE: 1 = the line goes on in the next one
 
 cdef struct Event:
     uint32_t magic
-    uint32_t kind
-    uint64_t token
-    uint32_t slot
-    int32_t error
-    int64_t value
-    uint64_t reserved[4]
+    uint32_t kind              # EventKind
+    uint64_t incarnation       # of the worker that it is about
+    uint32_t slot              # of the worker that it is about
+    EventFields fields

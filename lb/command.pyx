@@ -3,18 +3,25 @@
 Runs in the supervisor and in tests. The dispatcher reads and writes the structs of command.pxd directly.
 """
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import NamedTuple
 
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
+
+from fastlb.lb.policy cimport POLICY_COUNT, POLICY_IP_HASH, POLICY_LEAST_CONNECTIONS, POLICY_ROUND_ROBIN
 
 
 class Policy(IntEnum):
-    """How the dispatcher chooses a worker; the order is that of policy.pxd."""
+    """How the dispatcher chooses a worker: PolicyKind of policy.pxd."""
 
-    ROUND_ROBIN = 0
-    LEAST_CONNECTIONS = 1
-    IP_HASH = 2
+    ROUND_ROBIN = POLICY_ROUND_ROBIN
+    LEAST_CONNECTIONS = POLICY_LEAST_CONNECTIONS
+    IP_HASH = POLICY_IP_HASH
+
+
+if len(Policy) != POLICY_COUNT:
+    raise ImportError(f"{len(Policy)} policies have a name, {POLICY_COUNT} exist")
 
 
 class CommandName(IntEnum):
@@ -24,6 +31,7 @@ class CommandName(IntEnum):
     ADD_LISTENER = COMMAND_ADD_LISTENER
     REMOVE_LISTENER = COMMAND_REMOVE_LISTENER
     ADD_WORKER = COMMAND_ADD_WORKER
+    ADD_NODE_WORKER = COMMAND_ADD_NODE_WORKER
     ADMIT = COMMAND_ADMIT
     DRAIN = COMMAND_DRAIN
     REMOVE = COMMAND_REMOVE
@@ -35,19 +43,6 @@ class CommandName(IntEnum):
     SEND = COMMAND_SEND
     SERVE = COMMAND_SERVE
     PROBE = COMMAND_PROBE
-
-
-class WorkerKind(IntEnum):
-    """What a worker's channel speaks: ours (connection.pxd), or Node's."""
-
-    PYTHON = WORKER_PYTHON
-    NODE = WORKER_NODE
-
-
-class DrainFlag(IntFlag):
-    """How a worker is drained."""
-
-    SILENTLY = DRAIN_SILENTLY
 
 
 class EventName(IntEnum):
@@ -64,13 +59,33 @@ class EventName(IntEnum):
 
 
 class DispatcherEvent(NamedTuple):
-    """One event of the dispatcher; meaning of the fields by kind: command.pxd."""
+    """One event of the dispatcher. A field that its kind does not have is 0, False or empty.
+
+    Attributes:
+        slot, incarnation: the worker of WORKER_DIED, CHANNEL_CLOSED, DRAINED and WORKER_MESSAGE, or of a command
+            about a worker that was REJECTED.
+        listener_id: of LISTENER_ERROR, or of a command about a listener that was REJECTED.
+        error: errno of CHANNEL_CLOSED, LISTENER_ERROR and REJECTED.
+        epoch: of CONFIGURED.
+        ping_token: of PONG, as in PING.
+        taken_back: connections that were taken out of the channel before WORKER_DIED or DRAINED.
+        failures: of LISTENER_ERROR, since its last report.
+        command: kind of the command that was REJECTED; CommandName, unless it was malformed.
+        goes_on: the line in WORKER_MESSAGE goes on in the next one.
+        text: of WORKER_MESSAGE.
+    """
 
     name: EventName
-    token: int
-    slot: int
-    error: int
-    value: int
+    slot: int = 0
+    incarnation: int = 0
+    listener_id: int = 0
+    error: int = 0
+    epoch: int = 0
+    ping_token: int = 0
+    taken_back: int = 0
+    failures: int = 0
+    command: int = 0
+    goes_on: bool = False
     text: bytes = b""
 
 
@@ -80,6 +95,23 @@ class WorkerBounds(NamedTuple):
     credit: int
     capacity: int
     max_connections: int
+
+
+class NewWorker(NamedTuple):
+    """A worker that a dispatcher is to know.
+
+    Attributes:
+        slot: its place, 0 to 1023.
+        incarnation: tells it from others in the same slot.
+        bounds: what it may be given.
+        hash_key: what ip-hash knows it by: pass what stays the same across a reload, and its clients stay with
+            its successor.
+    """
+
+    slot: int
+    incarnation: int
+    bounds: WorkerBounds
+    hash_key: int
 
 
 class ChannelHistory(NamedTuple):
@@ -96,89 +128,174 @@ MAX_LINE_BYTES = LONGEST_SEND_BYTES
 EVERY_LISTENER = (1 << 64) - 1
 
 
-cdef bytes _encoded(Command *command):
+cdef Command command_of(CommandKind kind, uint32_t slot=0, uint64_t incarnation=0) noexcept:
+    """Return a command without fields; `slot` and `incarnation` name the worker that it is about, if any."""
+    cdef Command command
+    memset(&command, 0, sizeof(command))
     command.magic = COMMAND_MAGIC
-    return (<char *>command)[:sizeof(Command)]
-
-
-def encode_configure(epoch, policy, long long handover_timeout_ns):
-    """First command of every dispatcher. Descriptors: dispatcher page, wake-up eventfd."""
-    cdef Command command
-    memset(&command, 0, sizeof(command))
-    command.kind = COMMAND_CONFIGURE
-    command.token = epoch
-    command.flags = policy
-    command.handover_timeout_ns = handover_timeout_ns
-    return _encoded(&command)
-
-
-def encode_add_worker(slot, incarnation, bounds, hash_key=None):
-    """Add a worker with a channel of ours.
-
-    Descriptors: dispatcher's channel end, duplicate of the worker's end, pidfd, worker page.
-
-    The dispatcher takes back whatever lies in the channel, so a successor begins with nothing untaken.
-    `hash_key` is the worker's identity for ip-hash (default: the slot): pass what stays the same across
-    a reload, and its clients stay with its successor.
-    """
-    cdef Command command
-    memset(&command, 0, sizeof(command))
-    command.kind = COMMAND_ADD_WORKER
+    command.kind = kind
     command.slot = slot
-    command.token = incarnation
-    command.flags = slot if hash_key is None else hash_key
-    command.credit, command.capacity, command.max_connections = bounds
-    return _encoded(&command)
+    command.incarnation = incarnation
+    return command
 
 
-def encode_add_node_worker(slot, incarnation, bounds, hash_key, listeners, channel_history=ChannelHistory()):
-    """Add a Node worker. Descriptors: our end of its IPC channel, its /proc/PID/fd, pidfd.
+cdef bytes encoded(const Command *command):
+    return (<const char *>command)[:sizeof(Command)]
+
+
+cdef int fill_worker(WorkerFields *fields, worker) except -1:
+    fields.hash_key = worker.hash_key
+    fields.credit, fields.capacity, fields.max_connections = worker.bounds
+    return 0
+
+
+def encode_configure(epoch, policy, handover_timeout_ns):
+    """Encode the first command of every dispatcher. Descriptors: dispatcher page, wake-up eventfd."""
+    cdef Command command = command_of(COMMAND_CONFIGURE)
+    command.fields.configure.epoch = epoch
+    command.fields.configure.policy = policy
+    command.fields.configure.handover_timeout_ns = handover_timeout_ns
+    return encoded(&command)
+
+
+def encode_add_listener(listener_id, key=0):
+    """Encode "accept from this listener". Descriptor: the listening socket. `key`: by which Node workers know it."""
+    cdef Command command = command_of(COMMAND_ADD_LISTENER)
+    command.fields.listener.listener_id = listener_id
+    command.fields.listener.key = key
+    return encoded(&command)
+
+
+def encode_remove_listener(listener_id):
+    """Encode "accept no more from this listener"."""
+    cdef Command command = command_of(COMMAND_REMOVE_LISTENER)
+    command.fields.listener.listener_id = listener_id
+    return encoded(&command)
+
+
+def encode_add_worker(worker):
+    """Encode "know this NewWorker", which has a channel of ours; it is not in the policy yet.
+
+    Descriptors: dispatcher's channel end, duplicate of the worker's end, pidfd, worker page. The dispatcher takes back
+    whatever lies in the channel, so a successor begins with nothing untaken.
+    """
+    cdef Command command = command_of(COMMAND_ADD_WORKER, worker.slot, worker.incarnation)
+    fill_worker(&command.fields.worker, worker)
+    return encoded(&command)
+
+
+def encode_add_node_worker(worker, listeners, channel_history=ChannelHistory()):
+    """Encode "know this NewWorker", which is Node's. Descriptors: our end of its IPC channel, its /proc/PID/fd, pidfd.
 
     `listeners` is a mask: bit i set, it may get connections of listener i.
     """
-    cdef Command command
-    memset(&command, 0, sizeof(command))
-    command.kind = COMMAND_ADD_WORKER
-    command.worker_kind = WORKER_NODE
-    command.slot = slot
-    command.token = incarnation
-    command.flags = hash_key
-    command.listeners = listeners
-    command.credit, command.capacity, command.max_connections = bounds
-    command.unanswered, command.history = channel_history
-    return _encoded(&command)
+    cdef Command command = command_of(COMMAND_ADD_NODE_WORKER, worker.slot, worker.incarnation)
+    fill_worker(&command.fields.node_worker.worker, worker)
+    command.fields.node_worker.listeners = listeners
+    command.fields.node_worker.unanswered, command.fields.node_worker.history = channel_history
+    return encoded(&command)
 
 
-def encode_serve(slot, incarnation, listeners):
-    """Say which listeners' connections a Node worker may get: a mask, as in encode_add_node_worker."""
-    cdef Command command
-    memset(&command, 0, sizeof(command))
-    command.kind = COMMAND_SERVE
-    command.slot = slot
-    command.token = incarnation
-    command.listeners = listeners
-    return _encoded(&command)
+def encode_admit(slot, incarnation, baseline=0):
+    """Encode "bring the worker into the policy". `baseline`: open descriptors of a Node worker, but connections."""
+    cdef Command command = command_of(COMMAND_ADMIT, slot, incarnation)
+    command.fields.baseline = baseline
+    return encoded(&command)
+
+
+def encode_drain(slot, incarnation, silently=False):
+    """Encode "take the worker out of the policy, and tell it" - `silently`: a Node worker that leaves by itself."""
+    cdef Command command = command_of(COMMAND_DRAIN, slot, incarnation)
+    command.fields.silently = bool(silently)
+    return encoded(&command)
+
+
+def encode_remove(slot, incarnation):
+    """Encode "forget the worker", which has exited."""
+    cdef Command command = command_of(COMMAND_REMOVE, slot, incarnation)
+    return encoded(&command)
+
+
+def encode_pause():
+    """Encode "stop accepting"."""
+    cdef Command command = command_of(COMMAND_PAUSE)
+    return encoded(&command)
+
+
+def encode_resume():
+    """Encode "accept again"."""
+    cdef Command command = command_of(COMMAND_RESUME)
+    return encoded(&command)
+
+
+def encode_set_policy(policy):
+    """Encode "choose by this policy from now on"."""
+    cdef Command command = command_of(COMMAND_SET_POLICY)
+    command.fields.policy = policy
+    return encoded(&command)
+
+
+def encode_ping(token=0):
+    """Encode "answer with PONG and this token"."""
+    cdef Command command = command_of(COMMAND_PING)
+    command.fields.ping_token = token
+    return encoded(&command)
+
+
+def encode_quit():
+    """Encode "stop accepting, hand over what is held, exit"."""
+    cdef Command command = command_of(COMMAND_QUIT)
+    return encoded(&command)
 
 
 def encode_send(slot, incarnation, bytes line):
-    """Write a line (with its newline) to a Node worker; one descriptor may go along, and is answered for.
+    """Encode "write this line (with its newline) to a Node worker". One descriptor may go along, and is answered for.
 
     Raises ValueError for a line that is empty, above MAX_LINE_BYTES, or more than one.
     """
+    cdef Command command = command_of(COMMAND_SEND, slot, incarnation)
     if not 1 < len(line) <= LONGEST_SEND_BYTES or line.find(b"\n") != len(line) - 1:
         raise ValueError(f"not one line of at most {LONGEST_SEND_BYTES} bytes: {line[:80]!r}")
-    return encode_command(COMMAND_SEND, slot, incarnation) + line
+    return encoded(&command) + line
 
 
-def encode_command(name, slot=0, token=0, flags=0):
-    """Encode any other command; ADD_LISTENER carries the listening socket."""
-    cdef Command command
-    memset(&command, 0, sizeof(command))
-    command.kind = name
-    command.slot = slot
-    command.token = token
-    command.flags = flags
-    return _encoded(&command)
+def encode_serve(slot, incarnation, listeners):
+    """Encode which listeners' connections a Node worker may get: a mask, as in encode_add_node_worker."""
+    cdef Command command = command_of(COMMAND_SERVE, slot, incarnation)
+    command.fields.listeners = listeners
+    return encoded(&command)
+
+
+def encode_probe(slot, incarnation):
+    """Encode "ask the Node worker for a sign of life, unless it owes one"."""
+    cdef Command command = command_of(COMMAND_PROBE, slot, incarnation)
+    return encoded(&command)
+
+
+cdef dict fields_of(const Event *event):
+    """Return the fields of a known event that are not in its head."""
+    cdef const EventFields *fields = &event.fields
+    if event.kind == EVENT_CONFIGURED:
+        return {"epoch": fields.epoch}
+    if event.kind == EVENT_PONG:
+        return {"ping_token": fields.ping_token}
+    if event.kind == EVENT_WORKER_DIED or event.kind == EVENT_DRAINED:
+        return {"taken_back": fields.taken_back}
+    if event.kind == EVENT_CHANNEL_CLOSED:
+        return {"error": fields.channel_error}
+    if event.kind == EVENT_LISTENER_ERROR:
+        return {
+            "listener_id": fields.listener_error.listener_id,
+            "error": fields.listener_error.error,
+            "failures": fields.listener_error.failures,
+        }
+    if event.kind == EVENT_REJECTED:
+        return {
+            "command": fields.rejected.command,
+            "listener_id": fields.rejected.listener_id,
+            "error": fields.rejected.error,
+        }
+    return {"goes_on": fields.goes_on != 0}
 
 
 def decode_event(bytes data):
@@ -191,5 +308,6 @@ def decode_event(bytes data):
         raise ValueError(f"event with magic {event.magic:#x}")
     if event.kind != EVENT_WORKER_MESSAGE and len(data) != sizeof(Event):
         raise ValueError(f"event of {len(data)} bytes, expected {sizeof(Event)}")
+    name = EventName(event.kind)
     text = data[sizeof(Event):]
-    return DispatcherEvent(EventName(event.kind), event.token, event.slot, event.error, event.value, text)
+    return DispatcherEvent(name, event.slot, event.incarnation, text=text, **fields_of(&event))

@@ -29,3 +29,16 @@ cdef struct ConnectionMessage:
 cdef enum:
     CONNECTION_HEADER_BYTES = 16
     CONNECTION_RECORD_BYTES = 40
+
+
+cdef inline uint64_t position_of(uint64_t epoch, uint64_t sent) noexcept nogil:
+    """Return the position of the last of `sent` connections that a dispatcher of this epoch has sent to a worker."""
+    return epoch << POSITION_EPOCH_SHIFT | sent
+
+
+cdef inline uint64_t position_epoch(uint64_t position) noexcept nogil:
+    return position >> POSITION_EPOCH_SHIFT
+
+
+cdef inline uint64_t position_sent(uint64_t position) noexcept nogil:
+    return position & ((<uint64_t>1 << POSITION_EPOCH_SHIFT) - 1)

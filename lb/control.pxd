@@ -2,13 +2,13 @@
 # nothing, is reported as EVENT_REJECTED, and every descriptor that came along is closed. The same command
 # twice changes nothing.
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastlb.lb.command cimport (
-    COMMAND_ADD_LISTENER, COMMAND_ADD_WORKER, COMMAND_ADMIT, COMMAND_CONFIGURE, COMMAND_DRAIN, COMMAND_MAGIC,
-    COMMAND_PAUSE, COMMAND_PING, COMMAND_PROBE, COMMAND_QUIT, COMMAND_REMOVE, COMMAND_REMOVE_LISTENER, COMMAND_RESUME,
-    COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, DRAIN_SILENTLY, WORKER_NODE, Command,
+    COMMAND_ADD_LISTENER, COMMAND_ADD_NODE_WORKER, COMMAND_ADD_WORKER, COMMAND_ADMIT, COMMAND_CONFIGURE, COMMAND_DRAIN,
+    COMMAND_MAGIC, COMMAND_PAUSE, COMMAND_PING, COMMAND_PROBE, COMMAND_QUIT, COMMAND_REMOVE, COMMAND_REMOVE_LISTENER,
+    COMMAND_RESUME, COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, Command, ConfigureFields, ListenerFields,
 )
 from fastlb.lb.epoll cimport WATCHED_WAKEUP, watch_begin, watch_end, watched_data
 from fastlb.lb.events cimport report_rejected
@@ -56,15 +56,15 @@ cdef inline void make_nonblocking(int fd) noexcept nogil:
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK)
 
 
-cdef inline int handle_configure(Dispatcher *d, const Command *command, Received *received) noexcept nogil:
+cdef inline int handle_configure(Dispatcher *d, const ConfigureFields *wanted, Received *received) noexcept nogil:
     cdef void *page = NULL
     cdef int result, wakeup_fd
-    if received.fd_count != CONFIGURE_FDS or command.flags >= POLICY_COUNT or command.handover_timeout_ns <= 0:
+    if received.fd_count != CONFIGURE_FDS or wanted.policy >= POLICY_COUNT or wanted.handover_timeout_ns <= 0:
         return -EINVAL
     if d.configured:
-        d.outbox.configured = command.token == d.epoch
-        return 0 if command.token == d.epoch else -EBUSY
-    if command.token >= EPOCH_LIMIT:
+        d.outbox.configured = wanted.epoch == d.epoch
+        return 0 if wanted.epoch == d.epoch else -EBUSY
+    if wanted.epoch >= EPOCH_LIMIT:
         return -EINVAL
     wakeup_fd = received.fds[CONFIGURE_WAKEUP_FD]
     result = page_map(received.fds[CONFIGURE_PAGE_FD], sizeof(DispatcherPage), &page)
@@ -81,43 +81,43 @@ cdef inline int handle_configure(Dispatcher *d, const Command *command, Received
     make_nonblocking(wakeup_fd)
     d.wakeup_fd = wakeup_fd
     received.fds[CONFIGURE_WAKEUP_FD] = -1
-    configure(d, command, <DispatcherPage *>page)
+    configure(d, wanted, <DispatcherPage *>page)
     return 0
 
 
-cdef inline void configure(Dispatcher *d, const Command *command, DispatcherPage *page) noexcept nogil:
+cdef inline void configure(Dispatcher *d, const ConfigureFields *wanted, DispatcherPage *page) noexcept nogil:
     """Begin this dispatcher's epoch: its page counts from 0, whatever a predecessor left there."""
     memset(page, 0, sizeof(page[0]))
     page.magic = DISPATCHER_PAGE_MAGIC
-    page.policy = command.flags
-    page.epoch = command.token
+    page.policy = wanted.policy
+    page.epoch = wanted.epoch
     d.page = page
-    d.epoch = command.token
-    d.policy = command.flags
-    d.handover_timeout_ns = command.handover_timeout_ns
+    d.epoch = wanted.epoch
+    d.policy = wanted.policy
+    d.handover_timeout_ns = wanted.handover_timeout_ns
     d.configured = True
     d.outbox.configured = True
 
 
-cdef inline int handle_add_listener(Dispatcher *d, const Command *command, Received *received) noexcept nogil:
+cdef inline int handle_add_listener(Dispatcher *d, const ListenerFields *wanted, Received *received) noexcept nogil:
     cdef int result
-    if command.slot >= MAX_LISTENERS or received.fd_count != 1 or d.finishing:
+    if wanted.listener_id >= MAX_LISTENERS or received.fd_count != 1 or d.finishing:
         return -EINVAL
-    if d.listeners[command.slot].fd >= 0:
+    if d.listeners[wanted.listener_id].fd >= 0:
         return 0
     if socket_option(received.fds[0], SO_ACCEPTCONN) != 1:
         return -EINVAL
     make_nonblocking(received.fds[0])
-    result = listener_adopt(d, command.slot, received.fds[0], command.flags)
+    result = listener_adopt(d, wanted.listener_id, received.fds[0], wanted.key)
     if result == 0:
         received.fds[0] = -1
     return result
 
 
-cdef inline int handle_remove_listener(Dispatcher *d, const Command *command) noexcept nogil:
-    if command.slot >= MAX_LISTENERS:
+cdef inline int handle_remove_listener(Dispatcher *d, uint32_t listener_id) noexcept nogil:
+    if listener_id >= MAX_LISTENERS:
         return -EINVAL
-    listener_remove(d, command.slot)
+    listener_remove(d, listener_id)
     return 0
 
 
@@ -128,8 +128,8 @@ cdef inline int handle_add_worker(Dispatcher *d, const Command *command, Receive
         return -EINVAL
     slot = &d.slots[command.slot]
     if slot.state != SLOT_FREE:
-        return 0 if slot.incarnation == command.token and not slot.removing else -EBUSY
-    if command.worker_kind == WORKER_NODE:
+        return 0 if slot.incarnation == command.incarnation and not slot.removing else -EBUSY
+    if command.kind == COMMAND_ADD_NODE_WORKER:
         result = node_add(d, command, received.fds)
     else:
         result = worker_add(d, command, received.fds)
@@ -139,9 +139,9 @@ cdef inline int handle_add_worker(Dispatcher *d, const Command *command, Receive
 
 
 cdef inline bint are_worker_fds(const Command *command, Received *received) noexcept nogil:
-    """Whether the descriptors of ADD_WORKER are those of its kind of worker."""
+    """Whether the descriptors of ADD_WORKER or ADD_NODE_WORKER are what command.pxd says, as far as can be seen."""
     cdef int *fds = received.fds
-    if command.worker_kind == WORKER_NODE:
+    if command.kind == COMMAND_ADD_NODE_WORKER:
         return received.fd_count == NODE_WORKER_FDS and is_channel(fds[WORKER_CHANNEL_FD], SOCK_STREAM)
     return (
         received.fd_count == WORKER_FDS
@@ -149,17 +149,12 @@ cdef inline bint are_worker_fds(const Command *command, Received *received) noex
     )
 
 
-cdef inline int handle_admit(Dispatcher *d, WorkerSlot *slot, uint32_t flags) noexcept nogil:
+cdef inline int handle_admit(Dispatcher *d, WorkerSlot *slot, uint32_t baseline) noexcept nogil:
     if slot.state == SLOT_ADMITTED:
         return 0
     if slot.state != SLOT_ADDED:
         return -EINVAL
-    worker_admit(d, slot, flags)
-    return 0
-
-
-cdef inline int handle_drain(Dispatcher *d, WorkerSlot *slot, uint32_t flags) noexcept nogil:
-    worker_drain(d, slot, flags & DRAIN_SILENTLY != 0)
+    worker_admit(d, slot, baseline)
     return 0
 
 
@@ -188,14 +183,14 @@ cdef inline int handle_node_command(
     if command.slot >= MAX_SLOTS:
         return -EINVAL
     slot = &d.slots[command.slot]
-    if slot.state == SLOT_FREE or slot.incarnation != command.token:
+    if slot.state == SLOT_FREE or slot.incarnation != command.incarnation:
         return -ESTALE
     if slot.node == NULL:
         return -EINVAL
     if command.kind == COMMAND_SEND:
         return handle_send(d, command, received, text)
     if command.kind == COMMAND_SERVE:
-        worker_serve(d, slot, command.listeners)
+        worker_serve(d, slot, command.fields.listeners)
         return 0
     return node_probe(d, command.slot)
 
@@ -208,28 +203,28 @@ cdef inline int handle_worker_command(Dispatcher *d, const Command *command) noe
     slot = &d.slots[command.slot]
     if slot.state == SLOT_FREE:
         return 0 if command.kind == COMMAND_REMOVE else -ESTALE
-    if slot.incarnation != command.token:
+    if slot.incarnation != command.incarnation:
         return -ESTALE
     if command.kind == COMMAND_ADMIT:
-        return handle_admit(d, slot, command.flags)
+        return handle_admit(d, slot, command.fields.baseline)
     if command.kind == COMMAND_DRAIN:
-        return handle_drain(d, slot, command.flags)
-    worker_forget(d, slot)
+        worker_drain(d, slot, command.fields.silently != 0)
+    else:
+        worker_forget(d, slot)
     return 0
 
 
-cdef inline int handle_set_policy(Dispatcher *d, const Command *command) noexcept nogil:
-    if command.flags >= POLICY_COUNT:
+cdef inline int handle_set_policy(Dispatcher *d, uint32_t policy) noexcept nogil:
+    if policy >= POLICY_COUNT:
         return -EINVAL
-    d.policy = command.flags
-    d.page.policy = command.flags
+    d.policy = d.page.policy = policy
     candidates_refresh(d)
     return 0
 
 
-cdef inline int handle_ping(Dispatcher *d, const Command *command) noexcept nogil:
+cdef inline int handle_ping(Dispatcher *d, uint64_t token) noexcept nogil:
     d.outbox.pong = True
-    d.outbox.pong_token = command.token
+    d.outbox.ping_token = token
     return 0
 
 
@@ -244,18 +239,18 @@ cdef inline int handle_command(
     """Carry out one well-formed command; 0 or -errno. Descriptors that stay in `received` are closed by the caller."""
     cdef uint32_t kind = command.kind
     if kind == COMMAND_PING:
-        return handle_ping(d, command)
+        return handle_ping(d, command.fields.ping_token)
     if kind == COMMAND_CONFIGURE:
-        return handle_configure(d, command, received)
+        return handle_configure(d, &command.fields.configure, received)
     if kind == COMMAND_QUIT:
         return handle_flag(&d.finishing, True)
     if not d.configured:
         return -EPROTO
     if kind == COMMAND_ADD_LISTENER:
-        return handle_add_listener(d, command, received)
+        return handle_add_listener(d, &command.fields.listener, received)
     if kind == COMMAND_REMOVE_LISTENER:
-        return handle_remove_listener(d, command)
-    if kind == COMMAND_ADD_WORKER:
+        return handle_remove_listener(d, command.fields.listener.listener_id)
+    if kind == COMMAND_ADD_WORKER or kind == COMMAND_ADD_NODE_WORKER:
         return handle_add_worker(d, command, received)
     if kind == COMMAND_ADMIT or kind == COMMAND_DRAIN or kind == COMMAND_REMOVE:
         return handle_worker_command(d, command)
@@ -264,7 +259,7 @@ cdef inline int handle_command(
     if kind == COMMAND_PAUSE or kind == COMMAND_RESUME:
         return handle_flag(&d.paused, kind == COMMAND_PAUSE)
     if kind == COMMAND_SET_POLICY:
-        return handle_set_policy(d, command)
+        return handle_set_policy(d, command.fields.policy)
     return -EINVAL
 
 

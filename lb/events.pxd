@@ -1,12 +1,12 @@
 # Owns what the supervisor is told. Nothing here waits: an event is a bit or a counter until the control socket
 # takes it, so a supervisor that does not read costs us nothing and loses only repetitions.
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
 from fastlb.lb.command cimport (
-    COMMAND_MAGIC, EVENT_CHANNEL_CLOSED, EVENT_CONFIGURED, EVENT_DRAINED, EVENT_LISTENER_ERROR, EVENT_PONG,
-    EVENT_REJECTED, EVENT_WORKER_DIED, EVENT_WORKER_MESSAGE, Command, Event,
+    COMMAND_ADD_LISTENER, COMMAND_MAGIC, COMMAND_REMOVE_LISTENER, EVENT_CHANNEL_CLOSED, EVENT_CONFIGURED, EVENT_DRAINED,
+    EVENT_LISTENER_ERROR, EVENT_PONG, EVENT_REJECTED, EVENT_WORKER_DIED, EVENT_WORKER_MESSAGE, Command, Event,
 )
 from fastlb.lb.epoll cimport WATCHED_CONTROL, watch_change, watched_data
 from fastlb.lb.page cimport MAX_LISTENERS
@@ -30,8 +30,11 @@ cdef inline void report_rejected(Dispatcher *d, const Command *command, int erro
     if d.outbox.rejections == REJECTIONS_KEPT:
         return
     rejection = &d.outbox.rejected[d.outbox.rejections]
-    rejection.token, rejection.slot = command.token, command.slot
-    rejection.kind, rejection.error = command.kind, error
+    rejection.command, rejection.error = command.kind, error
+    rejection.slot, rejection.incarnation = command.slot, command.incarnation
+    rejection.listener_id = 0
+    if command.kind == COMMAND_ADD_LISTENER or command.kind == COMMAND_REMOVE_LISTENER:
+        rejection.listener_id = command.fields.listener.listener_id
     d.outbox.rejections += 1
 
 
@@ -84,11 +87,19 @@ cdef inline bint send_event_with(Dispatcher *d, Event *event, const char *text, 
     return True
 
 
-cdef inline bint send_simple(Dispatcher *d, uint32_t kind, uint64_t token) noexcept nogil:
+cdef inline bint send_configured(Dispatcher *d) noexcept nogil:
     cdef Event event
     memset(&event, 0, sizeof(event))
-    event.kind = kind
-    event.token = token
+    event.kind = EVENT_CONFIGURED
+    event.fields.epoch = d.epoch
+    return send_event(d, &event)
+
+
+cdef inline bint send_pong(Dispatcher *d) noexcept nogil:
+    cdef Event event
+    memset(&event, 0, sizeof(event))
+    event.kind = EVENT_PONG
+    event.fields.ping_token = d.outbox.ping_token
     return send_event(d, &event)
 
 
@@ -96,8 +107,10 @@ cdef inline bint send_rejection(Dispatcher *d, const Rejection *rejection) noexc
     cdef Event event
     memset(&event, 0, sizeof(event))
     event.kind = EVENT_REJECTED
-    event.token, event.slot = rejection.token, rejection.slot
-    event.error, event.value = rejection.error, rejection.kind
+    event.slot, event.incarnation = rejection.slot, rejection.incarnation
+    event.fields.rejected.command = rejection.command
+    event.fields.rejected.listener_id = rejection.listener_id
+    event.fields.rejected.error = rejection.error
     return send_event(d, &event)
 
 
@@ -105,11 +118,11 @@ cdef inline bint send_slot_report(Dispatcher *d, uint32_t index, uint32_t kind) 
     cdef Event event
     memset(&event, 0, sizeof(event))
     event.kind = kind
-    event.slot = index
-    event.token = d.slots[index].incarnation
-    event.value = <int64_t>(d.slots[index].taken_back - d.slots[index].taken_back_before)
+    event.slot, event.incarnation = index, d.slots[index].incarnation
     if kind == EVENT_CHANNEL_CLOSED:
-        event.error = d.slots[index].channel_error
+        event.fields.channel_error = d.slots[index].channel_error
+    else:
+        event.fields.taken_back = d.slots[index].taken_back - d.slots[index].taken_back_before
     return send_event(d, &event)
 
 
@@ -118,9 +131,9 @@ cdef inline bint send_listener_report(Dispatcher *d, uint32_t index) noexcept no
     cdef Listener *listener = &d.listeners[index]
     memset(&event, 0, sizeof(event))
     event.kind = EVENT_LISTENER_ERROR
-    event.slot = index
-    event.error = listener.last_error
-    event.value = <int64_t>listener.errors_unreported
+    event.fields.listener_error.listener_id = index
+    event.fields.listener_error.error = listener.last_error
+    event.fields.listener_error.failures = listener.errors_unreported
     if not send_event(d, &event):
         return False
     listener.errors_unreported = 0
@@ -137,19 +150,19 @@ cdef inline bint send_message_part(
     cdef Event event
     memset(&event, 0, sizeof(event))
     event.kind = EVENT_WORKER_MESSAGE
-    event.slot, event.token = index, d.slots[index].incarnation
-    event.value = goes_on
+    event.slot, event.incarnation = index, d.slots[index].incarnation
+    event.fields.goes_on = goes_on
     return send_event_with(d, &event, text, length)
 
 
 cdef inline bint flush_answers(Dispatcher *d) noexcept nogil:
     cdef uint32_t i, sent = 0
     if d.outbox.configured:
-        if not send_simple(d, EVENT_CONFIGURED, d.epoch):
+        if not send_configured(d):
             return False
         d.outbox.configured = False
     if d.outbox.pong:
-        if not send_simple(d, EVENT_PONG, d.outbox.pong_token):
+        if not send_pong(d):
             return False
         d.outbox.pong = False
     while sent < d.outbox.rejections and send_rejection(d, &d.outbox.rejected[sent]):

@@ -6,6 +6,7 @@ Used by all three processes; never waits, never trusts a worker's numbers (see p
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastlb.lb.atomics cimport load_i64, load_u32, load_u64, store_i64, store_u64
+from fastlb.lb.connection cimport position_epoch, position_sent
 from fastlb.lb.errors cimport check
 from fastlb.lb.posix cimport (
     EINVAL, F_ADD_SEALS, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, MAP_FAILED, MAP_SHARED,
@@ -47,6 +48,11 @@ cdef int page_map(int fd, size_t size, void **address) noexcept nogil:
         address[0] = NULL
         return -errno
     return 0
+
+
+def split_position(uint64_t position):
+    """Return the epoch of a position and how many connections were sent to the worker in it (connection.pxd)."""
+    return position_epoch(position), position_sent(position)
 
 
 def create_worker_page():

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from fastlb.lb.atomics cimport store_u64
 from fastlb.lb.command cimport LONGEST_SEND_BYTES, Command
-from fastlb.lb.connection cimport POSITION_EPOCH_SHIFT
+from fastlb.lb.connection cimport position_sent
 from fastlb.lb.held cimport HeldQueue
 from fastlb.lb.node.channel cimport node_is_slow, node_may_be_sent, node_places
 from fastlb.lb.page cimport DispatcherPage, DispatcherSlotRow, MAX_LISTENERS, MAX_SLOTS
@@ -38,10 +38,12 @@ cdef struct Listener:
     int last_error
     bint error_pending       # LISTENER_ERROR is to be sent
 
+# A command that could not be carried out: what EVENT_REJECTED tells of it.
 cdef struct Rejection:
-    uint64_t token
-    uint32_t slot
-    uint32_t kind
+    uint32_t command      # its kind
+    uint32_t slot         # of a command about a worker, with the incarnation
+    uint64_t incarnation
+    uint32_t listener_id  # of a command about a listener
     int error
 
 # What the supervisor is to be told, in bits and counters: an event never waits for room.
@@ -49,7 +51,7 @@ cdef struct Outbox:
     bint blocked                     # the control socket takes no more: EPOLLOUT is armed
     bint configured
     bint pong
-    uint64_t pong_token
+    uint64_t ping_token
     uint32_t rejections
     Rejection rejected[REJECTIONS_KEPT]
     uint32_t slot_reports            # bits set in all slots' `reports`
@@ -138,7 +140,7 @@ cdef inline void slot_publish(Dispatcher *d, uint32_t index) noexcept nogil:
     cdef WorkerSlot *slot = &d.slots[index]
     cdef DispatcherSlotRow *row = &d.page.slots[index]
     store_u64(&row.incarnation, slot.incarnation)
-    store_u64(&row.sent, slot.sent & ((<uint64_t>1 << POSITION_EPOCH_SHIFT) - 1))
+    store_u64(&row.sent, position_sent(slot.sent))
     store_u64(&row.taken_back, slot.taken_back)
     store_u64(&row.untaken, slot_untaken(slot))
     store_u64(&row.open, slot_open(slot))

@@ -7,9 +7,9 @@ from libc.string cimport memset
 
 from fastlb.lb.atomics cimport store_i64, store_u32, store_u64
 from fastlb.lb.command cimport (
-    EVENT_DRAINED, EVENT_WORKER_DIED, NODE_HISTORY_MID_LINE, Command,
+    EVENT_DRAINED, EVENT_WORKER_DIED, NODE_HISTORY_MID_LINE, Command, NodeWorkerFields, WorkerFields,
 )
-from fastlb.lb.connection cimport MAX_CREDIT, POSITION_EPOCH_SHIFT
+from fastlb.lb.connection cimport MAX_CREDIT, position_of
 from fastlb.lb.descriptors cimport descriptor_close, invariant
 from fastlb.lb.epoll cimport WATCHED_PIDFD, watch_begin, watch_end, watched_data
 from fastlb.lb.events cimport drop_slot_reports
@@ -17,7 +17,7 @@ from fastlb.lb.node.channel cimport NodeChannel
 from fastlb.lb.node.look cimport node_begin_counting
 from fastlb.lb.node.read cimport node_close_reading
 from fastlb.lb.node.write cimport node_count, node_disconnect, node_note_disconnected, node_poll
-from fastlb.lb.page cimport WORKER_PAGE_MAGIC, WorkerPage, page_map
+from fastlb.lb.page cimport WORKER_PAGE_MAGIC, DispatcherSlotRow, WorkerPage, page_map
 from fastlb.lb.posix cimport EINVAL, ENOMEM, EPOLLIN, SHUT_RD, SHUT_WR, munmap, shutdown
 from fastlb.lb.slots cimport (
     SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot, slot_refresh,
@@ -42,18 +42,21 @@ cdef inline int pidfd_watch(Dispatcher *d, uint32_t index) noexcept nogil:
     return watch_begin(d.epoll_fd, d.slots[index].pidfd, EPOLLIN, watched_data(WATCHED_PIDFD, index))
 
 
-cdef inline void slot_fill(Dispatcher *d, WorkerSlot *slot, const Command *command, int *fds) noexcept nogil:
+cdef inline void slot_fill(
+    Dispatcher *d, WorkerSlot *slot, uint64_t incarnation, const WorkerFields *wanted, const int *fds
+) noexcept nogil:
+    """Make a free slot that of a worker: of Node's, until node_fill, as if it were one of ours."""
     memset(slot, 0, sizeof(slot[0]))
-    slot.incarnation = command.token
-    slot.credit = min(max(command.credit, 1), MAX_CREDIT)
-    slot.capacity = command.capacity
-    slot.max_connections = command.max_connections
-    slot.hash_key = command.flags
+    slot.incarnation = incarnation
+    slot.credit = min(max(wanted.credit, 1), MAX_CREDIT)
+    slot.capacity = wanted.capacity
+    slot.max_connections = wanted.max_connections
+    slot.hash_key = wanted.hash_key
     slot.serves = ~<uint64_t>0
     slot.channel_fd = fds[WORKER_CHANNEL_FD]
     slot.duplicate_fd = fds[WORKER_DUPLICATE_FD]
     slot.pidfd = fds[WORKER_PIDFD]
-    slot.sent = slot.settled = d.epoch << POSITION_EPOCH_SHIFT
+    slot.sent = slot.settled = position_of(d.epoch, 0)
 
 
 cdef inline int worker_add(Dispatcher *d, const Command *command, int *fds) noexcept nogil:
@@ -64,7 +67,7 @@ cdef inline int worker_add(Dispatcher *d, const Command *command, int *fds) noex
     result = page_map(fds[WORKER_PAGE_FD], sizeof(WorkerPage), &page)
     if result < 0:
         return result
-    slot_fill(d, slot, command, fds)
+    slot_fill(d, slot, command.incarnation, &command.fields.worker, fds)
     slot.page = <WorkerPage *>page
     result = pidfd_watch(d, command.slot) if slot.page.magic == WORKER_PAGE_MAGIC else -EINVAL
     if result < 0:
@@ -82,41 +85,45 @@ cdef inline int worker_add(Dispatcher *d, const Command *command, int *fds) noex
     return 0
 
 
-cdef inline void node_fill(Dispatcher *d, WorkerSlot *slot, const Command *command, int *fds) noexcept nogil:
+cdef inline void node_fill(
+    Dispatcher *d, WorkerSlot *slot, const NodeWorkerFields *wanted, const int *fds
+) noexcept nogil:
     """Begin to speak with a worker to which predecessors may have spoken."""
     cdef NodeChannel *node = slot.node
     slot.page = &node.page
     slot.duplicate_fd = -1
-    slot.serves = command.listeners
+    slot.serves = wanted.listeners
     node.descriptors_fd = fds[NODE_DESCRIPTORS_FD]
     node.last_number = d.epoch << NODE_NUMBER_SHIFT
-    node.stale_answers = command.unanswered
-    node.dropping = command.history & NODE_HISTORY_MID_LINE != 0
+    node.stale_answers = wanted.unanswered
+    node.dropping = wanted.history & NODE_HISTORY_MID_LINE != 0
     node.answered_at_ns = d.now_ns
     node_count(slot)
 
 
 cdef inline void node_begin_history(Dispatcher *d, const Command *command) noexcept nogil:
     """What a predecessor of ours left goes on in our page, for our successor."""
-    store_u64(&d.page.slots[command.slot].answers_read, 0)
-    store_u64(&d.page.slots[command.slot].handles_sent, command.unanswered)
-    store_u64(&d.page.slots[command.slot].history, command.history)
-    store_u64(&d.page.slots[command.slot].refused, 0)
-    store_u64(&d.page.slots[command.slot].messages_dropped, 0)
-    store_i64(&d.page.slots[command.slot].heard_at_ns, d.now_ns)
-    store_u64(&d.page.slots[command.slot].incarnation, command.token)
+    cdef DispatcherSlotRow *row = &d.page.slots[command.slot]
+    store_u64(&row.answers_read, 0)
+    store_u64(&row.handles_sent, command.fields.node_worker.unanswered)
+    store_u64(&row.history, command.fields.node_worker.history)
+    store_u64(&row.refused, 0)
+    store_u64(&row.messages_dropped, 0)
+    store_i64(&row.heard_at_ns, d.now_ns)
+    store_u64(&row.incarnation, command.incarnation)
 
 
 cdef inline int node_add(Dispatcher *d, const Command *command, int *fds) noexcept nogil:
     """Take over a Node worker's three descriptors (checked by the caller); 0 or -errno (then they are still his)."""
     cdef WorkerSlot *slot = &d.slots[command.slot]
+    cdef const NodeWorkerFields *wanted = &command.fields.node_worker
     cdef NodeChannel *node = <NodeChannel *>calloc(1, sizeof(NodeChannel))
     cdef int result
     if node == NULL:
         return -ENOMEM
-    slot_fill(d, slot, command, fds)
+    slot_fill(d, slot, command.incarnation, &wanted.worker, fds)
     slot.node = node
-    node_fill(d, slot, command, fds)
+    node_fill(d, slot, wanted, fds)
     node_begin_history(d, command)
     result = pidfd_watch(d, command.slot)
     if result == 0:

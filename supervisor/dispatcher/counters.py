@@ -5,14 +5,12 @@ Runs in the supervisor. It only reads.
 
 from typing import TYPE_CHECKING
 
-from ...lb.page import DispatcherPageView
+from ...lb.page import DispatcherPageView, split_position
 from .wanted import WantedState
 
 if TYPE_CHECKING:
     from ...lb.page import DispatcherCounters, SlotCounters  # names of the stub only
 
-# As in lb/connection.pxd: position = epoch << shift | connections sent in this epoch.
-POSITION_EPOCH_SHIFT = 40
 SUMMED = ("accepted", "dispatched", "redispatched", "unsticky", "send_failures", "dropped")
 
 
@@ -58,7 +56,7 @@ class Counters:
         row = self.of_slot(slot)
         if row is None:
             return 0
-        epoch, taken = divmod(position, 1 << POSITION_EPOCH_SHIFT)
+        epoch, taken = split_position(position)
         return max(min(row["untaken"], row["sent"] - (taken if epoch == self._epoch else 0)), 0)
 
 

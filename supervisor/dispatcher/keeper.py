@@ -16,8 +16,9 @@ from ...lb.command import (
     DispatcherEvent,
     EventName,
     Policy,
-    encode_command,
     encode_configure,
+    encode_ping,
+    encode_quit,
 )
 from ..errors import StartFailed
 from ..output.event_log import EventLog
@@ -35,6 +36,7 @@ CONFIGURE_TIMEOUT = 10.0
 FIRST_RESPAWN_DELAY = 0.05
 # Of commands to a worker that is not there any more.
 GONE = (errno.EPIPE, errno.ECONNRESET, errno.ESTALE)
+TO_LISTENERS = (CommandName.ADD_LISTENER, CommandName.REMOVE_LISTENER)
 TO_NODE_WORKERS = (CommandName.SEND, CommandName.SERVE, CommandName.PROBE)
 
 
@@ -125,7 +127,7 @@ class DispatcherKeeper:
             self.kill()
         token = dispatcher.answers.next_question()
         if token is not None:
-            dispatcher.link.send(encode_command(CommandName.PING, token=token))
+            dispatcher.link.send(encode_ping(token))
 
     async def quit(self, timeout: float) -> None:
         """Let the dispatcher hand over what it holds and exit, or kill it after `timeout` seconds; none follows."""
@@ -135,7 +137,7 @@ class DispatcherKeeper:
             self._respawn.cancel()
         if self._dispatcher is None:
             return
-        self._dispatcher.link.send(encode_command(CommandName.QUIT))
+        self._dispatcher.link.send(encode_quit())
         try:
             async with asyncio.timeout(timeout):
                 await self._gone.wait()
@@ -183,17 +185,19 @@ class DispatcherKeeper:
             return
         match event.name:
             case EventName.CONFIGURED:
-                self._on_configured(dispatcher, event.token)
+                self._on_configured(dispatcher, event.epoch)
             case EventName.PONG:
-                dispatcher.answers.answered(event.token)
+                dispatcher.answers.answered(event.ping_token)
             case EventName.LISTENER_ERROR:
                 reason = os.strerror(event.error)
-                self._log.warning("accept_failed", listener=event.slot, reason=reason, errors=event.value)
-            case EventName.REJECTED if event.error in GONE and event.value in TO_NODE_WORKERS:
+                self._log.warning("accept_failed", listener=event.listener_id, reason=reason, errors=event.failures)
+            case EventName.REJECTED if event.error in GONE and event.command in TO_NODE_WORKERS:
                 pass  # it died, or closed its channel, before it could be told
             case EventName.REJECTED:
                 reason = os.strerror(event.error)
-                self._log.error("command_rejected", slot=event.slot, kind=event.value, reason=reason)
+                is_listener = event.command in TO_LISTENERS
+                about = {"listener": event.listener_id} if is_listener else {"slot": event.slot}
+                self._log.error("command_rejected", **about, kind=event.command, reason=reason)
             case EventName.WORKER_MESSAGE:
                 whole = self.lines.join(event)
                 if whole:

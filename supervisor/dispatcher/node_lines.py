@@ -5,7 +5,7 @@ Runs in the supervisor. A line is never looked into here.
 
 from collections.abc import Sequence
 
-from ...lb.command import CommandName, DispatcherEvent, encode_command, encode_send
+from ...lb.command import DispatcherEvent, encode_probe, encode_send
 from .wanted import WantedState
 
 
@@ -31,17 +31,16 @@ class NodeLines:
     def probe(self, slot: int) -> None:
         """Ask a Node worker for a sign of life, unless it owes one."""
         if self._wanted.link:
-            self._wanted.link.send(encode_command(CommandName.PROBE, slot, self._incarnation_in(slot)))
+            self._wanted.link.send(encode_probe(slot, self._incarnation_in(slot)))
 
     def join(self, event: DispatcherEvent) -> DispatcherEvent | None:
         """Take a part of a line (WORKER_MESSAGE); return the event with the whole line once this was its end."""
-        incarnation, parts = self._unfinished.get(event.slot, (event.token, []))
-        if incarnation != event.token:
+        incarnation, parts = self._unfinished.get(event.slot, (event.incarnation, []))
+        if incarnation != event.incarnation:
             parts = []  # of a worker that was in this slot before
         parts.append(event.text)
-        is_last = not event.value
-        if not is_last:
-            self._unfinished[event.slot] = (event.token, parts)
+        if event.goes_on:
+            self._unfinished[event.slot] = (event.incarnation, parts)
             return None
         self._unfinished.pop(event.slot, None)
         return event._replace(text=b"".join(parts))

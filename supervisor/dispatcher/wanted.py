@@ -12,13 +12,15 @@ from enum import Enum, auto
 from ...lb.command import (
     EVERY_LISTENER,
     ChannelHistory,
-    CommandName,
-    DrainFlag,
+    NewWorker,
     WorkerBounds,
-    WorkerKind,
+    encode_add_listener,
     encode_add_node_worker,
     encode_add_worker,
-    encode_command,
+    encode_admit,
+    encode_drain,
+    encode_remove,
+    encode_remove_listener,
     encode_serve,
 )
 from ...lb.page import DispatcherPageView
@@ -26,6 +28,13 @@ from ..sockets.listeners import BoundListener
 from .link import DispatcherLink
 
 NO_HISTORY = ChannelHistory()
+
+
+class WorkerKind(Enum):
+    """What a worker's channel speaks: ours (lb/connection.pxd), or Node's (lb/node/wire.pxd)."""
+
+    PYTHON = auto()
+    NODE = auto()
 
 
 class Stage(Enum):
@@ -100,7 +109,7 @@ class WantedState:
         """Forget a worker that has exited; what it has not taken goes to others."""
         worker = self._workers.pop(slot, None)
         if worker and self._link:
-            self._link.send(encode_command(CommandName.REMOVE, worker.slot, worker.incarnation))
+            self._link.send(encode_remove(worker.slot, worker.incarnation))
         elif worker and worker.kind is WorkerKind.PYTHON and not self._is_ending:
             # Its connections wait for the next dispatcher; the descriptors are about to be closed.
             self._dead.append(replace(worker, fds=tuple(os.dup(fd) for fd in worker.fds)))
@@ -120,7 +129,7 @@ class WantedState:
     def remove_listener(self, listener: BoundListener) -> None:
         """Accept no more from a listener that leaves the list."""
         if self._link:
-            self._link.send(encode_command(CommandName.REMOVE_LISTENER, listener.listener_id))
+            self._link.send(encode_remove_listener(listener.listener_id))
 
     def knows(self, slot: int) -> bool:
         """Whether the worker in this slot is served by a dispatcher, now or as soon as there is one again."""
@@ -140,7 +149,7 @@ class WantedState:
             tell_stage(link, worker)
         for worker in self._dead:
             tell_worker(link, worker)
-            link.send(encode_command(CommandName.REMOVE, worker.slot, worker.incarnation))
+            link.send(encode_remove(worker.slot, worker.incarnation))
         self._forget_dead()
         for listener in self._listeners:
             tell_listener(link, listener)
@@ -178,24 +187,21 @@ class WantedState:
 
 
 def tell_worker(link: DispatcherLink, worker: DispatchedWorker) -> None:
-    """Send ADD_WORKER, with its descriptors."""
+    """Send ADD_WORKER or ADD_NODE_WORKER, with its descriptors."""
+    new = NewWorker(worker.slot, worker.incarnation, worker.bounds, worker.hash_key)
     if worker.kind is WorkerKind.NODE:
-        names = (worker.slot, worker.incarnation)
-        command = encode_add_node_worker(
-            *names, worker.bounds, worker.hash_key, worker.listeners, worker.history
-        )
+        command = encode_add_node_worker(new, worker.listeners, worker.history)
     else:
-        command = encode_add_worker(worker.slot, worker.incarnation, worker.bounds, worker.hash_key)
+        command = encode_add_worker(new)
     link.send(command, worker.fds)
 
 
 def tell_stage(link: DispatcherLink, worker: DispatchedWorker) -> None:
     """Send ADMIT or DRAIN; nothing for a worker that is only known."""
     if worker.stage is Stage.ADMITTED:
-        command = encode_command(CommandName.ADMIT, worker.slot, worker.incarnation, worker.baseline)
+        command = encode_admit(worker.slot, worker.incarnation, worker.baseline)
     elif worker.stage is Stage.DRAINING:
-        flags = DrainFlag.SILENTLY if worker.leaves_by_itself else 0
-        command = encode_command(CommandName.DRAIN, worker.slot, worker.incarnation, flags)
+        command = encode_drain(worker.slot, worker.incarnation, worker.leaves_by_itself)
     else:
         return
     link.send(command)
@@ -203,5 +209,5 @@ def tell_stage(link: DispatcherLink, worker: DispatchedWorker) -> None:
 
 def tell_listener(link: DispatcherLink, listener: BoundListener) -> None:
     """Send ADD_LISTENER, with its descriptor."""
-    command = encode_command(CommandName.ADD_LISTENER, slot=listener.listener_id, flags=listener.key)
+    command = encode_add_listener(listener.listener_id, listener.key)
     link.send(command, (listener.socket.fileno(),))

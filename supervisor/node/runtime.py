@@ -12,10 +12,10 @@ import time
 from contextlib import ExitStack
 from typing import Any, cast
 
-from ...lb.command import ChannelHistory, DispatcherEvent, WorkerKind
+from ...lb.command import ChannelHistory, DispatcherEvent
 from ...lb.command import EventName as DispatcherEventName
 from ..dispatcher.keeper import DispatcherKeeper
-from ..dispatcher.wanted import DispatchedWorker
+from ..dispatcher.wanted import DispatchedWorker, WorkerKind
 from ..errors import FastlbError
 from ..output.event_log import EventLog
 from ..processes.environment import instance_environment

@@ -162,15 +162,15 @@ class Crew:
 
     def on_dispatcher_event(self, event: DispatcherEvent) -> None:
         """What the dispatcher says about a worker."""
-        worker = self._incarnated(event.slot, event.token)
+        worker = self._incarnated(event.slot, event.incarnation)
         if worker is None:
             return  # it has gone meanwhile
         match event.name:
             case DispatcherEventName.DRAINED:
                 worker.request(EventName.DRAINED)
             case DispatcherEventName.WORKER_DIED:
-                if event.value:
-                    self._log.info("connections_taken_back", worker_id=worker.worker_id, count=event.value)
+                if event.taken_back:
+                    self._log.info("connections_taken_back", worker_id=worker.worker_id, count=event.taken_back)
             case _:
                 self._host.tell_runtime(worker, event)
 

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import tomllib
+from enum import Enum
 from pathlib import Path
 from types import ModuleType
 
@@ -41,7 +42,23 @@ def test_stub_names_what_the_module_holds(module: str) -> None:
     assert defined_names(loaded) - stubbed_names(tree) == set()
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and not is_only_a_type(node):
-            assert stubbed_names(node) - set(dir(getattr(loaded, node.name))) == set(), node.name
+            held = getattr(loaded, node.name)
+            assert [name for name in stubbed_names(node) if not hasattr(held, name)] == [], node.name
+            assert stubbed_members(node) == members(held), node.name
+
+
+def stubbed_members(node: ast.ClassDef) -> dict[str, object]:
+    """Return the members of an enumeration with their values, as its stub has them; of another class nothing."""
+    return {
+        assigned.targets[0].id: ast.literal_eval(assigned.value)
+        for assigned in node.body
+        if isinstance(assigned, ast.Assign) and isinstance(assigned.targets[0], ast.Name)
+    }
+
+
+def members(held: type) -> dict[str, object]:
+    """Return the members of an enumeration with their values; of another class nothing."""
+    return {name: member.value for name, member in held.__members__.items()} if issubclass(held, Enum) else {}
 
 
 def stubbed_names(tree: ast.Module | ast.ClassDef) -> set[str]:

@@ -3,7 +3,7 @@
 import os
 import socket
 
-from fastlb.lb.command import CommandName, Policy, WorkerBounds
+from fastlb.lb.command import Policy, WorkerBounds, encode_pause, encode_resume
 
 from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
@@ -142,12 +142,12 @@ def test_pause_and_resume() -> None:
     with DispatcherProcess() as dispatcher:
         dispatcher.listen()
         dispatcher.start_workers(1)
-        dispatcher.send(CommandName.PAUSE)
+        dispatcher.send(encode_pause())
         dispatcher.ping()
         dispatcher.connect(count=3)
         dispatcher.ping()
         assert dispatcher.counters()["accepted"] == 0
-        dispatcher.send(CommandName.RESUME)
+        dispatcher.send(encode_resume())
         dispatcher.wait_dispatched(3)
 
 

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from fastlb.lb.command import CommandName, EventName, Policy, WorkerBounds
+from fastlb.lb.command import (
+    EventName,
+    Policy,
+    WorkerBounds,
+    encode_pause,
+    encode_remove_listener,
+    encode_resume,
+    encode_set_policy,
+)
 
 from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
@@ -44,10 +52,10 @@ def own_workers(dispatcher: DispatcherProcess, workers: list[ChannelWorker]) -> 
 @contextmanager
 def paused(dispatcher: DispatcherProcess) -> Iterator[None]:
     """Let connections gather in the backlog meanwhile."""
-    dispatcher.send(CommandName.PAUSE)
+    dispatcher.send(encode_pause())
     dispatcher.ping()
     yield
-    dispatcher.send(CommandName.RESUME)
+    dispatcher.send(encode_resume())
     dispatcher.ping()
 
 
@@ -174,7 +182,7 @@ def test_change_of_policy_takes_effect_at_once() -> None:
     with DispatcherProcess(Policy.ROUND_ROBIN) as dispatcher:
         dispatcher.listen()
         workers = dispatcher.start_workers(2, DEEP)
-        dispatcher.send(CommandName.SET_POLICY, flags=Policy.IP_HASH)
+        dispatcher.send(encode_set_policy(Policy.IP_HASH))
         dispatcher.ping()
         dispatcher.connect(count=10)
         dispatcher.wait_dispatched(10)
@@ -220,7 +228,7 @@ def test_removed_listener_accepts_no_more_and_resets_nobody() -> None:
         dispatcher.listen(0)
         dispatcher.listen(1)
         (worker,) = dispatcher.start_workers(1)
-        dispatcher.send(CommandName.REMOVE_LISTENER, 0)
+        dispatcher.send(encode_remove_listener(0))
         dispatcher.ping()
         listener = dispatcher.listeners.pop(0)
         client = socket.create_connection(listener.getsockname())

@@ -6,7 +6,7 @@ import resource
 import socket
 
 import pytest
-from fastlb.lb.command import CommandName, EventName, WorkerBounds, encode_command
+from fastlb.lb.command import CommandName, EventName, WorkerBounds, encode_add_listener
 from fastlb.lb.dispatcher import accept_verdict, send_verdict
 
 from tests.support.channel_worker import ChannelWorker
@@ -67,7 +67,7 @@ def test_full_descriptor_table_pauses_and_resets_nobody() -> None:
         fill_descriptor_table(dispatcher)
         clients = dispatcher.connect(count=30)
         event = dispatcher.wait_event(EventName.LISTENER_ERROR)
-        assert (event.slot, event.error) == (0, errno.EMFILE)
+        assert (event.listener_id, event.error) == (0, errno.EMFILE)
         wait_until(lambda: dispatcher.page.read_listener(0)["pauses"] >= 6, "the sixth pause")
         dispatcher.ping()
         reports = [event for event in dispatcher.events if event.name is EventName.LISTENER_ERROR]
@@ -120,7 +120,7 @@ def test_worker_that_shuts_its_channel_is_out_and_loses_nothing() -> None:
         broken.channel.shutdown(socket.SHUT_RD)
         dispatcher.connect(count=4)
         event = dispatcher.wait_event(EventName.CHANNEL_CLOSED)
-        assert (event.slot, event.token, event.error) == (0, broken.incarnation, errno.EPIPE)
+        assert (event.slot, event.incarnation, event.error) == (0, broken.incarnation, errno.EPIPE)
         other.take_until(8)
         broken.kill()
         assert dispatcher.wait_event(EventName.WORKER_DIED).slot == 0
@@ -198,9 +198,9 @@ def test_too_many_descriptors_in_flight_pause_and_lose_nobody() -> None:
 
 def test_listener_that_is_none_is_rejected() -> None:
     with DispatcherProcess() as dispatcher, socket.socket() as not_listening:
-        dispatcher.send_raw(encode_command(CommandName.ADD_LISTENER, 5), [not_listening.fileno()])
+        dispatcher.send(encode_add_listener(5), [not_listening.fileno()])
         event = dispatcher.wait_event(EventName.REJECTED)
-        assert (event.slot, event.error, event.value) == (5, errno.EINVAL, CommandName.ADD_LISTENER)
+        assert (event.listener_id, event.error, event.command) == (5, errno.EINVAL, CommandName.ADD_LISTENER)
 
 
 def test_listener_that_is_shut_down_is_left_alone() -> None:
@@ -221,7 +221,7 @@ def test_listener_that_is_shut_down_while_nobody_may_take_is_left_alone() -> Non
         listener = dispatcher.listen()
         dispatcher.wait_quiet()
         listener.shutdown(socket.SHUT_RDWR)
-        assert dispatcher.wait_event(EventName.LISTENER_ERROR).slot == 0
+        assert dispatcher.wait_event(EventName.LISTENER_ERROR).listener_id == 0
         wakeups = dispatcher.wait_quiet()
         dispatcher.ping()
         assert dispatcher.counters()["wakeups"] == wakeups + 1

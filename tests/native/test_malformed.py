@@ -12,10 +12,24 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from fastlb.lb.command import COMMAND_BYTES, CommandName, EventName, Policy, encode_add_worker, encode_command
+from fastlb.lb.command import (
+    COMMAND_BYTES,
+    CommandName,
+    EventName,
+    NewWorker,
+    Policy,
+    encode_add_worker,
+    encode_admit,
+    encode_drain,
+    encode_pause,
+    encode_remove,
+    encode_remove_listener,
+    encode_resume,
+)
 
 from tests.support.channel_worker import UNBOUNDED, ChannelWorker, encode_message
 from tests.support.dispatcher_process import DispatcherProcess
+from tests.support.random_commands import RandomCommand
 from tests.support.waiting import scaled, wait_until
 
 SEED = 20260101
@@ -44,8 +58,8 @@ def random_command(generator: random.Random) -> bytes:
         return generator.randbytes(generator.randrange(0, 300))
     name = generator.choice([name for name in CommandName if name is not CommandName.QUIT])
     slot = generator.choice((0, 1, 2, 63, 64, 1023, 1024, 2**32 - 1, generator.getrandbits(32)))
-    token = generator.choice((0, 1, generator.getrandbits(64)))
-    command = encode_command(name, slot, token, generator.getrandbits(32))
+    incarnation = generator.choice((0, 1, generator.getrandbits(64)))
+    command = RandomCommand(generator, slot, incarnation).encode(name)
     if shape == 1:
         return command
     mutated = bytearray(command)
@@ -89,12 +103,12 @@ def test_malformed_commands_cost_their_sender_only(some_fds: list[int]) -> None:
         rejected = 0
         for number in range(CONTROL_MESSAGES):
             fds = generator.choices(some_fds, k=generator.choice((0, 0, 0, 1, 2, 4, 5, 250)))
-            dispatcher.send_raw(random_command(generator), fds)
+            dispatcher.send(random_command(generator), fds)
             if number % 50 == 0:
                 rejected += discard_events(dispatcher)
         assert rejected > 1000
         # some of them were valid by chance: undo what they did
-        dispatcher.send(CommandName.RESUME)
+        dispatcher.send(encode_resume())
         dispatcher.give_listener(20, dispatcher.listeners[20])
         dispatcher.connect(listener_id=20)
         worker.take_until(1)
@@ -153,16 +167,16 @@ def test_connections_between_malformed_messages_are_found(some_fds: list[int]) -
         socket.send_fds(victim.dispatcher_end, [b""], [])
         socket.send_fds(victim.dispatcher_end, [encode_message(1, 2)], some_fds[:2])
         victim.kill()
-        assert dispatcher.wait_event(EventName.WORKER_DIED).value == 2
+        assert dispatcher.wait_event(EventName.WORKER_DIED).taken_back == 2
         assert dispatcher.counters()["malformed"] == 3
         dispatcher.admit(dispatcher.new_worker(1))
 
 
 def test_empty_command_is_not_the_end(some_fds: list[int]) -> None:
     with DispatcherProcess() as dispatcher:
-        dispatcher.send_raw(b"", [])
+        dispatcher.send(b"", [])
         assert dispatcher.wait_event(EventName.REJECTED).error == errno.EINVAL
-        dispatcher.send_raw(b"", some_fds)
+        dispatcher.send(b"", some_fds)
         assert dispatcher.wait_event(EventName.REJECTED).error == errno.EINVAL
 
 
@@ -209,8 +223,8 @@ def test_add_worker_with_a_wrong_descriptor_is_rejected(wrong: int, some_fds: li
         worker = ChannelWorker(0, 1, dispatcher.wakeup_fd)
         fds = worker.fds
         fds[wrong] = some_fds[3]
-        dispatcher.send_raw(encode_add_worker(0, 1, UNBOUNDED), fds)
-        assert dispatcher.wait_event(EventName.REJECTED).value == CommandName.ADD_WORKER
+        dispatcher.send(encode_add_worker(NewWorker(0, 1, UNBOUNDED, 0)), fds)
+        assert dispatcher.wait_event(EventName.REJECTED).command == CommandName.ADD_WORKER
         worker.close()
 
 
@@ -227,10 +241,10 @@ def test_commands_are_idempotent() -> None:
         dispatcher.drain(worker)
         dispatcher.drain(worker)
         dispatcher.wait_event(EventName.DRAINED)
-        dispatcher.send(CommandName.REMOVE, 0, worker.incarnation)
+        dispatcher.send(encode_remove(0, worker.incarnation))
         dispatcher.remove(worker)
-        dispatcher.send(CommandName.REMOVE_LISTENER, 0)
-        dispatcher.send(CommandName.REMOVE_LISTENER, 0)
+        dispatcher.send(encode_remove_listener(0))
+        dispatcher.send(encode_remove_listener(0))
         dispatcher.ping()
         dispatcher.listeners.pop(0).close()
         assert all(event.name is not EventName.REJECTED for event in dispatcher.events)
@@ -239,8 +253,8 @@ def test_commands_are_idempotent() -> None:
 def test_command_for_another_incarnation_is_rejected() -> None:
     with DispatcherProcess() as dispatcher:
         worker = dispatcher.new_worker(0, incarnation=5)
-        for name in (CommandName.ADMIT, CommandName.DRAIN, CommandName.REMOVE):
-            dispatcher.send(name, 0, token=4)
+        for encode in (encode_admit, encode_drain, encode_remove):
+            dispatcher.send(encode(0, 4))
             assert dispatcher.wait_event(EventName.REJECTED).error == errno.ESTALE
         dispatcher.admit(worker)
 
@@ -249,7 +263,7 @@ def test_events_wait_for_a_supervisor_that_does_not_read() -> None:
     with DispatcherProcess() as dispatcher:
         workers = dispatcher.start_workers(2)
         for _ in range(2000):
-            dispatcher.send(CommandName.ADMIT, 9, token=1)
+            dispatcher.send(encode_admit(9, 1))
         for worker in workers:
             worker.kill()
         died = {dispatcher.wait_event(EventName.WORKER_DIED).slot for _ in workers}
@@ -260,6 +274,6 @@ def test_events_wait_for_a_supervisor_that_does_not_read() -> None:
 def test_nothing_but_ping_before_configure() -> None:
     with DispatcherProcess(configured=False) as dispatcher:
         dispatcher.ping()
-        dispatcher.send(CommandName.PAUSE)
+        dispatcher.send(encode_pause())
         assert dispatcher.wait_event(EventName.REJECTED).error == errno.EPROTO
         dispatcher.configure()

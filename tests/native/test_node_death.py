@@ -57,7 +57,7 @@ def test_connections_of_a_dead_worker_go_to_others(read: bool) -> None:
         survivor = add_survivor(dispatcher)
         victim.die()
         event = dispatcher.wait_event(EventName.WORKER_DIED)
-        assert (event.slot, event.token, event.value) == (0, victim.incarnation, 5)
+        assert (event.slot, event.incarnation, event.taken_back) == (0, victim.incarnation, 5)
         serve_until([survivor], 5)
         check_all_answered(clients)
         dispatcher.remove(victim)
@@ -89,7 +89,7 @@ def test_what_it_accepted_before_it_died_is_given_to_nobody_else() -> None:
                 victim.finish(connection, b"x")
             assert second in victim.taken
             victim.die()
-        assert dispatcher.wait_event(EventName.WORKER_DIED).value == 3
+        assert dispatcher.wait_event(EventName.WORKER_DIED).taken_back == 3
         serve_until([survivor], 3)
         check_all_answered(clients)
         dispatcher.ping()
@@ -107,7 +107,7 @@ def test_last_word_counts_behind_much_else() -> None:
             victim.accept(connection)
             victim.finish(connection, b"x")
             victim.die()
-        assert dispatcher.wait_event(EventName.WORKER_DIED).value == 0
+        assert dispatcher.wait_event(EventName.WORKER_DIED).taken_back == 0
         check_all_answered(clients)
         survivor.read_all()
         assert not survivor.taken
@@ -121,7 +121,7 @@ def test_half_a_last_word_does_not_count() -> None:
         victim.say_raw(RECEIVED + b"\n" + victim.verdict(connection.seq, accepted=True))  # no newline
         victim.accepted.clear()
         victim.die()
-        assert dispatcher.wait_event(EventName.WORKER_DIED).value == 1
+        assert dispatcher.wait_event(EventName.WORKER_DIED).taken_back == 1
         serve_until([survivor], 1)
         check_all_answered(clients)
 
@@ -134,7 +134,7 @@ def test_child_that_keeps_the_channel_open_delays_nothing() -> None:
         victim.accept(connection)
         victim.finish(connection, b"x")
         victim.kill()
-        assert dispatcher.wait_event(EventName.WORKER_DIED).value == 3
+        assert dispatcher.wait_event(EventName.WORKER_DIED).taken_back == 3
         serve_until([survivor], 3)
         check_all_answered(clients)
         victim.say(b'"I am the child"')
@@ -153,7 +153,7 @@ def test_worker_that_closes_its_channel_is_out(read: bool) -> None:
             victim.wait_taken(5)
         victim.close_channel()
         event = dispatcher.wait_event(EventName.CHANNEL_CLOSED)
-        assert (event.slot, event.token, event.error) == (0, victim.incarnation, 0)
+        assert (event.slot, event.incarnation, event.error) == (0, victim.incarnation, 0)
         serve_until([survivor], 5)
         check_all_answered(clients)
         dispatcher.ping()
@@ -176,7 +176,7 @@ def test_worker_that_nothing_can_be_written_to_gets_nothing_and_is_still_heard()
         victim.finish(connection, b"x")
         check_all_answered(clients)
         victim.die()
-        assert dispatcher.wait_event(EventName.WORKER_DIED).value == 0
+        assert dispatcher.wait_event(EventName.WORKER_DIED).taken_back == 0
 
 
 def test_commands_for_a_dead_worker_are_rejected() -> None:
@@ -186,7 +186,7 @@ def test_commands_for_a_dead_worker_are_rejected() -> None:
         dispatcher.wait_event(EventName.WORKER_DIED)
         dispatcher.send_line(victim, b'"hello"', dispatcher.listeners[0].fileno())
         event = dispatcher.wait_event(EventName.REJECTED)
-        assert (event.value, event.error) == (CommandName.SEND, errno.EPIPE)
+        assert (event.command, event.error) == (CommandName.SEND, errno.EPIPE)
         dispatcher.drain(victim)
         dispatcher.serve(victim, 1)
         dispatcher.remove(victim)

@@ -4,7 +4,7 @@ import signal
 import socket
 
 import pytest
-from fastlb.lb.command import CommandName, DrainFlag, EventName, WorkerBounds
+from fastlb.lb.command import EventName, WorkerBounds, encode_quit, encode_remove
 
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.node_channel_worker import DISCONNECT, RECEIVED, NodeChannelWorker, fill_channel, serve_until
@@ -19,9 +19,9 @@ def test_worker_is_told_once_to_disconnect() -> None:
         (worker,) = dispatcher.start_node_workers(1)
         dispatcher.drain(worker)
         event = dispatcher.wait_event(EventName.DRAINED)
-        assert (event.slot, event.token, event.value) == (0, worker.incarnation, 0)
+        assert (event.slot, event.incarnation, event.taken_back) == (0, worker.incarnation, 0)
         dispatcher.drain(worker)
-        dispatcher.drain(worker, DrainFlag.SILENTLY)
+        dispatcher.drain(worker, silently=True)
         dispatcher.connect()
         dispatcher.ping()
         assert worker.texts() == [DISCONNECT]
@@ -31,7 +31,7 @@ def test_worker_is_told_once_to_disconnect() -> None:
 def test_worker_that_leaves_by_itself_is_told_nothing() -> None:
     with DispatcherProcess() as dispatcher:
         (worker,) = dispatcher.start_node_workers(1)
-        dispatcher.drain(worker, DrainFlag.SILENTLY)
+        dispatcher.drain(worker, silently=True)
         dispatcher.wait_event(EventName.DRAINED)
         dispatcher.drain(worker)
         dispatcher.ping()
@@ -53,7 +53,7 @@ def test_worker_is_drained_when_the_fate_of_all_is_known() -> None:
         assert all(event.name is not EventName.DRAINED for event in dispatcher.events)
         leaving.finish(first, b"x")
         leaving.say(leaving.verdict(second.seq, accepted=False))
-        assert dispatcher.wait_event(EventName.DRAINED).value == 1
+        assert dispatcher.wait_event(EventName.DRAINED).taken_back == 1
         serve_until([staying], 3)
         assert all(client.recv(4) == b"x" for client in clients)
         leaving.close_channel()
@@ -72,7 +72,7 @@ def test_worker_that_dies_while_it_drains_is_not_drained_but_dead() -> None:
         dispatcher.drain(leaving)
         leaving.wait_line(DISCONNECT)
         leaving.die()
-        assert dispatcher.wait_event(EventName.WORKER_DIED).value == 1
+        assert dispatcher.wait_event(EventName.WORKER_DIED).taken_back == 1
         serve_until([staying], 2)
         assert all(event.name is not EventName.DRAINED for event in dispatcher.events)
 
@@ -183,7 +183,7 @@ def test_quit_leaves_the_workers_alone() -> None:
         (worker,) = dispatcher.start_node_workers(1, MANY)
         clients = dispatcher.connect(count=40)
         worker.wait_taken(40)
-        dispatcher.send(CommandName.QUIT)
+        dispatcher.send(encode_quit())
         assert exit_code(dispatcher) == 0
         assert worker.process.poll() is None
         assert worker.texts() == []
@@ -208,7 +208,7 @@ def test_end_of_the_channel_is_the_workers_not_ours() -> None:
     """REMOVE lets go of the channel; while the supervisor keeps it the worker notices nothing."""
     with DispatcherProcess() as dispatcher:
         (worker,) = dispatcher.start_node_workers(1)
-        dispatcher.send(CommandName.REMOVE, worker.slot, worker.incarnation)
+        dispatcher.send(encode_remove(worker.slot, worker.incarnation))
         dispatcher.ping()
         assert not worker.at_end()
         worker.dispatcher_end.close()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from fastlb.lb.command import CommandName, EventName
+from fastlb.lb.command import EventName, encode_ping
 
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.node_channel_worker import RECEIVED, NodeChannelWorker, serve_until
@@ -62,7 +62,7 @@ def test_lines_come_as_they_are_and_in_order() -> None:
         worker = talker(dispatcher)
         worker.say(*ODD_LINES)
         assert [dispatcher.next_message() for _ in ODD_LINES] == ODD_LINES
-        assert {(event.slot, event.token) for event in dispatcher.events[1:]} == {(0, worker.incarnation)}
+        assert {(event.slot, event.incarnation) for event in dispatcher.events[1:]} == {(0, worker.incarnation)}
 
 
 def test_empty_lines_are_nothing() -> None:
@@ -83,7 +83,7 @@ def test_long_line_comes_in_parts(length: int) -> None:
         with talking(talker(dispatcher), line[:length] + b'\n"next"\n'):
             assert dispatcher.next_message() == line[:length]
             parts = [event for event in dispatcher.events if event.name is EventName.WORKER_MESSAGE]
-            assert all(len(event.text) == PART and event.value == 1 for event in parts[:-1])
+            assert all(len(event.text) == PART and event.goes_on for event in parts[:-1])
             assert len(parts) == -(-length // PART)
             assert dispatcher.next_message() == b'"next"'
         dispatcher.ping()
@@ -194,7 +194,7 @@ def test_long_line_that_the_supervisor_reads_slowly_comes_whole() -> None:
         lines = [bytes([97 + number]) * 700_000 for number in range(4)]
         with talking(worker, b"\n".join(lines) + b"\n"):
             wait_until(lambda: select.select([dispatcher.control], [], [], 0)[0], "the first part")
-            dispatcher.send(CommandName.PING)
+            dispatcher.send(encode_ping())
             assert [dispatcher.next_message() for _ in lines] == lines
         dispatcher.ping()
         assert dispatcher.slot(worker)["messages_dropped"] == 0

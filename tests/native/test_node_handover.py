@@ -5,7 +5,7 @@ import select
 import socket
 
 import pytest
-from fastlb.lb.command import CommandName, EventName, Policy, WorkerBounds, encode_command, encode_configure
+from fastlb.lb.command import CommandName, EventName, Policy, WorkerBounds, encode_add_listener, encode_configure
 
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.node_channel_worker import RECEIVED, NodeChannelWorker, serve_until
@@ -21,7 +21,7 @@ def listen_with_key(dispatcher: DispatcherProcess, key: int) -> None:
     """A listener that Node workers know by this key."""
     listener = socket.create_server(("127.0.0.1", 0))
     dispatcher.listeners[0] = listener
-    dispatcher.send_raw(encode_command(CommandName.ADD_LISTENER, 0, flags=key), [listener.fileno()])
+    dispatcher.send(encode_add_listener(0, key), [listener.fileno()])
     dispatcher.ping()
 
 
@@ -52,8 +52,8 @@ def test_connections_are_numbered_within_the_epoch(epoch: int) -> None:
 def test_epoch_whose_numbers_javascript_cannot_hold_is_refused() -> None:
     with DispatcherProcess(configured=False) as dispatcher:
         command = encode_configure(2**21, Policy.ROUND_ROBIN, SOON_NS)
-        dispatcher.send_raw(command, [dispatcher.page_fd, dispatcher.wakeup_fd])
-        assert dispatcher.wait_event(EventName.REJECTED).value == CommandName.CONFIGURE
+        dispatcher.send(command, [dispatcher.page_fd, dispatcher.wakeup_fd])
+        assert dispatcher.wait_event(EventName.REJECTED).command == CommandName.CONFIGURE
         dispatcher.configure()
 
 

@@ -3,7 +3,14 @@
 import socket
 
 import pytest
-from fastlb.lb.command import CommandName, EventName, Policy, WorkerBounds, encode_command
+from fastlb.lb.command import (
+    EventName,
+    Policy,
+    WorkerBounds,
+    encode_add_listener,
+    encode_remove,
+    encode_remove_listener,
+)
 
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.node_channel_worker import NODE_BOUNDS, NodeChannelWorker, fill_channel, serve_until
@@ -131,8 +138,8 @@ def test_removed_listener_takes_its_held_connections_along() -> None:
         dispatcher.wait_event(EventName.WORKER_DIED)
         leaving.close()
         del dispatcher.workers[0]
-        dispatcher.send(CommandName.REMOVE, 0, leaving.incarnation)
-        dispatcher.send(CommandName.REMOVE_LISTENER, 0)
+        dispatcher.send(encode_remove(0, leaving.incarnation))
+        dispatcher.send(encode_remove_listener(0))
         dispatcher.ping()
         dispatcher.listeners.pop(0).close()
         assert dispatcher.counters()["dropped"] == 2
@@ -148,7 +155,7 @@ def test_connection_of_a_removed_listener_that_is_refused_is_closed() -> None:
         worker, _ = start_serving(dispatcher, 0b01, 0b10)
         (client,) = dispatcher.connect(listener_id=0)
         (connection,) = worker.wait_taken(1)
-        dispatcher.send(CommandName.REMOVE_LISTENER, 0)
+        dispatcher.send(encode_remove_listener(0))
         dispatcher.serve(worker, 0)
         dispatcher.listeners.pop(0).close()
         worker.refuse(connection)
@@ -164,8 +171,8 @@ def test_listener_that_comes_back_has_its_new_key() -> None:
         dispatcher.connect(listener_id=3)
         assert worker.wait_taken(1)[0].key == 0
         worker.serve_all()
-        dispatcher.send(CommandName.REMOVE_LISTENER, 3)
-        dispatcher.send_raw(encode_command(CommandName.ADD_LISTENER, 3, flags=77), [listener.fileno()])
+        dispatcher.send(encode_remove_listener(3))
+        dispatcher.send(encode_add_listener(3, 77), [listener.fileno()])
         dispatcher.connect(listener_id=3)
         assert worker.wait_taken(1)[0].key == 77
         worker.serve_all()

@@ -9,13 +9,11 @@ import socket
 import pytest
 from fastlb.lb.command import (
     COMMAND_BYTES,
-    ChannelHistory,
     CommandName,
     EventName,
     Policy,
     WorkerBounds,
-    encode_add_node_worker,
-    encode_command,
+    encode_remove,
 )
 
 from tests.support.dispatcher_process import DispatcherProcess
@@ -29,6 +27,7 @@ from tests.support.node_channel_worker import (
     NodeChannelWorker,
     serve_until,
 )
+from tests.support.random_commands import RandomCommand
 from tests.support.waiting import scaled
 
 SEED = 20260102
@@ -147,13 +146,12 @@ def random_command(generator: random.Random, workers: list[CarelessWorker]) -> b
     """A command for one of the workers, or for nobody, valid or nearly so; never one that ends the dispatcher."""
     worker = generator.choice(workers)
     if not generator.randrange(6):
-        history = ChannelHistory(generator.getrandbits(32), generator.getrandbits(32))
-        bounds = WorkerBounds(*(generator.choice((0, 1, 2**32 - 1)) for _ in range(3)))
-        slot = generator.randrange(20, 40)
-        return encode_add_node_worker(slot, generator.randrange(3), bounds, 0, generator.getrandbits(64), history)
+        new = RandomCommand(generator, generator.randrange(20, 40), generator.randrange(3))
+        return new.encode(CommandName.ADD_NODE_WORKER)
     name = generator.choice([CommandName.SEND, CommandName.PROBE, CommandName.SERVE, CommandName.ADMIT])
     slot = generator.choice((worker.slot, worker.slot, worker.slot + 1, 1023, 2**32 - 1))
-    command = encode_command(name, slot, generator.choice((worker.incarnation, 1, 2)), generator.getrandbits(32))
+    incarnation = generator.choice((worker.incarnation, 1, 2))
+    command = RandomCommand(generator, slot, incarnation).encode(name)[:COMMAND_BYTES]
     text = generator.choice((b"", b"\n", b'"text"\n', b"no end", b"x" * 20_000 + b"\n", b"\0" * 50 + b"\n"))
     mutated = bytearray(command + (text if name is CommandName.SEND or not generator.randrange(4) else b""))
     if not generator.randrange(3):
@@ -173,7 +171,7 @@ def test_malformed_commands_about_node_workers_cost_no_descriptor() -> None:
         rejected = 0
         for number in range(COMMANDS):
             fds = generator.choices(kinds, k=generator.choice((0, 0, 1, 1, 2, 3, 4, 200)))
-            dispatcher.send_raw(random_command(generator, workers), fds)
+            dispatcher.send(random_command(generator, workers), fds)
             if number % 50 == 0:
                 rejected += discard_events(dispatcher)
                 for worker in workers:
@@ -181,8 +179,8 @@ def test_malformed_commands_about_node_workers_cost_no_descriptor() -> None:
         assert COMMANDS / 10 < rejected < COMMANDS - 500
         # some of them were valid by chance: undo what they did
         for slot in range(20, 40):
-            for token in range(3):
-                dispatcher.send(CommandName.REMOVE, slot, token)
+            for incarnation in range(3):
+                dispatcher.send(encode_remove(slot, incarnation))
         left.close()
         right.close()
         for worker in workers:

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+from collections.abc import Callable
 
 import pytest
 from fastlb.lb.command import (
@@ -10,9 +11,13 @@ from fastlb.lb.command import (
     MAX_LINE_BYTES,
     CommandName,
     EventName,
+    NewWorker,
     encode_add_node_worker,
-    encode_command,
+    encode_drain,
+    encode_ping,
+    encode_probe,
     encode_send,
+    encode_serve,
 )
 
 from tests.support.dispatcher_process import DispatcherProcess
@@ -20,6 +25,7 @@ from tests.support.node_channel_worker import FILLING, HANDLE, RECEIVED, NodeCha
 from tests.support.waiting import wait_until
 
 SHARED = HANDLE + b'"dgram.Native","msg":{"cmd":"NODE_CLUSTER","key":"%d"}}'
+LINE = b'"text"\n'
 MOST_WAITING_LINES = 64
 # For a user without rights the descriptors in flight count against RLIMIT_NOFILE (unix(7)).
 # The limit is that of a user: each test has one of its own, so that none counts what another has in flight.
@@ -37,7 +43,7 @@ ctypes.CDLL(None).prctl(4, 1)
 def wait_rejected(dispatcher: DispatcherProcess, error: int) -> None:
     """The next rejection is of a SEND with this errno."""
     event = dispatcher.wait_event(EventName.REJECTED)
-    assert (event.value, event.error) == (CommandName.SEND, error)
+    assert (event.command, event.error) == (CommandName.SEND, error)
 
 
 @pytest.mark.parametrize(
@@ -218,8 +224,8 @@ def test_malformed_line_is_rejected_and_costs_no_descriptor(case: str) -> None:
     text, fd_count, error = MALFORMED[case]
     with DispatcherProcess() as dispatcher, open(os.devnull) as null:
         (worker,) = dispatcher.start_node_workers(1)
-        command = encode_command(CommandName.SEND, worker.slot, worker.incarnation)
-        dispatcher.send_raw(command + text, [null.fileno()] * fd_count)
+        command = encode_send(worker.slot, worker.incarnation, LINE)
+        dispatcher.send(command.removesuffix(LINE) + text, [null.fileno()] * fd_count)
         wait_rejected(dispatcher, error)
         dispatcher.ping()
         assert not worker.texts()
@@ -228,26 +234,34 @@ def test_malformed_line_is_rejected_and_costs_no_descriptor(case: str) -> None:
 def test_text_behind_any_other_command_is_rejected() -> None:
     with DispatcherProcess() as dispatcher:
         (worker,) = dispatcher.start_node_workers(1)
-        for name in (CommandName.PROBE, CommandName.SERVE, CommandName.DRAIN, CommandName.PING):
-            dispatcher.send_raw(encode_command(name, worker.slot, worker.incarnation) + b"text\n")
+        who = (worker.slot, worker.incarnation)
+        for command in (encode_probe(*who), encode_serve(*who, 0), encode_drain(*who), encode_ping(1)):
+            dispatcher.send(command + b"text\n")
             assert dispatcher.wait_event(EventName.REJECTED).error == errno.EINVAL
         assert dispatcher.slot(worker)["unanswered"] == 0
 
 
-@pytest.mark.parametrize("name", [CommandName.SEND, CommandName.SERVE, CommandName.PROBE])
+COMMANDS: dict[CommandName, Callable[[int, int], bytes]] = {
+    CommandName.SEND: lambda slot, incarnation: encode_send(slot, incarnation, LINE),
+    CommandName.SERVE: lambda slot, incarnation: encode_serve(slot, incarnation, 0),
+    CommandName.PROBE: encode_probe,
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_command_for_somebody_else_is_rejected(name: CommandName) -> None:
     with DispatcherProcess() as dispatcher, open(os.devnull) as null:
         (node,) = dispatcher.start_node_workers(1)
         python = dispatcher.new_worker(1)
-        text, fds = (b'"text"\n', [null.fileno()]) if name is CommandName.SEND else (b"", [])
-        for slot, token, error in (
+        fds = [null.fileno()] if name is CommandName.SEND else []
+        for slot, incarnation, error in (
             (node.slot, node.incarnation + 1, errno.ESTALE),
             (python.slot, python.incarnation, errno.EINVAL),
             (7, 1, errno.ESTALE),
             (1024, 1, errno.EINVAL),
             (2**32 - 1, 1, errno.EINVAL),
         ):
-            dispatcher.send_raw(encode_command(name, slot, token) + text, fds)
+            dispatcher.send(COMMANDS[name](slot, incarnation), fds)
             assert dispatcher.wait_event(EventName.REJECTED).error == error
         dispatcher.ping()
         assert not node.texts()
@@ -268,16 +282,16 @@ def test_node_worker_with_a_wrong_descriptor_is_rejected(wrong: int) -> None:
         fds[wrong] = null.fileno()
         if wrong == 1:  # a number of descriptors is asked of it, which any file can answer: too few of them, then
             fds.pop()
-        dispatcher.send_raw(encode_add_node_worker(0, 1, worker.bounds, 0, 1), fds)
-        assert dispatcher.wait_event(EventName.REJECTED).value == CommandName.ADD_WORKER
+        dispatcher.send(encode_add_node_worker(NewWorker(0, 1, worker.bounds, 0), 1), fds)
+        assert dispatcher.wait_event(EventName.REJECTED).command == CommandName.ADD_NODE_WORKER
         worker.close()
 
 
 def test_channel_of_the_wrong_kind_is_rejected() -> None:
     with DispatcherProcess() as dispatcher:
         node, python = NodeChannelWorker(0, 1), dispatcher.new_worker(5)
-        dispatcher.send_raw(
-            encode_add_node_worker(0, 1, node.bounds, 0, 1), [python.dispatcher_end.fileno(), *node.fds[1:]]
+        dispatcher.send(
+            encode_add_node_worker(NewWorker(0, 1, node.bounds, 0), 1), [python.dispatcher_end.fileno(), *node.fds[1:]]
         )
         assert dispatcher.wait_event(EventName.REJECTED).error == errno.EINVAL
         node.close()

@@ -4,7 +4,7 @@ import os
 import select
 import socket
 
-from fastlb.lb.command import CommandName, EventName, Policy, WorkerBounds
+from fastlb.lb.command import EventName, Policy, WorkerBounds, encode_quit
 
 from tests.support.channel_worker import ChannelWorker, encode_message
 from tests.support.dispatcher_process import DispatcherProcess
@@ -29,7 +29,7 @@ def test_connections_of_a_killed_worker_are_served_by_others() -> None:
         dispatcher.admit(survivor)
         victim.kill()
         event = dispatcher.wait_event(EventName.WORKER_DIED, slot=0)
-        assert (event.token, event.value) == (victim.incarnation, 20)
+        assert (event.incarnation, event.taken_back) == (victim.incarnation, 20)
         survivor.take_until(20)
         assert {connection.hops for connection in survivor.taken} == {0}
         survivor.finish_all(b"served")
@@ -46,7 +46,7 @@ def test_only_untaken_connections_of_a_killed_worker_move() -> None:
         taken = len(victim.taken)
         victim.kill()
         event = dispatcher.wait_event(EventName.WORKER_DIED)
-        assert event.value == 5 - taken
+        assert event.taken_back == 5 - taken
         survivor.take_until(10 - taken)
 
 
@@ -88,7 +88,7 @@ def test_drain_takes_back_and_ends_the_channel() -> None:
         dispatcher.wait_dispatched(8)
         dispatcher.drain(leaving)
         event = dispatcher.wait_event(EventName.DRAINED)
-        assert (event.slot, event.token, event.value) == (0, leaving.incarnation, 4)
+        assert (event.slot, event.incarnation, event.taken_back) == (0, leaving.incarnation, 4)
         assert leaving.at_end()
         staying.take_until(8)
         dispatcher.connect(count=4)
@@ -106,7 +106,7 @@ def test_drain_of_the_only_worker_lets_it_take_the_rest() -> None:
         dispatcher.ping()
         assert all(event.name is not EventName.DRAINED for event in dispatcher.events)
         worker.take_until(3)
-        assert dispatcher.wait_event(EventName.DRAINED).value == 0
+        assert dispatcher.wait_event(EventName.DRAINED).taken_back == 0
         assert worker.at_end()
 
 
@@ -120,7 +120,7 @@ def test_stuck_workers_connections_go_to_an_idle_one() -> None:
         assert dispatcher.slot(stuck)["taken_back"] == 1
         dispatcher.drain(stuck)
         # What was rescued before is no part of the drain.
-        assert dispatcher.wait_event(EventName.DRAINED).value == 0
+        assert dispatcher.wait_event(EventName.DRAINED).taken_back == 0
 
 
 def test_stuck_workers_connections_stay_when_the_other_is_busy_and_still() -> None:
@@ -282,7 +282,7 @@ def test_more_than_can_be_held_stays_in_its_channel() -> None:
             return arrived == 1500
 
         wait_until(all_arrived, "all connections arrived")
-        assert dispatcher.wait_event(EventName.WORKER_DIED).value == 1500
+        assert dispatcher.wait_event(EventName.WORKER_DIED).taken_back == 1500
 
 
 def fill_channel(worker: ChannelWorker, messages: int) -> None:
@@ -302,7 +302,7 @@ def test_quit_hands_over_what_is_held() -> None:
         one.kill()
         dispatcher.wait_event(EventName.WORKER_DIED)
         assert dispatcher.counters()["held"] == 1
-        dispatcher.send(CommandName.QUIT)
+        dispatcher.send(encode_quit())
         two.take_until(2)
         assert dispatcher.process.wait(scaled(10)) == 0
 

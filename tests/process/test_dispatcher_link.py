@@ -6,7 +6,7 @@ import os
 import socket
 
 import uvloop
-from fastlb.lb.command import COMMAND_BYTES, CommandName, DispatcherEvent, encode_command
+from fastlb.lb.command import COMMAND_BYTES, DispatcherEvent, encode_ping, encode_quit
 from fastlb.supervisor.dispatcher.link import DispatcherLink
 
 from tests.support import processes
@@ -41,7 +41,7 @@ def test_commands_wait_for_a_reader_and_arrive_in_order_with_their_descriptors()
         link, theirs = open_link([])
         for token in range(MANY):
             lent = os.open("/dev/null", os.O_RDONLY)
-            link.send(encode_command(CommandName.PING, token=token), (lent,))
+            link.send(encode_ping(token), (lent,))
             os.close(lent)
         received: list[bytes] = []
 
@@ -53,7 +53,7 @@ def test_commands_wait_for_a_reader_and_arrive_in_order_with_their_descriptors()
             return len(received) == MANY
 
         await let_run_until(read_all, "all commands have arrived")
-        assert received == [encode_command(CommandName.PING, token=token) for token in range(MANY)]
+        assert received == [encode_ping(token) for token in range(MANY)]
         link.close()
         theirs.close()
 
@@ -66,7 +66,7 @@ def test_close_forgets_what_waits_and_leaks_nothing() -> None:
         link, theirs = open_link([])
         with open("/dev/null") as lent:
             for _ in range(MANY):
-                link.send(encode_command(CommandName.PING), (lent.fileno(),))
+                link.send(encode_ping(), (lent.fileno(),))
         link.close()
         link.close()
         theirs.close()
@@ -83,7 +83,7 @@ def test_peer_that_is_gone_or_talks_nonsense_is_no_error() -> None:
             theirs.send(message)
         theirs.close()
         await asyncio.sleep(0)
-        link.send(encode_command(CommandName.QUIT))
+        link.send(encode_quit())
         await asyncio.sleep(0)
         assert events == []
         link.close()

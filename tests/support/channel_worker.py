@@ -85,7 +85,7 @@ class ChannelWorker:
         self.slot = slot
         self.incarnation = incarnation
         self.bounds = bounds
-        self.hash_key = hash_key
+        self.hash_key = slot if hash_key is None else hash_key
         self.dispatcher_end, self.channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel.setblocking(False)
         self.page_fd = create_worker_page()

@@ -17,16 +17,22 @@ from typing import TYPE_CHECKING
 
 from fastlb.lb.command import (
     LONGEST_EVENT_BYTES,
-    CommandName,
     DispatcherEvent,
     EventName,
+    NewWorker,
     Policy,
     WorkerBounds,
     decode_event,
+    encode_add_listener,
     encode_add_node_worker,
     encode_add_worker,
-    encode_command,
+    encode_admit,
     encode_configure,
+    encode_drain,
+    encode_ping,
+    encode_probe,
+    encode_quit,
+    encode_remove,
     encode_send,
     encode_serve,
 )
@@ -94,21 +100,17 @@ class DispatcherProcess:
 
     def configure(self) -> None:
         """Send CONFIGURE and wait for the answer."""
-        self.send_raw(encode_configure(*self.configuration), [self.page_fd, self.wakeup_fd])
+        self.send(encode_configure(*self.configuration), [self.page_fd, self.wakeup_fd])
         self.wait_event(EventName.CONFIGURED)
 
-    def send_raw(self, data: bytes, fds: list[int] | None = None) -> None:
-        """Send any bytes and descriptors on the control socket."""
-        socket.send_fds(self.control, [data], fds or [])
-
-    def send(self, name: CommandName, slot: int = 0, token: int = 0, flags: int = 0) -> None:
-        """Send one command without descriptors."""
-        self.send_raw(encode_command(name, slot, token, flags))
+    def send(self, command: bytes, fds: list[int] | None = None) -> None:
+        """Send a command, or any bytes, and descriptors on the control socket."""
+        socket.send_fds(self.control, [command], fds or [])
 
     def ping(self, token: int = 77) -> None:
         """Wait until everything sent before has been carried out."""
-        self.send(CommandName.PING, token=token)
-        self.wait_event(EventName.PONG, token=token)
+        self.send(encode_ping(token))
+        self.wait_event(EventName.PONG, ping_token=token)
 
     def next_event(self) -> DispatcherEvent:
         """Receive one event; fails when none comes."""
@@ -134,7 +136,7 @@ class DispatcherProcess:
     def give_listener(self, listener_id: int, listener: socket.socket) -> None:
         """ADD_LISTENER; the listener is closed at the end of the test."""
         self.listeners[listener_id] = listener
-        self.send_raw(encode_command(CommandName.ADD_LISTENER, listener_id), [listener.fileno()])
+        self.send(encode_add_listener(listener_id), [listener.fileno()])
         self.ping()
 
     def new_worker(
@@ -148,17 +150,17 @@ class DispatcherProcess:
 
     def add(self, worker: AnyWorker) -> None:
         """ADD_WORKER."""
-        who = (worker.slot, worker.incarnation, worker.bounds)
+        new = NewWorker(worker.slot, worker.incarnation, worker.bounds, worker.hash_key)
         if isinstance(worker, NodeChannelWorker):
-            command = encode_add_node_worker(*who, worker.slot, worker.listeners, worker.history)
+            command = encode_add_node_worker(new, worker.listeners, worker.history)
         else:
-            command = encode_add_worker(*who, worker.hash_key)
-        self.send_raw(command, worker.fds)
+            command = encode_add_worker(new)
+        self.send(command, worker.fds)
 
     def admit(self, *workers: AnyWorker, baseline: int = 0) -> None:
         """ADMIT, and wait until it is carried out; `baseline`: descriptors of a Node worker that are no connections."""
         for worker in workers:
-            self.send(CommandName.ADMIT, worker.slot, worker.incarnation, baseline)
+            self.send(encode_admit(worker.slot, worker.incarnation, baseline))
         self.ping()
 
     def start_workers(self, count: int, bounds: WorkerBounds = UNBOUNDED) -> list[ChannelWorker]:
@@ -167,13 +169,13 @@ class DispatcherProcess:
         self.admit(*workers)
         return workers
 
-    def drain(self, worker: AnyWorker, flags: int = 0) -> None:
+    def drain(self, worker: AnyWorker, silently: bool = False) -> None:
         """DRAIN, without waiting."""
-        self.send(CommandName.DRAIN, worker.slot, worker.incarnation, flags)
+        self.send(encode_drain(worker.slot, worker.incarnation, silently))
 
     def remove(self, worker: AnyWorker) -> None:
         """REMOVE, and wait until it is carried out; the worker is closed."""
-        self.send(CommandName.REMOVE, worker.slot, worker.incarnation)
+        self.send(encode_remove(worker.slot, worker.incarnation))
         self.ping()
         del self.workers[worker.slot]
         worker.close()
@@ -195,17 +197,17 @@ class DispatcherProcess:
 
     def serve(self, worker: NodeChannelWorker, listeners: int) -> None:
         """SERVE, and wait until it is carried out."""
-        self.send_raw(encode_serve(worker.slot, worker.incarnation, listeners))
+        self.send(encode_serve(worker.slot, worker.incarnation, listeners))
         self.ping()
 
     def send_line(self, worker: NodeChannelWorker, line: bytes, fd: int = -1) -> None:
         """SEND a line (without its newline), with a descriptor if one is given."""
         command = encode_send(worker.slot, worker.incarnation, line + b"\n")
-        self.send_raw(command, [fd] if fd >= 0 else [])
+        self.send(command, [fd] if fd >= 0 else [])
 
     def probe(self, worker: NodeChannelWorker) -> None:
         """PROBE, and wait until it is carried out."""
-        self.send(CommandName.PROBE, worker.slot, worker.incarnation)
+        self.send(encode_probe(worker.slot, worker.incarnation))
         self.ping()
 
     def next_message(self) -> bytes:
@@ -214,7 +216,7 @@ class DispatcherProcess:
         while True:
             event = self.wait_event(EventName.WORKER_MESSAGE)
             text += event.text
-            if not event.value:
+            if not event.goes_on:
                 return text
 
     # -- clients and figures -------------------------------------------------------------------------------
@@ -299,7 +301,7 @@ class DispatcherProcess:
 
     def quit(self) -> int:
         """Say QUIT and return the exit code."""
-        self.send(CommandName.QUIT)
+        self.send(encode_quit())
         return self.process.wait(timeout=scaled(10))
 
     def close(self) -> None:
