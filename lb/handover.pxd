@@ -12,7 +12,8 @@ from fastlb.lb.connection cimport (
 from fastlb.lb.descriptors cimport descriptor_close, invariant
 from fastlb.lb.events cimport report_slot
 from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push, held_push_first, held_room
-from fastlb.lb.node.write cimport node_hand_over, node_wait_for_room
+from fastlb.lb.node.channel cimport NODE_BROKEN
+from fastlb.lb.node.write cimport node_enter_writing, node_hand_over, node_wait_for_room
 from fastlb.lb.page cimport MAX_LISTENERS
 from fastlb.lb.policy cimport (
     NOBODY, POLICY_IP_HASH, candidate_charge, candidate_close, choose, choose_rescuer, is_able, listener_bit,
@@ -114,7 +115,7 @@ cdef inline void stage_failed(Dispatcher *d, WorkerSlot *slot, int error) noexce
     elif verdict == SEND_PAUSE:
         d.send_paused_until_ns = d.now_ns + SEND_PAUSE_NS
     elif slot.node != NULL:  # what it has said before is still to be read; then comes the end
-        slot.node.broken = True
+        node_enter_writing(d, <uint32_t>(slot - d.slots), NODE_BROKEN)
         candidate_close(&d.table, slot.candidate)
     else:
         channel_broken(d, slot, error)
@@ -229,6 +230,5 @@ cdef inline bint stage_held(Dispatcher *d) noexcept nogil:
 
 cdef inline void dispatch_held(Dispatcher *d) noexcept nogil:
     """Hand over what is held, as far as workers take it. Ends: a refusal takes a worker out of this turn."""
-    flush_stages(d)
     while stage_held(d):
         flush_stages(d)

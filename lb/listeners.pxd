@@ -104,7 +104,7 @@ cdef inline bint accept_failed(Dispatcher *d, uint32_t index, int error) noexcep
 
 
 cdef inline void accept_sweep(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Accept from one listener while somebody may take, and hand over all of it before returning."""
+    """Accept from one listener while some worker may take, and hand over all of it before returning."""
     cdef ConnectionRecord record
     cdef Listener *listener = &d.listeners[index]
     cdef int fd
@@ -119,7 +119,8 @@ cdef inline void accept_sweep(Dispatcher *d, uint32_t index) noexcept nogil:
         count(&d.page.accepted, 1)
         count(&d.page.listeners[index].accepted, 1)
         stage_connection(d, choose_for(d, &record), fd, &record)
-    dispatch_held(d)
+    flush_stages(d)
+    dispatch_held(d)  # what a channel refused is held now, and another worker may take it
 
 
 cdef inline bint is_accepting(const Dispatcher *d) noexcept nogil:

@@ -2,7 +2,7 @@
 # Runs in the dispatcher, once per connection; policy.pyx lets tests and benchmarks call the same code.
 #
 # The table is made anew from the slots at every turn of the loop (state.pxd) and counted down while
-# connections are given: 40 bytes a worker, scanned in order. Which listeners a worker serves differs among Node
+# connections are given: CANDIDATE_BYTES a worker, scanned in order. Which listeners a worker serves differs among Node
 # workers only.
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
@@ -19,6 +19,7 @@ cdef enum PolicyKind:  # the order is that of command.Policy
 
 cdef enum:
     NOBODY = -1
+    CANDIDATE_BYTES = 32  # two in a cache line; policy.pyx checks it
     # ip-hash would rather wait for a client's own worker than spread its clients: this much may wait there
     STICKY_CREDIT = 128
 

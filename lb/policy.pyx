@@ -11,6 +11,9 @@ from fastlb.lb.connection cimport ConnectionRecord
 from fastlb.lb.page cimport MAX_SLOTS
 from fastlb.lb.posix cimport AF_INET, AF_INET6, AF_UNIX
 
+if sizeof(Candidate) != CANDIDATE_BYTES:
+    raise ImportError(f"candidate: {sizeof(Candidate)} bytes, not {CANDIDATE_BYTES}")
+
 
 cdef class PolicyTable:
     """Candidates as the dispatcher's loop has them: `room` and `open` of each worker.

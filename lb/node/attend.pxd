@@ -5,7 +5,9 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastlb.lb.handover cimport has_taker, is_served
-from fastlb.lb.node.channel cimport NODE_QUIET_NS, NodeChannel, stale_settled
+from fastlb.lb.node.channel cimport (
+    NODE_ENDED, NODE_FULL, NODE_QUIET_NS, NODE_WRITING, STALE_AWAITED, STALE_PROBED, NodeChannel, stale_settled,
+)
 from fastlb.lb.node.look cimport LOOK_AGAIN_NS, look_at_nodes, waits_for_closed_connections
 from fastlb.lb.node.read cimport node_read, resume_nodes
 from fastlb.lb.node.write cimport node_flush, node_probe
@@ -19,7 +21,7 @@ cdef enum:
 
 cdef inline void on_node_event(Dispatcher *d, uint32_t index, uint32_t events) noexcept nogil:
     """Deal with what epoll tells of a Node worker's channel: the worker says something, or there is room again."""
-    if events & EPOLLOUT and d.slots[index].node.wants_room:
+    if events & EPOLLOUT and d.slots[index].node.writing == NODE_FULL:
         node_flush(d, index)
     if events & ~<uint32_t>EPOLLOUT and d.slots[index].node.polled:
         node_read(d, index)
@@ -27,7 +29,7 @@ cdef inline void on_node_event(Dispatcher *d, uint32_t index, uint32_t events) n
 
 cdef inline int64_t node_due_ns(const Dispatcher *d, const NodeChannel *node) noexcept nogil:
     """When there is something to do for a Node worker that no descriptor will tell."""
-    if node.stale_answers and not node.ended and (node.missed_last or not node.probed):
+    if node.stale_answers and node.reading != NODE_ENDED and node.stale != STALE_PROBED:
         return node.answered_at_ns + NODE_QUIET_NS
     return node.backoff_until_ns if node.backoff_until_ns > d.now_ns else NEVER_NS
 
@@ -37,10 +39,10 @@ cdef inline void inquire(Dispatcher *d, uint32_t index) noexcept nogil:
     cdef NodeChannel *node = d.slots[index].node
     cdef uint64_t *answers_read = &d.page.slots[index].answers_read
     node.answered_at_ns = d.now_ns  # if it takes no probe now: again in a while
-    if node.probed:
-        count(answers_read, stale_settled(node))
-    else:
+    if node.stale == STALE_AWAITED:
         node_probe(d, index)
+    else:
+        count(answers_read, stale_settled(node))
 
 
 cdef inline void attend_node(Dispatcher *d, uint32_t index) noexcept nogil:
@@ -48,7 +50,7 @@ cdef inline void attend_node(Dispatcher *d, uint32_t index) noexcept nogil:
     cdef NodeChannel *node = d.slots[index].node
     if node.stale_answers and node_due_ns(d, node) <= d.now_ns:
         inquire(d, index)
-    if node.outbox_lines and not node.wants_room and not node.broken and node.backoff_until_ns <= d.now_ns:
+    if node.outbox_lines and node.writing == NODE_WRITING and node.backoff_until_ns <= d.now_ns:
         node_flush(d, index)
     if d.control_closed and d.now_ns >= d.orphaned_until_ns:
         pidfd_signal(d.slots[index].pidfd, SIGKILL)
@@ -95,7 +97,7 @@ cdef inline void orphan_nodes(Dispatcher *d) noexcept nogil:
         if d.slots[index].node == NULL:
             continue
         worker_drain(d, &d.slots[index], False)
-        if d.slots[index].node.ended:  # no word of ours reaches it, and nobody is left who could ask it to go
+        if d.slots[index].node.reading == NODE_ENDED:  # no word of ours reaches it, and nobody is left who could ask it to go
             pidfd_signal(d.slots[index].pidfd, SIGTERM)
 
 

@@ -1,10 +1,14 @@
-# Owns NodeChannel: what the dispatcher remembers of a Node worker's IPC channel. Pure but for the page that it
-# keeps: a Node worker has none of its own, so the dispatcher plays the worker and counts for it what the answers
-# say. The rest of the dispatcher then sees a worker like any other.
+# Owns NodeChannel: what the dispatcher remembers of a Node worker's IPC channel. Runs in the dispatcher process. Makes
+# no system call. A Node worker has no page of its own, so the dispatcher keeps one for it and counts there what the
+# answers say (`node_count` in write.pxd): the rest of the dispatcher sees a worker like any other.
 #
-#   sent ──► pending ──NODE_HANDLE_ACK──► received ──accepted──► our copy is closed, done
-#               │  NODE_HANDLE_NACK          │  refused
-#               └──────── held again: another worker gets it ──── at death or the channel's end: held again
+#   a connection       PENDING_SENT ──NODE_HANDLE_ACK──► PENDING_RECEIVED ──accepted──► our copy is closed
+#                        │ NODE_HANDLE_NACK                │ refused
+#                        └────────── held again: another worker gets it; so it is when the worker dies ──
+#   what is read       NODE_READING ◄──► NODE_PAUSED       both ── end of the channel, a fault ──► NODE_ENDED
+#   what is written    NODE_WRITING ◄──► NODE_FULL         both ── an error that stays ──────────► NODE_BROKEN
+#   answers owed to    STALE_AWAITED ── silence ──► STALE_PROBED ◄──► STALE_NACKED ── silence ──► none is owed any more
+#   predecessors
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
@@ -27,12 +31,32 @@ cdef enum:
     NODE_BACKOFF_NS = 10_000_000  # after a refusal: else the connection would come back at once
     NODE_QUIET_NS = 1_000_000_000  # silence after which a successor asks instead of waiting
 
+cdef enum PendingState:
+    PENDING_SENT = 0
+    PENDING_RECEIVED = 1  # the worker's event loop has it: only the word of the app is missing, which follows at once
+
+cdef enum ReadingState:
+    NODE_READING = 0      # whatever the worker says is read
+    NODE_PAUSED = 1       # nothing for now: what was said has to be taken by somebody else first
+    NODE_ENDED = 2        # nothing more: the channel was read to its end, or the worker is at fault
+
+cdef enum WritingState:
+    NODE_WRITING = 0      # lines go out as they come; those in the outbox wait for answers or for `backoff_until_ns`
+    NODE_FULL = 1         # the kernel takes no more: epoll tells when there is room
+    NODE_BROKEN = 2       # no write succeeds any more; what is left to read is still read
+
+# How far we are with the answers that a worker owes to predecessors (`stale_answers`)
+cdef enum StaleState:
+    STALE_AWAITED = 0     # they should come by themselves
+    STALE_PROBED = 1      # they did not come for a while: a probe was sent
+    STALE_NACKED = 2      # the last answer since the probe was NODE_HANDLE_NACK, as that to a probe is
+
 # A connection that the worker has not accepted yet; the descriptor is our copy, the worker has or will have another.
 cdef struct PendingConnection:
     uint64_t number
     int64_t sent_at_ns
     int fd
-    bint received     # the worker's event loop has it: only the word of the app is missing, which follows at once
+    PendingState state
     ConnectionRecord record
 
 # What was to be written and was not taken yet.
@@ -56,16 +80,13 @@ cdef struct NodeChannel:
     uint64_t baseline         # open descriptors that are no connections, counted when it was admitted
     uint64_t accepted
     uint64_t last_number      # of a connection: epoch << 32 | n, so that answers to a predecessor mean nothing
-    uint64_t stale_answers    # owed to predecessors, and to us behind those: until they are in, no connection is sent
-    bint probed               # a probe was sent because they did not come
-    bint missed_last          # the last answer since then was NODE_HANDLE_NACK, as that to a probe is
+    uint64_t stale_answers    # answers owed to earlier dispatchers, and ours behind them: before, no connection is sent
+    StaleState stale
     int64_t answered_at_ns    # when the last answer came; what else the app says is none
     int64_t backoff_until_ns
-    bint ended                # read to its end, or not to be read any more
-    bint broken               # no write succeeds any more; what is left to read is still read
-    bint polled
-    bint paused               # not read now: what was said has to be taken by somebody else first
-    bint wants_room           # polled for writing, too
+    ReadingState reading
+    WritingState writing
+    bint polled               # epoll watches the channel
     uint32_t answers          # read, and not counted in our page yet
     uint32_t forwarded        # bytes of the line in front that the supervisor has
     MessageRate rate
@@ -92,7 +113,8 @@ cdef struct NodeChannel:
 cdef inline bint node_may_be_sent(const NodeChannel *node, int64_t now_ns) noexcept nogil:
     """Whether connections may be written to it now, whatever its bounds say."""
     return (
-        node.stale_answers == 0 and not node.broken and not node.ended and node.outbox_lines == 0
+        node.stale_answers == 0 and node.reading != NODE_ENDED and node.writing != NODE_BROKEN
+        and node.outbox_lines == 0
         and node.backoff_until_ns <= now_ns and not owes_a_probe(node)
     )
 
@@ -111,7 +133,7 @@ cdef inline bint node_is_slow(const NodeChannel *node, int64_t handover_timeout_
     """Whether it has left a connection waiting for so long that another worker is the better choice."""
     cdef uint32_t i
     for i in range(node.pending_count):
-        if not node.pending[i].received:
+        if node.pending[i].state == PENDING_SENT:
             return node.pending[i].sent_at_ns + handover_timeout_ns <= now_ns
     return False
 
@@ -145,7 +167,8 @@ cdef inline void stale_answered(NodeChannel *node, bint missed) noexcept nogil:
     had no descriptor left. So only their number counts, or that nothing follows (`stale_settled`).
     """
     node.stale_answers -= 1
-    node.missed_last = missed
+    if node.stale != STALE_AWAITED:
+        node.stale = STALE_NACKED if missed else STALE_PROBED
     if node.stale_answers == 0:
         node.probes = 0
 
@@ -186,7 +209,7 @@ cdef inline bint pending_take(NodeChannel *node, uint64_t number, PendingConnect
             continue
         taken[0] = node.pending[i]
         node.pending_count -= 1
-        node.received_count -= taken.received
+        node.received_count -= taken.state == PENDING_RECEIVED
         memmove(&node.pending[i], &node.pending[i + 1], (node.pending_count - i) * sizeof(PendingConnection))
         return True
     return False
@@ -196,8 +219,8 @@ cdef inline void pending_received(NodeChannel *node, uint64_t number) noexcept n
     """The connection of this number is in the worker's hands."""
     cdef uint32_t i
     for i in range(node.pending_count):
-        if node.pending[i].number == number and not node.pending[i].received:
-            node.pending[i].received = True
+        if node.pending[i].number == number and node.pending[i].state == PENDING_SENT:
+            node.pending[i].state = PENDING_RECEIVED
             node.received_count += 1
             return
 

@@ -12,8 +12,9 @@ from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.events cimport report_slot, send_message_part
 from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node.channel cimport (
-    LONGEST_LINE_BYTES, NODE_BACKOFF_NS, NODE_PROBE, NodeChannel, PendingConnection, awaits_answers, next_answered,
-    pending_received, pending_take, rate_allows, rate_give_back, stale_answered,
+    LONGEST_LINE_BYTES, NODE_BACKOFF_NS, NODE_ENDED, NODE_PAUSED, NODE_PROBE, NODE_READING, NODE_WRITING, NodeChannel,
+    PendingConnection, ReadingState, awaits_answers, next_answered, pending_received, pending_take, rate_allows,
+    rate_give_back, stale_answered,
 )
 from fastlb.lb.node.wire cimport (
     NODE_LINE_ACCEPTED, NODE_LINE_HANDLE, NODE_LINE_MISSED, NODE_LINE_OTHER, NODE_LINE_RECEIVED, NODE_LINE_REFUSED,
@@ -54,7 +55,7 @@ cdef inline void node_refused(Dispatcher *d, WorkerSlot *slot, uint64_t number) 
     count(&d.page.slots[slot - d.slots].refused, 1)
 
 
-cdef inline void node_accepted(Dispatcher *d, WorkerSlot *slot, uint64_t number) noexcept nogil:
+cdef inline void node_accepted(WorkerSlot *slot, uint64_t number) noexcept nogil:
     """The connection is the worker's alone from now on: its end must reach the client at once, so our copy goes."""
     cdef PendingConnection pending
     if not pending_take(slot.node, number, &pending):
@@ -79,7 +80,7 @@ cdef inline void node_answered(Dispatcher *d, WorkerSlot *slot, bint missed) noe
             node_count(slot)
     else:
         stale_answered(node, missed)
-    if node.outbox_lines and not node.wants_room and not awaits_answers(node):
+    if node.outbox_lines and node.writing == NODE_WRITING and not awaits_answers(node):
         node_flush(d, <uint32_t>(slot - d.slots))
 
 
@@ -127,7 +128,7 @@ cdef inline bint node_take_line(Dispatcher *d, uint32_t index, const char *line,
     if kind == NODE_LINE_RECEIVED or kind == NODE_LINE_MISSED:
         node_answered(d, slot, kind == NODE_LINE_MISSED)
     elif kind == NODE_LINE_ACCEPTED:
-        node_accepted(d, slot, number)
+        node_accepted(slot, number)
     elif kind == NODE_LINE_REFUSED:
         node_refused(d, slot, number)
     elif kind == NODE_LINE_HANDLE:
@@ -212,21 +213,20 @@ cdef inline uint32_t node_take_lines(Dispatcher *d, uint32_t index, const char *
 
 # -- the channel ------------------------------------------------------------------------------------------------
 
-cdef inline void node_pause(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Leave what it says in the kernel until somebody else has made room."""
+cdef inline void node_enter_reading(Dispatcher *d, uint32_t index, ReadingState reading) noexcept nogil:
     cdef NodeChannel *node = d.slots[index].node
-    if node.paused or node.ended:
-        return
-    node.paused = True
-    d.nodes_paused += 1
+    if node.reading == NODE_PAUSED:
+        d.nodes_paused -= 1
+    if reading == NODE_PAUSED:
+        d.nodes_paused += 1
+    node.reading = reading
     node_poll(d, index)
 
 
-cdef inline void node_resume(Dispatcher *d, uint32_t index) noexcept nogil:
-    if d.slots[index].node.paused:
-        d.slots[index].node.paused = False
-        d.nodes_paused -= 1
-        node_poll(d, index)
+cdef inline void node_pause(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Leave what it says in the kernel until somebody else has made room."""
+    if d.slots[index].node.reading == NODE_READING:
+        node_enter_reading(d, index, NODE_PAUSED)
 
 
 cdef inline void resume_nodes(Dispatcher *d) noexcept nogil:
@@ -235,17 +235,15 @@ cdef inline void resume_nodes(Dispatcher *d) noexcept nogil:
     if d.nodes_paused == 0:
         return
     for index in range(d.slots_end):
-        if d.slots[index].node == NULL or not d.slots[index].node.paused:
+        if d.slots[index].node == NULL or d.slots[index].node.reading != NODE_PAUSED:
             continue
         store_i64(&d.page.slots[index].heard_at_ns, d.now_ns)
         if has_room:
-            node_resume(d, index)
+            node_enter_reading(d, index, NODE_READING)
 
 
 cdef inline void node_close_reading(Dispatcher *d, uint32_t index) noexcept nogil:
-    node_resume(d, index)
-    d.slots[index].node.ended = True
-    node_poll(d, index)
+    node_enter_reading(d, index, NODE_ENDED)
 
 
 cdef inline void node_ended(Dispatcher *d, uint32_t index) noexcept nogil:
@@ -309,15 +307,15 @@ cdef inline bint node_recover(Dispatcher *d, uint32_t index) noexcept nogil:
     cdef NodeChannel *node = slot.node
     cdef PendingConnection pending
     for _ in range(READS_OF_THE_DEAD):
-        if not is_gone(slot) or node.ended or node.paused:
+        if not is_gone(slot) or node.reading != NODE_READING:
             break
         node_read(d, index)
-    if is_gone(slot) and not node.ended:
+    if is_gone(slot) and node.reading != NODE_ENDED:
         d.retry_wanted = True
         return False
-    while node.ended and node.pending_count and held_room(&d.held):
+    while node.reading == NODE_ENDED and node.pending_count and held_room(&d.held):
         pending_take(node, node.pending[0].number, &pending)
         node_hold(d, slot, &pending)
     node_count(slot)
-    d.retry_wanted |= node.ended and node.pending_count > 0
+    d.retry_wanted |= node.reading == NODE_ENDED and node.pending_count > 0
     return node.pending_count == 0

@@ -11,8 +11,9 @@ from fastlb.lb.command cimport NODE_HISTORY_DISCONNECTED
 from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.epoll cimport WATCHED_NODE, watch_begin, watch_change, watch_end, watched_data
 from fastlb.lb.node.channel cimport (
-    EXPECTED_CAPACITY, NODE_MARKER, NODE_PROBE, NodeChannel, PendingConnection, awaits_answers, expect_answer,
-    node_taken, outbox_drop_first, outbox_push, owes_a_probe, pending_push,
+    EXPECTED_CAPACITY, NODE_BROKEN, NODE_ENDED, NODE_FULL, NODE_MARKER, NODE_PROBE, NODE_READING, NODE_WRITING,
+    PENDING_SENT, STALE_PROBED, NodeChannel, PendingConnection, WritingState, awaits_answers, expect_answer, node_taken,
+    outbox_drop_first, outbox_push, owes_a_probe, pending_push,
 )
 from fastlb.lb.node.wire cimport ANNOUNCEMENT_BYTES, DISCONNECT_LINE, PROBE_LINE, announce_connection
 from fastlb.lb.posix cimport (
@@ -42,9 +43,9 @@ cdef inline int node_poll(Dispatcher *d, uint32_t index) noexcept nogil:
     """
     cdef NodeChannel *node = d.slots[index].node
     cdef int fd = d.slots[index].channel_fd
-    cdef uint32_t events = EPOLLIN | (EPOLLOUT if node.wants_room else 0)
+    cdef uint32_t events = EPOLLIN | (EPOLLOUT if node.writing == NODE_FULL else 0)
     cdef bint was_polled = node.polled
-    node.polled = not node.paused and not node.ended
+    node.polled = node.reading == NODE_READING
     if node.polled and not was_polled:
         return watch_begin(d.epoll_fd, fd, events, watched_data(WATCHED_NODE, index))
     if node.polled:
@@ -110,12 +111,16 @@ cdef inline int node_write(Dispatcher *d, uint32_t index, const OutgoingLine *li
     return result
 
 
+cdef inline void node_enter_writing(Dispatcher *d, uint32_t index, WritingState writing) noexcept nogil:
+    d.slots[index].node.writing = writing
+    node_poll(d, index)
+
+
 cdef inline void node_wait_for_room(Dispatcher *d, uint32_t index) noexcept nogil:
     cdef NodeChannel *node = d.slots[index].node
     # What waits for an answer is written when that has come: there may be room all the time.
-    if not node.wants_room and not awaits_answers(node):
-        node.wants_room = True
-        node_poll(d, index)
+    if node.writing == NODE_WRITING and not awaits_answers(node):
+        node_enter_writing(d, index, NODE_FULL)
 
 
 cdef inline void node_write_later(Dispatcher *d, uint32_t index, SendVerdict verdict) noexcept nogil:
@@ -131,7 +136,7 @@ cdef inline int node_say(Dispatcher *d, uint32_t index, OutgoingLine *line) noex
     cdef NodeChannel *node = d.slots[index].node
     cdef int result = -EAGAIN
     cdef SendVerdict verdict
-    if node.ended or node.broken:
+    if node.reading == NODE_ENDED or node.writing == NODE_BROKEN:
         return -EPIPE
     if node.outbox_lines == 0:
         result = node_write(d, index, line)
@@ -154,24 +159,29 @@ cdef inline void outbox_first(NodeChannel *node, OutgoingLine *line) noexcept no
 
 
 cdef inline void node_flush(Dispatcher *d, uint32_t index) noexcept nogil:
-    """There is room in its channel: write what waits, then connections may follow."""
+    """Write the lines that wait for a Node worker as far as its channel takes them; then connections may follow."""
     cdef NodeChannel *node = d.slots[index].node
     cdef OutgoingLine line
     cdef int result = 0
+    cdef SendVerdict verdict
     while node.outbox_lines and result == 0:
         outbox_first(node, &line)
         result = node_write(d, index, &line)
         if result == 0:
             descriptor_close(&node.outbox[0].fd)
             outbox_drop_first(node)
-    node.wants_room = result == -EAGAIN and not awaits_answers(node)
-    node_poll(d, index)
     if result == 0:
         d.slots[index].full = False
-    elif classify_send_error(-result) == SEND_BROKEN:
-        node.broken = True
-    elif not node.wants_room:
-        node_write_later(d, index, classify_send_error(-result))
+        node_enter_writing(d, index, NODE_WRITING)
+        return
+    verdict = classify_send_error(-result)
+    if verdict == SEND_BROKEN:
+        node_enter_writing(d, index, NODE_BROKEN)
+    elif verdict == SEND_PAUSE:
+        node.backoff_until_ns = d.now_ns + SEND_PAUSE_NS
+        node_enter_writing(d, index, NODE_WRITING)
+    else:
+        node_enter_writing(d, index, NODE_WRITING if awaits_answers(node) else NODE_FULL)
 
 
 cdef inline void node_fixed_line(OutgoingLine *line, const char *text, bint is_answered) noexcept nogil:
@@ -209,7 +219,7 @@ cdef inline int node_probe(Dispatcher *d, uint32_t index) noexcept nogil:
     line.number = NODE_PROBE
     result = node_write(d, index, &line)
     if result == 0 and node.stale_answers:
-        node.probed, node.missed_last = True, False
+        node.stale = STALE_PROBED
     return 0 if result < 0 and classify_send_error(-result) == SEND_FULL else result
 
 
@@ -236,7 +246,7 @@ cdef inline int node_hand_over(Dispatcher *d, uint32_t index) noexcept nogil:
         return result
     node.last_number = line.number
     pending = pending_push(node)
-    pending.number, pending.sent_at_ns, pending.received = line.number, d.now_ns, False
+    pending.number, pending.sent_at_ns, pending.state = line.number, d.now_ns, PENDING_SENT
     pending.fd, pending.record = slot.stage.fds[0], slot.stage.message.records[0]
     slot.stage.count = 0
     slot.sent += 1

@@ -13,6 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 GENERATED = [ROOT / "build" / folder / "lb" / "dispatcher.c" for folder in ("cython", "cython-debug")]
 # what a function that touches Python objects, exceptions or the GIL would name
 PYTHON = re.compile(r"\b(Py[A-Z]\w*|__Pyx_(?!T_|enum_)\w*|__pyx_L1_error|__pyx_lineno|__pyx_(?:n_s|int|kp)_\w+)")
+DEFINITION = re.compile(
+    r"^static (?:CYTHON_INLINE )?[\w ]+ \*?(__pyx_f_6fastlb_2lb_\w+)\(([^;{]*)\) \{$", re.MULTILINE
+)
 HARMLESS = {"Py_ssize_t"}
 HOT = (
     "loop", "turn", "on_event", "prepare_sleep", "accept_sweep", "accept_from_all", "accept_connection", "stage_held",
@@ -30,9 +33,8 @@ HOT = (
 
 def functions_without_gil(generated: str) -> dict[str, str]:
     """Name and body of every function of our layer in the generated C."""
-    definition = r"^static (?:CYTHON_INLINE )?[\w ]+ \*?(__pyx_f_6fastlb_2lb_\w+)\([^;{]*\) \{$"
     found: dict[str, str] = {}
-    for match in re.finditer(definition, generated, re.MULTILINE):
+    for match in DEFINITION.finditer(generated):
         end = generated.index("\n}\n", match.end())
         # without comments: Cython repeats the source in them
         found[match.group(1)] = re.sub(r"/\*.*?\*/", "", generated[match.end() : end], flags=re.DOTALL)
@@ -40,11 +42,16 @@ def functions_without_gil(generated: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def functions() -> dict[str, str]:
+def generated() -> str:
     sources = [path for path in GENERATED if path.exists()]
     if not sources:
         pytest.skip("no generated C beside these tests: not a build from source")
-    return functions_without_gil(max(sources, key=lambda path: path.stat().st_mtime).read_text())
+    return max(sources, key=lambda path: path.stat().st_mtime).read_text()
+
+
+@pytest.fixture(scope="module")
+def functions(generated: str) -> dict[str, str]:
+    return functions_without_gil(generated)
 
 
 def python_in(body: str) -> set[str]:
@@ -74,6 +81,13 @@ def test_function_touches_no_python(functions: dict[str, str], name: str) -> Non
 def test_nothing_between_sleep_and_send_touches_python(functions: dict[str, str]) -> None:
     assert len(functions) > 100
     assert not {name for name, body in functions.items() if python_in(body)}
+
+
+def test_no_function_takes_what_it_does_not_use(generated: str) -> None:
+    """Cython marks such a parameter for the C compiler."""
+    heads = DEFINITION.findall(generated)
+    assert len(heads) > 100
+    assert [plain_name(name) for name, parameters in heads if "CYTHON_UNUSED" in parameters] == []
 
 
 def test_python_would_be_found() -> None:
