@@ -1,4 +1,4 @@
-"""The dispatcher process: `python -m fastlb.lb CONTROL_FD`, started by the supervisor, by nobody else.
+"""Owns the start of the dispatcher process: `python -m fastlb.lb CONTROL_FD`, which only the supervisor runs.
 
 Imports nothing but the loop: this process has no use for Python beyond its start.
 """

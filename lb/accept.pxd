@@ -1,5 +1,5 @@
-# Owns the plan for the bad days of accept4(2): one pure function from errno to what the listener does next.
-# None of the verdicts ever closes a client's connection.
+# Owns what a listener does after accept4(2) failed: one pure function from errno to a verdict. Runs in the dispatcher
+# process. No verdict closes a client's connection.
 
 from fastlb.lb.posix cimport (
     EAGAIN, EBADF, ECONNABORTED, EFAULT, EHOSTDOWN, EHOSTUNREACH, EINTR, EINVAL, EMFILE, ENETDOWN, ENETUNREACH,
@@ -7,14 +7,14 @@ from fastlb.lb.posix cimport (
 )
 
 cdef enum AcceptVerdict:
-    ACCEPT_AGAIN = 0   # nobody waits: go back to sleep
+    ACCEPT_AGAIN = 0   # no connection waits: go back to sleep
     ACCEPT_RETRY = 1   # that one connection is gone: take the next
     ACCEPT_PAUSE = 2   # no resources: leave the backlog alone for 10 to 100 ms
     ACCEPT_BROKEN = 3  # this is no listener: never poll it again
 
 
 cdef inline AcceptVerdict classify_accept_error(int error) noexcept nogil:
-    """What to do after accept4 failed with errno `error`."""
+    """Return what to do after accept4 failed with errno `error`."""
     if error == EAGAIN:  # the backlog is empty
         return ACCEPT_AGAIN
     if error == EINTR or error == ECONNABORTED:  # a signal; the client went away while it waited

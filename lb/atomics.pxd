@@ -1,5 +1,6 @@
-# Owns the memory-order vocabulary of the shared pages: compiler builtins, named by what they are for.
-# Every field of a page has one writer, so a load/store pair is enough and no read-modify-write is needed.
+# Owns the memory order of the shared pages: compiler builtins, named by what they are for. Runs in dispatcher,
+# supervisor and workers. Every field of a page has one writer, so a load/store pair is enough and no
+# read-modify-write is needed.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 

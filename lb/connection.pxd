@@ -1,6 +1,7 @@
-# Owns the layout of a message on a connection channel: one header, then `count` records, with `count`
-# descriptors as SCM_RIGHTS, record i belonging to descriptor i. Dispatcher writes, worker reads; a message
-# that is taken back is read by a dispatcher too. SEQPACKET, so a message is taken whole by exactly one reader.
+# Owns the layout of a message on a connection channel, and what a position is. A message is one header, then `count`
+# records, with `count` descriptors as SCM_RIGHTS, record i belonging to descriptor i. A dispatcher writes messages, a
+# worker reads them; a message that is taken back is read by a dispatcher. The channel is SEQPACKET, so exactly one
+# reader takes a message, whole.
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -17,7 +18,7 @@ cdef struct ConnectionRecord:
     uint32_t scope_id       # IPv6 only, host byte order
     uint16_t family         # AF_INET, AF_INET6 or AF_UNIX
     uint16_t port           # peer's port, host byte order; 0 for AF_UNIX
-    uint32_t hops           # how often it was taken back from a live worker
+    uint32_t hops           # how often the connection was taken back from a live worker
     uint8_t address[16]     # peer's address in network byte order: 4 bytes (AF_INET), 16 (AF_INET6), 0 (AF_UNIX)
 
 cdef struct ConnectionMessage:
@@ -37,8 +38,10 @@ cdef inline uint64_t position_of(uint64_t epoch, uint64_t sent) noexcept nogil:
 
 
 cdef inline uint64_t position_epoch(uint64_t position) noexcept nogil:
+    """Return the epoch of the dispatcher that sent the connection at this position."""
     return position >> POSITION_EPOCH_SHIFT
 
 
 cdef inline uint64_t position_sent(uint64_t position) noexcept nogil:
+    """Return how many connections the dispatcher of the position's epoch had sent to the worker by then."""
     return position & ((<uint64_t>1 << POSITION_EPOCH_SHIFT) - 1)

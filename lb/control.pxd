@@ -1,6 +1,6 @@
-# Owns the supervisor's commands: receive, check, carry out. A command that is malformed or impossible changes
-# nothing, is reported as EVENT_REJECTED, and every descriptor that came along is closed. The same command
-# twice changes nothing.
+# Owns the supervisor's commands: receive, check, carry out. Runs in the dispatcher process. A command that is malformed
+# or impossible changes nothing, is reported as EVENT_REJECTED, and every descriptor that came along is closed. The same
+# command twice changes nothing (but SEND).
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
@@ -41,18 +41,19 @@ cdef enum:
 
 
 cdef inline int socket_option(int fd, int option) noexcept nogil:
-    """An int option of SOL_SOCKET; -1 when `fd` is no socket."""
+    """Return an int option of SOL_SOCKET; -1 when `fd` is no socket."""
     cdef int value = 0
     cdef unsigned int length = sizeof(value)
     return value if getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 else -1
 
 
 cdef inline bint is_channel(int fd, int kind) noexcept nogil:
+    """Whether `fd` is a unix socket of this kind (SOCK_...)."""
     return socket_option(fd, SO_DOMAIN) == AF_UNIX and socket_option(fd, SO_TYPE) == kind
 
 
 cdef inline void make_nonblocking(int fd) noexcept nogil:
-    """A listener or eventfd on which we could hang would stop every worker."""
+    """Make a descriptor non-blocking: a listener or eventfd on which we could hang would stop every worker."""
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK)
 
 
@@ -161,7 +162,7 @@ cdef inline int handle_admit(Dispatcher *d, WorkerSlot *slot, uint32_t baseline)
 cdef inline int handle_send(
     Dispatcher *d, const Command *command, Received *received, const char *text
 ) noexcept nogil:
-    """Write a line to a Node worker, with a socket to share if one came along."""
+    """Carry out SEND: write a line to a Node worker, with a socket to share if one came along."""
     cdef OutgoingLine line
     cdef int result
     line.text, line.length = text, <uint32_t>(received.length - <ssize_t>sizeof(Command))
@@ -178,7 +179,7 @@ cdef inline int handle_send(
 cdef inline int handle_node_command(
     Dispatcher *d, const Command *command, Received *received, const char *text
 ) noexcept nogil:
-    """SEND, SERVE or PROBE: for this incarnation of a Node worker only."""
+    """Carry out SEND, SERVE or PROBE, for the incarnation of a Node worker that the command names."""
     cdef WorkerSlot *slot
     if command.slot >= MAX_SLOTS:
         return -EINVAL
@@ -196,7 +197,7 @@ cdef inline int handle_node_command(
 
 
 cdef inline int handle_worker_command(Dispatcher *d, const Command *command) noexcept nogil:
-    """ADMIT, DRAIN or REMOVE: for this incarnation only, never for another one in the same slot."""
+    """Carry out ADMIT, DRAIN or REMOVE, for the incarnation that the command names and never for another."""
     cdef WorkerSlot *slot
     if command.slot >= MAX_SLOTS:
         return -EINVAL
@@ -264,6 +265,7 @@ cdef inline int handle_command(
 
 
 cdef inline int check_command(const Command *command, const Received *received) noexcept nogil:
+    """Check that a message is one whole command; 0 or -errno."""
     if received.flags & MSG_CTRUNC:  # our table was full: the supervisor has its own copies, and can try again
         return -EMFILE
     if received.flags & MSG_TRUNC or received.length < <ssize_t>sizeof(Command) or command.magic != COMMAND_MAGIC:
@@ -272,24 +274,24 @@ cdef inline int check_command(const Command *command, const Received *received) 
 
 
 cdef inline bint peer_is_gone(int fd) noexcept nogil:
-    """Whether a 0 from recvmsg was the end of the socket; else it was an empty message."""
+    """Whether recvmsg returned 0 at the end of the socket, and not for an empty message."""
     cdef pollfd question
     question.fd, question.events, question.revents = fd, POLLRDHUP, 0
     return poll(&question, 1, 0) > 0 and question.revents & (POLLRDHUP | POLLHUP) != 0
 
 
 cdef inline void control_lost(Dispatcher *d) noexcept nogil:
-    """The supervisor is gone: finish. The end of a socket stays readable for ever, so it is not polled any more."""
+    """Begin to finish, because the supervisor is gone."""
     d.control_closed = d.finishing = d.outbox.blocked = True
-    watch_end(d.epoll_fd, d.control_fd)
-    # Nothing is accepted any more: clients are to be refused, and the next supervisor to find the port free.
+    watch_end(d.epoll_fd, d.control_fd)  # the end of a socket stays readable for ever
+    # So that clients are refused, and the next supervisor finds the port free.
     for listener in range(d.listeners_end):
         listener_close(d, listener)
     orphan_nodes(d)
 
 
 cdef inline bint read_command(Dispatcher *d) noexcept nogil:
-    """Receive and carry out one command; whether there may be another."""
+    """Receive and carry out one command; return whether there may be another."""
     cdef Command *command = &d.command.head
     cdef Received received
     cdef int result

@@ -1,6 +1,6 @@
-# Owns the dispatcher's one timer: the next moment at which there is something to do that no descriptor will tell, and
-# the timerfd that is set to it. Runs in the dispatcher process. Usually there is no such moment: an idle dispatcher
-# and one whose workers are all busy sleep without a timer.
+# Owns the dispatcher's one timer: the next moment at which something is due that no descriptor will tell, and the
+# timerfd that is set to it. Runs in the dispatcher process. Usually there is no such moment: a dispatcher that is idle
+# or whose workers are all busy sleeps without a timer.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -17,7 +17,7 @@ cdef enum:
 
 
 cdef inline int64_t next_overdue_ns(const Dispatcher *d) noexcept nogil:
-    """When the next untaken message is overdue, if there is another worker that could get it."""
+    """Return when the next untaken message is overdue, if there is another worker that could get it."""
     cdef int64_t soonest = NEVER_NS, overdue
     cdef uint64_t remaining
     cdef const WorkerSlot *slot
@@ -28,16 +28,16 @@ cdef inline int64_t next_overdue_ns(const Dispatcher *d) noexcept nogil:
         while remaining:
             slot = &d.slots[(<uint32_t>word << 6) + lowest_bit(remaining)]
             remaining &= remaining - 1
-            if slot.messages and not slot.recovering:
+            if slot.messages and not slot.emptying_channel:
                 overdue = overdue_at_ns(d, slot)
-                # one that is overdue already waits for a receiver, not for time: `rescue_wanted`
+                # a message that is overdue already waits for a receiver, not for time: `rescue_wanted`
                 if overdue > d.now_ns:
                     soonest = min(soonest, overdue)
     return soonest
 
 
 cdef inline int64_t next_pause_end_ns(const Dispatcher *d) noexcept nogil:
-    """When the first listener that pauses after an error may be polled again."""
+    """Return when the first listener that pauses after an error may be polled again."""
     cdef int64_t soonest = NEVER_NS, until
     for index in range(d.listeners_end):
         until = d.listeners[index].paused_until_ns
@@ -47,7 +47,7 @@ cdef inline int64_t next_pause_end_ns(const Dispatcher *d) noexcept nogil:
 
 
 cdef inline int64_t next_pass_over_end_ns(const Dispatcher *d) noexcept nogil:
-    """When the first worker that is passed over gets another chance: of interest when there is no other."""
+    """Return when the first worker that is passed over may be chosen again."""
     cdef int64_t soonest = NEVER_NS, until
     for i in range(d.table.count):
         until = d.slots[d.table.candidates[i].slot].passed_over_until_ns
@@ -57,7 +57,7 @@ cdef inline int64_t next_pass_over_end_ns(const Dispatcher *d) noexcept nogil:
 
 
 cdef inline int64_t next_deadline_ns(const Dispatcher *d) noexcept nogil:
-    """The next moment at which there is something to do that no descriptor will tell; usually NEVER_NS."""
+    """Return the next moment at which something is due that no descriptor will tell; usually NEVER_NS."""
     cdef int64_t soonest = next_overdue_ns(d)
     if d.send_paused_until_ns > d.now_ns:
         soonest = min(soonest, d.send_paused_until_ns)
@@ -75,8 +75,8 @@ cdef inline int64_t next_deadline_ns(const Dispatcher *d) noexcept nogil:
 cdef inline void arm_timer(Dispatcher *d) noexcept nogil:
     """Have the timer fire at the next deadline, if there is one.
 
-    A timer that fires sooner stays as it is and is looked at again then: under steady traffic it is set once in a
-    hand-over timeout, where a time-out of epoll_wait would be set for every connection.
+    A timer that fires sooner stays as it is, and the turn that it causes comes here again: under steady traffic it is
+    set once in a hand-over timeout, where a time-out of epoll_wait would be set for every connection.
     """
     cdef itimerspec at
     cdef int64_t deadline_ns = next_deadline_ns(d)

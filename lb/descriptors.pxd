@@ -1,8 +1,9 @@
-# Owns the rules for descriptors in the dispatcher process: each has one owner, each is closed exactly once,
-# and none is received into a table without room for it. The debug build counts them.
+# Owns the rules for descriptors in the dispatcher process: each has one owner, each is closed exactly once, and none
+# is received into a table without room for it. The debug build counts them. A worker's inbox receives through
+# received.pxd and so by the same rules.
 #
-# A function that makes a descriptor ours calls descriptor_adopted(); the only way to end that is
-# descriptor_close(). -1 means "none" everywhere.
+# A function that makes a descriptor ours calls descriptor_adopted(); descriptor_close() ends that, and no other .pxd
+# file calls close(2). -1 means "none" everywhere.
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -39,13 +40,13 @@ cdef extern from *:
 
 
 cdef enum:
-    # What must stay free beside those of a message that is received: for the answer to a bad day.
+    # These stay free when a message is taken back: so that a command can be received when descriptors run out.
     SPARE_DESCRIPTORS = 8
     PROBED_DESCRIPTORS = 64
 
 
 cdef inline int descriptor_adopted(int fd) noexcept nogil:
-    """From now on `fd` is ours to close; returns it."""
+    """Note that `fd` is ours to close from now on; return it."""
     count_descriptors(1)
     return fd
 
@@ -54,7 +55,7 @@ cdef inline void descriptor_close(int *fd) noexcept nogil:
     """Close the descriptor that we own at `fd`, if any, and forget its number."""
     if fd[0] < 0:
         return
-    close(fd[0])  # on Linux it is gone whatever close returns: never try again
+    close(fd[0])  # on Linux the descriptor is gone whatever close returns: never try again
     count_descriptors(-1)
     fd[0] = -1
 

@@ -1,7 +1,8 @@
-"""The dispatcher process's loop: sleep, accept, choose, hand over. README.md has it in one picture.
+"""Owns the dispatcher process's loop: sleep, accept, choose, hand over. README.md has it in one picture.
 
-Runs in its own process (`python -m fastlb.lb`), one thread, no GIL: below run() there is no Python object, no
-allocation and no lock. It never parses user input, never logs, never waits for a worker or for the supervisor.
+Runs in its own process (`python -m fastlb.lb`), one thread, no GIL: below run() there is no Python object and no
+lock, and nothing is allocated for a connection (state.pxd says what is). Never parses user input, never logs, never
+waits for a worker or for the supervisor.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -33,7 +34,7 @@ from fastlb.lb.posix cimport (
 from fastlb.lb.send_error cimport SEND_BROKEN, SEND_FULL, SEND_PAUSE, SEND_RETRY, classify_send_error
 from fastlb.lb.slots cimport SLOT_ADMITTED, SLOT_DRAINING, SLOT_FREE, WorkerSlot
 from fastlb.lb.state cimport Dispatcher, candidates_refresh, count, publish_changed, slot_look
-from fastlb.lb.takeback cimport recover_channels, rescue_overdue
+from fastlb.lb.takeback cimport empty_channels, rescue_overdue
 from fastlb.lb.workers cimport release_removed, slot_release, worker_died
 
 cdef enum:
@@ -42,12 +43,13 @@ cdef enum:
 
 
 cdef void loop(Dispatcher *d) noexcept nogil:
+    """Sleep and take turns until nothing is left to do."""
     cdef epoll_event events[EVENTS_PER_TURN]
     cdef int event_count, timeout
     while True:
         timeout = prepare_sleep(d)
         publish(d)
-        flush_events(d)  # after publishing: who reads a PONG reads this turn's figures
+        flush_events(d)  # after publishing: a supervisor that reads a PONG reads this turn's figures in the page
         if is_finished(d):
             return
         event_count = epoll_wait(d.epoll_fd, events, EVENTS_PER_TURN, timeout)
@@ -57,7 +59,7 @@ cdef void loop(Dispatcher *d) noexcept nogil:
 
 
 cdef void turn(Dispatcher *d, const epoll_event *events, int event_count) noexcept nogil:
-    """Everything that can be done now, the oldest obligations first."""
+    """Do everything that can be done now, the oldest obligations first."""
     cdef bint commands = False
     for i in range(event_count):
         on_event(d, &events[i], &commands)
@@ -68,8 +70,8 @@ cdef void turn(Dispatcher *d, const epoll_event *events, int event_count) noexce
         attend_nodes(d)
     candidates_refresh(d)
     dispatch_held(d)
-    if d.recovering:
-        recover_channels(d)
+    if d.channels_to_empty:
+        empty_channels(d)
         dispatch_held(d)
     rescue_overdue(d)
     dispatch_held(d)
@@ -79,7 +81,7 @@ cdef void turn(Dispatcher *d, const epoll_event *events, int event_count) noexce
 
 
 cdef void on_event(Dispatcher *d, const epoll_event *event, bint *commands) noexcept nogil:
-    """Note one readiness; commands wait, because they may reuse a slot that this batch still speaks of."""
+    """Deal with one event; commands are only noted, because they may reuse a slot that later events speak of."""
     cdef uint32_t kind = watched_kind(event), index = watched_index(event)
     if kind == WATCHED_LISTENER:
         on_listener_event(d, index)
@@ -93,11 +95,11 @@ cdef void on_event(Dispatcher *d, const epoll_event *event, bint *commands) noex
         commands[0] |= event.events & (EPOLLIN | EPOLLHUP | EPOLLERR) != 0
         if event.events & EPOLLOUT:
             on_control_writable(d)
-    # WATCHED_WAKEUP: that we woke is all it says
+    # WATCHED_WAKEUP: there is nothing to deal with, every turn looks at the workers' pages
 
 
 cdef void publish(Dispatcher *d) noexcept nogil:
-    """Say in our page what this turn has left."""
+    """Store in our page what this turn has left."""
     publish_changed(d)
     store_u64(&d.page.held, d.held.count)
     store_u64(&d.page.starved, d.starved)
@@ -106,22 +108,22 @@ cdef void publish(Dispatcher *d) noexcept nogil:
 
 
 cdef void watch_workers(Dispatcher *d, bint wanted) noexcept nogil:
-    """Ask the workers to write the wake-up eventfd when they move, or not to."""
+    """Have the workers that could let us go on write the wake-up eventfd when they move, or (not `wanted`) not."""
     cdef WorkerSlot *slot
     cdef bint watched
     for index in range(d.slots_end):
         slot = &d.slots[index]
-        watched = wanted and (slot.state == SLOT_ADMITTED or (slot.state == SLOT_DRAINING and slot.recovering))
+        watched = wanted and (slot.state == SLOT_ADMITTED or (slot.state == SLOT_DRAINING and slot.emptying_channel))
         if slot.state != SLOT_FREE and watched != slot.watched:
             slot.watched = watched
             store_u32(&slot.page.starved, watched)
 
 
 cdef bint workers_moved(Dispatcher *d) noexcept nogil:
-    """Look at all pages again; whether any has moved since the last look."""
+    """Look at the pages of all workers that could let us go on; return whether any moved since the last look."""
     cdef bint moved = candidates_refresh(d)
     for index in range(d.slots_end):
-        if d.slots[index].state == SLOT_DRAINING and d.slots[index].recovering:
+        if d.slots[index].state == SLOT_DRAINING and d.slots[index].emptying_channel:
             moved |= slot_look(d, &d.slots[index])
     return moved
 
@@ -134,10 +136,11 @@ cdef bint has_listener(const Dispatcher *d) noexcept nogil:
 
 
 cdef int prepare_sleep(Dispatcher *d) noexcept nogil:
-    """Decide whom to listen to while asleep; return the time-out for epoll_wait: at once or never.
+    """Decide what wakes us from the sleep that follows; return the time-out for epoll_wait: at once or never.
 
-    Starved: the flag in the pages, a full fence, then a look at all pages - and the worker stores, fences, then
-    looks at the flag. So either we see that it moved or it sees that we sleep; without the fences both could miss.
+    Where only a worker's move lets us go on: we set `starved` in the pages, pass a full fence, then look at all pages;
+    the worker stores its counter, passes a full fence, then looks at `starved`. So either we see that it moved or it
+    sees that we sleep; without the fences both could miss.
     """
     cdef bint accepting = is_accepting(d) and has_listener(d)
     cdef bint waiting = d.held.count > d.held_passed
@@ -146,7 +149,7 @@ cdef int prepare_sleep(Dispatcher *d) noexcept nogil:
     d.retry_wanted |= d.nodes_paused > 0 and not d.outbox.blocked
     listeners_poll(d, accepting and not blocked and d.now_ns >= d.send_paused_until_ns)
     arm_timer(d)
-    if not d.starved and not d.rescue_wanted and not d.recovering and d.held.count == d.held_unserved:
+    if not d.starved and not d.rescue_wanted and not d.channels_to_empty and d.held.count == d.held_unserved:
         watch_workers(d, False)
         return FOREVER
     watch_workers(d, True)
@@ -155,14 +158,14 @@ cdef int prepare_sleep(Dispatcher *d) noexcept nogil:
 
 
 cdef bint is_finished(const Dispatcher *d) noexcept nogil:
-    """Whether nothing is left to do after QUIT: what is held waits for a worker as long as there is one."""
+    """Whether nothing is left to do after QUIT: held connections wait for a worker as long as one is admitted."""
     if waits_for_orphans(d):
         return False
     return d.finishing and (d.held.count == d.held_unserved or d.admitted == 0)
 
 
 cdef void dispatcher_close(Dispatcher *d) noexcept nogil:
-    """Close everything that is ours. What lies in the channels stays there, for the workers to take."""
+    """Close every descriptor that is ours. What lies in the channels stays there, for the workers to take."""
     for index in range(d.listeners_end):
         listener_remove(d, index)
     for index in range(d.slots_end):
@@ -184,7 +187,7 @@ cdef void dispatcher_close(Dispatcher *d) noexcept nogil:
 
 
 cdef int dispatcher_open(Dispatcher *d, int control_fd) noexcept nogil:
-    """Make the empty state watch its control socket, which is ours from now on; 0 or -errno."""
+    """Begin with an empty state that watches the control socket, which is ours from now on; 0 or -errno."""
     cdef int result
     d.control_fd = descriptor_adopted(control_fd)
     d.wakeup_fd = d.timer_fd = d.descriptor_table_fd = -1
@@ -211,7 +214,7 @@ cdef int dispatcher_open(Dispatcher *d, int control_fd) noexcept nogil:
 
 
 cdef void ignore_signals() noexcept nogil:
-    """The supervisor commands us: what a terminal or a service manager sends to the whole group is for it."""
+    """Ignore the signals that a terminal or a service manager sends to the whole group: the supervisor heeds them."""
     signal(SIGHUP, SIG_IGN)
     signal(SIGINT, SIG_IGN)
     signal(SIGQUIT, SIG_IGN)
@@ -240,12 +243,12 @@ def run(int control_fd):
 
 
 def accept_verdict(int error):
-    """For tests: what the dispatcher does after accept4 failed with errno `error`."""
+    """Return what the dispatcher does after accept4 failed with errno `error`; for tests."""
     cdef int verdict = classify_accept_error(error)
     return {ACCEPT_AGAIN: "again", ACCEPT_RETRY: "retry", ACCEPT_PAUSE: "pause", ACCEPT_BROKEN: "broken"}[verdict]
 
 
 def send_verdict(int error):
-    """For tests: what the dispatcher does after a hand-over failed with errno `error`."""
+    """Return what the dispatcher does after a hand-over failed with errno `error`; for tests."""
     cdef int verdict = classify_send_error(error)
     return {SEND_RETRY: "retry", SEND_FULL: "full", SEND_PAUSE: "pause", SEND_BROKEN: "broken"}[verdict]

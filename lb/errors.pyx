@@ -1,4 +1,7 @@
-"""Owns the way from the C layer's -errno to Python's exceptions. The only place of fastlb.lb that raises for errno."""
+"""Owns the way from the C layer's -errno to Python's OSError. Runs in all processes.
+
+No other file of lb or worker raises an OSError.
+"""
 
 import os
 

@@ -1,5 +1,5 @@
-# Owns what the supervisor is told. Nothing here waits: an event is a bit or a counter until the control socket
-# takes it, so a supervisor that does not read costs us nothing and loses only repetitions.
+# Owns what the supervisor is told. Runs in the dispatcher process. Nothing here waits: an event is a bit or a counter
+# until the control socket takes it, so a supervisor that does not read costs us nothing and loses only repetitions.
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
@@ -25,7 +25,7 @@ cdef inline void control_poll(Dispatcher *d, bint writable) noexcept nogil:
 
 
 cdef inline void report_rejected(Dispatcher *d, const Command *command, int error) noexcept nogil:
-    """A command was malformed or impossible. What does not fit is dropped: the first ones tell most."""
+    """Note that a command was malformed or impossible. The first REJECTIONS_KEPT are told: they tell most."""
     cdef Rejection *rejection
     if d.outbox.rejections == REJECTIONS_KEPT:
         return
@@ -39,13 +39,14 @@ cdef inline void report_rejected(Dispatcher *d, const Command *command, int erro
 
 
 cdef inline void report_slot(Dispatcher *d, WorkerSlot *slot, uint32_t kind) noexcept nogil:
+    """Note an event about a worker (EVENT_WORKER_DIED, EVENT_CHANNEL_CLOSED or EVENT_DRAINED)."""
     if not slot.reports & (<uint32_t>1 << kind):
         slot.reports |= <uint32_t>1 << kind
         d.outbox.slot_reports += 1
 
 
 cdef inline void drop_slot_reports(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
-    """The slot is removed: nobody wants to know any more."""
+    """Forget the events about a worker that is removed: the supervisor does not ask for them any more."""
     cdef uint32_t kind
     for kind in range(32):
         d.outbox.slot_reports -= slot.reports >> kind & 1
@@ -53,7 +54,7 @@ cdef inline void drop_slot_reports(Dispatcher *d, WorkerSlot *slot) noexcept nog
 
 
 cdef inline void report_listener_error(Dispatcher *d, Listener *listener, int error) noexcept nogil:
-    """Count an error of accept4; said at once the first time, then once a second at most."""
+    """Count an error of accept4. The first is told at once, those that follow once a second at most."""
     listener.last_error = error
     listener.errors_unreported += 1
     if listener.error_pending or d.now_ns - listener.reported_at_ns < REPORT_INTERVAL_NS:
@@ -67,7 +68,10 @@ cdef inline bint send_event(Dispatcher *d, Event *event) noexcept nogil:
 
 
 cdef inline bint send_event_with(Dispatcher *d, Event *event, const char *text, size_t length) noexcept nogil:
-    """Whether the control socket took it; if not, EPOLLOUT will tell. A broken socket ends the process's work."""
+    """Send an event with text; return whether the control socket took it.
+
+    If not, epoll tells when there is room. An error that stays ends the work of this process.
+    """
     cdef msghdr message
     cdef iovec parts[2]
     event.magic = COMMAND_MAGIC
@@ -146,7 +150,10 @@ cdef inline bint send_listener_report(Dispatcher *d, uint32_t index) noexcept no
 cdef inline bint send_message_part(
     Dispatcher *d, uint32_t index, const char *text, uint32_t length, bint goes_on
 ) noexcept nogil:
-    """Send what a Node worker wrote, at once: unlike other events it is kept by nobody but the worker's channel."""
+    """Send a part of the line that a Node worker wrote; return whether the control socket took it.
+
+    Unlike other events this one is not kept here: what was not sent stays in the worker's channel.
+    """
     cdef Event event
     memset(&event, 0, sizeof(event))
     event.kind = EVENT_WORKER_MESSAGE
@@ -156,6 +163,7 @@ cdef inline bint send_message_part(
 
 
 cdef inline bint flush_answers(Dispatcher *d) noexcept nogil:
+    """Send what answers a command: CONFIGURED, PONG, REJECTED; return whether all went out."""
     cdef uint32_t i, sent = 0
     if d.outbox.configured:
         if not send_configured(d):
@@ -174,6 +182,7 @@ cdef inline bint flush_answers(Dispatcher *d) noexcept nogil:
 
 
 cdef inline bint flush_slot_reports(Dispatcher *d) noexcept nogil:
+    """Send the events about workers; return whether all went out."""
     cdef WorkerSlot *slot
     cdef uint32_t index, kind
     for index in range(d.slots_end):
@@ -197,7 +206,7 @@ cdef inline void flush_listener_reports(Dispatcher *d) noexcept nogil:
 
 
 cdef inline void flush_events(Dispatcher *d) noexcept nogil:
-    """Send what is pending, as far as the control socket takes it."""
+    """Send the events that are pending, as far as the control socket takes them."""
     if d.outbox.blocked:
         return
     if not flush_answers(d):
@@ -209,5 +218,6 @@ cdef inline void flush_events(Dispatcher *d) noexcept nogil:
 
 
 cdef inline void on_control_writable(Dispatcher *d) noexcept nogil:
+    """Go on sending events: the control socket has room again."""
     d.outbox.blocked = False
     control_poll(d, False)

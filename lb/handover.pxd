@@ -1,6 +1,6 @@
-# Owns the way of a connection to its worker: staged per worker while a turn lasts, sent in one message of at
-# most CONNECTIONS_PER_MESSAGE descriptors, closed here when the kernel has it. What a channel does not take
-# goes back to the held queue, in its old order; nothing is ever lost between two steps.
+# Owns the way of a connection to its worker: staged per worker while a turn lasts, sent in one message of at most
+# CONNECTIONS_PER_MESSAGE descriptors, closed here when the kernel has it. Runs in the dispatcher process. What a
+# channel does not take goes back to the held queue, in its old order: between two steps no connection is lost.
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -25,7 +25,7 @@ from fastlb.lb.send_error cimport SEND_FULL, SEND_PAUSE, SEND_RETRY, SendVerdict
 from fastlb.lb.slots cimport SLOT_DEAD, Stage, WorkerSlot, slot_record_sent
 from fastlb.lb.state cimport (
     ACCEPTS_PER_TURN, BITMAP_WORDS, Dispatcher, SEND_PAUSE_NS, bitmap_clear, bitmap_set, count, lowest_bit, may_take,
-    slot_enter, slot_mark_changed, start_recovery,
+    slot_enter, slot_mark_changed, start_emptying,
 )
 
 cdef enum:
@@ -47,7 +47,7 @@ cdef inline void stage_connection(Dispatcher *d, int32_t index, int fd, const Co
 
 
 cdef inline int send_message(WorkerSlot *slot) noexcept nogil:
-    """Send the stage as one message; 0 or -errno. The descriptors stay open here."""
+    """Send what is staged for a worker as one message; 0 or -errno. The descriptors stay open here."""
     cdef uint64_t control[RIGHTS_WORDS]
     cdef msghdr message
     cdef cmsghdr *rights
@@ -55,7 +55,7 @@ cdef inline int send_message(WorkerSlot *slot) noexcept nogil:
     cdef Stage *stage = &slot.stage
     stage.message.magic = CONNECTION_MAGIC
     stage.message.count = stage.count
-    stage.message.position = slot.sent + stage.count
+    stage.message.position = slot.sent_position + stage.count
     data.iov_base = &stage.message
     data.iov_len = CONNECTION_HEADER_BYTES + stage.count * CONNECTION_RECORD_BYTES
     memset(&message, 0, sizeof(message))
@@ -72,12 +72,13 @@ cdef inline int send_message(WorkerSlot *slot) noexcept nogil:
 
 
 cdef inline void stage_sent(Dispatcher *d, uint32_t slot_index) noexcept nogil:
+    """Close our copies of the connections that were sent, and count them as the worker's."""
     cdef WorkerSlot *slot = &d.slots[slot_index]
     cdef uint32_t hops = 0
     for i in range(slot.stage.count):
         descriptor_close(&slot.stage.fds[i])
         hops = max(hops, slot.stage.message.records[i].hops)
-    slot.sent += slot.stage.count
+    slot.sent_position += slot.stage.count
     slot_mark_changed(d, slot)
     slot_record_sent(slot, d.now_ns, hops)
     bitmap_set(d.outstanding, slot_index)
@@ -86,7 +87,7 @@ cdef inline void stage_sent(Dispatcher *d, uint32_t slot_index) noexcept nogil:
 
 
 cdef inline void stage_refused(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
-    """Put the staged connections back, to be the first that another worker gets."""
+    """Put the staged connections back into the held queue, to be the first that another worker gets."""
     cdef Connection *connection
     while slot.stage.count:
         slot.stage.count -= 1
@@ -96,14 +97,15 @@ cdef inline void stage_refused(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
 
 
 cdef inline void channel_broken(Dispatcher *d, WorkerSlot *slot, int error) noexcept nogil:
-    """Out of the policy; what lies in the channel is taken back in this turn."""
+    """Take a worker whose channel is broken out of the policy; what lies in there is taken back in this turn."""
     slot.channel_error = error
     report_slot(d, slot, EVENT_CHANNEL_CLOSED)
-    start_recovery(d, slot, 0)
+    start_emptying(d, slot, 0)
     slot_enter(d, slot, SLOT_DEAD)
 
 
 cdef inline void stage_failed(Dispatcher *d, WorkerSlot *slot, int error) noexcept nogil:
+    """Do what follows for a worker's channel after a send failed with errno `error`; its connections are held again."""
     cdef SendVerdict verdict = classify_send_error(error)
     count(&d.page.send_failures, 1)
     stage_refused(d, slot)
@@ -114,7 +116,7 @@ cdef inline void stage_failed(Dispatcher *d, WorkerSlot *slot, int error) noexce
             node_wait_for_room(d, <uint32_t>(slot - d.slots))
     elif verdict == SEND_PAUSE:
         d.send_paused_until_ns = d.now_ns + SEND_PAUSE_NS
-    elif slot.node != NULL:  # what it has said before is still to be read; then comes the end
+    elif slot.node != NULL:  # what the worker has said before is still to be read; then comes the end
         node_enter_writing(d, <uint32_t>(slot - d.slots), NODE_BROKEN)
         candidate_close(&d.table, slot.candidate)
     else:
@@ -122,7 +124,7 @@ cdef inline void stage_failed(Dispatcher *d, WorkerSlot *slot, int error) noexce
 
 
 cdef inline void send_stage(Dispatcher *d, uint32_t slot_index) noexcept nogil:
-    """Send what is staged for a slot, or put it back: after this its stage is empty."""
+    """Send what is staged for a slot, or put it back: in both cases the stage is empty then."""
     cdef WorkerSlot *slot = &d.slots[slot_index]
     cdef int result
     bitmap_clear(d.staged, slot_index)
@@ -149,12 +151,14 @@ cdef inline bint has_staged(const Dispatcher *d) noexcept nogil:
 
 
 cdef inline void flush_stages(Dispatcher *d) noexcept nogil:
+    """Send what is staged for any worker."""
     for word in range(BITMAP_WORDS):
         while d.staged[word]:
             send_stage(d, (<uint32_t>word << 6) + lowest_bit(d.staged[word]))
 
 
 cdef inline int32_t choose_for(Dispatcher *d, const ConnectionRecord *record) noexcept nogil:
+    """Return the index of the candidate that gets a connection, or NOBODY."""
     cdef bint unsticky = False
     cdef int32_t index
     if record.hops and d.policy != POLICY_IP_HASH:
@@ -166,7 +170,7 @@ cdef inline int32_t choose_for(Dispatcher *d, const ConnectionRecord *record) no
 
 
 cdef inline bint is_served(const Dispatcher *d, uint32_t listener_id) noexcept nogil:
-    """Whether an admitted worker takes this listener's connections, if not now then later."""
+    """Whether an admitted worker takes this listener's connections, now or later."""
     cdef uint64_t listener = listener_bit(listener_id)
     if d.node_workers == 0:
         return True
@@ -190,10 +194,10 @@ cdef inline bint has_taker(const Dispatcher *d, uint32_t listener_id) noexcept n
 
 
 cdef inline void pass_held(Dispatcher *d, Connection *connection) noexcept nogil:
-    """Let the others go on: whoever has room does not serve this one's listener."""
+    """Put a held connection for which there is no worker now at the end of the queue, so that others go on."""
     cdef uint32_t listener_id = connection.record.listener_id
     if not is_served(d, listener_id):
-        if listener_id < MAX_LISTENERS and d.listeners[listener_id].fd < 0:  # and nobody ever will
+        if listener_id < MAX_LISTENERS and d.listeners[listener_id].fd < 0:  # it was removed: no worker ever will
             descriptor_close(&connection.fd)
             count(&d.page.dropped, 1)
             return
@@ -205,8 +209,8 @@ cdef inline void pass_held(Dispatcher *d, Connection *connection) noexcept nogil
 cdef inline bint stage_held(Dispatcher *d) noexcept nogil:
     """Stage held connections, oldest first; return whether any was staged.
 
-    The first that finds nobody is the last: the others would find nobody either. Only with Node workers, which serve
-    different listeners, it goes to the end of the queue.
+    At the first for which there is no worker this stops: there would be none for the others either. Only with Node
+    workers, which serve different listeners, that connection goes to the end of the queue and the others go on.
     """
     cdef Connection first
     cdef int32_t index
@@ -229,6 +233,9 @@ cdef inline bint stage_held(Dispatcher *d) noexcept nogil:
 
 
 cdef inline void dispatch_held(Dispatcher *d) noexcept nogil:
-    """Hand over what is held, as far as workers take it. Ends: a refusal takes a worker out of this turn."""
+    """Hand over the held connections, as far as workers take them.
+
+    The loop ends: a channel that refuses takes its worker out of this turn.
+    """
     while stage_held(d):
         flush_stages(d)

@@ -1,5 +1,6 @@
-# Owns the held queue: connections that the dispatcher owns and has not handed over, oldest first. They go
-# before new ones, so it is short-lived: what a worker gave back, or what a channel did not take.
+# Owns the held queue: connections that the dispatcher owns and has not handed over, oldest first: taken back from a
+# worker, or refused by a channel. Runs in the dispatcher process. Held connections go before new ones, so the queue is
+# usually empty.
 
 from libc.stdint cimport uint32_t
 
@@ -20,18 +21,19 @@ cdef struct HeldQueue:
 
 
 cdef inline uint32_t held_room(const HeldQueue *held) noexcept nogil:
+    """Return how many more connections can be held."""
     return HELD_CAPACITY - held.count
 
 
 cdef inline Connection *held_push(HeldQueue *held) noexcept nogil:
-    """Return the new last place, for the caller to fill."""
+    """Return a new last place in the queue, for the caller to fill."""
     invariant(held.count < HELD_CAPACITY)
     held.count += 1
     return &held.ring[(held.first + held.count - 1) % HELD_CAPACITY]
 
 
 cdef inline Connection *held_push_first(HeldQueue *held) noexcept nogil:
-    """Return the new first place, for the caller to fill: for what was in turn already."""
+    """Return a new first place in the queue, for the caller to fill: for a connection whose turn it was already."""
     invariant(held.count < HELD_CAPACITY)
     held.first = (held.first + HELD_CAPACITY - 1) % HELD_CAPACITY
     held.count += 1
@@ -39,10 +41,11 @@ cdef inline Connection *held_push_first(HeldQueue *held) noexcept nogil:
 
 
 cdef inline Connection *held_first(HeldQueue *held) noexcept nogil:
+    """Return the oldest connection; the queue must not be empty."""
     return &held.ring[held.first]
 
 
 cdef inline void held_drop_first(HeldQueue *held) noexcept nogil:
-    """Forget the first: its descriptor is somebody else's now."""
+    """Forget the first connection: its descriptor has another owner now."""
     held.first = (held.first + 1) % HELD_CAPACITY
     held.count -= 1

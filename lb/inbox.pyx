@@ -1,6 +1,6 @@
-"""The worker's end of a connection channel: takes connections, counts them, tells when they close.
+"""Owns the worker's end of a connection channel: takes connections, counts them, tells when they close.
 
-Runs in Python workers, on the event loop's thread. Counts a message before anybody sees its connections, so
+Runs in Python workers, on the event loop's thread. Counts a message before any other code sees its connections, so
 that the dispatcher never takes back what was taken. Never waits, and never reads while descriptors are short:
 recvmsg(2) into a full descriptor table loses connections without an error.
 """
@@ -45,7 +45,7 @@ cdef bint is_acceptable(const ConnectionMessage *message, const Received *receiv
 
 
 cdef class HandedSocket:
-    """A taken connection: what an event loop wants of a socket object, and what an HTTP server wants to know.
+    """A taken connection, with what an event loop wants of a socket object and an HTTP server wants to know.
 
     uvloop reads `type`, `family` and `fileno()`, owns the descriptor from then on and calls `close()` once,
     when its handle has closed it. `close()` therefore only counts. `family` is always AF_UNIX: for uvloop
@@ -87,7 +87,7 @@ cdef class HandedSocket:
 
     @property
     def accepted_at_ns(self):
-        """When the dispatcher accepted it, CLOCK_MONOTONIC."""
+        """When the dispatcher accepted the connection, CLOCK_MONOTONIC."""
         return self.record.accepted_at_ns
 
     def fileno(self):
@@ -122,19 +122,19 @@ cdef class HandedSocket:
         return self.fd >= 0 and recv(self.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 1
 
     def occupy(self):
-        """Make it count as busy again, until release() or close()."""
+        """Count the connection as busy again, until release() or close()."""
         if not self.busy and self.fd >= 0:
             self.busy = True
             self.inbox.status.record_busy(1)
 
     def release(self):
-        """Let it occupy no capacity: a taken connection counts as busy until this or close()."""
+        """Count the connection as not busy: a taken one is busy until this or close()."""
         if self.busy:
             self.busy = False
             self.inbox.status.record_busy(-1)
 
     def close(self):
-        """Count it as closed, once. Does not close the descriptor: its owner, the event loop, did."""
+        """Count the connection as closed, once. The descriptor's owner, the event loop, has closed that."""
         if self.fd >= 0:
             self.fd = -1
             self.release()
@@ -206,7 +206,7 @@ cdef class ConnectionInbox:
         descriptors are closed and counted as lost.
         """
         cdef list taken = []
-        # Nothing else opens a descriptor between two messages of a turn: one look at the table is enough.
+        # Between two messages of a turn nothing else opens a descriptor: one look at the table is enough.
         cdef int64_t spare = self.spare_fds()
         while not self.ended and len(taken) < most:
             if spare < len(taken):
@@ -245,7 +245,7 @@ cdef class ConnectionInbox:
         return True
 
     cdef object take(self, const ConnectionMessage *message, const Received *received, list taken):
-        """The descriptors become the event loop's, each in its HandedSocket."""
+        """Count a message as taken and append its connections; each HandedSocket owns its descriptor."""
         cdef HandedSocket handed
         self.status.take(message.position, received.fd_count)
         self.uncounted_fds += received.fd_count
@@ -260,7 +260,7 @@ cdef class ConnectionInbox:
             taken.append(handed)
 
     cdef int64_t spare_fds(self):
-        """How many descriptors are free beyond the reserve, which has room for a whole message; below 0: none."""
+        """Return how many descriptors are free beyond the reserve, which has room for a message; below 0: none."""
         cdef rlimit limit
         cdef int64_t most
         if getrlimit(RLIMIT_NOFILE, &limit) < 0:

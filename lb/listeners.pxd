@@ -1,6 +1,6 @@
-# Owns the listening sockets in the dispatcher: when they are polled, the sweep that accepts, and pauses after
-# errors. A connection is accepted only when some worker may take it at once; until then it waits in the
-# kernel's backlog, where the death of any of our processes cannot hurt it.
+# Owns the listening sockets in the dispatcher process: when they are polled, the sweep that accepts, and pauses after
+# errors. A connection is accepted only when some worker may take it at once; until then it waits in the kernel's
+# backlog, where the death of any of our processes cannot hurt it.
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
@@ -41,7 +41,7 @@ cdef inline void record_peer(ConnectionRecord *record, const sockaddr_storage *p
 
 
 cdef inline int accept_connection(Dispatcher *d, uint32_t index, ConnectionRecord *record) noexcept nogil:
-    """Accept one connection and describe it; returns a descriptor that is ours, or -errno.
+    """Accept one connection and describe it; return a descriptor that is ours, or -errno.
 
     TCP_NODELAY is inherited from the listener.
     """
@@ -58,7 +58,7 @@ cdef inline int accept_connection(Dispatcher *d, uint32_t index, ConnectionRecor
 
 
 cdef inline void listener_pause(Dispatcher *d, uint32_t index, int error) noexcept nogil:
-    """Leave the backlog alone for a while, twice as long each time in a row."""
+    """Leave a listener's backlog alone after errno `error`: for 10 ms, and twice as long each time in a row."""
     cdef Listener *listener = &d.listeners[index]
     listener.pause_ns = min(max(2 * listener.pause_ns, FIRST_PAUSE_NS), LONGEST_PAUSE_NS)
     listener.paused_until_ns = d.now_ns + listener.pause_ns
@@ -69,14 +69,14 @@ cdef inline void listener_pause(Dispatcher *d, uint32_t index, int error) noexce
 
 
 cdef inline void listener_break(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Never poll it again: epoll reports EPOLLHUP of a shut listener even when it is asked for nothing."""
+    """Poll a listener never again: epoll reports EPOLLHUP of a shut one even when it is asked for nothing."""
     d.listeners[index].broken = True
     d.listeners[index].polled = False
     watch_end(d.epoll_fd, d.listeners[index].fd)
 
 
 cdef inline void on_listener_event(Dispatcher *d, uint32_t index) noexcept nogil:
-    """A connection waits; or, when we did not ask, the listener has been shut."""
+    """Deal with an event of a listener: a connection waits, or, when we did not poll it, it has been shut."""
     if d.listeners[index].polled:
         d.listeners[index].ready = True
     else:
@@ -85,7 +85,7 @@ cdef inline void on_listener_event(Dispatcher *d, uint32_t index) noexcept nogil
 
 
 cdef inline bint accept_failed(Dispatcher *d, uint32_t index, int error) noexcept nogil:
-    """Whether to try the next connection of this listener."""
+    """Do what follows after accept4 failed with errno `error`; return whether to try the listener's next connection."""
     cdef AcceptVerdict verdict = classify_accept_error(error)
     cdef Listener *listener = &d.listeners[index]
     if verdict == ACCEPT_RETRY:
@@ -124,7 +124,7 @@ cdef inline void accept_sweep(Dispatcher *d, uint32_t index) noexcept nogil:
 
 
 cdef inline bint is_accepting(const Dispatcher *d) noexcept nogil:
-    """Whether the dispatcher accepts at all: not between PAUSE and RESUME, not after QUIT."""
+    """Whether the dispatcher accepts at all: not between PAUSE and RESUME, and not after QUIT."""
     return not d.paused and not d.finishing
 
 
@@ -133,7 +133,7 @@ cdef inline bint listener_may_accept(const Dispatcher *d, const Listener *listen
 
 
 cdef inline void accept_from_all(Dispatcher *d) noexcept nogil:
-    """One sweep of every listener where a connection may wait; the first in turn is another each time."""
+    """Sweep every listener where a connection may wait; each time another one is the first."""
     cdef uint32_t i, index
     if not is_accepting(d):
         return
@@ -157,14 +157,14 @@ cdef inline void listeners_poll(Dispatcher *d, bint wanted) noexcept nogil:
         if poll == listener.polled:
             continue
         listener.polled = poll
-        listener.ready |= not poll  # nobody will tell: look when it is possible again
+        listener.ready |= not poll  # epoll will not tell: look when it is possible again
         watch_change(d.epoll_fd, listener.fd, EPOLLIN if poll else 0, watched_data(WATCHED_LISTENER, index))
 
 
 cdef inline int listener_adopt(Dispatcher *d, uint32_t index, int fd, uint32_t key) noexcept nogil:
-    """Take over a listening socket, which the caller has checked; 0 or -errno (then it is still the caller's).
+    """Take over a listening socket, which the caller has checked; 0 or -errno (then the caller still owns it).
 
-    `key` is how Node workers know it.
+    `key` is how Node workers know the listener.
     """
     cdef Listener *listener = &d.listeners[index]
     cdef int result
@@ -182,7 +182,7 @@ cdef inline int listener_adopt(Dispatcher *d, uint32_t index, int fd, uint32_t k
 
 
 cdef inline void drop_held_of(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Nobody serves these any more: their clients are told by the close."""
+    """Close the held connections of a listener that no worker serves any more: so their clients are told."""
     cdef Connection connection
     for _ in range(d.held.count):
         connection = held_first(&d.held)[0]
@@ -197,7 +197,7 @@ cdef inline void drop_held_of(Dispatcher *d, uint32_t index) noexcept nogil:
 
 
 cdef inline void listener_close(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Stop accepting from a listener; what waits in its backlog is its other owners'."""
+    """Stop accepting from a listener; what waits in its backlog is left to the other processes that hold it."""
     cdef Listener *listener = &d.listeners[index]
     if listener.fd < 0:
         return
@@ -209,6 +209,6 @@ cdef inline void listener_close(Dispatcher *d, uint32_t index) noexcept nogil:
 
 
 cdef inline void listener_remove(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Nobody is to be given connections of this listener any more."""
+    """Forget a listener: no worker is given connections of it any more."""
     listener_close(d, index)
     drop_held_of(d, index)

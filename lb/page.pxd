@@ -1,8 +1,8 @@
-# Owns the layout of the shared pages and the inline functions on them. Compiled into dispatcher, supervisor
-# and workers. What a worker writes is a claim: readers clamp it and never use it as an index.
+# Owns the layout of the shared pages, and the worker's writing of its own. Runs in dispatcher, supervisor and workers.
+# What a worker writes is a claim: readers clamp it and never use it as an index.
 #
-# Worker page: one 4 KiB memfd per worker incarnation, sealed against SHRINK, GROW and SEAL, because
-# a worker that could truncate it would kill every reader by SIGBUS (memfd_create(2)).
+# Worker page: one 4 KiB memfd per worker incarnation, sealed against SHRINK, GROW and SEAL, because a worker that could
+# truncate it would kill every reader by SIGBUS (memfd_create(2)).
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
@@ -18,7 +18,7 @@ cdef enum:
     MAX_LISTENERS = 64
 
 cdef struct WorkerPage:
-    # line 0, creator: written once, before anybody else maps the page
+    # line 0, creator: written once, before any other process maps the page
     uint32_t magic
     uint8_t reserved0[60]
     # line 1, worker: moves with connections
@@ -36,7 +36,7 @@ cdef struct WorkerPage:
     int64_t loop_lag_ns         # how late that turn was
     int64_t oldest_request_ns   # when the oldest request that still runs began; 0: none runs
     uint8_t reserved2[16]
-    # line 3, dispatcher: 1 = "I sleep until somebody moves": write the wake-up eventfd after a move
+    # line 3, dispatcher: 1 = "I sleep until a worker moves": write the wake-up eventfd after a move
     uint32_t starved
     uint8_t reserved3[60]
     # lines 4-7, worker: request latencies
@@ -61,9 +61,9 @@ cdef struct DispatcherSlotRow:
     uint64_t handles_sent   # messages that are answered by NODE_HANDLE_ACK or NODE_HANDLE_NACK
     uint64_t answers_read   # of these, how many were answered
     uint64_t history        # NODE_HISTORY_... of command.pxd
-    int64_t heard_at_ns     # when it last said anything
-    uint64_t refused        # connections that it did not accept
-    uint64_t messages_dropped  # of its messages to the supervisor, above the most that one may send a second
+    int64_t heard_at_ns     # when the worker last said anything
+    uint64_t refused        # connections that the worker did not accept
+    uint64_t messages_dropped  # messages to the supervisor above the most that a worker may send a second
     uint64_t reserved[4]
 
 cdef struct DispatcherPage:
@@ -79,7 +79,7 @@ cdef struct DispatcherPage:
     uint64_t held           # accepted or taken back and waiting in the dispatcher, now
     uint64_t starved        # 1: sleeps because no worker may take a connection
     uint64_t send_failures
-    uint64_t dropped        # connections that had to be closed (only when the last worker is gone at QUIT)
+    uint64_t dropped        # connections closed unserved: held at the end, or of a listener that was removed
     uint64_t open_fds       # debug build: descriptors that the dispatcher owns
     uint64_t malformed      # messages found in a channel that were none of ours: thrown away, descriptors closed
     uint8_t reserved[16]
@@ -88,11 +88,14 @@ cdef struct DispatcherPage:
 
 
 cdef inline void page_wake_dispatcher(WorkerPage *page, int wakeup_fd) noexcept nogil:
-    """Worker: call after every counter that may let the dispatcher go on (design: the fenced wake-up)."""
+    """Wake the dispatcher if it is starved. A worker calls this after every counter that may let the dispatcher go on.
+
+    Counter, fence, `starved` here; `starved`, fence, counters there (prepare_sleep): so one of the two sees the other.
+    """
     cdef uint64_t one = 1
     full_fence()
     if load_u32(&page.starved):
-        write(wakeup_fd, &one, sizeof(one))  # EAGAIN means that it is readable already
+        write(wakeup_fd, &one, sizeof(one))  # EAGAIN: the eventfd is readable already
 
 
 cdef int page_create(const char *name, size_t size) noexcept nogil

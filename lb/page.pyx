@@ -1,6 +1,6 @@
-"""Shared status pages: creation, the worker's writing end, and read-only views for the supervisor and tests.
+"""Owns the shared status pages: creation, the worker's writing end, and read-only views for the supervisor and tests.
 
-Used by all three processes; never waits, never trusts a worker's numbers (see page.pxd for the layout).
+Runs in dispatcher, supervisor and workers. Never waits, never trusts a worker's numbers. Layout: page.pxd.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -85,7 +85,7 @@ def create_dispatcher_page():
 
 
 cdef class WorkerStatus:
-    """The worker's writing end of its status page.
+    """A worker's writing end of its status page.
 
     Args: `page_fd` and `wakeup_fd` are borrowed: the page is mapped at once, the eventfd must stay open.
     Every method is for the event loop's thread only: a field has a single writer.
@@ -142,7 +142,7 @@ cdef class WorkerStatus:
         store_u64(&self.page.lost, self.page.lost + count)
 
     def record_heartbeat(self, int64_t now_ns, int64_t lag_ns, int64_t oldest_request_ns):
-        """Proof of life of the event loop; `oldest_request_ns` 0 when no request runs."""
+        """Give proof of life of the event loop; `oldest_request_ns` 0 when no request runs."""
         store_i64(&self.page.loop_lag_ns, lag_ns)
         store_i64(&self.page.oldest_request_ns, oldest_request_ns)
         store_i64(&self.page.heartbeat_ns, now_ns)
@@ -154,12 +154,12 @@ cdef class WorkerStatus:
 
     @property
     def open(self):
-        """Connections taken and not yet closed."""
+        """How many connections were taken and are not closed yet."""
         return self.page.taken - self.page.closed
 
     @property
     def busy(self):
-        """Connections that occupy capacity now."""
+        """How many connections occupy capacity now."""
         return self.page.busy
 
 

@@ -1,9 +1,9 @@
-# Owns the choice of a worker: pure functions over a table of candidates, no system call, no clock, no page.
-# Runs in the dispatcher, once per connection; policy.pyx lets tests and benchmarks call the same code.
+# Owns the choice of a worker: pure functions over a table of candidates, no system call, no clock, no page. Runs in the
+# dispatcher process, once per connection; policy.pyx lets tests and benchmarks call the same code. PolicyKind is the
+# one declaration of the policies: command.Policy and the setting's words derive from it.
 #
-# The table is made anew from the slots at every turn of the loop (state.pxd) and counted down while
-# connections are given: CANDIDATE_BYTES a worker, scanned in order. Which listeners a worker serves differs among Node
-# workers only.
+# The table is made anew from the slots at every turn of the loop (state.pxd) and counted down while connections are
+# given: CANDIDATE_BYTES a worker, scanned in order. Which listeners a worker serves differs among Node workers only.
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
@@ -11,7 +11,7 @@ from fastlb.lb.connection cimport ConnectionRecord
 from fastlb.lb.page cimport MAX_SLOTS
 from fastlb.lb.posix cimport AF_INET, AF_INET6
 
-cdef enum PolicyKind:  # the order is that of command.Policy
+cdef enum PolicyKind:
     POLICY_ROUND_ROBIN = 0
     POLICY_LEAST_CONNECTIONS = 1
     POLICY_IP_HASH = 2
@@ -20,7 +20,7 @@ cdef enum PolicyKind:  # the order is that of command.Policy
 cdef enum:
     NOBODY = -1
     CANDIDATE_BYTES = 32  # two in a cache line; policy.pyx checks it
-    # ip-hash would rather wait for a client's own worker than spread its clients: this much may wait there
+    # Under ip-hash so many connections may wait for a client's own worker before they go to another
     STICKY_CREDIT = 128
 
 cdef struct Candidate:
@@ -75,17 +75,17 @@ cdef inline uint64_t address_hash(const ConnectionRecord *record) noexcept nogil
 
 
 cdef inline uint64_t listener_bit(uint32_t listener_id) noexcept nogil:
-    """The bit of a listener in `serves`; a record's listener_id is below MAX_LISTENERS."""
+    """Return the bit of a listener in `serves`; a record's listener_id is below MAX_LISTENERS."""
     return <uint64_t>1 << (listener_id & 63)
 
 
 cdef inline bint is_able(const Candidate *candidate, uint64_t listener) noexcept nogil:
-    """Whether it may be sent a connection of the listener with this bit."""
+    """Whether a candidate may be sent a connection of the listener with this bit."""
     return candidate.room > 0 and candidate.serves & listener != 0
 
 
 cdef inline int32_t choose_round_robin(const CandidateTable *table, uint64_t listener) noexcept nogil:
-    """The next with room, from the cursor on; a slow one only when there is no other."""
+    """Return the next candidate with room, from the cursor on; a slow one only when there is no other."""
     cdef int32_t slow = NOBODY
     cdef uint32_t index = table.cursor
     for _ in range(table.count):
@@ -107,7 +107,7 @@ cdef inline bint has_less(const Candidate *one, const Candidate *other) noexcept
 
 
 cdef inline int32_t choose_least_connections(const CandidateTable *table, uint64_t listener) noexcept nogil:
-    """The one with room that has the fewest open; equal ones take turns, slow ones come last."""
+    """Return the candidate with room that has the fewest open; equal ones take turns, slow ones come last."""
     cdef int32_t best = NOBODY
     cdef uint32_t index = table.cursor
     for _ in range(table.count):
@@ -124,7 +124,7 @@ cdef inline int32_t choose_least_connections(const CandidateTable *table, uint64
 cdef inline int32_t choose_ip_hash(
     const CandidateTable *table, uint64_t listener, uint64_t client, bint *unsticky
 ) noexcept nogil:
-    """The client's own worker, or the next in its order with room (then `unsticky` is set).
+    """Return the client's own worker, or the next in the client's order with room (then `unsticky` is set).
 
     Rendezvous hashing: each worker draws a weight for the client and the highest wins, so a worker that
     goes takes along only its own clients (Thaler, Ravishankar: "A name-based mapping scheme", 1996).
@@ -150,7 +150,7 @@ cdef inline bint rescues_better(const Candidate *one, const Candidate *other) no
 
 
 cdef inline int32_t choose_rescuer(const CandidateTable *table, uint64_t listener) noexcept nogil:
-    """Who gets a connection that its worker did not take: a receiver if there is one, never an overdue worker."""
+    """Return who gets a connection that its worker did not take: a receiver if possible, never an overdue worker."""
     cdef int32_t best = NOBODY
     cdef const Candidate *one
     for index in range(<int32_t>table.count):
@@ -170,7 +170,7 @@ cdef inline int32_t choose(
     unsticky[0] = False
     if policy == POLICY_ROUND_ROBIN:
         return choose_round_robin(table, listener)
-    # A unix socket's client has no address: all of them would be one client's.
+    # A client on a unix socket has no address: by ip-hash all of them would be one client.
     if policy == POLICY_IP_HASH and (record.family == AF_INET or record.family == AF_INET6):
         return choose_ip_hash(table, listener, address_hash(record), unsticky)
     return choose_least_connections(table, listener)
@@ -186,6 +186,6 @@ cdef inline void candidate_charge(CandidateTable *table, int32_t index) noexcept
 
 
 cdef inline void candidate_close(CandidateTable *table, int32_t index) noexcept nogil:
-    """No more for this candidate in this turn."""
+    """Give a candidate nothing more in this turn."""
     table.with_room -= table.candidates[index].room != 0
     table.candidates[index].room = 0

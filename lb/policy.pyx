@@ -1,6 +1,6 @@
-"""The dispatcher's choice of a worker, callable from Python: for tests and benchmarks of the very same code.
+"""Owns PolicyTable: the dispatcher's choice of a worker, callable from Python.
 
-Runs in no process of a running app. Owns nothing beside the table that a caller fills.
+Runs in tests and benchmarks, in no process of a running app: they call the very code that the dispatcher runs.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -16,7 +16,7 @@ if sizeof(Candidate) != CANDIDATE_BYTES:
 
 
 cdef class PolicyTable:
-    """Candidates as the dispatcher's loop has them: `room` and `open` of each worker.
+    """A table of candidates as the dispatcher's loop has it: `room` and `open` of each worker.
 
     Args:
         hash_keys: one worker identity each, at most 1024.
@@ -47,7 +47,7 @@ cdef class PolicyTable:
     def choose(self, uint32_t policy, bytes address=b""):
         """Choose for one connection from `address` (4 or 16 bytes; empty: a unix socket's client) and charge it.
 
-        Returns (index, whether it is another than the client's own worker); index -1 when nobody has room.
+        Returns (index, whether it is another than the client's own worker); index -1 when no worker has room.
         """
         cdef ConnectionRecord record = record_of(address)
         cdef bint unsticky = False
@@ -75,7 +75,7 @@ cdef class PolicyTable:
         self.table.candidates[index].serves = listeners
 
     def choose_many(self, uint32_t policy, uint32_t count):
-        """For benchmarks: choose `count` times in C, for clients of different addresses; room stays as it is.
+        """Choose `count` times in C, for clients of different addresses; room stays as it is. For benchmarks.
 
         Returns the sum of the indexes, so that nothing can be optimised away.
         """

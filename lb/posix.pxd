@@ -1,5 +1,6 @@
-# Owns every `cdef extern` of the system that fastlb.lb uses: sockets, epoll, memfd, clock. No logic.
-# Only the fields and constants in use are named; the compiler takes the rest from the headers.
+# Owns the declarations of the system's C headers for lb: sockets, epoll, memfd, clock. Runs in dispatcher, supervisor
+# and workers. Only the fields and constants in use are named; the compiler takes the rest from the headers. (What is
+# the standard C library's comes from Cython's libc; worker/ declares what only it uses.)
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -180,7 +181,7 @@ cdef inline void pidfd_signal(int pidfd, int number) noexcept nogil:
 
 
 cdef inline int64_t monotonic_ns() noexcept nogil:
-    """CLOCK_MONOTONIC in nanoseconds: the clock of every timestamp in pages and messages."""
+    """Return CLOCK_MONOTONIC in nanoseconds: the clock of every timestamp in pages and messages."""
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return now.tv_sec * 1_000_000_000 + now.tv_nsec

@@ -1,6 +1,6 @@
-# Owns the receiving of a message with descriptors (SCM_RIGHTS), for every process that does: commands and
-# take-back in the dispatcher, connections in a worker. All descriptors that came along are collected, however
-# many the sender put in; what they mean is the caller's business, and so is closing them.
+# Owns the receiving of a message with descriptors (SCM_RIGHTS). Runs in the dispatcher process (commands, take-back)
+# and in workers (connections). All descriptors that came along are collected, however many the sender put in; what
+# they mean is the caller's business, and so is closing them.
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -15,7 +15,7 @@ cdef enum:
     MAX_RIGHTS = 253        # SCM_MAX_FD: more descriptors the kernel does not pass in one message
     MAX_RIGHTS_WORDS = 129  # CMSG_SPACE(MAX_RIGHTS descriptors) in 8-byte words, so that it is aligned
 
-# A received message with the descriptors that came along: ours to close or to adopt.
+# A received message with the descriptors that came along; the caller of receive() owns them.
 cdef struct Received:
     ssize_t length        # -errno when nothing was received
     int flags
@@ -24,6 +24,7 @@ cdef struct Received:
 
 
 cdef inline void collect_rights(msghdr *message, Received *received) noexcept nogil:
+    """Note all descriptors of a message that was received."""
     cdef cmsghdr *header = CMSG_FIRSTHDR(message)
     cdef size_t length
     while header != NULL:
@@ -60,6 +61,6 @@ cdef inline void receive(int fd, void *buffer, size_t size, Received *received) 
 
 
 cdef inline void close_rights(Received *received) noexcept nogil:
-    """Close the descriptors that came along and nobody took over."""
+    """Close the descriptors that came along and were not taken over (those are -1, or `fd_count` is 0)."""
     for i in range(received.fd_count):
         descriptor_close(&received.fds[i])

@@ -1,5 +1,5 @@
-# Owns the plan for the bad days of sendmsg(2) with descriptors: one pure function from errno to what follows for
-# the worker's channel. None of the verdicts loses a connection.
+# Owns what follows for a worker's channel after sendmsg(2) with descriptors failed: one pure function from errno to a
+# verdict. Runs in the dispatcher process. No verdict loses a connection.
 
 from fastlb.lb.posix cimport EAGAIN, EINTR, ENOBUFS, ENOMEM, ETOOMANYREFS
 
@@ -11,7 +11,7 @@ cdef enum SendVerdict:
 
 
 cdef inline SendVerdict classify_send_error(int error) noexcept nogil:
-    """What to do after sendmsg with descriptors failed with errno `error`."""
+    """Return what to do after sendmsg with descriptors failed with errno `error`."""
     if error == EINTR:
         return SEND_RETRY
     if error == EAGAIN:  # the channel's buffer is full

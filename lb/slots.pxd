@@ -1,6 +1,6 @@
-# Owns WorkerSlot: a worker incarnation's fixed place in the dispatcher's table, and the arithmetic of what it
-# holds. Pure: reads the worker's page, makes no system call. What a page says is a claim: clamped, never an
-# index, never a divisor.
+# Owns WorkerSlot: a worker incarnation's fixed place in the dispatcher's table, and the arithmetic of what the worker
+# holds. Runs in the dispatcher process. Makes no system call; it reads the worker's page, and what stands there is a
+# claim: clamped, never an index, never a divisor.
 #
 #   ADD_WORKER       ADMIT             DRAIN
 #  FREE ──────► ADDED ─────► ADMITTED ───────► DRAINING          every state ── pidfd, broken channel ──► DEAD
@@ -25,11 +25,11 @@ cdef enum SlotState:
 cdef enum:
     CLAIM_CEILING = 0x7FFFFFFF
 
-# A message in the worker's channel, from the moment it is sent until the worker says it took it.
+# A message in the worker's channel, from when it was sent until the worker says that it has taken it.
 cdef struct SentMessage:
     uint64_t position
     int64_t sent_at_ns
-    uint32_t hops       # the most of its connections
+    uint32_t hops       # the most that any of its connections has
 
 # Connections accepted in this turn for this worker: one message in the making.
 cdef struct Stage:
@@ -42,7 +42,7 @@ cdef struct WorkerSlot:
     int32_t candidate     # its index in the policy's table while ADMITTED
     bint full             # the channel took no more: nothing is sent until the worker moves
     bint watched          # our `starved` in its page is set
-    bint recovering       # its channel is to be read empty by us: see takeback.pxd
+    bint emptying_channel  # we are to read its channel empty: see takeback.pxd
     bint died             # its pidfd has fired
     bint removing         # REMOVE came: free it when its channel is empty
     uint32_t announce     # event to report when its channel is empty; 0: none
@@ -61,13 +61,13 @@ cdef struct WorkerSlot:
     int pidfd
     NodeChannel *node     # NULL: a worker with a channel of ours
     WorkerPage *page      # of a Node worker: the one in its NodeChannel
-    # positions (connection.pxd): settled <= sent, both of this dispatcher's epoch
-    uint64_t sent         # of the last connection sent
-    uint64_t settled      # up to here taken by the worker or taken back by us
+    # positions (connection.pxd): settled_position <= sent_position, both of this dispatcher's epoch
+    uint64_t sent_position     # of the last connection sent
+    uint64_t settled_position  # up to here taken by the worker or taken back by us
     int64_t moved_at_ns   # when we last saw a change of the page
-    int64_t passed_over_until_ns  # it left a message to others: it gets none until it moves, or until then
+    int64_t passed_over_until_ns  # a message was taken back from it: it gets none until it moves, or until then
     uint64_t taken_back
-    uint64_t taken_back_before  # as it was when the recovery of its channel began
+    uint64_t taken_back_before  # as it was when we began to empty its channel
     # the page as last seen
     uint64_t seen_position
     uint64_t seen_taken
@@ -82,6 +82,7 @@ cdef struct WorkerSlot:
 
 
 cdef inline uint32_t claim_clamp(uint64_t claim) noexcept nogil:
+    """Return what a worker claims, or the most that we calculate with."""
     return <uint32_t>claim if claim < CLAIM_CEILING else CLAIM_CEILING
 
 
@@ -90,24 +91,24 @@ cdef inline uint32_t room_left(uint32_t bound, uint64_t used) noexcept nogil:
 
 
 cdef inline uint32_t slot_untaken(const WorkerSlot *slot) noexcept nogil:
-    """Connections sent and neither taken nor taken back."""
-    return claim_clamp(slot.sent - slot.settled)
+    """Return how many connections were sent to the worker and neither taken nor taken back."""
+    return claim_clamp(slot.sent_position - slot.settled_position)
 
 
 cdef inline uint32_t slot_given(const WorkerSlot *slot) noexcept nogil:
-    """Untaken connections and those staged for it in this turn."""
+    """Return how many connections are untaken or staged for the worker in this turn."""
     return slot_untaken(slot) + slot.stage.count
 
 
 cdef inline uint32_t slot_open(const WorkerSlot *slot) noexcept nogil:
-    """Connections that the worker has open or will have when it takes what it was given."""
+    """Return how many connections the worker has open, or will have when it takes what it was given."""
     cdef uint64_t taken = slot.seen_taken
     cdef uint64_t open = taken - slot.seen_closed if taken > slot.seen_closed else 0
     return claim_clamp(<uint64_t>claim_clamp(open) + slot_given(slot))
 
 
 cdef inline uint32_t slot_room(const WorkerSlot *slot, uint32_t least_credit) noexcept nogil:
-    """How many more connections this worker may be sent now; `least_credit` softens its credit (ip-hash)."""
+    """Return how many more connections a worker may be sent now; its credit counts as at least `least_credit`."""
     cdef uint32_t room
     cdef uint32_t given = slot_given(slot)
     if slot.state != SLOT_ADMITTED or slot.full or slot.seen_pressure or slot.messages == MAX_CREDIT:
@@ -121,22 +122,22 @@ cdef inline uint32_t slot_room(const WorkerSlot *slot, uint32_t least_credit) no
 
 
 cdef inline void slot_settle(WorkerSlot *slot, uint64_t position) noexcept nogil:
-    """Everything up to `position` has left the channel (it is FIFO); a claim outside what we sent is clamped."""
-    position = min(position, slot.sent)
-    if position <= slot.settled:
+    """Note that everything up to `position` has left the channel, a FIFO; no claim counts beyond what we sent."""
+    position = min(position, slot.sent_position)
+    if position <= slot.settled_position:
         return
-    slot.settled = position
+    slot.settled_position = position
     while slot.messages and slot.ring[slot.oldest].position <= position:
         slot.oldest = (slot.oldest + 1) % MAX_CREDIT
         slot.messages -= 1
 
 
 cdef inline void slot_record_sent(WorkerSlot *slot, int64_t now_ns, uint32_t hops) noexcept nogil:
-    """Note the message that has just been sent up to position `slot.sent`."""
+    """Note the message that has just been sent, the last up to `sent_position`; `hops`: the most that it contains."""
     cdef SentMessage *newest
     invariant(slot.messages < MAX_CREDIT)
     newest = &slot.ring[(slot.oldest + slot.messages) % MAX_CREDIT]
-    newest.position = slot.sent
+    newest.position = slot.sent_position
     newest.sent_at_ns = now_ns
     newest.hops = hops
     slot.messages += 1
@@ -168,12 +169,12 @@ cdef inline bint slot_refresh(WorkerSlot *slot, int64_t now_ns) noexcept nogil:
 
 
 cdef inline int64_t slot_overdue_at_ns(const WorkerSlot *slot, int64_t handover_timeout_ns) noexcept nogil:
-    """When its oldest untaken message is (or was) overdue; a worker under pressure reads nothing: at once."""
+    """Return when a worker's oldest untaken message is (or was) overdue; under pressure at once: it reads nothing."""
     if slot.seen_pressure:
         return 0
     return slot.ring[slot.oldest].sent_at_ns + handover_timeout_ns
 
 
 cdef inline bint slot_is_receiver(const WorkerSlot *slot, int64_t moved_after_ns) noexcept nogil:
-    """Whether it will take at once what others did not: nothing waits for it, and it is idle or just moved."""
+    """Whether a worker will take at once what others did not: nothing waits for it, and it is idle or just moved."""
     return slot_untaken(slot) == 0 and (slot.seen_busy == 0 or slot.moved_at_ns > moved_after_ns)

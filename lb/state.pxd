@@ -1,5 +1,6 @@
-# Owns the dispatcher's whole state: one calloc'ed struct, made once by run() and passed by pointer. Nothing
-# else is allocated while it runs. One thread, so nothing here is locked.
+# Owns the dispatcher's whole state: one struct, made once by run() and passed by pointer. Runs in the dispatcher
+# process; one thread, so nothing here is locked. Two things more are allocated while it runs: a NodeChannel for each
+# Node worker (workers.pxd), and a buffer while such a worker writes a line above NODE_READ_BYTES (node/read.pxd).
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
@@ -28,7 +29,7 @@ cdef struct Listener:
     int fd                   # -1: none
     uint32_t key             # by which Node workers know it
     bint polled
-    bint ready               # a connection may wait: seen by epoll, or nobody has looked since
+    bint ready               # a connection may wait: epoll said so, or the listener was not polled since
     bint broken
     uint32_t budget          # accepts left in this turn
     int64_t paused_until_ns
@@ -72,16 +73,16 @@ cdef struct Dispatcher:
     bint paused             # PAUSE came
     bint finishing          # QUIT or end of the control channel: hand over what is held, then exit
     bint control_closed     # the supervisor is gone
-    bint starved            # nobody may take: the listeners are not polled
+    bint starved            # no worker may take a connection that waits: the listeners are not polled
     bint rescue_wanted      # overdue connections, and no receiver for them
     bint retry_wanted       # a channel is to be read again when descriptors may be free
     uint32_t policy
     uint32_t admitted
-    uint32_t recovering     # slots whose channel is to be read empty
+    uint32_t channels_to_empty  # slots whose channel is to be read empty
     uint32_t removing       # slots that are to be freed when their channel is empty
     uint32_t node_workers   # slots of Node workers
     uint32_t nodes_paused   # of these, how many are not read because what they say has nowhere to go
-    uint32_t held_passed    # held connections that found nobody in this turn and do not stop the others
+    uint32_t held_passed    # held connections for which there was no worker in this turn; they do not stop the others
     uint32_t held_unserved  # of these, those that no admitted worker may get
     uint32_t slots_end      # every slot in use is below
     uint32_t listeners_end  # every listener in use is below
@@ -99,7 +100,7 @@ cdef struct Dispatcher:
     Outbox outbox
     uint64_t staged[BITMAP_WORDS]       # slots with a message in the making
     uint64_t outstanding[BITMAP_WORDS]  # slots with untaken connections
-    uint64_t changed[BITMAP_WORDS]      # slots whose figures in our page are old
+    uint64_t changed[BITMAP_WORDS]      # slots whose figures in our page are out of date
     Listener listeners[MAX_LISTENERS]
     WorkerSlot slots[MAX_SLOTS]
     char node_text[NODE_READ_BYTES]  # what is being read of a Node worker
@@ -132,15 +133,16 @@ cdef inline bint may_take(const Dispatcher *d) noexcept nogil:
 
 
 cdef inline int64_t overdue_at_ns(const Dispatcher *d, const WorkerSlot *slot) noexcept nogil:
+    """Return when a worker's oldest untaken message is (or was) overdue."""
     return slot_overdue_at_ns(slot, d.handover_timeout_ns)
 
 
 cdef inline void slot_publish(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Copy a slot's figures to our page, for the supervisor and its users."""
+    """Copy a slot's figures into our page, for the supervisor and its users."""
     cdef WorkerSlot *slot = &d.slots[index]
     cdef DispatcherSlotRow *row = &d.page.slots[index]
     store_u64(&row.incarnation, slot.incarnation)
-    store_u64(&row.sent, position_sent(slot.sent))
+    store_u64(&row.sent, position_sent(slot.sent_position))
     store_u64(&row.taken_back, slot.taken_back)
     store_u64(&row.untaken, slot_untaken(slot))
     store_u64(&row.open, slot_open(slot))
@@ -148,10 +150,12 @@ cdef inline void slot_publish(Dispatcher *d, uint32_t index) noexcept nogil:
 
 
 cdef inline void slot_mark_changed(Dispatcher *d, const WorkerSlot *slot) noexcept nogil:
+    """Have a slot's figures copied into our page before the next sleep."""
     bitmap_set(d.changed, <uint32_t>(slot - d.slots))
 
 
 cdef inline void publish_changed(Dispatcher *d) noexcept nogil:
+    """Copy the figures of all slots that changed into our page."""
     for word in range(BITMAP_WORDS):
         while d.changed[word]:
             slot_publish(d, (<uint32_t>word << 6) + lowest_bit(d.changed[word]))
@@ -167,6 +171,7 @@ cdef inline bint slot_look(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
 
 
 cdef inline void candidate_fill(Dispatcher *d, Candidate *candidate, uint32_t index) noexcept nogil:
+    """Tell the policy what it needs to know of the worker in slot `index`."""
     cdef WorkerSlot *slot = &d.slots[index]
     candidate.slot = index
     candidate.serves = slot.serves
@@ -182,7 +187,7 @@ cdef inline void candidate_fill(Dispatcher *d, Candidate *candidate, uint32_t in
 
 
 cdef inline bint candidates_refresh(Dispatcher *d) noexcept nogil:
-    """Look at every worker's page and count anew what each may be sent; return whether one has moved."""
+    """Look at the page of every admitted worker and count anew what each may be sent; return whether one moved."""
     cdef CandidateTable *table = &d.table
     cdef bint moved = False
     table.with_room = 0
@@ -194,7 +199,7 @@ cdef inline bint candidates_refresh(Dispatcher *d) noexcept nogil:
 
 
 cdef inline void candidates_rebuild(Dispatcher *d) noexcept nogil:
-    """The set of admitted workers has changed: list them in slot order; round-robin goes on where it was."""
+    """List the admitted workers anew, in slot order; round-robin goes on where it was."""
     cdef CandidateTable *table = &d.table
     cdef uint32_t next_slot = 0, listed = 0
     if table.count:
@@ -214,16 +219,16 @@ cdef inline void candidates_rebuild(Dispatcher *d) noexcept nogil:
 
 
 cdef inline void slot_enter(Dispatcher *d, WorkerSlot *slot, uint32_t state) noexcept nogil:
-    """The one door for a slot's state."""
+    """Put a slot into a state other than SLOT_FREE (`slot_release`), and list the admitted workers anew."""
     slot.state = state
     slot_mark_changed(d, slot)
     candidates_rebuild(d)
 
 
-cdef inline void start_recovery(Dispatcher *d, WorkerSlot *slot, uint32_t announce) noexcept nogil:
-    """Have its channel read empty, from this turn on; then report `announce` (0: nothing)."""
-    if not slot.recovering:
-        d.recovering += 1
-        slot.recovering = True
+cdef inline void start_emptying(Dispatcher *d, WorkerSlot *slot, uint32_t announce) noexcept nogil:
+    """Have a worker's channel read empty, from this turn on; then report the event `announce` (0: none)."""
+    if not slot.emptying_channel:
+        d.channels_to_empty += 1
+        slot.emptying_channel = True
         slot.taken_back_before = slot.taken_back
     slot.announce = announce

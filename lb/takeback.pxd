@@ -1,6 +1,7 @@
-# Owns taking back: reading a worker's channel through our duplicate of the worker's end. recvmsg gives a message
-# to exactly one reader, so what we get here the worker never sees, and may go to another worker. What comes in
-# is checked like a stranger's: a message that is none of ours is thrown away and its descriptors are closed.
+# Owns taking back: reading a worker's channel through our duplicate of the worker's end, and the rules from which
+# workers connections may be taken back. Runs in the dispatcher process. recvmsg gives a message to exactly one reader,
+# so what we get here the worker never sees, and may go to another worker. A message that no dispatcher sends is thrown
+# away and its descriptors are closed.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
@@ -10,7 +11,7 @@ from fastlb.lb.connection cimport (
 from fastlb.lb.descriptors cimport SPARE_DESCRIPTORS, descriptors_free
 from fastlb.lb.events cimport report_slot
 from fastlb.lb.held cimport Connection, held_push, held_room
-from fastlb.lb.node.read cimport node_recover
+from fastlb.lb.node.read cimport node_empty_channel
 from fastlb.lb.policy cimport POLICY_IP_HASH, candidate_close
 from fastlb.lb.posix cimport FIONREAD, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, ioctl, recv
 from fastlb.lb.received cimport Received, close_rights, receive
@@ -22,7 +23,7 @@ from fastlb.lb.state cimport (
 cdef enum:
     MESSAGES_PER_TURN = 256  # taken back from one channel, so that a flooded one does not stop the others
 
-# What one try to take a message back brought
+# The outcome of one try to take a message back
 cdef enum TakeBack:
     TAKEBACK_DONE = 0     # a message, its connections are held now (or it was thrown away)
     TAKEBACK_EMPTY = 1    # the channel is empty
@@ -44,7 +45,7 @@ cdef inline bint is_connection_message(const ConnectionMessage *message, const R
 cdef inline void hold_message(
     Dispatcher *d, WorkerSlot *slot, ConnectionMessage *message, Received *received, bint hop
 ) noexcept nogil:
-    """Hold the connections of a message that was taken back; `hop`: from a live worker that did not take it."""
+    """Hold the connections of a message that was taken back; `hop`: from a live worker, which did not take it."""
     cdef Connection *connection
     for i in range(message.count):
         connection = held_push(&d.held)
@@ -62,7 +63,7 @@ cdef inline TakeBack take_back_message(Dispatcher *d, WorkerSlot *slot, bint hop
     cdef ConnectionMessage message
     cdef Received received
     cdef int wanted = CONNECTIONS_PER_MESSAGE + SPARE_DESCRIPTORS
-    # A recvmsg into a full table would lose the connections without a word (MSG_CTRUNC).
+    # A recvmsg into a full descriptor table would lose the connections without an error (MSG_CTRUNC).
     if held_room(&d.held) < CONNECTIONS_PER_MESSAGE:
         return TAKEBACK_LATER
     if not descriptors_free(d.descriptor_table_fd, d.epoll_fd, wanted):
@@ -99,35 +100,35 @@ cdef inline TakeBack take_back_all(Dispatcher *d, WorkerSlot *slot) noexcept nog
     return TAKEBACK_LATER
 
 
-cdef inline bint recover_channel(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
-    """Go on emptying the channel of a slot that is `recovering`; return whether it is empty."""
+cdef inline bint empty_channel(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    """Go on emptying a worker's channel; return whether it is empty."""
     if slot.node != NULL:
-        return node_recover(d, <uint32_t>(slot - d.slots))
-    # A draining worker that is the only one goes on taking: nobody else could.
+        return node_empty_channel(d, <uint32_t>(slot - d.slots))
+    # A draining worker that is the only one goes on taking: there is no other that could.
     if slot.state == SLOT_DRAINING and d.admitted == 0:
         return channel_is_empty(slot)
     return take_back_all(d, slot) == TAKEBACK_EMPTY
 
 
-cdef inline void recover_channels(Dispatcher *d) noexcept nogil:
-    """Empty the channels of all slots that are `recovering`, and report those that are empty now."""
+cdef inline void empty_channels(Dispatcher *d) noexcept nogil:
+    """Empty the channels of all slots that are `emptying_channel`, and report those that are empty now."""
     cdef WorkerSlot *slot
     for index in range(d.slots_end):
-        if d.recovering == 0:
+        if d.channels_to_empty == 0:
             return
         slot = &d.slots[index]
-        if not slot.recovering or not recover_channel(d, slot):
+        if not slot.emptying_channel or not empty_channel(d, slot):
             continue
-        slot.recovering = False
-        d.recovering -= 1
-        slot_settle(slot, slot.sent)
+        slot.emptying_channel = False
+        d.channels_to_empty -= 1
+        slot_settle(slot, slot.sent_position)
         if slot.announce:
             report_slot(d, slot, slot.announce)
             slot.announce = 0
 
 
 cdef inline uint32_t receivers_room(const Dispatcher *d) noexcept nogil:
-    """How many overdue connections other workers would take at once."""
+    """Return how many overdue connections other workers would take at once."""
     cdef uint64_t room = 0
     for i in range(d.table.count):
         if d.table.candidates[i].receiver:
@@ -153,7 +154,7 @@ cdef inline void rescue_from(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
             return
         result = take_back_message(d, slot, True)
         if result == TAKEBACK_EMPTY:
-            slot.messages = 0  # it has taken them and not said so yet, or never will: nothing to try again for
+            slot.messages = 0  # the worker has taken them and not said so yet, or never will: no use to try again
         if result != TAKEBACK_DONE:
             return
         pass_over(d, slot)
@@ -162,7 +163,8 @@ cdef inline void rescue_from(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
 cdef inline void pass_over(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
     """Give a stuck worker nothing more for a while: else each client that it is given waits a hand-over timeout.
 
-    When it runs again it has something to finish, so its page moves. If it had nothing, one client finds out.
+    When the worker runs again and has something to finish, its page moves. If it had nothing to finish, it is tried
+    again after PASS_OVER_NS: then one client waits a hand-over timeout if it is still stuck.
     """
     slot.passed_over_until_ns = d.now_ns + PASS_OVER_NS
     if slot.state == SLOT_ADMITTED:
@@ -170,7 +172,7 @@ cdef inline void pass_over(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
 
 
 cdef inline void rescue_overdue(Dispatcher *d) noexcept nogil:
-    """Take back from stuck workers. Never under ip-hash: there a client waits for its own worker."""
+    """Take back from stuck workers what is overdue. Never under ip-hash: there a client waits for its own worker."""
     cdef uint64_t remaining
     cdef uint32_t index
     d.rescue_wanted = False
@@ -183,5 +185,5 @@ cdef inline void rescue_overdue(Dispatcher *d) noexcept nogil:
             remaining &= remaining - 1
             if d.slots[index].messages == 0:
                 bitmap_clear(d.outstanding, index)
-            elif not d.slots[index].recovering:
+            elif not d.slots[index].emptying_channel:
                 rescue_from(d, &d.slots[index])

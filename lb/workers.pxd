@@ -1,5 +1,6 @@
-# Owns the transitions of a worker slot (diagram: slots.pxd): the only place beside handover.channel_broken that
-# changes a state. Every transition is idempotent, and leaves the connections of the worker with somebody.
+# Owns what happens to a worker's slot by command and by death (diagram: slots.pxd); what happens to it when its channel
+# breaks stands where that is noticed (handover.pxd, node/read.pxd). Runs in the dispatcher process. Every transition is
+# idempotent, and none loses a connection of the worker.
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -22,17 +23,17 @@ from fastlb.lb.posix cimport EINVAL, ENOMEM, EPOLLIN, SHUT_RD, SHUT_WR, munmap, 
 from fastlb.lb.slots cimport (
     SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot, slot_refresh,
 )
-from fastlb.lb.state cimport Dispatcher, bitmap_clear, slot_enter, slot_mark_changed, start_recovery
+from fastlb.lb.state cimport Dispatcher, bitmap_clear, slot_enter, slot_mark_changed, start_emptying
 from fastlb.lb.takeback cimport take_back_all
 
-# The order of ADD_WORKER's descriptors
+# The order of the descriptors of ADD_WORKER and ADD_NODE_WORKER
 cdef enum:
     WORKER_CHANNEL_FD = 0
     WORKER_DUPLICATE_FD = 1
     WORKER_PIDFD = 2
     WORKER_PAGE_FD = 3
     WORKER_FDS = 4
-    NODE_DESCRIPTORS_FD = 1  # in place of the duplicate; the pidfd stands behind it as above
+    NODE_DESCRIPTORS_FD = 1  # in place of the duplicate; channel and pidfd stand where they do above
     NODE_WORKER_FDS = 3
     # A connection's number = epoch << NODE_NUMBER_SHIFT | n, so that an answer to a predecessor means nothing
     NODE_NUMBER_SHIFT = 32
@@ -45,7 +46,7 @@ cdef inline int pidfd_watch(Dispatcher *d, uint32_t index) noexcept nogil:
 cdef inline void slot_fill(
     Dispatcher *d, WorkerSlot *slot, uint64_t incarnation, const WorkerFields *wanted, const int *fds
 ) noexcept nogil:
-    """Make a free slot that of a worker: of Node's, until node_fill, as if it were one of ours."""
+    """Fill a free slot with what the supervisor says of a worker; for one of Node's, node_fill says the rest."""
     memset(slot, 0, sizeof(slot[0]))
     slot.incarnation = incarnation
     slot.credit = min(max(wanted.credit, 1), MAX_CREDIT)
@@ -56,11 +57,11 @@ cdef inline void slot_fill(
     slot.channel_fd = fds[WORKER_CHANNEL_FD]
     slot.duplicate_fd = fds[WORKER_DUPLICATE_FD]
     slot.pidfd = fds[WORKER_PIDFD]
-    slot.sent = slot.settled = position_of(d.epoch, 0)
+    slot.sent_position = slot.settled_position = position_of(d.epoch, 0)
 
 
 cdef inline int worker_add(Dispatcher *d, const Command *command, int *fds) noexcept nogil:
-    """Take over a worker's four descriptors (checked by the caller); 0 or -errno (then they are still the caller's)."""
+    """Take over a worker's four descriptors, which the caller has checked; 0 or -errno (then the caller owns them)."""
     cdef WorkerSlot *slot = &d.slots[command.slot]
     cdef void *page = NULL
     cdef int result
@@ -75,7 +76,7 @@ cdef inline int worker_add(Dispatcher *d, const Command *command, int *fds) noex
         memset(slot, 0, sizeof(slot[0]))
         return result
     descriptor_close(&fds[WORKER_PAGE_FD])
-    # A worker has nothing to say here: from now on its sends fail, and no descriptor of its can pile up.
+    # A worker has nothing to say on this channel: its sends fail from now on, and no descriptor can pile up here.
     shutdown(slot.channel_fd, SHUT_RD)
     d.slots_end = max(d.slots_end, command.slot + 1)
     slot_enter(d, slot, SLOT_ADDED)
@@ -88,7 +89,7 @@ cdef inline int worker_add(Dispatcher *d, const Command *command, int *fds) noex
 cdef inline void node_fill(
     Dispatcher *d, WorkerSlot *slot, const NodeWorkerFields *wanted, const int *fds
 ) noexcept nogil:
-    """Begin to speak with a worker to which predecessors may have spoken."""
+    """Fill a slot with what only Node workers have; predecessors of ours may have spoken to the worker."""
     cdef NodeChannel *node = slot.node
     slot.page = &node.page
     slot.duplicate_fd = -1
@@ -102,7 +103,7 @@ cdef inline void node_fill(
 
 
 cdef inline void node_begin_history(Dispatcher *d, const Command *command) noexcept nogil:
-    """What a predecessor of ours left goes on in our page, for our successor."""
+    """Go on, in our page, with what a predecessor left: for our successor."""
     cdef DispatcherSlotRow *row = &d.page.slots[command.slot]
     store_u64(&row.answers_read, 0)
     store_u64(&row.handles_sent, command.fields.node_worker.unanswered)
@@ -114,7 +115,7 @@ cdef inline void node_begin_history(Dispatcher *d, const Command *command) noexc
 
 
 cdef inline int node_add(Dispatcher *d, const Command *command, int *fds) noexcept nogil:
-    """Take over a Node worker's three descriptors (checked by the caller); 0 or -errno (then they are still his)."""
+    """Take over a Node worker's three descriptors, checked by the caller; 0 or -errno (then the caller owns them)."""
     cdef WorkerSlot *slot = &d.slots[command.slot]
     cdef const NodeWorkerFields *wanted = &command.fields.node_worker
     cdef NodeChannel *node = <NodeChannel *>calloc(1, sizeof(NodeChannel))
@@ -141,22 +142,22 @@ cdef inline int node_add(Dispatcher *d, const Command *command, int *fds) noexce
 
 
 cdef inline void worker_admit(Dispatcher *d, WorkerSlot *slot, uint32_t baseline) noexcept nogil:
-    """Into the policy. `baseline`: how many of a Node worker's open descriptors are no connections."""
+    """Bring a worker into the policy. `baseline`: how many of a Node worker's descriptors are no connections."""
     if slot.node != NULL:
         node_begin_counting(slot, baseline)
     slot_enter(d, slot, SLOT_ADMITTED)
 
 
 cdef inline void worker_serve(Dispatcher *d, WorkerSlot *slot, uint64_t listeners) noexcept nogil:
-    """From now on it gets connections of these listeners."""
+    """Give a worker connections of these listeners (a mask) from now on."""
     slot.serves = listeners
     slot_enter(d, slot, slot.state)
 
 
 cdef inline void worker_drain(Dispatcher *d, WorkerSlot *slot, bint silently) noexcept nogil:
-    """Out of the policy; the worker reads what is left, then the end of its channel.
+    """Take a worker out of the policy; it reads what is left, then the end of its channel.
 
-    A Node worker is told (unless it goes by itself: `silently`), and closes its channel when it has finished.
+    A Node worker is told instead (unless it leaves by itself: `silently`), and closes its channel when it has finished.
     """
     if slot.state != SLOT_ADDED and slot.state != SLOT_ADMITTED:
         return
@@ -167,30 +168,33 @@ cdef inline void worker_drain(Dispatcher *d, WorkerSlot *slot, bint silently) no
         node_note_disconnected(d, <uint32_t>(slot - d.slots))
     else:
         node_disconnect(d, <uint32_t>(slot - d.slots))
-    start_recovery(d, slot, EVENT_DRAINED)
+    start_emptying(d, slot, EVENT_DRAINED)
 
 
 cdef inline void worker_died(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Its pidfd has fired: what it has not taken is everybody's again."""
+    """Note that a worker's pidfd has fired: what the worker has not taken goes to others."""
     cdef WorkerSlot *slot = &d.slots[index]
     if slot.state == SLOT_FREE or slot.died:
         return
-    watch_end(d.epoll_fd, slot.pidfd)  # it stays readable for ever
+    watch_end(d.epoll_fd, slot.pidfd)  # a pidfd stays readable for ever
     slot.died = True
     slot_enter(d, slot, SLOT_DEAD)
-    start_recovery(d, slot, EVENT_WORKER_DIED)
+    start_emptying(d, slot, EVENT_WORKER_DIED)
 
 
 cdef inline void worker_forget(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
-    """REMOVE: free the slot as soon as its channel has been read empty."""
+    """Free a worker's slot as soon as its channel has been read empty."""
     d.removing += not slot.removing
     slot.removing = True
     slot_enter(d, slot, SLOT_DEAD)
-    start_recovery(d, slot, 0)
+    start_emptying(d, slot, 0)
 
 
 cdef inline void node_release(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Close what we own of a Node worker's conversation; connections are pending only when we end ourselves."""
+    """Close what we own of the conversation with a Node worker.
+
+    Connections are pending only when this process ends: otherwise they were held for others before.
+    """
     cdef NodeChannel *node = d.slots[index].node
     node_close_reading(d, index)
     for i in range(node.pending_count):
@@ -205,7 +209,7 @@ cdef inline void node_release(Dispatcher *d, uint32_t index) noexcept nogil:
 
 
 cdef inline void slot_release(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Close what we own of a worker; its place is free."""
+    """Close what we own of a worker; its slot is free then."""
     cdef WorkerSlot *slot = &d.slots[index]
     invariant(slot.stage.count == 0)
     store_u32(&slot.page.starved, 0)
@@ -227,6 +231,6 @@ cdef inline void slot_release(Dispatcher *d, uint32_t index) noexcept nogil:
 cdef inline void release_removed(Dispatcher *d) noexcept nogil:
     """Free the slots whose removal waited for their channel to be empty."""
     for index in range(d.slots_end):
-        if d.slots[index].removing and not d.slots[index].recovering:
+        if d.slots[index].removing and not d.slots[index].emptying_channel:
             slot_release(d, index)
             d.removing -= 1

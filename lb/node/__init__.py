@@ -1,1 +1,1 @@
-"""The dispatcher's conversation with Node workers."""
+"""The dispatcher's conversation with Node workers; lb/README.md says which file owns what."""

@@ -28,17 +28,21 @@ cdef inline void on_node_event(Dispatcher *d, uint32_t index, uint32_t events) n
 
 
 cdef inline int64_t node_due_ns(const Dispatcher *d, const NodeChannel *node) noexcept nogil:
-    """When there is something to do for a Node worker that no descriptor will tell."""
+    """Return when something is due for a Node worker that no descriptor will tell."""
     if node.stale_answers and node.reading != NODE_ENDED and node.stale != STALE_PROBED:
         return node.answered_at_ns + NODE_QUIET_NS
     return node.backoff_until_ns if node.backoff_until_ns > d.now_ns else NEVER_NS
 
 
-cdef inline void inquire(Dispatcher *d, uint32_t index) noexcept nogil:
-    """The answers to a predecessor should be here by now: it may not have sent what it meant to. Ask; then go on."""
+cdef inline void ask_for_answers(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Find out whether the answers that a worker owes to predecessors are still to come.
+
+    They should have come by now; a predecessor that died may have counted a message that it did not send. First ask by
+    a probe; when that is answered and nothing has followed, no answer is awaited any more.
+    """
     cdef NodeChannel *node = d.slots[index].node
     cdef uint64_t *answers_read = &d.page.slots[index].answers_read
-    node.answered_at_ns = d.now_ns  # if it takes no probe now: again in a while
+    node.answered_at_ns = d.now_ns  # if the channel takes no probe now: again after NODE_QUIET_NS
     if node.stale == STALE_AWAITED:
         node_probe(d, index)
     else:
@@ -49,7 +53,7 @@ cdef inline void attend_node(Dispatcher *d, uint32_t index) noexcept nogil:
     """Do what is due for one Node worker."""
     cdef NodeChannel *node = d.slots[index].node
     if node.stale_answers and node_due_ns(d, node) <= d.now_ns:
-        inquire(d, index)
+        ask_for_answers(d, index)
     if node.outbox_lines and node.writing == NODE_WRITING and node.backoff_until_ns <= d.now_ns:
         node_flush(d, index)
     if d.control_closed and d.now_ns >= d.orphaned_until_ns:
@@ -65,7 +69,7 @@ cdef inline void attend_nodes(Dispatcher *d) noexcept nogil:
             attend_node(d, index)
 
 
-cdef inline bint somebody_waits(const Dispatcher *d) noexcept nogil:
+cdef inline bint a_client_may_wait(const Dispatcher *d) noexcept nogil:
     """Whether there may be a connection that a worker would serve if it had room."""
     if d.table.with_room == 0 or d.held.count > d.held_unserved:
         return True
@@ -76,9 +80,9 @@ cdef inline bint somebody_waits(const Dispatcher *d) noexcept nogil:
 
 
 cdef inline int64_t next_node_deadline_ns(const Dispatcher *d) noexcept nogil:
-    """The next moment at which something is due for a Node worker that no descriptor will tell."""
+    """Return the next moment at which something is due for any Node worker that no descriptor will tell."""
     cdef int64_t soonest = d.orphaned_until_ns if d.control_closed else NEVER_NS
-    if waits_for_closed_connections(d) and somebody_waits(d):
+    if waits_for_closed_connections(d) and a_client_may_wait(d):
         soonest = min(soonest, d.now_ns + LOOK_AGAIN_NS)
     for index in range(d.slots_end):
         if d.slots[index].node != NULL:
@@ -87,22 +91,23 @@ cdef inline int64_t next_node_deadline_ns(const Dispatcher *d) noexcept nogil:
 
 
 cdef inline void orphan_nodes(Dispatcher *d) noexcept nogil:
-    """The supervisor is gone: have every Node worker finish, as a supervisor that stops the app would.
+    """Have every Node worker finish, as a supervisor that stops the app would: the supervisor is gone.
 
-    Our own workers see the end of their supervisor for themselves; to a Node worker its supervisor is whoever holds
-    its channel, so we hold that for as long as it may take to finish.
+    Our own workers see the end of their supervisor for themselves. To a Node worker its supervisor is the process that
+    holds the other end of its channel, so we hold that for as long as the worker may take to finish.
     """
     d.orphaned_until_ns = d.now_ns + ORPHANED_NODE_NS
     for index in range(d.slots_end):
         if d.slots[index].node == NULL:
             continue
         worker_drain(d, &d.slots[index], False)
-        if d.slots[index].node.reading == NODE_ENDED:  # no word of ours reaches it, and nobody is left who could ask it to go
+        # Its channel has ended, so it cannot be told there; and there is no supervisor that could end it.
+        if d.slots[index].node.reading == NODE_ENDED:
             pidfd_signal(d.slots[index].pidfd, SIGTERM)
 
 
 cdef inline bint waits_for_orphans(const Dispatcher *d) noexcept nogil:
-    """Whether a Node worker still finishes: it would drop what it is doing if our end of its channel were closed."""
+    """Whether an orphaned Node worker still finishes: it would stop at once if our end of its channel were closed."""
     if d.node_workers == 0 or not d.control_closed or d.now_ns >= d.orphaned_until_ns:
         return False
     for index in range(d.slots_end):

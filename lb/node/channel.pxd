@@ -18,18 +18,18 @@ from fastlb.lb.descriptors cimport invariant
 from fastlb.lb.page cimport WorkerPage
 
 cdef enum:
-    # expected answers that belong to no connection; connections have larger numbers
-    NODE_MARKER = 0           # to a shared socket
+    # Numbers of expected answers that are about no connection; connections have larger ones
+    NODE_MARKER = 0           # about a shared socket
     NODE_PROBE = 1
     EXPECTED_CAPACITY = 256   # a power of two; MAX_CREDIT connections and as many markers
-    OUTBOX_BYTES = 32768  # two of the longest
+    OUTBOX_BYTES = 32768  # two lines of LONGEST_SEND_BYTES
     OUTBOX_LINES = 64
     LONGEST_LINE_BYTES = 1 << 20
     # What one worker may send to the supervisor in a second; more is dropped
     MESSAGES_PER_SECOND = 1000
     MESSAGE_BYTES_PER_SECOND = 4 << 20
     NODE_BACKOFF_NS = 10_000_000  # after a refusal: else the connection would come back at once
-    NODE_QUIET_NS = 1_000_000_000  # silence after which a successor asks instead of waiting
+    NODE_QUIET_NS = 1_000_000_000  # without an answer, after which a successor asks by a probe
 
 cdef enum PendingState:
     PENDING_SENT = 0
@@ -37,7 +37,7 @@ cdef enum PendingState:
 
 cdef enum ReadingState:
     NODE_READING = 0      # whatever the worker says is read
-    NODE_PAUSED = 1       # nothing for now: what was said has to be taken by somebody else first
+    NODE_PAUSED = 1       # nothing for now: what was said has to find room elsewhere first
     NODE_ENDED = 2        # nothing more: the channel was read to its end, or the worker is at fault
 
 cdef enum WritingState:
@@ -59,7 +59,7 @@ cdef struct PendingConnection:
     PendingState state
     ConnectionRecord record
 
-# What was to be written and was not taken yet.
+# A line that is to be written and was not taken by the channel yet.
 cdef struct OutboxLine:
     uint32_t length
     int fd             # goes along and is closed then; -1: none
@@ -78,17 +78,17 @@ cdef struct NodeChannel:
     WorkerPage page
     int descriptors_fd        # /proc/PID/fd of the worker: its size is the number of open ones
     uint64_t baseline         # open descriptors that are no connections, counted when it was admitted
-    uint64_t accepted
+    uint64_t accepted         # connections
     uint64_t last_number      # of a connection: epoch << 32 | n, so that answers to a predecessor mean nothing
-    uint64_t stale_answers    # answers owed to earlier dispatchers, and ours behind them: before, no connection is sent
+    uint64_t stale_answers    # owed to earlier dispatchers, and ours behind them: until 0 no connection is sent
     StaleState stale
     int64_t answered_at_ns    # when the last answer came; what else the app says is none
     int64_t backoff_until_ns
     ReadingState reading
     WritingState writing
     bint polled               # epoll watches the channel
-    uint32_t answers          # read, and not counted in our page yet
-    uint32_t forwarded        # bytes of the line in front that the supervisor has
+    uint32_t answers          # answers that are read, and not counted in our page yet
+    uint32_t forwarded        # bytes of the first unread line that the supervisor has
     MessageRate rate
     # connections, oldest first; those that are not received count as untaken
     uint32_t received_count
@@ -111,7 +111,7 @@ cdef struct NodeChannel:
 
 
 cdef inline bint node_may_be_sent(const NodeChannel *node, int64_t now_ns) noexcept nogil:
-    """Whether connections may be written to it now, whatever its bounds say."""
+    """Whether connections may be written to the channel now, whatever the worker's bounds say."""
     return (
         node.stale_answers == 0 and node.reading != NODE_ENDED and node.writing != NODE_BROKEN
         and node.outbox_lines == 0
@@ -120,17 +120,17 @@ cdef inline bint node_may_be_sent(const NodeChannel *node, int64_t now_ns) noexc
 
 
 cdef inline uint64_t node_taken(const NodeChannel *node) noexcept nogil:
-    """Connections that have been in its hands: those that it has received and not spoken of are open, too."""
+    """Return how many connections the worker took: those that it has received and not accepted yet are open, too."""
     return node.accepted + node.received_count
 
 
 cdef inline uint32_t node_places(const NodeChannel *node) noexcept nogil:
-    """How many more connections can be remembered: one that says of none what became of it fills these."""
+    """Return how many more connections can be remembered: all places fill when a worker never answers for any."""
     return min(MAX_CREDIT - node.pending_count, EXPECTED_CAPACITY - node.expected_count)
 
 
 cdef inline bint node_is_slow(const NodeChannel *node, int64_t handover_timeout_ns, int64_t now_ns) noexcept nogil:
-    """Whether it has left a connection waiting for so long that another worker is the better choice."""
+    """Whether a worker has left a connection waiting for so long that another worker is the better choice."""
     cdef uint32_t i
     for i in range(node.pending_count):
         if node.pending[i].state == PENDING_SENT:
@@ -139,8 +139,9 @@ cdef inline bint node_is_slow(const NodeChannel *node, int64_t handover_timeout_
 
 
 cdef inline void expect_answer(NodeChannel *node, uint64_t number) noexcept nogil:
+    """Remember that the message that was just written will be answered."""
     node.probes += number == NODE_PROBE
-    if node.stale_answers:  # answers come in the order of sending, and of predecessors' only the number is known
+    if node.stale_answers:  # answers come in the order of sending; of those before we know only how many they are
         node.stale_answers += 1
         return
     invariant(node.expected_count < EXPECTED_CAPACITY)
@@ -149,7 +150,7 @@ cdef inline void expect_answer(NodeChannel *node, uint64_t number) noexcept nogi
 
 
 cdef inline uint64_t next_answered(NodeChannel *node) noexcept nogil:
-    """The number that the next answer is about; NODE_MARKER also when nothing was asked."""
+    """Return the number that an answer is about, which is expected no more; NODE_MARKER also when none was expected."""
     cdef uint64_t number
     if node.expected_count == 0:
         return NODE_MARKER
@@ -161,10 +162,10 @@ cdef inline uint64_t next_answered(NodeChannel *node) noexcept nogil:
 
 
 cdef inline void stale_answered(NodeChannel *node, bint missed) noexcept nogil:
-    """One of the answers behind which nothing is sent.
+    """Note one of the answers that are owed to predecessors, or to us behind those.
 
-    None says whose it is: a predecessor's probe is answered like ours, and so is a connection for which the worker
-    had no descriptor left. So only their number counts, or that nothing follows (`stale_settled`).
+    No answer says what it is about: a predecessor's probe is answered like ours, and so is a connection for which the
+    worker had no descriptor left. So only their number counts, or that none follows (`stale_settled`).
     """
     node.stale_answers -= 1
     if node.stale != STALE_AWAITED:
@@ -174,35 +175,35 @@ cdef inline void stale_answered(NodeChannel *node, bint missed) noexcept nogil:
 
 
 cdef inline uint64_t stale_settled(NodeChannel *node) noexcept nogil:
-    """Our probe was answered and nothing followed: return how many answers never come."""
+    """Await no stale answers any more, because none followed that to our probe; return how many never came."""
     cdef uint64_t missing = node.stale_answers
     node.stale_answers = node.probes = 0
     return missing
 
 
 cdef inline bint owes_a_probe(const NodeChannel *node) noexcept nogil:
-    """Whether a probe is not answered yet. No descriptor may follow it before.
+    """Whether a probe is not answered yet. Until then no descriptor may be sent.
 
     A read of libuv may end with a descriptor and begin with lines before it, and Node gives the descriptor to the
-    first of them that is a handle's (channel.onread in lib/internal/child_process.js): it would be the probe.
+    first of these lines that announces a handle (channel.onread in lib/internal/child_process.js): the probe's.
     """
     return node.probes > 0
 
 
 cdef inline bint awaits_answers(const NodeChannel *node) noexcept nogil:
-    """Whether only answers make it possible to write on: that there is room in the channel says nothing then."""
+    """Whether writing goes on only after an answer, however much room there is in the channel."""
     return owes_a_probe(node) or node.stale_answers > 0 or node.expected_count == EXPECTED_CAPACITY
 
 
 cdef inline PendingConnection *pending_push(NodeChannel *node) noexcept nogil:
-    """Return the new last place, for the caller to fill."""
+    """Return a new last place among the pending connections, for the caller to fill."""
     invariant(node.pending_count < MAX_CREDIT)
     node.pending_count += 1
     return &node.pending[node.pending_count - 1]
 
 
 cdef inline bint pending_take(NodeChannel *node, uint64_t number, PendingConnection *taken) noexcept nogil:
-    """Take the connection of this number out; False: there is none, the worker means another or makes it up."""
+    """Take out the pending connection of this number; False: there is none, whatever the worker says."""
     cdef uint32_t i
     for i in range(node.pending_count):
         if node.pending[i].number != number:
@@ -216,7 +217,7 @@ cdef inline bint pending_take(NodeChannel *node, uint64_t number, PendingConnect
 
 
 cdef inline void pending_received(NodeChannel *node, uint64_t number) noexcept nogil:
-    """The connection of this number is in the worker's hands."""
+    """Note that the worker has received the connection of this number."""
     cdef uint32_t i
     for i in range(node.pending_count):
         if node.pending[i].number == number and node.pending[i].state == PENDING_SENT:
@@ -226,7 +227,7 @@ cdef inline void pending_received(NodeChannel *node, uint64_t number) noexcept n
 
 
 cdef inline bint rate_allows(MessageRate *rate, bint internal, uint32_t length, int64_t now_ns) noexcept nogil:
-    """Count one message to the supervisor; whether it is within what a worker may send in a second."""
+    """Count one message to the supervisor; return whether it is within what a worker may send in a second."""
     cdef MessageCount *count = &rate.internal if internal else &rate.of_the_app
     if now_ns - rate.second_began_ns >= 1_000_000_000:
         memset(rate, 0, sizeof(rate[0]))
@@ -239,7 +240,7 @@ cdef inline bint rate_allows(MessageRate *rate, bint internal, uint32_t length, 
 
 
 cdef inline void rate_give_back(MessageRate *rate, bint internal, uint32_t length) noexcept nogil:
-    """The message that was just counted could not be sent: it will be counted when it can."""
+    """Count the last message to the supervisor no more: it could not be sent, and is counted when it can."""
     cdef MessageCount *count = &rate.internal if internal else &rate.of_the_app
     count.messages -= 1
     count.length_bytes -= length
@@ -248,7 +249,7 @@ cdef inline void rate_give_back(MessageRate *rate, bint internal, uint32_t lengt
 cdef inline bint outbox_push(
     NodeChannel *node, const char *line, uint32_t length, int fd, bint is_answered
 ) noexcept nogil:
-    """Keep a line until there is room; False: too much waits already."""
+    """Keep a line, and own its descriptor, until there is room in the channel; False: too much waits already."""
     if node.outbox_lines == OUTBOX_LINES or node.outbox_bytes + length > OUTBOX_BYTES:
         return False
     memmove(&node.outbox_text[node.outbox_bytes], line, length)
@@ -261,6 +262,7 @@ cdef inline bint outbox_push(
 
 
 cdef inline void outbox_drop_first(NodeChannel *node) noexcept nogil:
+    """Forget the oldest line that waits; its descriptor has been closed."""
     cdef uint32_t length = node.outbox[0].length
     node.outbox_lines -= 1
     node.outbox_bytes -= length

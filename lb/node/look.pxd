@@ -1,6 +1,7 @@
-# Owns the count of a Node worker's open connections, without any code of ours in it: the size of /proc/PID/fd is the
-# number of its open descriptors (Linux 6.2 and newer, proc(5)). Elsewhere only what is not answered yet counts.
-# Nobody wakes us when one is closed, so somebody who waits for that looks again and again.
+# Owns the count of a Node worker's open connections, without any code of ours in the worker: the size of /proc/PID/fd
+# is the number of its open descriptors (Linux 6.2 and newer, proc(5)). On older kernels only what is not answered yet
+# counts. Runs in the dispatcher process. Nothing wakes it when a connection is closed, so it looks every LOOK_AGAIN_NS
+# while clients wait for that.
 
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -12,11 +13,11 @@ from fastlb.lb.slots cimport WorkerSlot, slot_open
 from fastlb.lb.state cimport Dispatcher
 
 cdef enum:
-    LOOK_AGAIN_NS = 10_000_000  # while all wait for a connection to be closed
+    LOOK_AGAIN_NS = 10_000_000  # while clients wait for a connection to be closed
 
 
 cdef inline uint64_t node_descriptors(const NodeChannel *node) noexcept nogil:
-    """How many descriptors it has open; 0: the kernel does not tell."""
+    """Return how many descriptors a worker has open; 0: the kernel does not tell."""
     cdef stat status
     if fstat(node.descriptors_fd, &status) < 0 or status.st_size < 0:
         return 0
@@ -24,18 +25,19 @@ cdef inline uint64_t node_descriptors(const NodeChannel *node) noexcept nogil:
 
 
 cdef inline uint64_t node_open(const NodeChannel *node) noexcept nogil:
+    """Return how many connections a worker has open, as far as the kernel tells."""
     cdef uint64_t descriptors = node_descriptors(node)
     return descriptors - node.baseline if descriptors > node.baseline else 0
 
 
 cdef inline void node_begin_counting(WorkerSlot *slot, uint32_t baseline) noexcept nogil:
-    """`baseline` of its open descriptors are no connections; the others it was handed by predecessors of ours."""
+    """Begin to count a worker's connections: but for `baseline` of its open descriptors all are some already."""
     slot.node.baseline = baseline
     slot.node.accepted = node_open(slot.node)
 
 
 cdef inline void node_look(WorkerSlot *slot, bint wanted) noexcept nogil:
-    """Count its open connections, if somebody wants to know; else those that it has answered for count as closed."""
+    """Store in a worker's page how many connections are open; unless `wanted`, accepted ones count as closed."""
     cdef NodeChannel *node = slot.node
     cdef uint64_t taken = node_taken(node)
     cdef uint64_t open = max(node_open(node) if wanted else 0, node.received_count)
@@ -44,7 +46,7 @@ cdef inline void node_look(WorkerSlot *slot, bint wanted) noexcept nogil:
 
 
 cdef inline void look_at_nodes(Dispatcher *d) noexcept nogil:
-    """Once a wake-up: the connections given in between are counted by us."""
+    """Look at the admitted Node workers, once a turn: connections that they are given in between are counted by us."""
     cdef WorkerSlot *slot
     if d.node_workers == 0:
         return

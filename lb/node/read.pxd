@@ -1,6 +1,7 @@
-# Owns what the dispatcher reads from Node workers. What is about connections is dealt with here; everything else
-# goes to the supervisor. A line is looked at in the kernel's queue and taken out when it has been dealt with, so
-# that a dispatcher that dies leaves it to its successor. A worker that writes nonsense, or much, harms only itself.
+# Owns what the dispatcher reads from Node workers. Runs in the dispatcher process. Lines about connections are dealt
+# with here; every other line goes to the supervisor. A line is looked at in the kernel's queue and taken out when it
+# has been dealt with, so that a dispatcher that dies leaves it to its successor. A worker that writes nonsense, or
+# much, harms only itself.
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -25,7 +26,7 @@ from fastlb.lb.posix cimport (
     EAGAIN, EINTR, EMSGSIZE, ENOMEM, MSG_DONTWAIT, MSG_PEEK, SIGTERM, errno, pidfd_signal, recv,
 )
 from fastlb.lb.slots cimport SLOT_DEAD, WorkerSlot
-from fastlb.lb.state cimport Dispatcher, NODE_READ_BYTES, count, slot_enter, slot_mark_changed, start_recovery
+from fastlb.lb.state cimport Dispatcher, NODE_READ_BYTES, count, slot_enter, slot_mark_changed, start_emptying
 
 cdef enum:
     READS_OF_THE_DEAD = 16  # in one turn; what is left is read in the next
@@ -34,7 +35,7 @@ cdef enum:
 # -- answers about connections ----------------------------------------------------------------------------------
 
 cdef inline void node_hold(Dispatcher *d, WorkerSlot *slot, PendingConnection *pending) noexcept nogil:
-    """Have a connection that the worker did not take given to another; there must be room to hold it."""
+    """Hold a connection that the worker did not take, so that another gets it; there must be room for it."""
     cdef Connection *connection = held_push(&d.held)
     connection.fd = pending.fd
     connection.record = pending.record
@@ -45,7 +46,7 @@ cdef inline void node_hold(Dispatcher *d, WorkerSlot *slot, PendingConnection *p
 
 
 cdef inline void node_refused(Dispatcher *d, WorkerSlot *slot, uint64_t number) noexcept nogil:
-    """It did not take this connection, and is given none for a moment: it would refuse the same again."""
+    """Take back a connection that the worker refused, and give it none for a moment: it would refuse that one again."""
     cdef PendingConnection pending
     if not pending_take(slot.node, number, &pending):
         return
@@ -56,7 +57,7 @@ cdef inline void node_refused(Dispatcher *d, WorkerSlot *slot, uint64_t number) 
 
 
 cdef inline void node_accepted(WorkerSlot *slot, uint64_t number) noexcept nogil:
-    """The connection is the worker's alone from now on: its end must reach the client at once, so our copy goes."""
+    """Close our copy of a connection that the worker accepted: the worker's close must reach the client at once."""
     cdef PendingConnection pending
     if not pending_take(slot.node, number, &pending):
         return
@@ -66,7 +67,7 @@ cdef inline void node_accepted(WorkerSlot *slot, uint64_t number) noexcept nogil
 
 
 cdef inline void node_answered(Dispatcher *d, WorkerSlot *slot, bint missed) noexcept nogil:
-    """One NODE_HANDLE_ACK, or NODE_HANDLE_NACK (`missed`), in the order of what was sent."""
+    """Deal with one NODE_HANDLE_ACK, or NODE_HANDLE_NACK (`missed`); these come in the order of what was sent."""
     cdef NodeChannel *node = slot.node
     cdef uint64_t number
     node.answers += 1
@@ -85,7 +86,7 @@ cdef inline void node_answered(Dispatcher *d, WorkerSlot *slot, bint missed) noe
 
 
 cdef inline void node_answer_handle(Dispatcher *d, uint32_t index) noexcept nogil:
-    """The app has sent a handle, which nobody takes: say that it came, else the worker is silent for ever."""
+    """Answer a handle that the app has sent, though no process takes it: until then the worker sends nothing else."""
     cdef OutgoingLine line
     node_fixed_line(&line, RECEIVED_LINE, False)
     node_say(d, index, &line)
@@ -94,7 +95,7 @@ cdef inline void node_answer_handle(Dispatcher *d, uint32_t index) noexcept nogi
 # -- lines ------------------------------------------------------------------------------------------------------
 
 cdef inline bint node_forward(Dispatcher *d, uint32_t index, const char *line, uint32_t length) noexcept nogil:
-    """Tell the supervisor; whether the line is done with. False: the control socket takes no more now."""
+    """Send a line to the supervisor; return whether it is done with. False: the control socket takes no more now."""
     cdef NodeChannel *node = d.slots[index].node
     cdef bint internal = is_internal(line, length)
     cdef uint32_t part
@@ -117,7 +118,7 @@ cdef inline bint node_forward(Dispatcher *d, uint32_t index, const char *line, u
 
 
 cdef inline bint node_take_line(Dispatcher *d, uint32_t index, const char *line, uint32_t length) noexcept nogil:
-    """Deal with one line; False: not now."""
+    """Deal with one line of a worker; False: that is not possible now."""
     cdef WorkerSlot *slot = &d.slots[index]
     cdef uint64_t number
     cdef NodeLine kind = classify_node_line(line, length, &number)
@@ -139,7 +140,7 @@ cdef inline bint node_take_line(Dispatcher *d, uint32_t index, const char *line,
 
 
 cdef inline void node_fault(Dispatcher *d, uint32_t index, int error) noexcept nogil:
-    """Read no more of it: the supervisor is told, and ends the worker."""
+    """Read no more of a worker that is at fault: the supervisor is told, and ends it."""
     cdef WorkerSlot *slot = &d.slots[index]
     node_close_reading(d, index)
     slot.channel_error = error
@@ -148,7 +149,7 @@ cdef inline void node_fault(Dispatcher *d, uint32_t index, int error) noexcept n
 
 
 cdef inline bint node_keep(Dispatcher *d, uint32_t index, const char *text, uint32_t length) noexcept nogil:
-    """Keep the begin of a line until its end is there; False: it cannot be, and the worker is out."""
+    """Keep the begin of a line until its end is there; False: the line is too long, and the worker is out."""
     cdef NodeChannel *node = d.slots[index].node
     cdef uint64_t *history = &d.page.slots[index].history
     if node.part == NULL:
@@ -163,7 +164,7 @@ cdef inline bint node_keep(Dispatcher *d, uint32_t index, const char *text, uint
 
 
 cdef inline bint node_take_end(Dispatcher *d, uint32_t index, const char *end, uint32_t length) noexcept nogil:
-    """Deal with a line whose begin was kept and whose end is here; False: not now."""
+    """Deal with a line whose begin was kept and whose end is here; False: that is not possible now."""
     cdef NodeChannel *node = d.slots[index].node
     cdef uint64_t *history = &d.page.slots[index].history
     if not node_keep(d, index, end, length):
@@ -207,13 +208,14 @@ cdef inline uint32_t node_take_lines(Dispatcher *d, uint32_t index, const char *
         done += line_length + 1
     if done:
         return done
-    # No end in sight. Taken out, because epoll would report it again and again.
+    # A line without its end is taken out of the queue, because epoll would report it again and again.
     return length if node.dropping or node_keep(d, index, text, length) else 0
 
 
 # -- the channel ------------------------------------------------------------------------------------------------
 
 cdef inline void node_enter_reading(Dispatcher *d, uint32_t index, ReadingState reading) noexcept nogil:
+    """Put the reading of a channel into a state, and have epoll watch it accordingly."""
     cdef NodeChannel *node = d.slots[index].node
     if node.reading == NODE_PAUSED:
         d.nodes_paused -= 1
@@ -224,13 +226,13 @@ cdef inline void node_enter_reading(Dispatcher *d, uint32_t index, ReadingState 
 
 
 cdef inline void node_pause(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Leave what it says in the kernel until somebody else has made room."""
+    """Leave what a worker says in the kernel's queue until there is room for it elsewhere."""
     if d.slots[index].node.reading == NODE_READING:
         node_enter_reading(d, index, NODE_PAUSED)
 
 
 cdef inline void resume_nodes(Dispatcher *d) noexcept nogil:
-    """Go on reading those that were paused, if there is room for what they say; else nobody holds it against them."""
+    """Go on reading the paused workers, if there is room for what they say; while paused they count as heard from."""
     cdef bint has_room = (not d.outbox.blocked or d.control_closed) and held_room(&d.held) > 0
     if d.nodes_paused == 0:
         return
@@ -243,30 +245,31 @@ cdef inline void resume_nodes(Dispatcher *d) noexcept nogil:
 
 
 cdef inline void node_close_reading(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Read nothing more of a channel."""
     node_enter_reading(d, index, NODE_ENDED)
 
 
 cdef inline void node_ended(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Everything that it ever said is read: what it has not accepted by now it never will."""
+    """Note that everything a worker ever said is read: connections that it has not accepted go to others."""
     cdef WorkerSlot *slot = &d.slots[index]
     node_close_reading(d, index)
-    start_recovery(d, slot, slot.announce)
+    start_emptying(d, slot, slot.announce)
     if slot.state == SLOT_DEAD:
         return
     slot.channel_error = 0
     report_slot(d, slot, EVENT_CHANNEL_CLOSED)
     slot_enter(d, slot, SLOT_DEAD)
-    if d.control_closed:  # it has finished, and nobody is left who could ask it to go
+    if d.control_closed:  # it has finished, and there is no supervisor that could end it
         pidfd_signal(slot.pidfd, SIGTERM)
 
 
 cdef inline bint is_gone(const WorkerSlot *slot) noexcept nogil:
-    """Whether its process has ended: the supervisor says REMOVE only then."""
+    """Whether a worker's process has ended: the supervisor says REMOVE only then."""
     return slot.died or slot.removing
 
 
 cdef inline void node_consume(Dispatcher *d, uint32_t index, uint32_t length) noexcept nogil:
-    """Take what is done with out of the kernel's queue.
+    """Take the bytes that are done with out of the kernel's queue.
 
     Without room for them the kernel closes descriptors that the app sent along (unix(7), SCM_RIGHTS).
     """
@@ -284,11 +287,11 @@ cdef inline void node_consume(Dispatcher *d, uint32_t index, uint32_t length) no
 
 
 cdef inline void node_read(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Read once, at most NODE_READ_BYTES, what a worker says."""
+    """Read what a worker says, once and at most NODE_READ_BYTES."""
     cdef WorkerSlot *slot = &d.slots[index]
     cdef ssize_t length = recv(slot.channel_fd, d.node_text, NODE_READ_BYTES, MSG_PEEK | MSG_DONTWAIT)
     if length < 0 and (errno == EAGAIN or errno == EINTR):
-        if is_gone(slot) and errno == EAGAIN:  # a child of it holds the other end
+        if is_gone(slot) and errno == EAGAIN:  # a child of the worker holds the other end
             node_ended(d, index)
         return
     if length <= 0:
@@ -298,10 +301,10 @@ cdef inline void node_read(Dispatcher *d, uint32_t index) noexcept nogil:
     node_consume(d, index, node_take_lines(d, index, d.node_text, <uint32_t>length))
 
 
-cdef inline bint node_recover(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Whether no connection is pending any more; those of a worker that is gone are held for others.
+cdef inline bint node_empty_channel(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Hold the pending connections of a worker that is gone for others; return whether none is pending any more.
 
-    Its last words come first: what it has accepted is not given to another.
+    Everything that the worker said is read before: a connection that it has accepted is not given to another.
     """
     cdef WorkerSlot *slot = &d.slots[index]
     cdef NodeChannel *node = slot.node

@@ -1,5 +1,6 @@
-# Owns the text of Node's cluster protocol as far as the dispatcher speaks it: what a line of a worker is, and how
-# a connection is announced. Pure: no system call. What is not known here is the supervisor's business.
+# Owns the text of Node's cluster protocol as far as the dispatcher speaks it: what a line of a worker is, and how a
+# connection is announced. Runs in the dispatcher process. Pure: no system call, no state. A line that is not known here
+# is the supervisor's business.
 #
 # Sources: lib/internal/child_process.js (NODE_HANDLE, its ACK and NACK), lib/internal/cluster/child.js and
 # round_robin_handle.js (newconn, accepted) of Node. The answers below are the same to the byte in 14.21 to 26.10.
@@ -10,9 +11,9 @@ from libc.string cimport memcmp, memcpy, strlen
 cdef enum NodeLine:
     NODE_LINE_OTHER = 0     # for the supervisor
     NODE_LINE_RECEIVED = 1  # the oldest handle that is not answered for has arrived
-    NODE_LINE_MISSED = 2    # its message came without it: the worker has no descriptors left
+    NODE_LINE_MISSED = 2    # that handle's message came without it: the worker has no descriptors left
     NODE_LINE_ACCEPTED = 3  # the app has taken the connection of this number
-    NODE_LINE_REFUSED = 4   # it has not, and has closed its copy
+    NODE_LINE_REFUSED = 4   # the app has not taken it, and the worker has closed its copy
     NODE_LINE_HANDLE = 5    # the app sends a handle: until it is answered the worker keeps back everything else
 
 cdef enum:
@@ -64,7 +65,7 @@ cdef inline bint is_line(const char *line, size_t length, const char *whole) noe
 
 
 cdef inline bint is_internal(const char *line, size_t length) noexcept nogil:
-    """Whether a worker's life depends on it: Node itself speaks, or the app says that it is ready."""
+    """Whether a worker's life depends on a line: Node itself speaks, or the app says that it is ready."""
     return has_prefix(line, length, INTERNAL) or is_line(line, length, READY)
 
 
@@ -87,7 +88,7 @@ cdef inline bint has_word(const char *text, size_t length, const char *word) noe
 
 
 cdef inline NodeLine classify_verdict(const char *rest, size_t length, uint64_t *number) noexcept nogil:
-    """What stands behind `"ack":`; other acknowledgements have no `accepted`."""
+    """Return what an acknowledgement says; `rest` stands behind `"ack":`. Only those of connections have `accepted`."""
     cdef size_t digits = read_number(rest, length, number)
     if digits == 0:
         return NODE_LINE_OTHER
@@ -99,7 +100,7 @@ cdef inline NodeLine classify_verdict(const char *rest, size_t length, uint64_t 
 
 
 cdef inline NodeLine classify_node_line(const char *line, size_t length, uint64_t *number) noexcept nogil:
-    """What a worker's line (without its newline) is; `number` is of the connection that was accepted or refused."""
+    """Return what a worker's line (without its newline) is; `number`: of the connection that it accepts or refuses."""
     cdef size_t skipped = strlen(VERDICT)
     number[0] = 0
     if is_line(line, length, RECEIVED):

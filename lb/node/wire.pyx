@@ -1,6 +1,6 @@
-"""The text of Node's cluster protocol, callable from Python: for tests of the very code that the dispatcher runs.
+"""Owns the way from Python to the text of Node's cluster protocol (wire.pxd).
 
-Runs in no process of a running app.
+Runs in tests, in no process of a running app: they call the very code that the dispatcher runs.
 """
 
 from libc.stdint cimport uint32_t, uint64_t

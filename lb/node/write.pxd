@@ -1,7 +1,7 @@
-# Owns what the dispatcher writes to Node workers: connections, the supervisor's lines, probes, the word to
-# disconnect. A line goes out whole or not at all, with at most one descriptor: libuv takes one from each message,
-# and what comes second is handed to a later one, so that clients would be swapped. Never writes to a worker whose
-# answers to a predecessor are still to come.
+# Owns what the dispatcher writes to Node workers: connections, the supervisor's lines, probes, the word to disconnect.
+# Runs in the dispatcher process. A line goes out whole or not at all, with at most one descriptor: libuv takes one from
+# each message and gives a second one to a later message, so that clients would be swapped. No descriptor goes to a
+# worker that still owes answers to predecessors.
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset, strlen
@@ -37,9 +37,9 @@ cdef struct OutgoingLine:
 
 
 cdef inline int node_poll(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Have epoll tell what the channel is waited for; 0 or -errno.
+    """Have epoll watch a channel for what its states ask for; 0 or -errno.
 
-    One that is not read is taken out altogether: of its end epoll would tell for ever.
+    A channel that is not read is not watched at all: epoll would report its end again and again.
     """
     cdef NodeChannel *node = d.slots[index].node
     cdef int fd = d.slots[index].channel_fd
@@ -99,7 +99,7 @@ cdef inline int node_write(Dispatcher *d, uint32_t index, const OutgoingLine *li
         return write_line(d.slots[index].channel_fd, line)
     if node.expected_count == EXPECTED_CAPACITY:
         return -EAGAIN
-    # What is owed to a predecessor may be the answer to a probe of its own.
+    # An answer that is owed to a predecessor may be that to a probe.
     if line.fd >= 0 and (owes_a_probe(node) or node.stale_answers):
         return -EAGAIN
     count(handles_sent, 1)
@@ -112,19 +112,21 @@ cdef inline int node_write(Dispatcher *d, uint32_t index, const OutgoingLine *li
 
 
 cdef inline void node_enter_writing(Dispatcher *d, uint32_t index, WritingState writing) noexcept nogil:
+    """Put the writing of a channel into a state, and have epoll watch it accordingly."""
     d.slots[index].node.writing = writing
     node_poll(d, index)
 
 
 cdef inline void node_wait_for_room(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Have epoll tell when a channel that took no more has room again."""
     cdef NodeChannel *node = d.slots[index].node
-    # What waits for an answer is written when that has come: there may be room all the time.
+    # A line that waits for an answer is written when that has come: there may be room all the time.
     if node.writing == NODE_WRITING and not awaits_answers(node):
         node_enter_writing(d, index, NODE_FULL)
 
 
 cdef inline void node_write_later(Dispatcher *d, uint32_t index, SendVerdict verdict) noexcept nogil:
-    """Try what waits again: when the channel has room, or, where the kernel will not tell, in a while."""
+    """Have the lines that wait tried again: when the channel has room or, if epoll cannot tell, after SEND_PAUSE_NS."""
     if verdict == SEND_PAUSE:
         d.slots[index].node.backoff_until_ns = d.now_ns + SEND_PAUSE_NS
     else:
@@ -132,7 +134,7 @@ cdef inline void node_write_later(Dispatcher *d, uint32_t index, SendVerdict ver
 
 
 cdef inline int node_say(Dispatcher *d, uint32_t index, OutgoingLine *line) noexcept nogil:
-    """Write a line, or keep it until there is room; 0 (then `line.fd` was closed or will be) or -errno."""
+    """Write a line, or keep it until there is room; 0, then `line.fd` is ours to close, or -errno, then it is not."""
     cdef NodeChannel *node = d.slots[index].node
     cdef int result = -EAGAIN
     cdef SendVerdict verdict
@@ -190,14 +192,15 @@ cdef inline void node_fixed_line(OutgoingLine *line, const char *text, bint is_a
 
 
 cdef inline void node_note_disconnected(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Note, for a successor too, that a worker is not to be told to disconnect any more."""
     cdef uint64_t *history = &d.page.slots[index].history
     store_u64(history, history[0] | NODE_HISTORY_DISCONNECTED)
 
 
 cdef inline void node_disconnect(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Tell it to close its servers and to leave when its connections are done.
+    """Tell a worker to close its servers and to leave when its connections are done.
 
-    Only once: told twice it would not wait for them (_disconnect in lib/internal/cluster/child.js).
+    Only once: a worker that is told twice does not wait for them (_disconnect in lib/internal/cluster/child.js).
     """
     cdef OutgoingLine line
     if d.page.slots[index].history & NODE_HISTORY_DISCONNECTED:
@@ -208,11 +211,11 @@ cdef inline void node_disconnect(Dispatcher *d, uint32_t index) noexcept nogil:
 
 
 cdef inline int node_probe(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Ask for a sign of life, unless one is owed or much else waits to be read; 0 or -errno."""
+    """Ask a worker for a sign of life, unless it owes one or has lines to read before; 0 or -errno."""
     cdef OutgoingLine line
     cdef NodeChannel *node = d.slots[index].node
     cdef int result
-    # What waits only because answers to a predecessor are missing waits for this very question.
+    # Lines that wait because answers to predecessors are missing do not go before: the probe is what ends their wait.
     if owes_a_probe(node) or (node.outbox_lines and node.stale_answers == 0):
         return 0
     node_fixed_line(&line, PROBE_LINE, True)
@@ -224,10 +227,10 @@ cdef inline int node_probe(Dispatcher *d, uint32_t index) noexcept nogil:
 
 
 cdef inline void node_count(WorkerSlot *slot) noexcept nogil:
-    """Play the worker: what it has answered for has been taken."""
+    """Store in the worker's page what the worker would: connections that it has answered for are taken."""
     cdef NodeChannel *node = slot.node
     store_u64(&node.page.taken, node_taken(node))
-    store_u64(&node.page.position, slot.sent - (node.pending_count - node.received_count))
+    store_u64(&node.page.position, slot.sent_position - (node.pending_count - node.received_count))
 
 
 cdef inline int node_hand_over(Dispatcher *d, uint32_t index) noexcept nogil:
@@ -249,7 +252,7 @@ cdef inline int node_hand_over(Dispatcher *d, uint32_t index) noexcept nogil:
     pending.number, pending.sent_at_ns, pending.state = line.number, d.now_ns, PENDING_SENT
     pending.fd, pending.record = slot.stage.fds[0], slot.stage.message.records[0]
     slot.stage.count = 0
-    slot.sent += 1
+    slot.sent_position += 1
     node_count(slot)
     slot_mark_changed(d, slot)
     count(&d.page.dispatched, 1)
