@@ -17,6 +17,7 @@ from fastlb.lb.command import (
     encode_resume,
     encode_set_policy,
 )
+from fastlb.lb.page import split_position
 
 from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
@@ -176,6 +177,7 @@ def test_position_counts_connections_of_an_incarnation() -> None:
             message = worker.take()
             assert message is not None
             assert message.position == (3 << 40) + number
+            assert split_position(message.position) == (3, number)
 
 
 def test_change_of_policy_takes_effect_at_once() -> None:

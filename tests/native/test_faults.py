@@ -1,4 +1,4 @@
-"""Bad days of the kernel: every errno of accept4 and sendmsg; real EMFILE, EPIPE, EAGAIN, ETOOMANYREFS."""
+"""Errors of the kernel: a verdict for every errno of accept4 and sendmsg; real EMFILE, EPIPE, EAGAIN, ETOOMANYREFS."""
 
 import errno
 import os
@@ -201,6 +201,7 @@ def test_listener_that_is_none_is_rejected() -> None:
         dispatcher.send(encode_add_listener(5), [not_listening.fileno()])
         event = dispatcher.wait_event(EventName.REJECTED)
         assert (event.listener_id, event.error, event.command) == (5, errno.EINVAL, CommandName.ADD_LISTENER)
+        assert (event.slot, event.incarnation) == (0, 0)
 
 
 def test_listener_that_is_shut_down_is_left_alone() -> None:

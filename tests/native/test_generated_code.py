@@ -19,15 +19,17 @@ DEFINITION = re.compile(
 HARMLESS = {"Py_ssize_t"}
 HOT = (
     "loop", "turn", "on_event", "prepare_sleep", "accept_sweep", "accept_from_all", "accept_connection", "stage_held",
-    "stage_connection", "send_stage", "send_message", "stage_sent", "choose", "choose_round_robin", "choose_ip_hash",
-    "choose_least_connections", "candidates_refresh", "slot_refresh", "slot_settle", "take_back_message", "receive",
-    "rescue_overdue", "empty_channels", "read_command", "handle_command", "flush_events", "publish",
-    "arm_timer", "next_deadline_ns", "next_overdue_ns", "watch_change", "watched_kind", "watched_index",
+    "stage_connection", "dispatch_held", "flush_stages", "send_stage", "send_message", "stage_sent", "choose",
+    "choose_round_robin", "choose_ip_hash", "choose_least_connections", "candidates_refresh", "slot_refresh",
+    "slot_settle", "take_back_message", "receive", "rescue_overdue", "empty_channels", "read_command",
+    "handle_command", "flush_events", "publish", "arm_timer", "next_deadline_ns", "next_overdue_ns", "watch_change",
+    "watched_kind", "watched_index",
     # of Node workers
-    "node_hand_over", "node_write", "write_line", "announce_connection", "attach_right",
-    "on_node_event", "node_read", "node_take_lines", "node_take_next", "node_take_line", "classify_node_line",
-    "node_answered", "node_accepted", "node_refused", "node_forward", "node_consume", "node_empty_channel", "node_flush",
-    "attend_nodes", "attend_node", "node_due_ns", "look_at_nodes", "next_node_deadline_ns", "stage_held", "has_taker",
+    "node_hand_over", "node_write", "write_line", "announce_connection", "attach_right", "on_node_event", "node_read",
+    "node_take_lines", "node_take_next", "node_take_line", "classify_node_line", "node_answered", "node_accepted",
+    "node_refused", "node_forward", "node_consume", "node_empty_channel", "node_flush", "attend_nodes", "attend_node",
+    "node_due_ns", "look_at_nodes", "next_node_deadline_ns", "has_taker", "node_enter_reading", "node_enter_writing",
+    "node_poll", "watch_begin", "watch_end",
 )  # fmt: skip
 
 

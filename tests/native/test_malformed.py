@@ -38,7 +38,7 @@ CHANNELS = 400
 MESSAGES_PER_CHANNEL = 100
 PAGE_BYTES = 4096
 CACHE_LINE = 64
-WORKER_LINES = slice(CACHE_LINE, 3 * CACHE_LINE)  # what a worker writes beside its latencies
+WORKER_LINES = slice(CACHE_LINE, 3 * CACHE_LINE)  # what a worker writes besides its latencies
 POSITION_AT = CACHE_LINE
 
 
@@ -255,7 +255,8 @@ def test_command_for_another_incarnation_is_rejected() -> None:
         worker = dispatcher.new_worker(0, incarnation=5)
         for encode in (encode_admit, encode_drain, encode_remove):
             dispatcher.send(encode(0, 4))
-            assert dispatcher.wait_event(EventName.REJECTED).error == errno.ESTALE
+            event = dispatcher.wait_event(EventName.REJECTED)
+            assert (event.slot, event.incarnation, event.listener_id, event.error) == (0, 4, 0, errno.ESTALE)
         dispatcher.admit(worker)
 
 

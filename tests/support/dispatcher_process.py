@@ -260,7 +260,7 @@ class DispatcherProcess:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def descriptors(self) -> dict[int, str]:
-        """The process's open descriptors beside stdin, stdout, stderr, and what they are."""
+        """The process's open descriptors besides stdin, stdout, stderr, and what they are."""
         folder = f"/proc/{self.process.pid}/fd"
         found: dict[int, str] = {}
         for name in os.listdir(folder):
