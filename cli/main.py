@@ -10,7 +10,7 @@ import sys
 import click
 
 from ..supervisor.errors import EXIT_FAILURE, EXIT_USAGE, FastlbError, UsageError
-from ..supervisor.suggestions import did_you_mean
+from ..supervisor.suggestions import harmless, nearest
 from .options import no_color_option
 from .output import Output
 
@@ -49,9 +49,15 @@ class CommandGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click, but with the nearest name when there is no such command."""
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            suggestion = did_you_mean(args[0], [*COMMANDS, *ALIASES])
-            raise UsageError(f"there is no command {args[0]!r}{suggestion or '; see fastlb --help'}")
+            raise UsageError(f"there is no command {args[0]!r}; {_what_to_do(args[0])}")
         return super().resolve_command(ctx, args)
+
+
+def _what_to_do(unknown: str) -> str:
+    from .other_tools import COMMANDS as ELSEWHERE
+
+    meant = nearest(unknown, harmless([*COMMANDS, *ALIASES]))
+    return ELSEWHERE.get(unknown) or (f"did you mean {meant}?" if meant else "see fastlb --help")
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

@@ -31,14 +31,15 @@ class AppCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            meant = self.meant_option(error.option_name, _value_after(error.option_name, given))
-            what_to_do = f"did you mean {meant}?" if meant else f"see {ctx.command_path} --help"
-            raise UsageError(f"{ctx.command_path} has no option {error.option_name}; {what_to_do}") from None
+            unknown = error.option_name
+            what_to_do = self.what_to_do(unknown, _value_after(unknown, given)) or f"see {ctx.command_path} --help"
+            raise UsageError(f"{ctx.command_path} has no option {unknown}; {what_to_do}") from None
 
-    def meant_option(self, unknown: str, value: str) -> str | None:
-        """Return what to type instead of the option `unknown`, behind which stood `value` (may be empty)."""
+    def what_to_do(self, unknown: str, value: str) -> str:
+        """Return what to do instead of giving the option `unknown`, behind which stood `value` (may be empty)."""
         known = [name for parameter in self.params for name in (*parameter.opts, *parameter.secondary_opts)]
-        return nearest(unknown, [name for name in known if name.startswith("--")])
+        meant = nearest(unknown, [name for name in known if name.startswith("--")])
+        return f"did you mean {meant}?" if meant else ""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One list for each section that the options name."""

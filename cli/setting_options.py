@@ -68,13 +68,15 @@ class SettingsCommand(AppCommand):
         ctx.params["args"] = tuple(args[at + 1 :])
         return super().parse_args(ctx, args[:at])
 
-    def meant_option(self, unknown: str, value: str) -> str | None:
+    def what_to_do(self, unknown: str, value: str) -> str:
         """As AppCommand, but other tools' names come first."""
         alias = unknown.lstrip("-").replace("-", "_")
         for parameter in self.params:
             if isinstance(parameter, SettingOption) and alias in parameter.setting.about.aliases:
-                return parameter.spelled_for_alias(alias, value)
-        return super().meant_option(unknown, value)
+                return f"did you mean {parameter.spelled_for_alias(alias, value)}?"
+        from .other_tools import OPTIONS
+
+        return OPTIONS.get(unknown) or super().what_to_do(unknown, value)
 
 
 def given_settings(values: Mapping[str, Any]) -> dict[str, Any]:

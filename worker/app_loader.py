@@ -5,7 +5,6 @@ What a user did wrong is said in one sentence; what the app did wrong is shown a
 our frames.
 """
 
-import difflib
 import importlib
 import pkgutil
 import re
@@ -18,11 +17,10 @@ from typing import Any, Literal, NoReturn
 import msgspec
 
 from .app_interface import UndecidableInterface, find_interface
+from .nearest_word import nearest_word
 from .wire import WorkerConfig
 
 OUR_FOLDER = str(Path(__file__).parent)
-# As "did you mean" is only said when it is likely: difflib's 0.6 finds `mdurl` near `nomodule`.
-LEAST_LIKENESS = 0.65
 TARGET = re.compile(r"(?P<module>[\w.]+):(?P<attribute>[\w.]+)(?P<call>\(\))?")
 
 
@@ -93,7 +91,7 @@ def import_app_module(name: str, app_dir: str) -> ModuleType:
 
 
 def unknown_module(name: str, app_dir: str) -> str:
-    """Return a sentence about the missing module with the nearest name that exists."""
+    """Return a sentence about the missing module with the nearest name in its package or the app's directory."""
     parent, _, last = name.rpartition(".")
     if parent:
         package = sys.modules.get(parent)
@@ -103,7 +101,8 @@ def unknown_module(name: str, app_dir: str) -> str:
         nearest = nearest_name(last, [found.name for found in pkgutil.iter_modules(path)])
         return f'no module named "{name}"{suggestion(f"{parent}.{nearest}" if nearest else "")}'
     here = [found.name for found in pkgutil.iter_modules([app_dir])]
-    nearest = nearest_name(name, here) or nearest_name(name, [found.name for found in pkgutil.iter_modules()])
+    # Only of the app's own: any word is like one of the hundreds of modules that are installed.
+    nearest = nearest_name(name, here)
     return f'no module named "{name}" in {app_dir} or among the installed packages{suggestion(nearest)}'
 
 
@@ -163,7 +162,7 @@ def describe(error: BaseException) -> str:
 
 def nearest_name(name: str, known: list[str]) -> str:
     """Return the known name most like `name`, "" when none is."""
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=LEAST_LIKENESS)), "")
+    return nearest_word(name, known) or ""
 
 
 def suggestion(nearest: str) -> str:

@@ -14,6 +14,7 @@ from ..errors import FastlbError, UsageError
 from ..output.follower import Subscription
 from ..output.worker_output import WorkerOutput
 from ..settings.app_config import MAX_WORKERS
+from ..suggestions import did_you_mean, harmless
 from .framing import Request, RequestError, encode_notification
 from .progress import Progress
 from .protocol import (
@@ -181,11 +182,9 @@ def scale_target(params: ScaleParams, workers: int) -> int:
 
 
 def _unknown_method(method: str) -> str:
-    from difflib import get_close_matches
-
-    nearest = get_close_matches(method[:64], METHODS, n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else f"; there are: {', '.join(METHODS)}"
-    return f"unknown method {method[:64]!r}{hint}"
+    shown = method[:64]
+    hint = did_you_mean(shown, harmless(METHODS)) or f"; there are: {', '.join(METHODS)}"
+    return f"unknown method {shown!r}{hint}"
 
 
 def _progress_to(caller: Caller) -> Callable[[Progress], None]:

@@ -65,8 +65,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     name: Annotated[str, Setting(help="Name of the app in every command; default from the target.", section="App", flags=("-n",))]
     args: Annotated[tuple[str, ...], Setting(help="Arguments of the app, after --; it sees them in sys.argv or process.argv.", section="App", repeatable=True)] = ()
     workers: Annotated[int, Setting(help="Number of workers, or max: the CPUs this process may use.", section="App", flags=("-w",), aliases=("instances", "i"), minimum=1, maximum=MAX_WORKERS, metavar="N|max")] = 1
-    cwd: Annotated[str, Setting(help="Working directory of the app; default where the command is typed.", section="App", metavar="DIR")] = ""
-    app_dir: Annotated[str, Setting(help="Directory that is put in front of the import path.", section="App", aliases=("chdir", "pythonpath"), metavar="DIR", kinds=PYTHON)] = "."
+    cwd: Annotated[str, Setting(help="Working directory of the app; default where the command is typed.", section="App", aliases=("chdir",), metavar="DIR")] = ""
+    app_dir: Annotated[str, Setting(help="Directory that is put in front of the import path.", section="App", aliases=("pythonpath",), metavar="DIR", kinds=PYTHON)] = "."
     factory: Annotated[bool, Setting(help="The target is a function that returns the app.", section="App", kinds=PYTHON)] = False
     interface: Annotated[Interface, Setting(help="Kind of app; auto finds out by looking.", section="App", kinds=PYTHON)] = "auto"
     interpreter: Annotated[str, Setting(help="What runs the script: node (the default), a path to it, tsx (TypeScript) or deno (experimental).", section="App", aliases=("exec_interpreter",), metavar="PROGRAM", kinds=NODE)] = ""
@@ -108,8 +108,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     kill_timeout: Annotated[float, seconds("Time a draining worker has to finish.", "Lifecycle", "graceful_timeout", "timeout_graceful_shutdown")] = 30.0
     kill_signal: Annotated[Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"], Setting(help="Signal that ends a worker after kill_timeout.", section="Lifecycle")] = "SIGTERM"
     shutdown_with_message: Annotated[bool, Setting(help="Send a Node worker the message 'shutdown' when it is to finish.", section="Lifecycle", kinds=NODE)] = False
-    hang_timeout: Annotated[float, seconds("A worker whose event loop gives no sign of life for so long is killed; 0: never.", "Lifecycle", "timeout", "timeout_worker_healthcheck")] = 30.0
-    request_timeout: Annotated[float, seconds("A worker with a request older than this is killed; 0: never.", "Lifecycle", kinds=PYTHON)] = 0.0
+    hang_timeout: Annotated[float, seconds("A worker whose event loop gives no sign of life for so long is killed; 0: never.", "Lifecycle", "timeout_worker_healthcheck")] = 30.0
+    request_timeout: Annotated[float, seconds("A worker with a request older than this is killed; 0: never.", "Lifecycle", "timeout", kinds=PYTHON)] = 0.0
     reload_settle: Annotated[float, seconds("Time the first replacement must live before it is trusted.", "Lifecycle")] = 1.0
     reload_delay: Annotated[float, seconds("Pause between two replacements of a reload.", "Lifecycle")] = 0.0
     reload_parallel: Annotated[int, Setting(help="Workers that a reload replaces at a time.", section="Lifecycle", minimum=1, maximum=MAX_WORKERS, flags=("--parallel",))] = 1

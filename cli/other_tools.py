@@ -1,0 +1,86 @@
+"""Owns what other tools (PM2, gunicorn, uvicorn) call things, and what to do here instead. Pure; the user's shell.
+
+Options that mean the same as one of ours are aliases of the declared settings; here is what has no counterpart.
+"""
+
+LOG_FILES = "the log files are where `fastlb show NAME` says, and `fastlb logs NAME` shows them"
+NOT_WATCHED = "nothing watches the files: `fastlb reload NAME` loads new code"
+NO_RECYCLING = "a worker lives until it is reloaded; nothing replaces it after so many requests or bytes"
+OWN_USER = "an app runs as the user who starts it: start it as that user, or with User= in a unit of systemd"
+IN_BACKGROUND = "`fastlb start` always runs in the background, `fastlb run` in the foreground: leave it out"
+CONFIG_FILES = "there are no configuration files: give options once, and `fastlb start NAME` knows them"
+NO_PID_FILE = "there is no pid file: `fastlb list --json` tells the pid, and commands know the app by its name"
+INTERFACE = "what the app speaks is found out by looking: leave it out, or give --interface asgi or wsgi"
+
+OPTIONS: dict[str, str] = {
+    "-D": IN_BACKGROUND,
+    "--daemon": IN_BACKGROUND,
+    "--no-daemon": IN_BACKGROUND,
+    "-k": INTERFACE,
+    "--worker-class": INTERFACE,
+    "--wsgi": INTERFACE,
+    "--asgi": INTERFACE,
+    "--preload": "every worker imports the app itself: leave it out",
+    "--preload-app": "every worker imports the app itself: leave it out",
+    "--pid": NO_PID_FILE,
+    "--pidfile": NO_PID_FILE,
+    "-t": "did you mean --request-timeout?",
+    "-c": CONFIG_FILES,
+    "--config": CONFIG_FILES,
+    "--reload": NOT_WATCHED,
+    "--watch": NOT_WATCHED,
+    "--max-requests": NO_RECYCLING,
+    "--max-requests-jitter": NO_RECYCLING,
+    "--limit-max-requests": NO_RECYCLING,
+    "--max-memory-restart": NO_RECYCLING,
+    "--cron": "nothing restarts by the clock: let cron call `fastlb reload NAME`",
+    "--cron-restart": "nothing restarts by the clock: let cron call `fastlb reload NAME`",
+    "-u": OWN_USER,
+    "--user": OWN_USER,
+    "--uid": OWN_USER,
+    "-g": OWN_USER,
+    "--group": OWN_USER,
+    "--gid": OWN_USER,
+    "--output": LOG_FILES,
+    "--error": LOG_FILES,
+    "--log": LOG_FILES,
+    "--log-file": LOG_FILES,
+    "--error-logfile": LOG_FILES,
+    "--access-logfile": f"did you mean --access-log? {LOG_FILES}",
+    "--env-file": "variables are given one by one: --env KEY=VALUE",
+    "--reuse-port": "all workers share one listener, which needs no such option: leave it out",
+    "-f": "an app runs once under a name: give another --name",
+    "--force": "an app runs once under a name: give another --name",
+    "--attach": "`fastlb logs NAME` shows what the app writes",
+}
+
+COMMANDS: dict[str, str] = {
+    "save": "nothing has to be saved: a stopped app stays in the list, and `fastlb start NAME` starts it as before",
+    "dump": "nothing has to be saved: a stopped app stays in the list, and `fastlb start NAME` starts it as before",
+    "resurrect": "`fastlb start NAME` starts an app as before",
+    "startup": "let a unit of systemd run `fastlb run ...`",
+    "monit": "`fastlb list` shows what runs, `fastlb logs` what it writes",
+    "dash": "`fastlb list` shows what runs, `fastlb logs` what it writes",
+    "plus": "`fastlb list` shows what runs, `fastlb logs` what it writes",
+    "serve": "`fastlb start TARGET` serves an app in the background, `fastlb run TARGET` in the foreground",
+    "jlist": "did you mean list --json?",
+    "prettylist": "did you mean list --json?",
+    "pid": "`fastlb list --json` tells pids",
+    "id": "`fastlb list --json` tells pids",
+    "gracefulReload": "did you mean reload?",
+    "softReload": "did you mean reload?",
+    "desc": "did you mean show?",
+    "env": "`fastlb show NAME` tells the names of the variables that were given",
+    "attach": "`fastlb logs NAME` shows what the app writes",
+    "log": "did you mean logs?",
+    "flush": "the log files are yours to truncate or move: they are opened anew",
+    "reloadLogs": "a log file that was moved is opened anew by itself",
+    "reset": "counters of an app begin anew when it is started",
+    "deploy": "put the new code where the app runs, then `fastlb reload NAME`",
+    "update": "install the new version, then stop and start each app",
+    "ecosystem": CONFIG_FILES,
+    "init": CONFIG_FILES,
+    "sendSignal": "`fastlb list --json` tells pids for kill(1)",
+    "version": "did you mean --version?",
+    "help": "did you mean --help?",
+}
