@@ -74,7 +74,7 @@ def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> A
 
 
 def _default_name(target: str, interpreter: str, cwd: str) -> str:
-    """A package says its name itself; one that does not is called as its directory."""
+    """Return the name that a package says itself, else that of its directory, of its script or of its module."""
     path = os.path.abspath(os.path.join(cwd, target))
     is_package_file = os.path.basename(path) == PACKAGE_FILE
     if worker_kind(target, interpreter) == "python" or not (is_package_file or os.path.isdir(path)):
@@ -94,7 +94,7 @@ def _here() -> str:
 
 
 def _settled(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was typed here, so that it means the same when the app is started from elsewhere."""
+    """Return what was typed so that it means the same when the app is started from another directory."""
     return dict(given) | ({"cwd": os.path.abspath(given["cwd"])} if "cwd" in given else {})
 
 
@@ -154,7 +154,7 @@ def _prepared_paths(config: AppConfig) -> AppPaths:
 
 
 def _check_workers(config: AppConfig) -> None:
-    """What would make every worker fail is said before there is a supervisor."""
+    """Raise for what would make every worker fail, before there is a supervisor."""
     instance_environment(config, 0, os.environ)
     if config.kind == "node":
         from ..supervisor.node.target.command import node_command

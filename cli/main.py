@@ -32,11 +32,11 @@ class CommandGroup(click.Group):
     """Finds a command NAME as `commands/NAME.py`, whose `command` it is."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command, in the order in which one comes to need them."""
+        """Return every command, in the order in which one comes to need them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name or alias; None: there is none."""
+        """Return the command of this name or alias; None: there is none."""
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             return None

@@ -22,7 +22,7 @@ class RequestError(Exception):
         self.id = id
 
 
-class Request(msgspec.Struct):
+class ControlRequest(msgspec.Struct):
     """A call, before its parameters are looked at."""
 
     jsonrpc: Literal["2.0"]
@@ -57,12 +57,12 @@ class ServerMessage(msgspec.Struct, omit_defaults=True):
     protocol: int = 0
 
 
-_request_decoder = msgspec.json.Decoder(Request)
+_request_decoder = msgspec.json.Decoder(ControlRequest)
 _server_message_decoder = msgspec.json.Decoder(ServerMessage)
 _encoder = msgspec.json.Encoder()
 
 
-def decode_request(line: bytes) -> Request:
+def decode_request(line: bytes) -> ControlRequest:
     """Read one line.
 
     Raises:

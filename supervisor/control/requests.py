@@ -15,7 +15,7 @@ from ..output.follower import Subscription
 from ..output.worker_output import WorkerOutput
 from ..settings.app_config import MAX_WORKERS
 from ..suggestions import did_you_mean, harmless
-from .framing import Request, RequestError, encode_notification
+from .framing import ControlRequest, RequestError, encode_notification
 from .progress import Progress
 from .protocol import (
     ERROR_INVALID_PARAMS,
@@ -96,7 +96,7 @@ class ControlRequests:
             "logs": self._logs,
         }
 
-    async def handle(self, request: Request, caller: Caller) -> object:
+    async def handle(self, request: ControlRequest, caller: Caller) -> object:
         """Do what a request says and return its result.
 
         Raises:
@@ -148,7 +148,7 @@ class ControlRequests:
         return Done("")
 
 
-def decode_params(request: Request) -> msgspec.Struct:
+def decode_params(request: ControlRequest) -> msgspec.Struct:
     """The parameters of a request as the struct of its method.
 
     Raises:

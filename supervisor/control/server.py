@@ -17,7 +17,7 @@ from ..errors import EXIT_FAILURE, EXIT_USAGE, FastlbError
 from ..home.paths import AppPaths
 from ..output.event_log import EventLog
 from ..sockets.unix_socket import bind_unix
-from .framing import Error, ErrorData, Request, RequestError, decode_request, encode_error, encode_result
+from .framing import ControlRequest, Error, ErrorData, RequestError, decode_request, encode_error, encode_result
 from .peer import peer_of
 from .protocol import ERROR_FAILED, ERROR_INVALID_REQUEST, MAX_MESSAGE_BYTES
 from .requests import ControlRequests
@@ -36,8 +36,8 @@ class ControlServer:
         self._path = paths.control_socket
         self._requests = requests
         self._log = log
-        self._connections: set[Connection] = set()
-        self._connections_of_uid: Counter[int] = Counter()
+        self._sessions: set[ClientSession] = set()
+        self._sessions_of_uid: Counter[int] = Counter()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -62,13 +62,13 @@ class ControlServer:
             self._path.unlink()
         if self._server:
             self._server.close()
-        for connection in list(self._connections):
-            connection.close_when_answered()
-        tasks = [connection.task for connection in self._connections if connection.task]
+        for session in list(self._sessions):
+            session.close_when_answered()
+        tasks = [session.task for session in self._sessions if session.task]
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
-        for connection in list(self._connections):
-            connection.abort()
+        for session in list(self._sessions):
+            session.abort()
 
     def admits(self, transport: asyncio.Transport) -> bool:
         """Whether the peer of a new connection may speak: judged by what the kernel says about it."""
@@ -76,29 +76,29 @@ class ControlServer:
         if uid not in (0, os.geteuid()):
             self._log.warning("control_client_refused", uid=uid, pid=pid, reason="another user")
             return False
-        if self._connections_of_uid[uid] >= MAX_CONNECTIONS_PER_UID:
+        if self._sessions_of_uid[uid] >= MAX_CONNECTIONS_PER_UID:
             self._log.warning("control_client_refused", uid=uid, pid=pid, reason="too many connections")
             return False
         return True
 
-    def opened(self, connection: "Connection") -> None:
+    def opened(self, session: "ClientSession") -> None:
         """A client was admitted."""
-        self._connections.add(connection)
-        self._connections_of_uid[connection.uid] += 1
+        self._sessions.add(session)
+        self._sessions_of_uid[session.uid] += 1
 
-    def closed(self, connection: "Connection") -> None:
-        """Its connection is gone."""
-        self._connections.discard(connection)
-        self._connections_of_uid[connection.uid] -= 1
+    def closed(self, session: "ClientSession") -> None:
+        """The connection of a client that was admitted is gone."""
+        self._sessions.discard(session)
+        self._sessions_of_uid[session.uid] -= 1
 
-    async def answer(self, line: bytes, connection: "Connection") -> bytes:
+    async def answer(self, line: bytes, session: "ClientSession") -> bytes:
         """Carry out the request in `line` and return the reply. Raises nothing but cancellation."""
         try:
             request = decode_request(line)
         except RequestError as error:
             return _refusal(error)
         try:
-            return encode_result(request.id, await self._requests.handle(request, connection))
+            return encode_result(request.id, await self._requests.handle(request, session))
         except RequestError as error:
             return _refusal(error)
         except FastlbError as error:
@@ -107,7 +107,7 @@ class ControlServer:
         except Exception as error:  # noqa: BLE001 - a bug in one handler must cost its request and nothing else
             return self._internal_error(request, error)
 
-    def _internal_error(self, request: Request, error: Exception) -> bytes:
+    def _internal_error(self, request: ControlRequest, error: Exception) -> bytes:
         trace = "".join(traceback.format_exception(error))
         self._log.error("control_request_failed", method=request.method, traceback=trace)
         message = f"{request.method} failed inside fastlb: {error!r}: the supervisor's log has more"
@@ -129,30 +129,30 @@ class Gate(asyncio.StreamReaderProtocol):
 
     def __init__(self, server: ControlServer) -> None:
         self._control_server = server
-        self._connection: Connection | None = None
+        self._session: ClientSession | None = None
         reader = asyncio.StreamReader(limit=MAX_MESSAGE_BYTES)
         super().__init__(reader, self._serve)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._control_server.admits(cast(asyncio.Transport, transport)):
             _, uid = peer_of(transport.get_extra_info("socket"))
-            self._connection = Connection(self._control_server, uid)
-            self._control_server.opened(self._connection)
+            self._session = ClientSession(self._control_server, uid)
+            self._control_server.opened(self._session)
             super().connection_made(transport)
         else:
             cast(asyncio.Transport, transport).abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._connection:
-            self._control_server.closed(self._connection)
+        if self._session:
+            self._control_server.closed(self._session)
         super().connection_lost(exc)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert self._connection
-        await self._connection.serve(reader, writer)
+        assert self._session
+        await self._session.serve(reader, writer)
 
 
-class Connection:
+class ClientSession:
     """One client: reads a request, sends its answer, reads the next. Is the `Caller` of requests.py."""
 
     def __init__(self, server: ControlServer, uid: int) -> None:

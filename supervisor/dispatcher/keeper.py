@@ -118,7 +118,7 @@ class DispatcherKeeper:
             self._configured = None
 
     def check(self, elapsed: float) -> None:
-        """Ask for a sign of life; kill one that owes it for too long. `elapsed`: attended seconds."""
+        """Ask the dispatcher for a sign of life; kill it when it owes one for too long. `elapsed`: attended seconds."""
         dispatcher = self._dispatcher
         if dispatcher is None:
             return

@@ -20,7 +20,7 @@ EVENTS_PER_TURN = 64
 
 
 class DispatcherLink:
-    """One control channel. Owns `sock` (SEQPACKET, non-blocking) and the queue of what it did not take yet."""
+    """One control channel. Owns `sock` (SEQPACKET, non-blocking) and the queue of commands that it did not take yet."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class DispatcherLink:
         loop.add_reader(sock.fileno(), self._on_readable)
 
     def send(self, command: bytes, fds: Sequence[int] = ()) -> None:
-        """Send a command with borrowed descriptors, after those that wait."""
+        """Send a command with borrowed descriptors, after the commands that wait."""
         if self._queue or not self._try_send(command, fds):
             # Whoever lent us the descriptors may close them before it is their turn.
             self._queue.append((command, tuple(os.dup(fd) for fd in fds)))
@@ -58,7 +58,7 @@ class DispatcherLink:
             self._forget_first()
 
     def _try_send(self, command: bytes, fds: Sequence[int]) -> bool:
-        """Whether it is done with: sent, or nobody is there any more to read it."""
+        """Whether the command is done with: sent, or nobody is there any more to read it."""
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
             self._sock.sendmsg([command], rights)
@@ -100,7 +100,7 @@ class DispatcherLink:
                 return
 
     def _read_event(self) -> bool:
-        """Whether there may be another."""
+        """Read one event; return whether there may be another."""
         try:
             data = self._sock.recv(LONGEST_EVENT_BYTES + 1)
         except BlockingIOError:

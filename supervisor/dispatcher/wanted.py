@@ -37,8 +37,8 @@ class WorkerKind(Enum):
     NODE = auto()
 
 
-class Stage(Enum):
-    """How far a worker is in the dispatcher's eyes."""
+class Membership(Enum):
+    """Whether a worker is in the policy."""
 
     ADDED = auto()  # known, and not in the policy
     ADMITTED = auto()
@@ -47,11 +47,11 @@ class Stage(Enum):
 
 @dataclass(frozen=True)
 class DispatchedWorker:
-    """What a dispatcher must know of a worker; `fds` are borrowed, in the order of ADD_WORKER.
+    """A worker as a dispatcher must know it; `fds` are borrowed, in the order of ADD_WORKER.
 
     Attributes:
         hash_key: what ip-hash knows it by: a replacement of the same worker id keeps its clients.
-        listeners: whose connections it may get, a mask.
+        listeners: those whose connections it may get, a mask.
         baseline: open descriptors of a Node worker that are no connections.
         leaves_by_itself: a Node worker that is not to be told to disconnect.
         history: what dead dispatchers left behind on a Node worker's channel.
@@ -63,7 +63,7 @@ class DispatchedWorker:
     hash_key: int
     fds: tuple[int, ...]
     kind: WorkerKind = WorkerKind.PYTHON
-    stage: Stage = Stage.ADDED
+    membership: Membership = Membership.ADDED
     listeners: int = EVERY_LISTENER
     baseline: int = 0
     leaves_by_itself: bool = False
@@ -93,17 +93,17 @@ class WantedState:
         """Make a worker known; it gets no connections yet."""
         self._workers[worker.slot] = worker
         if self._link:
-            tell_worker(self._link, worker)
+            send_worker(self._link, worker)
 
     def admit(self, slot: int, baseline: int = 0) -> None:
         """Bring a worker into the policy; `baseline` as in DispatchedWorker."""
-        self._change_stage(replace(self._workers[slot], stage=Stage.ADMITTED, baseline=baseline))
+        self._change_membership(replace(self._workers[slot], membership=Membership.ADMITTED, baseline=baseline))
 
     def drain(self, slot: int, *, leaves_by_itself: bool = False) -> None:
         """Take a worker out of the policy and tell it that nothing more comes."""
         worker = self._workers[slot]
-        if worker.stage is not Stage.DRAINING:
-            self._change_stage(replace(worker, stage=Stage.DRAINING, leaves_by_itself=leaves_by_itself))
+        if worker.membership is not Membership.DRAINING:
+            self._change_membership(replace(worker, membership=Membership.DRAINING, leaves_by_itself=leaves_by_itself))
 
     def remove(self, slot: int) -> None:
         """Forget a worker that has exited; what it has not taken goes to others."""
@@ -115,7 +115,7 @@ class WantedState:
             self._dead.append(replace(worker, fds=tuple(os.dup(fd) for fd in worker.fds)))
 
     def serve(self, slot: int, listeners: int) -> None:
-        """Say whose connections a Node worker may get, a mask."""
+        """Set the listeners whose connections a Node worker may get, a mask."""
         worker = replace(self._workers[slot], listeners=listeners)
         self._workers[slot] = worker
         if self._link:
@@ -124,7 +124,7 @@ class WantedState:
     def add_listener(self, listener: BoundListener) -> None:
         """Accept from a listener that has come to the list."""
         if self._link:
-            tell_listener(self._link, listener)
+            send_listener(self._link, listener)
 
     def remove_listener(self, listener: BoundListener) -> None:
         """Accept no more from a listener that leaves the list."""
@@ -145,14 +145,14 @@ class WantedState:
         self._link = link
         # Workers first: connections that wait are handed over by the policy, not all to the first worker.
         for worker in self._workers.values():
-            tell_worker(link, worker)
-            tell_stage(link, worker)
+            send_worker(link, worker)
+            send_membership(link, worker)
         for worker in self._dead:
-            tell_worker(link, worker)
+            send_worker(link, worker)
             link.send(encode_remove(worker.slot, worker.incarnation))
         self._forget_dead()
         for listener in self._listeners:
-            tell_listener(link, listener)
+            send_listener(link, listener)
 
     def disconnect(self, page: DispatcherPageView) -> None:
         """Keep what a dead dispatcher did on the channels of Node workers: its successor must know."""
@@ -171,10 +171,10 @@ class WantedState:
         """Close what is held for a successor. May be called twice."""
         self._forget_dead()
 
-    def _change_stage(self, worker: DispatchedWorker) -> None:
+    def _change_membership(self, worker: DispatchedWorker) -> None:
         self._workers[worker.slot] = worker
         if self._link:
-            tell_stage(self._link, worker)
+            send_membership(self._link, worker)
 
     def _node_workers(self) -> Iterator[DispatchedWorker]:
         return (worker for worker in self._workers.values() if worker.kind is WorkerKind.NODE)
@@ -186,7 +186,7 @@ class WantedState:
         self._dead.clear()
 
 
-def tell_worker(link: DispatcherLink, worker: DispatchedWorker) -> None:
+def send_worker(link: DispatcherLink, worker: DispatchedWorker) -> None:
     """Send ADD_WORKER or ADD_NODE_WORKER, with its descriptors."""
     new = NewWorker(worker.slot, worker.incarnation, worker.bounds, worker.hash_key)
     if worker.kind is WorkerKind.NODE:
@@ -196,18 +196,18 @@ def tell_worker(link: DispatcherLink, worker: DispatchedWorker) -> None:
     link.send(command, worker.fds)
 
 
-def tell_stage(link: DispatcherLink, worker: DispatchedWorker) -> None:
+def send_membership(link: DispatcherLink, worker: DispatchedWorker) -> None:
     """Send ADMIT or DRAIN; nothing for a worker that is only known."""
-    if worker.stage is Stage.ADMITTED:
+    if worker.membership is Membership.ADMITTED:
         command = encode_admit(worker.slot, worker.incarnation, worker.baseline)
-    elif worker.stage is Stage.DRAINING:
+    elif worker.membership is Membership.DRAINING:
         command = encode_drain(worker.slot, worker.incarnation, worker.leaves_by_itself)
     else:
         return
     link.send(command)
 
 
-def tell_listener(link: DispatcherLink, listener: BoundListener) -> None:
+def send_listener(link: DispatcherLink, listener: BoundListener) -> None:
     """Send ADD_LISTENER, with its descriptor."""
     command = encode_add_listener(listener.listener_id, listener.key)
     link.send(command, (listener.socket.fileno(),))

@@ -53,7 +53,7 @@ class AppPaths:
 
     @property
     def files(self) -> dict[str, str]:
-        """Those that are of interest to people, by what they are."""
+        """The files that are of interest to people, by what they are."""
         names = ("out_log", "error_log", "supervisor_log", "control_socket", "config")
         return {name: str(getattr(self, name)) for name in names}
 

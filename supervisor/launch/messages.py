@@ -32,7 +32,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProgressReport(msgspec.Struct, frozen=True, tag_field="event", tag="progress"):
-    """The start goes on; fields as in Progress."""
+    """A step of the start; fields as in Progress."""
 
     text: str
     admitted: int = 0

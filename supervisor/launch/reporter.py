@@ -25,16 +25,16 @@ class Reporter:
             os.set_inheritable(fd, False)
 
     def progress(self, progress: Progress) -> None:
-        """The start goes on."""
+        """Report a step of the start."""
         if self._socket:
             self._send(ProgressReport(progress.text, progress.admitted, progress.workers))
 
     def started(self, text: str) -> None:
-        """The start is done: the last report."""
+        """Report that the start is done: the last report."""
         self._finish(StartedReport(text), f"fastlb | {text}\n")
 
     def failed(self, error: FastlbError) -> None:
-        """The start failed: the last report."""
+        """Report that the start failed: the last report."""
         details = error.details.rstrip()
         report = FailedReport(error.message, details, error.exit_code)
         # The details of a StartFailed are what a worker wrote: the terminal has shown them.

@@ -51,7 +51,7 @@ class LaunchedSupervisor:
         yield FailedReport(message=f"the supervisor died during the start ({self._wait()}): see its log")
 
     def close(self) -> None:
-        """Stop listening to it. Nobody waits for it from here on: it is meant to outlive its starter."""
+        """Stop listening to the supervisor, which is meant to outlive its starter: nobody waits for it from here on."""
         self._reports.close()
         if self._process.poll() is None:
             self._process.returncode = 0

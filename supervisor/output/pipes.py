@@ -137,7 +137,7 @@ class AttachedOutput:
 
     @property
     def error_tail(self) -> str:
-        """The last lines of its standard error, for a message; "" if it wrote none."""
+        """The last lines of the worker's standard error, for a message; "" if it wrote none."""
         return self._tail.text
 
     async def drained(self) -> None:

@@ -20,7 +20,7 @@ class Attention:
         self._absences: deque[tuple[float, float]] = deque(maxlen=64)
 
     def look(self, now: float) -> float:
-        """Seconds since the last look that may be held against others."""
+        """Seconds since the last look in which others could have shown that they live."""
         elapsed = now - self._last_look
         self._last_look = now
         if elapsed <= self._longest:

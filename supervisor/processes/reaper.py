@@ -62,7 +62,7 @@ class Reaper:
         self.collect_orphans()
 
     def collect_orphans(self) -> None:
-        """Reap exited children that nobody watches, if that is our duty: call it now and then."""
+        """Reap exited children that nobody watches, if this process adopts orphans: call it now and then."""
         while self._adopts_orphans:
             pid = _first_exited_child()
             if pid is None or pid in self._watched.values():

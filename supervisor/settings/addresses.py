@@ -40,10 +40,10 @@ class SystemdSockets(msgspec.Struct, frozen=True):
     """All sockets that systemd passed (LISTEN_FDS)."""
 
 
-Address = TcpAddress | UnixAddress | InheritedFd | SystemdSockets
+BindAddress = TcpAddress | UnixAddress | InheritedFd | SystemdSockets
 
 
-def parse_address(spec: str) -> Address:
+def parse_address(spec: str) -> BindAddress:
     """Understand one `--bind`.
 
     Raises:
@@ -63,7 +63,7 @@ def _parse_unix(spec: str, path: str) -> UnixAddress:
     return UnixAddress(path)
 
 
-def _parse_fd(spec: str, number: str) -> Address:
+def _parse_fd(spec: str, number: str) -> BindAddress:
     if number == "systemd":
         return SystemdSockets()
     if not re.fullmatch(r"[0-9]{1,7}", number):

@@ -13,7 +13,7 @@ def is_app_name(text: str) -> bool:
 
 
 def check_app_name(name: str) -> str:
-    """Return `name` if it may be an app's name: it becomes a directory, so nothing that could leave it.
+    """Return `name` if it may be the name of an app.
 
     Raises:
         UsageError: says what is allowed.

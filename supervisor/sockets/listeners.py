@@ -55,7 +55,7 @@ class BoundListener:
 
     @property
     def address(self) -> str:
-        """Where it really listens: 127.0.0.1:8000, [::]:8000 or unix:/run/app.sock."""
+        """Where the socket really listens: 127.0.0.1:8000, [::]:8000 or unix:/run/app.sock."""
         if self.info.family == "unix":
             return f"unix:{self.info.host}"
         host = f"[{self.info.host}]" if self.info.family == "inet6" else self.info.host

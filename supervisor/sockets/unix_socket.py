@@ -67,7 +67,7 @@ def file_id_of(path: Path) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _locked_directory(directory: Path) -> Iterator[None]:
-    """Between the look at a dead socket and our bind, nobody who does the same may bind there."""
+    """Hold a directory from the look at a dead socket in it until our bind: others who do the same wait."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -4,7 +4,7 @@ import pytest
 from fastlb.supervisor.errors import UsageError
 from fastlb.supervisor.settings.addresses import (
     ANY_HOST,
-    Address,
+    BindAddress,
     InheritedFd,
     SystemdSockets,
     TcpAddress,
@@ -12,7 +12,7 @@ from fastlb.supervisor.settings.addresses import (
     parse_address,
 )
 
-UNDERSTOOD: dict[str, Address] = {
+UNDERSTOOD: dict[str, BindAddress] = {
     "127.0.0.1:8000": TcpAddress("127.0.0.1", 8000),
     "0.0.0.0:0": TcpAddress("0.0.0.0", 0),
     "localhost:65535": TcpAddress("localhost", 65535),
@@ -58,7 +58,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("spec", "address"), UNDERSTOOD.items())
-def test_address_is_understood(spec: str, address: Address) -> None:
+def test_address_is_understood(spec: str, address: BindAddress) -> None:
     assert parse_address(spec) == address
 
 
