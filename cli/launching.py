@@ -17,6 +17,7 @@ from ..supervisor.home.stored_config import load_config
 from ..supervisor.launch.messages import FailedReport, ProgressReport
 from ..supervisor.launch.starter import exec_foreground, launch_detached
 from ..supervisor.processes.environment import instance_environment
+from ..supervisor.processes.working_directory import enter_directory, name_of_directory
 from ..supervisor.settings.app_config import AppConfig
 from ..supervisor.settings.declared import check_config
 from ..supervisor.settings.targets import (
@@ -57,7 +58,7 @@ def _stored_config(name: str, args: Sequence[str], given: Mapping[str, Any]) -> 
 
 
 def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig:
-    settings = {"cwd": _here()} | _settled(given)
+    settings = {"cwd": name_of_directory()} | _settled(given)
     interpreter = settings.get("interpreter", "")
     if wrapper := wrapper_name(target):
         from ..supervisor.node.target.script import refusal_here
@@ -86,16 +87,9 @@ def _default_name(target: str, interpreter: str, cwd: str) -> str:
     return named or usable_name(os.path.basename(directory)) or "app"
 
 
-def _here() -> str:
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        raise FastlbError("the current directory was removed: go to another one") from None
-
-
 def _settled(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was typed so that it means the same when the app is started from another directory."""
-    return dict(given) | ({"cwd": os.path.abspath(given["cwd"])} if "cwd" in given else {})
+    return dict(given) | ({"cwd": name_of_directory(given["cwd"])} if "cwd" in given else {})
 
 
 def launch(config: AppConfig) -> str:
@@ -142,11 +136,8 @@ def refuse_running(paths: AppPaths) -> None:
 def _prepared_paths(config: AppConfig) -> AppPaths:
     paths = paths_of(config.name)
     refuse_running(paths)
-    try:
-        # The supervisor and its workers inherit it, so relative paths in the settings always mean the same.
-        os.chdir(config.cwd or ".")
-    except OSError as error:
-        raise FastlbError(f"cannot work in {config.cwd}: {error.strerror}: give another --cwd") from error
+    # The supervisor and its workers inherit it, so relative paths in the settings always mean the same.
+    enter_directory(config.cwd)
     if not os.path.isdir(config.app_dir):
         raise FastlbError(f"--app-dir {config.app_dir}: there is no such directory in {os.getcwd()}")
     _check_workers(config)

@@ -16,10 +16,10 @@ from ...lb.command import ChannelHistory, DispatcherEvent
 from ...lb.command import EventName as DispatcherEventName
 from ..dispatcher.keeper import DispatcherKeeper
 from ..dispatcher.wanted import DispatchedWorker, WorkerKind
-from ..errors import FastlbError
 from ..output.event_log import EventLog
 from ..processes.environment import instance_environment
 from ..processes.resource_limits import descriptor_limit
+from ..processes.working_directory import enter_directory
 from ..settings.app_config import AppConfig
 from ..workers.bounds import worker_bounds
 from ..workers.handle import WorkerHandle
@@ -84,7 +84,7 @@ class NodeRuntime:
         Raises:
             FastlbError: they cannot be.
         """
-        enter(self._config.cwd)
+        enter_directory(self._config.cwd)
         self._commands[generation] = await asyncio.to_thread(node_command, self._config)
 
     def open(self, worker: WorkerHandle, number: int, ours: ExitStack, theirs: ExitStack) -> NodeOpening:
@@ -209,18 +209,6 @@ class NodeRuntime:
         for link in self._links.values():
             if self._keeper.wanted.knows(link.place.slot):
                 link.repeat_answers()
-
-
-def enter(directory: str) -> None:
-    """Make it our working directory, too, again: a link such as `current` may lead to another release by now.
-
-    Raises:
-        FastlbError: it is gone.
-    """
-    try:
-        os.chdir(directory or ".")
-    except OSError as error:
-        raise FastlbError(f"cannot work in {directory}: {error.strerror}: restore the directory, or set cwd") from error
 
 
 def open_descriptor_table(pid: int, spare_fd: int) -> int:

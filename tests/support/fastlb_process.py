@@ -66,8 +66,9 @@ class Fastlb:
 
     def popen(self, *args: str, **options: Any) -> subprocess.Popen[str]:
         """Start `fastlb ARGS` and return at once; the caller waits for it."""
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        self._started.append(subprocess.Popen([str(COMMAND), *args], env=self.env, cwd=APPS, **(pipes | options)))
+        usual: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        usual |= {"env": self.env, "cwd": APPS}
+        self._started.append(subprocess.Popen([str(COMMAND), *args], **(usual | options)))
         return self._started[-1]
 
     def ok(self, *args: str, timeout: float = 60.0) -> CliResult:
