@@ -99,7 +99,8 @@ def test_what_has_one_place_stands_nowhere_else(claimed: str) -> None:
 
 
 def test_headers_of_the_system_are_declared_in_one_file_of_lb() -> None:
-    declaring = {shown(path) for path in CYTHON_FILES if re.search(r'^cdef extern from "<', path.read_text(), re.MULTILINE)}
+    extern = re.compile(r'^cdef extern from "<', re.MULTILINE)
+    declaring = {shown(path) for path in CYTHON_FILES if extern.search(path.read_text())}
     assert declaring - {"worker/orphan_guard.pyx"} == {SYSTEM_HEADERS}
 
 
@@ -110,7 +111,7 @@ def test_descriptors_are_closed_in_one_place_of_the_dispatcher() -> None:
 
 
 def test_documentation_of_lb_names_its_subject_and_has_no_riddles() -> None:
-    files = [path for path in code_files(["lb"], [".pyx", ".pxd", ".py", ".pyi"])] + [ROOT / "lb" / "README.md"]
+    files = [*list(code_files(["lb"], [".pyx", ".pxd", ".py", ".pyi"])), ROOT / "lb" / "README.md"]
     wrong = [
         f"{shown(path)}:{number}: {line.strip()}"
         for path in files
