@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from fastlb.lb.inbox import ConnectionInbox
 
-from .adoption import Adopter, ProtocolFactory
+from .adopter import Adopter, ProtocolFactory
 
 # Connections taken in one turn of the loop: more would keep the running requests waiting.
 CONNECTIONS_PER_TURN = 32

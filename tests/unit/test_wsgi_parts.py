@@ -1,4 +1,4 @@
-"""The parts of a WSGI worker that need no process: proxies, headers, outbox, deadlines, body."""
+"""The parts of a WSGI worker that need no process: proxies, headers, outbox, timeout wheel, body."""
 
 import asyncio
 import threading
@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from fastlb.worker.wsgi import outbox as outbox_module
-from fastlb.worker.wsgi.deadlines import TICK, TimeoutWheel
 from fastlb.worker.wsgi.environ import is_host
-from fastlb.worker.wsgi.forwarded import TrustedProxies
 from fastlb.worker.wsgi.outbox import ClientGone, Outbox
 from fastlb.worker.wsgi.request_body import MEMORY_BYTES, RequestBody
 from fastlb.worker.wsgi.response_head import ResponseHead
+from fastlb.worker.wsgi.timeout_wheel import TICK, TimeoutWheel
+from fastlb.worker.wsgi.trusted_proxies import TrustedProxies
 
 from tests.support.waiting import scaled
 

@@ -19,7 +19,7 @@ from fastlb.lb.page import WorkerStatus, create_worker_page
 from fastlb.worker.wire import WorkerConfig
 from fastlb.worker.wsgi.connection import Connection
 from fastlb.worker.wsgi.environ import connection_environ, worker_environ
-from fastlb.worker.wsgi.shared import Service, WsgiApp
+from fastlb.worker.wsgi.service import Service, WsgiApp
 
 from tests.support.raw_http import CutShort, RawClient, get, request
 from tests.support.waiting import scaled, wait_until

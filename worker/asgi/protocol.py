@@ -20,7 +20,7 @@ from uvicorn.config import WS_PROTOCOLS
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
-from ..local_address import Address
+from ..local_addresses import Address
 
 CONNECTION_CLOSE = (b"connection", b"close")
 HEAD_END = b"\r\n\r\n"

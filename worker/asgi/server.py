@@ -19,10 +19,10 @@ from fastlb.worker.asgi.request_tasks import RequestTasks
 from fastlb.worker.orphan_guard import end_process_group
 
 from ..channel_server import ChannelServer
-from ..drain import QuietDrain
 from ..heartbeat import Heartbeat
 from ..lifecycle_channel import LifecycleChannel
-from ..local_address import LocalAddresses
+from ..local_addresses import LocalAddresses
+from ..quiet_drain import QuietDrain
 from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
 from ..worker_log import LEVELS
 from .protocol import (

@@ -24,10 +24,10 @@ from typing import Any, Protocol
 from .access_log import log_access
 from .environ import Environ
 from .exchange import Exchange
+from .file_sender import FileSender
 from .outbox import SLICE_BYTES
 from .request_reader import Refused, RequestReader
-from .sendfile import FileSender
-from .shared import LINGER, SILENCE, Service
+from .service import LINGER, SILENCE, Service
 
 logger = logging.getLogger("fastlb.worker")
 

@@ -17,7 +17,7 @@ from .environ import Environ
 from .file_wrapper import FileRange, FileWrapper
 from .outbox import SLICE_BYTES, ClientGone, Outbox
 from .response_head import ResponseHead
-from .shared import Service
+from .service import Service
 
 logger = logging.getLogger("fastlb.worker")
 

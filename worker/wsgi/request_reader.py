@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import httptools
 
 from .environ import Environ, add_target, header_key, is_host
-from .forwarded import TrustedProxies
 from .request_body import RequestBody
+from .trusted_proxies import TrustedProxies
 
 # A header that comes more often than this in one request, in sum over all names, is refused.
 DUPLICATES_LIMIT = 100

@@ -16,14 +16,14 @@ from fastlb.lb.page import WorkerStatus
 from fastlb.worker.orphan_guard import end_process_group
 
 from ..channel_server import ChannelServer
-from ..drain import QuietDrain
 from ..heartbeat import Heartbeat
 from ..lifecycle_channel import LifecycleChannel
-from ..local_address import LocalAddresses
+from ..local_addresses import LocalAddresses
+from ..quiet_drain import QuietDrain
 from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
 from .connection import Connection
 from .environ import Environ, connection_environ, worker_environ
-from .shared import Service, WsgiApp
+from .service import Service, WsgiApp
 
 logger = logging.getLogger("fastlb.worker")
 

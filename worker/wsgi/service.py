@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..wire import WorkerConfig
 from .app_threads import AppThreads
-from .deadlines import TimeoutWheel
-from .forwarded import TrustedProxies
 from .request_reader import RequestRules
+from .timeout_wheel import TimeoutWheel
+from .trusted_proxies import TrustedProxies
 
 if TYPE_CHECKING:
     from .connection import Connection
