@@ -33,7 +33,10 @@ class ListenerInfo(msgspec.Struct, frozen=True):
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a worker must know; descriptors are numbers in the worker's table. Fields as in AppConfig."""
+    """Everything a worker must know; descriptors are numbers in the worker's table. Fields as in AppConfig.
+
+    All are required: defaults are declared in AppConfig alone, and the supervisor sends every field.
+    """
 
     name: str
     target: str
@@ -43,29 +46,29 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     page_fd: int
     wakeup_fd: int
     listeners: tuple[ListenerInfo, ...]
-    args: tuple[str, ...] = ()
-    app_dir: str = "."
-    factory: bool = False
-    interface: str = "auto"
-    http: str = "auto"
-    loop: str = "auto"
-    ws: str = "auto"
-    lifespan: str = "auto"
-    threads: int = 1
-    timeout_keep_alive: float = 5.0
-    limit_concurrency: int = 0
-    limit_request_head: int = 65536
-    limit_request_body: int = 0
-    root_path: str = ""
-    proxy_headers: bool = True
-    forwarded_allow_ips: str = "127.0.0.1,::1"
-    server_header: bool = True
-    date_header: bool = True
-    ssl_certfile: str = ""
-    ssl_keyfile: str = ""
-    access_log: bool = False
-    log_level: str = "info"
-    kill_timeout: float = 30.0
+    args: tuple[str, ...]
+    app_dir: str
+    factory: bool
+    interface: str
+    http: str
+    loop: str
+    ws: str
+    lifespan: str
+    threads: int
+    timeout_keep_alive: float
+    limit_concurrency: int
+    limit_request_head: int
+    limit_request_body: int
+    root_path: str
+    proxy_headers: bool
+    forwarded_allow_ips: str
+    server_header: bool
+    date_header: bool
+    ssl_certfile: str
+    ssl_keyfile: str
+    access_log: bool
+    log_level: str
+    kill_timeout: float
 
 
 class Serving(msgspec.Struct, frozen=True, tag="serving"):

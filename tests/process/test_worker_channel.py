@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvloop
 from fastlb.supervisor.python.channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
-from fastlb.worker.wire import MAX_LINE_BYTES, Serving, StartupFailed, WorkerConfig
+from fastlb.worker.wire import MAX_LINE_BYTES, Serving, StartupFailed
 
 from tests.support.waiting import let_run_until
+from tests.support.worker_config import worker_config
 
 uvloop.new_event_loop().close()  # libuv keeps a pipe from the first loop on
 
@@ -100,17 +101,7 @@ def test_last_words_are_heard_after_the_death() -> None:
 
 
 def test_config_that_the_socket_does_not_take_at_once_arrives_whole() -> None:
-    config = WorkerConfig(
-        name="app",
-        target="app:app",
-        worker_id=0,
-        generation=1,
-        channel_fd=3,
-        page_fd=4,
-        wakeup_fd=5,
-        listeners=(),
-        args=("x" * 600_000,),
-    )
+    config = worker_config(args=("x" * 600_000,))
 
     async def scenario(channel: WorkerChannel, theirs: socket.socket, _: list[WorkerMessage]) -> None:
         channel.send_config(config)

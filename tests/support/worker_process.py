@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from fastlb.lb.page import WorkerPageView, create_worker_page
-from fastlb.worker.wire import ListenerInfo, Serving, StartupFailed, WorkerConfig, WorkerReport
+from fastlb.worker.wire import ListenerInfo, Serving, StartupFailed, WorkerReport
 
 from tests.support.waiting import scaled, wait_until
+from tests.support.worker_config import worker_config
 
 if TYPE_CHECKING:
     from fastlb.lb.page import WorkerCounters
@@ -100,11 +101,8 @@ class WorkerProcess:
         self.page = WorkerPageView(self.page_fd)
         self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         fds = (lifecycle_fd.fileno(), channel_fd.fileno(), self.page_fd, self.wakeup_fd)
-        config = WorkerConfig(
+        config = worker_config(
             **{
-                "name": "test",
-                "worker_id": 0,
-                "generation": 1,
                 "listeners": tuple(listener.info for listener in listeners),
                 "app_dir": str(directory),
                 "channel_fd": fds[1],

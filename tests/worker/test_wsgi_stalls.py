@@ -1,4 +1,4 @@
-"""Clients that stop in the middle: each wait for a client ends.
+"""Clients that stop in the middle: each wait for a client ends, and each state of a connection is left.
 
 The connection's code runs in this process, on an event loop in a thread, because the real limit is a minute.
 """
@@ -16,26 +16,18 @@ from typing import Any
 import pytest
 import uvloop
 from fastlb.lb.page import WorkerStatus, create_worker_page
-from fastlb.worker.wire import WorkerConfig
 from fastlb.worker.wsgi.connection import Connection
+from fastlb.worker.wsgi.connection_state import TRANSITIONS, ConnectionState, arrival_state
 from fastlb.worker.wsgi.environ import connection_environ, worker_environ
 from fastlb.worker.wsgi.service import Service, WsgiApp
 
 from tests.support.raw_http import CutShort, RawClient, get, request
 from tests.support.waiting import scaled, wait_until
+from tests.support.worker_config import worker_config
 
 STALL_TIMEOUT = 0.2
 WHOLE_BYTES = 32 * 1024 * 1024  # more than the kernel holds for a client
-CONFIG = WorkerConfig(
-    name="test",
-    target="app:app",
-    worker_id=0,
-    generation=1,
-    channel_fd=-1,
-    page_fd=-1,
-    wakeup_fd=-1,
-    listeners=(),
-)
+CONFIG = worker_config()
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -57,6 +49,25 @@ class Place:
         """Count as idle."""
 
 
+Transition = tuple[ConnectionState, ConnectionState]
+
+
+class WatchedConnection(Connection):
+    """A connection whose changes of state are noted."""
+
+    __slots__ = ("_noted",)
+
+    def __init__(self, service: Service, noted: list[Transition], base: dict[str, Any]) -> None:
+        self._noted = noted
+        super().__init__(service, Place(), base)
+
+    def _enter(self, state: ConnectionState, timeout: float = 0.0) -> None:
+        before = getattr(self, "_state", None)
+        if before is not None:
+            self._noted.append((before, state))
+        super()._enter(state, timeout)
+
+
 class LocalServer:
     """The connections of a worker without the worker."""
 
@@ -65,6 +76,7 @@ class LocalServer:
         self.service = Service(wsgi_app, CONFIG, self.loop, status)
         self.service.stall_timeout = STALL_TIMEOUT
         self.service.threads.start()
+        self.transitions: list[Transition] = []
         self._base = connection_environ(worker_environ(CONFIG, sys.stderr), None, None, False)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._server = self.loop.run_until_complete(
@@ -74,7 +86,7 @@ class LocalServer:
         self._thread.start()
 
     def _create_connection(self) -> Connection:
-        return Connection(self.service, Place(), self._base)
+        return WatchedConnection(self.service, self.transitions, self._base)
 
     def client(self, sent: bytes) -> RawClient:
         """Return a client that has sent `sent`."""
@@ -102,6 +114,7 @@ def server() -> Iterator[LocalServer]:
     local = LocalServer(app, WorkerStatus(page_fd, wakeup_fd))
     yield local
     local.close()
+    assert [(before, after) for before, after in local.transitions if after not in TRANSITIONS[before]] == []
     os.close(page_fd)
     os.close(wakeup_fd)
 
@@ -157,3 +170,60 @@ def test_client_that_takes_something_now_and_then_is_not(server: LocalServer) ->
             taken += len(client.read_exactly(WHOLE_BYTES // 8))
             wait_until(lambda: connection.deadline != looked_at, "the server has looked for progress")  # noqa: B023
         assert taken + len(client.read_exactly(WHOLE_BYTES - taken)) == WHOLE_BYTES
+
+
+def test_refused_client_that_stays_is_disconnected_soon(server: LocalServer) -> None:
+    """Also when its first request came at once: the limit of a silent newcomer does not come on top."""
+    server.service.stall_timeout = 600.0
+    with server.client(b"nonsense\r\n\r\n") as client:
+        assert client.response().status == 400
+        assert client.is_closed()
+        wait_until(lambda: not server.service.connections, "the server has closed its side as well", timeout=10)
+
+
+NEW, HEAD, BODY, IDLE, ANSWERING, LINGERING, CLOSING, CLOSED = ConnectionState
+BODY_HEAD = request("POST", "/", "Content-Length: 4")
+CHUNKED_HEAD = request("POST", "/", "Transfer-Encoding: chunked")
+
+
+# What a client sends, each after the server has changed to the state beside it, then the last transition.
+WAYS: dict[str, list[tuple[bytes, ConnectionState]]] = {
+    "asks at once": [(get("/"), ANSWERING)],
+    "is late": [(b"", HEAD), (get("/"), ANSWERING)],
+    "is late with a body": [(b"", HEAD), (BODY_HEAD, BODY), (b"12", BODY), (b"34", ANSWERING)],
+    "sends nonsense at once": [(b"nonsense\r\n\r\n", LINGERING)],
+    "sends nonsense late": [(b"", HEAD), (b"nonsense\r\n\r\n", LINGERING)],
+    "sends no chunk": [(b"", HEAD), (CHUNKED_HEAD, BODY), (b"nonsense", LINGERING)],
+    "asks again": [(get("/"), IDLE), (get("/"), ANSWERING)],
+    "asks again in pieces": [(get("/"), IDLE), (b"GET /", HEAD), (b" HTTP/1.1\r\nHost: a\r\n\r\n", ANSWERING)],
+    "goes on with a body": [(get("/"), IDLE), (BODY_HEAD, BODY), (b"1234", ANSWERING)],
+    "goes on with nonsense": [(get("/"), IDLE), (b"nonsense\r\n\r\n", LINGERING)],
+    "asks twice at once": [(get("/") + get("/"), ANSWERING)],
+    "sends a request and a half": [(get("/") + b"GET /", HEAD)],
+    "sends a request and a head": [(get("/") + BODY_HEAD, BODY)],
+    "sends a request and nonsense": [(get("/") + b"nonsense\r\n\r\n", LINGERING)],
+    "wants no more": [(get("/", "Connection: close"), CLOSING)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_client_that_leaves_is_forgotten_in_every_state(
+    server: LocalServer, way: list[tuple[bytes, ConnectionState]]
+) -> None:
+    with server.client(b"") as client:
+        for sent, reached in way:
+            noted = len(server.transitions)
+            client.send(sent)
+            wait_until(lambda: reached in [after for _, after in server.transitions[noted:]], f"it is {reached.name}")  # noqa: B023
+    wait_until(lambda: server.transitions[-1][1] is CLOSED, "it is closed")
+
+
+def test_every_state_can_be_reached_and_left() -> None:
+    assert set(TRANSITIONS) == set(ConnectionState)
+    reached, unseen = set[ConnectionState](), {NEW}
+    while unseen:
+        reached |= unseen
+        unseen = {after for before in unseen for after in TRANSITIONS[before]} - reached
+    assert reached == set(ConnectionState)
+    assert all(CLOSED in followers for state, followers in TRANSITIONS.items() if state is not CLOSED)
+    assert (TRANSITIONS[CLOSED], arrival_state(in_head=True), arrival_state(in_head=False)) == (frozenset(), HEAD, BODY)

@@ -1,14 +1,8 @@
 """Owns one client connection of a WSGI worker: requests in, responses out in order, deadlines, end.
 
-Runs in the event loop's thread of a worker process, and never blocks it: parsing is wsgi_request's, the app
-runs in wsgi_exchange, and what waits for the client lies in the exchange's outbox.
-
-A connection is in one of these conditions, told by what it has:
-    no _current, reader not begun   idle: new (silent) or kept alive
-    no _current, reader begun       a request is arriving
-    _current, not app_done          the app runs, or waits for a thread; it may be sending already
-    _current, app_done              the rest of the response is being sent
-    _lingering                      refused: what still comes is thrown away
+Runs in the event loop's thread of a worker process, and never blocks it: RequestReader parses, the app runs in
+an Exchange, and what waits for the client lies in the exchange's Outbox. What the connection waits for is its
+ConnectionState, which only `_enter` changes.
 """
 
 import asyncio
@@ -22,6 +16,7 @@ from time import monotonic_ns
 from typing import Any, Protocol
 
 from .access_log import log_access
+from .connection_state import ConnectionState, arrival_state
 from .environ import Environ
 from .exchange import Exchange
 from .file_sender import FileSender
@@ -30,6 +25,9 @@ from .request_reader import Refused, RequestReader
 from .service import LINGER, SILENCE, Service
 
 logger = logging.getLogger("fastlb.worker")
+
+# Plain names: looked up for every request.
+NEW, HEAD, BODY, IDLE, ANSWERING, LINGERING, CLOSING, CLOSED = ConnectionState
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
@@ -49,12 +47,16 @@ class Occupant(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """Speaks HTTP/1.1 with one client."""
+    """Speaks HTTP/1.1 with one client.
+
+    Besides its state there are four facts that any state may have: `_paused` (the transport takes no more),
+    `_half_closed` (the client sends no more), `_owes_continue` (a client waits for a 100 Continue behind a response)
+    and `_refused` (what came after the current request is refused).
+    """
 
     __slots__ = (
-        "_base", "_current", "_file_sender", "_fresh", "_head_timed", "_lingering", "_mark", "_occupant",
-        "_owes_continue", "_paused", "_reader", "_refused", "_served", "_service", "_shut", "_transport",
-        "_waiting", "deadline", "watched_tick",
+        "_base", "_current", "_file_sender", "_half_closed", "_occupant", "_owes_continue", "_paused", "_reader",
+        "_refused", "_service", "_state", "_transport", "_unsent_bytes", "_waiting", "deadline", "watched_tick",
     )  # fmt: skip
 
     def __init__(self, service: Service, occupant: Occupant, base: Environ) -> None:
@@ -67,21 +69,27 @@ class Connection(asyncio.Protocol):
         self._base = base
         self._transport: Any = None
         self._reader: RequestReader | None = None
-        self._current: Exchange | None = None
+        self._current: Exchange | None = None  # there is one while ANSWERING
         self._waiting: deque[Exchange] = deque()
         self._refused: Refused | None = None
         self._file_sender: FileSender | None = None
-        self._owes_continue = self._lingering = self._paused = self._served = self._shut = False
-        self._fresh = True  # counts as busy since its hand-over, without a request
-        self._head_timed = False
-        self._mark = -1  # how much of a response was left when progress was looked for
+        self._owes_continue = self._paused = self._half_closed = False
+        self._unsent_bytes = -1  # how much of a response was left when progress was looked for
         self.watched_tick = 0
-        self._arm(SILENCE)
+        self._enter(NEW, SILENCE)
 
     @property
     def is_unused(self) -> bool:
         """Whether no request of it has ever begun to arrive."""
-        return not (self._served or self._current or (self._reader is not None and self._reader.begun))
+        return self._state in (NEW, HEAD) and not (self._reader is not None and self._reader.begun)
+
+    def _enter(self, state: ConnectionState, timeout: float = 0.0) -> None:
+        """Change the state, as TRANSITIONS allows; `timeout` (seconds) bounds it, 0: it has no deadline now."""
+        self._state = state
+        if timeout:
+            self._arm(timeout)
+        else:
+            self.deadline = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Transport: the connection is there (after the handshake, with TLS)."""
@@ -94,7 +102,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Transport: bytes of the client."""
         reader = self._reader
-        if reader is None or self._lingering or self._refused is not None:
+        if reader is None or self._state >= LINGERING or self._refused is not None:
             return
         try:
             reader.feed(data)
@@ -103,23 +111,23 @@ class Connection(asyncio.Protocol):
         except OSError as error:
             logger.error("a request body could not be stored: %s", error)
             self._refuse(Refused(507, str(error)))
-        if reader.begun and self._current is None and not self._fresh:
-            self._time_arrival(reader)
+        if self._state is not ANSWERING and self._state is not NEW and reader.begun:
+            self._await_rest(reader)
 
     def eof_received(self) -> bool:
         """Transport: the client sends no more. It may still read: keep open for what it has asked.
 
         One that has left altogether looks the same until something is written to it.
         """
-        if self._service.secure or self._current is None:
+        if self._service.secure or self._state is not ANSWERING:
             return False
-        self._shut = True
+        self._half_closed = True
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Transport: the connection is gone."""
         self._transport = None
-        self.deadline = 0.0
+        self._enter(CLOSED)
         self._service.connections.discard(self)
         if self._file_sender is not None:
             self._file_sender.close()
@@ -147,7 +155,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         if self._current is not None:
             self.deadline = 0.0
-            self._mark = -1
+            self._unsent_bytes = -1
             self._pump()
 
     def on_request(self, environ: Environ, keep_alive: bool) -> None:
@@ -194,42 +202,38 @@ class Connection(asyncio.Protocol):
             self._occupant.release()
 
     def on_deadline(self, now: float) -> None:
-        """Wheel: the time for whatever is awaited is up."""
+        """TimeoutWheel: the time for what the state waits for is up."""
         if self._current is not None:
             self._look_for_progress(self._current)
-        elif self._fresh:
-            self._fresh = False
+        elif self._state is NEW:
             self._occupant.release()
-            self._head_timed = True
-            self._arm(self._service.stall_timeout)
+            self._enter(HEAD, self._service.stall_timeout)
         elif self._transport is None:
             return  # in its TLS handshake, which has a timeout of its own
-        elif self._lingering:
+        elif self._state is LINGERING:
             self._transport.abort()
         elif self._reader is not None and self._reader.begun:
             self._refuse(Refused(408))
         else:
-            self._transport.close()
+            self._close()
 
     def shutdown(self) -> None:
         """Take no more requests: close now, or after the response that is under way."""
         if self._current is not None:
             self._current.keep_alive = False
         elif self._transport is not None:
-            self._transport.close()
+            self._close()
 
-    def _time_arrival(self, reader: RequestReader) -> None:
+    def _await_rest(self, reader: RequestReader) -> None:
         """Limit the time of a whole head, and the time between two parts of a body."""
-        if not (reader.in_head and self._head_timed):
-            self._head_timed = reader.in_head
-            self._arm(self._service.stall_timeout)
+        state = arrival_state(reader.in_head)
+        if state is BODY or self._state is not HEAD:
+            self._enter(state, self._service.stall_timeout)
 
     def _start(self, exchange: Exchange) -> None:
         self._current = exchange
-        self._served = True
-        self._fresh = self._head_timed = False
-        self._mark = -1
-        self.deadline = 0.0
+        self._unsent_bytes = -1
+        self._enter(ANSWERING)
         self._occupant.occupy()
         service = self._service
         service.unfinished += 1
@@ -257,23 +261,23 @@ class Connection(asyncio.Protocol):
         exchange.release()
         self._current = None
         if not exchange.keep_alive or self._transport.is_closing():
-            self._transport.close()
+            self._close()
         elif self._waiting:
             self._start(self._waiting.popleft())
             if not self._waiting:
                 self._transport.resume_reading()
         elif self._refused is not None:
             self._refuse(self._refused)
-        elif self._shut:
-            self._transport.close()
+        elif self._half_closed:
+            self._close()
         else:
             self._await_request()
 
     def _await_request(self) -> None:
         if self._reader is not None and self._reader.begun:
-            self._time_arrival(self._reader)
+            self._await_rest(self._reader)
         else:
-            self._arm(self._service.keep_alive_timeout)
+            self._enter(IDLE, self._service.keep_alive_timeout)
         if self._owes_continue:
             self._owes_continue = False
             self._transport.write(CONTINUE)
@@ -338,18 +342,22 @@ class Connection(asyncio.Protocol):
         """Close our half and read on for a while: closing with unread bytes would reset what was said."""
         self._occupant.release()
         if not self._transport.can_write_eof():
-            self._transport.close()
+            self._close()
             return
-        self._lingering = True
+        self._enter(LINGERING, LINGER)
         self._transport.write_eof()
-        self._arm(LINGER)
+
+    def _close(self) -> None:
+        """End the connection when the transport has sent what it holds."""
+        self._enter(CLOSING)
+        self._transport.close()
 
     def _look_for_progress(self, exchange: Exchange) -> None:
         """The client has had time to take something of its response: go on if it did."""
         file = exchange.file
-        mark = (file.end - file.offset if file is not None else 0) + self._transport.get_write_buffer_size()
-        if mark != self._mark:
-            self._mark = mark
+        unsent = (file.end - file.offset if file is not None else 0) + self._transport.get_write_buffer_size()
+        if unsent != self._unsent_bytes:
+            self._unsent_bytes = unsent
             self._arm(self._service.stall_timeout)
             return
         logger.debug("a client took nothing of its response for %g s", self._service.stall_timeout)

@@ -2,6 +2,9 @@
 
 Runs in a worker process: append() in the event loop's thread; what open() returns belongs to the app's
 thread. The whole body is there before the app is called, so reading it never waits for the client.
+
+tempfile.SpooledTemporaryFile does nearly the same, at 3 us more for a small body (a tenth of the whole request),
+and gives the app a wrapper in Python where it gets the file itself here.
 """
 
 import tempfile
