@@ -1,6 +1,8 @@
 """fastlb.worker: code that runs inside a Python worker process, and what an app may call there.
 
-`ready()` is the app's interface. The rest of the package serves the app. Importing this imports nothing else.
+`ready()` is the app's interface, which apps import anywhere, also outside of workers: importing this module must
+import nothing else. The rest of the package serves the app and runs in workers only; `wire` is imported by the
+supervisor, too.
 """
 
 

@@ -1,7 +1,7 @@
 """Entry of a Python worker: `python -m fastlb.worker LIFECYCLE_FD`. Only the supervisor starts it.
 
 Reads its configuration, loads the app, serves it until it is drained or told to stop. Exit codes: 0 after an
-asked-for end, EXIT_STARTUP_FAILED when it never served. Imports what the app's kind needs, and only that.
+asked-for end, EXIT_STARTUP_FAILED when it never served. Imports what the app's interface needs, and only that.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Owns finding out by looking whether an app is ASGI or WSGI. Pure; calls nothing of the app.
+"""Owns finding out by looking whether an app is ASGI or WSGI. Runs in workers, once; pure, and never calls the app.
 
 ASGI 3 is called with (scope, receive, send) and is awaited; WSGI with (environ, start_response). Where that
 cannot be seen, as in a wrapper that takes anything, `interface` decides.
@@ -18,7 +18,7 @@ class UndecidableInterface(Exception):
 
 
 def find_interface(app: Any, interface: str = "auto") -> Interface:
-    """Return the kind of `app`; `interface` other than "auto" decides. Raises UndecidableInterface."""
+    """Return the interface of `app`; `interface` other than "auto" decides. Raises UndecidableInterface."""
     if not callable(app):
         if inspect.iscoroutine(app):
             app.close()

@@ -1,8 +1,7 @@
-"""Owns the way from a target such as `shop.web:app` to the app, and from the app to its kind. Runs in
-workers, once.
+"""Owns the way from a target such as `shop.web:app` to the app and its interface. Runs in workers, once.
 
 What a user did wrong is said in one sentence; what the app did wrong is shown as its own traceback, without
-our frames.
+our frames. Nothing that the app raises leaves this module as it is.
 """
 
 import importlib
@@ -35,7 +34,7 @@ class AppLoadError(Exception):
 
 
 class LoadedApp(msgspec.Struct, frozen=True):
-    """An app and its kind."""
+    """An app and its interface."""
 
     app: Any
     interface: Literal["asgi", "wsgi"]

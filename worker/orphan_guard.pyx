@@ -1,24 +1,21 @@
-"""Ends a worker whose supervisor is gone, even when its interpreter is blocked.
+"""Owns the end of a worker whose supervisor is gone, even when its interpreter is blocked.
 
 Runs in workers: one C thread that needs neither the interpreter nor its lock, sleeps in poll(2), and is never
 woken as long as the supervisor lives. The worker drains by itself when the supervisor goes; this is for the
-one that cannot.
+one that cannot. Declared here of the system is what lb/posix.pxd, which the dispatcher shares, has no use for: threads.
 """
 
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
 from fastlb.lb.errors cimport check
-from fastlb.lb.posix cimport F_DUPFD_CLOEXEC, close, errno, fcntl, timespec
+from fastlb.lb.posix cimport (
+    F_DUPFD_CLOEXEC, POLLHUP, POLLRDHUP, SIGKILL, close, errno, fcntl, poll, pollfd, timespec,
+)
 
 
 cdef extern from "<poll.h>" nogil:
-    struct pollfd:
-        int fd
-        short events
-        short revents
-    int poll(pollfd *fds, unsigned long count, int timeout_ms)
-    short POLLRDHUP, POLLHUP, POLLERR, POLLNVAL
+    short POLLERR, POLLNVAL
 
 
 cdef extern from "<pthread.h>" nogil:
@@ -39,7 +36,7 @@ cdef extern from "<signal.h>" nogil:
     int sigfillset(sigset_t *signals)
     int pthread_sigmask(int how, const sigset_t *new, sigset_t *old)
     int kill(int pid, int signal_number)
-    int SIG_SETMASK, SIGKILL
+    int SIG_SETMASK
 
 
 cdef extern from "<unistd.h>" nogil:

@@ -13,6 +13,10 @@ from typing import Protocol
 
 from fastlb.lb.inbox import ConnectionInbox
 
+# Of a worker whose supervisor is gone, seconds: nobody hands connections over any more; one that is here already should
+# still get its answer.
+ORPHAN_QUIET_TIME = 1.0
+
 
 class Drainable(Protocol):
     """What a server can do for its drain."""

@@ -1,1 +1,1 @@
-"""Serving ASGI apps: uvicorn's protocols on connections that were handed over."""
+"""Serving ASGI apps: uvicorn's protocols on connections that were handed over. Runs in ASGI workers only."""

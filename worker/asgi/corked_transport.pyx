@@ -1,7 +1,8 @@
-"""A transport that sends the head of a response together with what follows it, in one system call.
+"""Owns the sending of the head of a response together with what follows it, in one system call.
 
 Runs in ASGI workers, on the event loop's thread. uvicorn writes head and body apart, and with TCP_NODELAY each write is
-a system call and a packet: a sixth of the cost of a small response. A head waits at most until the loop's next turn.
+a system call and a packet: a sixth of the cost of a small response. A head waits at most until the loop's next turn;
+nothing else is ever held back.
 """
 
 HEAD_BEGINS = b"HTTP/1."

@@ -20,7 +20,7 @@ from uvicorn.config import WS_PROTOCOLS
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
-from ..local_addresses import Address
+from ..local_addresses import LocalAddress
 
 CONNECTION_CLOSE = (b"connection", b"close")
 HEAD_END = b"\r\n\r\n"
@@ -41,8 +41,8 @@ class HandedConnection:
     scope: Any
     cycle: Any
 
-    def adopt(self, handed: HandedSocket, server: Address | None, scheme: str) -> None:
-        """Take what the message told, before connection_made()."""
+    def take_addresses(self, handed: HandedSocket, server: LocalAddress | None, scheme: str) -> None:
+        """Learn what the dispatcher's message told of the connection, before connection_made()."""
         self.handed = handed
         self.client = handed.peer_address()
         self.server = server
@@ -146,12 +146,12 @@ class WebSocketState:
         return [header for header in self._state.default_headers if header != CONNECTION_CLOSE]
 
 
-def websocket_factory(kind: str, state: WebSocketState) -> Callable[..., asyncio.Protocol] | None:
-    """Return what uvicorn calls as its websocket protocol class; None for `kind` "none".
+def websocket_factory(library: str, state: WebSocketState) -> Callable[..., asyncio.Protocol] | None:
+    """Return what uvicorn calls as its websocket protocol class; None for `library` "none".
 
     The library is imported at the first call: most apps have no websockets.
     """
-    path = WS_PROTOCOLS[kind]
+    path = WS_PROTOCOLS[library]
     if path is None:
         return None
 

@@ -1,4 +1,4 @@
-"""The set of running request tasks of an ASGI worker, which counts and times what it holds.
+"""Owns the set of running request tasks of an ASGI worker, which counts and times what it holds.
 
 Runs in ASGI workers, on the event loop's thread, in place of the plain set in which uvicorn keeps its tasks
 (`ServerState.tasks`): one `add` and one `discard` a request, a fraction of a microsecond each. Never waits.

@@ -22,7 +22,7 @@ from ..channel_server import ChannelServer
 from ..heartbeat import Heartbeat
 from ..lifecycle_channel import LifecycleChannel
 from ..local_addresses import LocalAddresses
-from ..quiet_drain import QuietDrain
+from ..quiet_drain import ORPHAN_QUIET_TIME, QuietDrain
 from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
 from ..worker_log import LEVELS
 from .protocol import (
@@ -36,8 +36,6 @@ from .protocol import (
 )
 from .uvicorn_log import AppErrorCounter, StartupErrors
 
-# Nobody hands connections over any more; one that is here already should still get its answer.
-ORPHAN_QUIET_TIME = 1.0
 DATE_INTERVAL = 1.0
 
 
@@ -135,7 +133,7 @@ class FastlbServer(uvicorn.Server):
 
     def _create_protocol(self, handed: HandedSocket) -> asyncio.BaseProtocol:
         protocol: Any = self.config.http_protocol_class(**self._protocol_arguments)
-        protocol.adopt(handed, self._local_addresses.of(handed), "https" if self.config.ssl else "http")
+        protocol.take_addresses(handed, self._local_addresses.of(handed), "https" if self.config.ssl else "http")
         return protocol  # type: ignore[no-any-return]
 
     def _on_orphaned(self, drain: QuietDrain) -> None:

@@ -1,6 +1,7 @@
 """Owns the access log line of a WSGI request, in the form that uvicorn's users know.
 
-Runs in the event loop's thread of a worker process. The logger's handler writes to standard output.
+Runs in the event loop's thread of a worker process. The logger's handler writes to standard output. Only called
+when the setting `access_log` is on.
 """
 
 import logging

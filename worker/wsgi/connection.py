@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
             self.deadline = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Transport: the connection is there (after the handshake, with TLS)."""
+        """Take over the transport (asyncio calls it; with TLS after the handshake)."""
         self._transport = transport
         # 0: what is written goes to the kernel at once, and pause_writing says when not all of it went.
         self._transport.set_write_buffer_limits(high=SECURE_BUFFER_BYTES if self._service.secure else 0)
@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
         self._service.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Transport: bytes of the client."""
+        """Read bytes of the client (asyncio calls it)."""
         reader = self._reader
         if reader is None or self._state >= LINGERING or self._refused is not None:
             return
@@ -115,9 +115,9 @@ class Connection(asyncio.Protocol):
             self._await_rest(reader)
 
     def eof_received(self) -> bool:
-        """Transport: the client sends no more. It may still read: keep open for what it has asked.
+        """Note that the client sends no more (asyncio calls it). It may still read: keep open for what it has asked.
 
-        One that has left altogether looks the same until something is written to it.
+        A client that has left altogether looks the same until something is written to it.
         """
         if self._service.secure or self._state is not ANSWERING:
             return False
@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Transport: the connection is gone."""
+        """Forget everything of a connection that is gone (asyncio calls it)."""
         self._transport = None
         self._enter(CLOSED)
         self._service.connections.discard(self)
@@ -145,13 +145,13 @@ class Connection(asyncio.Protocol):
         self._service.on_less()
 
     def pause_writing(self) -> None:
-        """Transport: the client does not take what is written."""
+        """Stop sending: the client does not take what is written (asyncio calls it)."""
         self._paused = True
         if self._current is not None:
             self._arm(self._service.stall_timeout)
 
     def resume_writing(self) -> None:
-        """Transport: it has taken all."""
+        """Go on sending: the client has taken all (asyncio calls it)."""
         self._paused = False
         if self._current is not None:
             self.deadline = 0.0
@@ -159,7 +159,7 @@ class Connection(asyncio.Protocol):
             self._pump()
 
     def on_request(self, environ: Environ, keep_alive: bool) -> None:
-        """Reader: a request is complete."""
+        """Run a complete request now, or after those before it (RequestReader calls it)."""
         self._owes_continue = False
         exchange = Exchange(self._service, self, environ, keep_alive)
         if self._current is None:
@@ -169,19 +169,19 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def on_body_wanted(self) -> None:
-        """Reader: the client waits for a 100 Continue."""
+        """Tell a client that waits for a 100 Continue to go on (RequestReader calls it)."""
         if self._current is None:
             self._transport.write(CONTINUE)
         else:
             self._owes_continue = True
 
     def on_output(self, exchange: Exchange) -> None:
-        """App thread, by way of the loop: there is something in the outbox."""
+        """Send what is in the outbox (the app's thread calls it, by way of the loop)."""
         if exchange is self._current:
             self._pump()
 
     def on_app_done(self, exchange: Exchange) -> None:
-        """App thread, by way of the loop: the app is finished with the request."""
+        """Send the rest of a response that the app is finished with (its thread calls it, by way of the loop)."""
         exchange.app_done = True
         service = self._service
         service.unfinished -= 1
@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             service.counters.record_busy(-1)
-            exchange.release()
+            exchange.free_response()
             service.on_less()
             return
         if service.access_log:
@@ -202,7 +202,7 @@ class Connection(asyncio.Protocol):
             self._occupant.release()
 
     def on_deadline(self, now: float) -> None:
-        """TimeoutWheel: the time for what the state waits for is up."""
+        """Act when the time for what the state waits for is up (TimeoutWheel calls it)."""
         if self._current is not None:
             self._look_for_progress(self._current)
         elif self._state is NEW:
@@ -257,8 +257,8 @@ class Connection(asyncio.Protocol):
                 self._finish(exchange)
 
     def _finish(self, exchange: Exchange) -> None:
-        """The response is sent: what next?"""
-        exchange.release()
+        """Go on after a response that has been sent."""
+        exchange.free_response()
         self._current = None
         if not exchange.keep_alive or self._transport.is_closing():
             self._close()
@@ -353,7 +353,7 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def _look_for_progress(self, exchange: Exchange) -> None:
-        """The client has had time to take something of its response: go on if it did."""
+        """Give a client that took something of its response more time; end one that took nothing."""
         file = exchange.file
         unsent = (file.end - file.offset if file is not None else 0) + self._transport.get_write_buffer_size()
         if unsent != self._unsent_bytes:

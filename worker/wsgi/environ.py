@@ -1,8 +1,8 @@
 """Owns the making of a WSGI environ from the bytes of a request head: names, target, addresses.
 
-Pure; runs in the event loop's thread of a worker process. PEP 3333 is the authority on what is in an
-environ; REQUEST_URI and RAW_URI (the target as the client sent it) and REMOTE_PORT are what other servers
-add.
+Runs in the event loop's thread of a worker process; no I/O, and no state but remembered names and hosts. PEP 3333
+is the authority on what is in an environ; REQUEST_URI and RAW_URI (the target as the client sent it) and
+REMOTE_PORT are what other servers add.
 """
 
 import re
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Environ = dict[str, Any]
 # (host, port) of an end of a connection; None: a unix socket, which has no such thing.
-Address = tuple[str, int] | None
+InetAddress = tuple[str, int] | None
 
 # Names and hosts that are remembered: enough for every honest client, bounded for the others.
 REMEMBERED = 2048
@@ -92,7 +92,7 @@ def worker_environ(config: "WorkerConfig", errors: TextIO) -> Environ:
     }
 
 
-def connection_environ(base: Mapping[str, Any], client: Address, server: Address, secure: bool) -> Environ:
+def connection_environ(base: Mapping[str, Any], client: InetAddress, server: InetAddress, secure: bool) -> Environ:
     """Return `base` with what is the same for every request of a connection."""
     scheme, default_port = ("https", 443) if secure else ("http", 80)
     host, port = server or ("localhost", default_port)

@@ -86,15 +86,15 @@ class Exchange:
         self._service.threads.post(self._connection.on_app_done, self)
 
     def abandon(self) -> None:
-        """The client has left: the app is not called, or stopped where it next sends. Event loop."""
+        """Give up a request whose client has left: the app is not called, or stops where it next sends. Event loop."""
         self.client_gone = True
-        self.release()
+        self.free_response()
 
     def discard(self) -> None:
-        """It will never run. Event loop."""
+        """Give up a request that will never run. Event loop."""
         self._input.close()
 
-    def release(self) -> None:
+    def free_response(self) -> None:
         """Free what holds the response. Event loop."""
         if self.outbox is not None:
             self.outbox.close()

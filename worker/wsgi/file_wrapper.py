@@ -2,7 +2,7 @@
 
 Runs in the app's threads of a worker process. A real file is sent by the event loop from a descriptor of
 its own, so the app's thread, and its file, are free at once. Anything else is read block by block, as PEP
-3333 has it.
+3333 has it. It never touches a socket.
 """
 
 import os

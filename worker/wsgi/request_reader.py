@@ -20,7 +20,7 @@ METHODS = {method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", 
 
 
 class Refused(Exception):
-    """The request gets no app but an error response of `code`, and the connection ends."""
+    """A request gets no app but an error response of `code`, and the connection ends."""
 
     def __init__(self, code: int, reason: str = "") -> None:
         """`reason` is for the log."""
@@ -30,7 +30,7 @@ class Refused(Exception):
 
 
 class RequestSink(Protocol):
-    """Who gets what was read."""
+    """What gets the requests that were read."""
 
     def on_request(self, environ: Environ, keep_alive: bool) -> None:
         """A request is complete, with its body as `wsgi.input`."""
@@ -60,7 +60,7 @@ class RequestReader:
 
     Attributes:
         begun: a part of a request that is not complete has arrived.
-        in_head: and that part ends in its head.
+        in_head: that part ends in the request's head.
         ended: no request comes after the last one.
     """
 
@@ -119,7 +119,7 @@ class RequestReader:
             self._body = None
 
     def on_message_begin(self) -> None:
-        """Parser: the first byte of a request."""
+        """Begin a request (the parser calls it at its first byte)."""
         if self._replay:
             return
         self._environ = self._base.copy()
@@ -127,11 +127,11 @@ class RequestReader:
         self.in_head = self.begun = True
 
     def on_url(self, url: bytes) -> None:
-        """Parser: a piece of the request target."""
+        """Keep a piece of the request target (the parser calls it)."""
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Parser: one header. Trailers come here too, and are dropped: the app has no place for them."""
+        """Keep a header (the parser calls it). Trailers come here too, and are dropped: no environ has them."""
         if not self.in_head:
             return
         key = header_key(name)
@@ -144,7 +144,7 @@ class RequestReader:
         environ[key] = text
 
     def on_headers_complete(self) -> None:
-        """Parser: the head is complete."""
+        """Check a complete head (the parser calls it)."""
         if self._replay:
             self._replay = False
             return
@@ -169,7 +169,7 @@ class RequestReader:
             self._believe(self._proxies, environ)
 
     def on_body(self, data: bytes) -> None:
-        """Parser: a piece of the body."""
+        """Keep a piece of the body (the parser calls it)."""
         if self._body is None:
             self._body = RequestBody()
         self._body.append(data)
@@ -177,7 +177,7 @@ class RequestReader:
             raise Refused(413)
 
     def on_message_complete(self) -> None:
-        """Parser: the request is complete; of one that asks for an upgrade only the head is."""
+        """Give a complete request to the sink (the parser calls it; after the head when that asks for an upgrade)."""
         parser, environ, body = self._parser, self._environ, self._body
         if parser.should_upgrade() and _has_body(environ):
             return

@@ -1,7 +1,8 @@
 """Owns the rules for what an app says in start_response: status and headers, and their bytes on the wire.
 
-Pure; runs in the app's threads. Refuses what would let a value become a header or a response of its own
-(RFC 9110 5.5: CR, LF and NUL), drops hop-by-hop headers, which PEP 3333 forbids to apps.
+Runs in the app's threads; no I/O, and no state but the remembered roles of names. Refuses what would let a value
+become a header or a response of its own (RFC 9110 5.5: CR, LF and NUL), drops hop-by-hop headers, which PEP 3333
+forbids to apps.
 """
 
 import re

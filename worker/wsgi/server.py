@@ -1,7 +1,7 @@
-"""Owns the WSGI server of a worker: what it is made of, its start, its drain, its end. Runs in WSGI
-workers.
+"""Owns the WSGI server of a worker: what it is made of, its start, its drain, its end.
 
-The event loop (uvloop) does everything that waits for clients, in the main thread; the app runs in threads.
+Runs in WSGI workers. The event loop (uvloop) does everything that waits for clients, in the main thread; the app runs
+in threads of its own, never there.
 """
 
 import asyncio
@@ -19,16 +19,13 @@ from ..channel_server import ChannelServer
 from ..heartbeat import Heartbeat
 from ..lifecycle_channel import LifecycleChannel
 from ..local_addresses import LocalAddresses
-from ..quiet_drain import QuietDrain
+from ..quiet_drain import ORPHAN_QUIET_TIME, QuietDrain
 from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
 from .connection import Connection
 from .environ import Environ, connection_environ, worker_environ
 from .service import Service, WsgiApp
 
 logger = logging.getLogger("fastlb.worker")
-
-# Nobody hands connections over any more; one that is here already should still get its answer.
-ORPHAN_QUIET_TIME = 1.0
 
 
 def serve_wsgi(app: WsgiApp, config: WorkerConfig, lifecycle: LifecycleChannel) -> int:
