@@ -136,6 +136,7 @@ cdef class HandedSocket:
     def close(self):
         """Count the connection as closed, once. The descriptor's owner, the event loop, has closed that."""
         if self.fd >= 0:
+            self.inbox.connection_fds.discard(self.fd)
             self.fd = -1
             self.release()
             self.inbox.on_socket_closed()
@@ -169,6 +170,7 @@ cdef class ConnectionInbox:
     """Takes connections from `channel_fd` (borrowed) and counts them on `status`.
 
     Attributes:
+        connection_fds: descriptors of the connections that are taken and not closed. Read only.
         ended: the channel is at its end: no connection will ever come.
         pressed: descriptors are short. Stop watching the channel until `on_room` is called.
         on_room: called without arguments when a close ended the pressure; may be None. It must only schedule.
@@ -176,6 +178,7 @@ cdef class ConnectionInbox:
     """
 
     cdef readonly WorkerStatus status
+    cdef readonly set connection_fds
     cdef readonly bint ended
     cdef readonly bint pressed
     cdef public object on_room
@@ -190,6 +193,7 @@ cdef class ConnectionInbox:
         self.uncounted_fds = RECOUNT_EVERY
         self.channel_fd = channel_fd
         self.status = status
+        self.connection_fds = set()
 
     def __dealloc__(self):
         if self.table_fd >= 0:
@@ -257,6 +261,7 @@ cdef class ConnectionInbox:
             handed.record = message.records[i]
             handed.fd = received.fds[i]
             handed.busy = True
+            self.connection_fds.add(handed.fd)
             taken.append(handed)
 
     cdef int64_t spare_fds(self):

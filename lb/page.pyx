@@ -9,9 +9,9 @@ from fastlb.lb.atomics cimport load_i64, load_u32, load_u64, store_i64, store_u6
 from fastlb.lb.connection cimport position_epoch, position_sent
 from fastlb.lb.errors cimport check
 from fastlb.lb.posix cimport (
-    EINVAL, F_ADD_SEALS, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, MAP_FAILED, MAP_SHARED,
-    MFD_ALLOW_SEALING, MFD_CLOEXEC, PROT_READ, PROT_WRITE, close, errno, fcntl, fstat, ftruncate, memfd_create,
-    mmap, monotonic_ns, munmap, stat,
+    EINVAL, F_ADD_SEALS, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, MAP_ANONYMOUS, MAP_FAILED, MAP_FIXED,
+    MAP_PRIVATE, MAP_SHARED, MFD_ALLOW_SEALING, MFD_CLOEXEC, PROT_READ, PROT_WRITE, close, errno, fcntl, fstat,
+    ftruncate, memfd_create, mmap, monotonic_ns, munmap, stat,
 )
 
 PAGE_SLOTS = MAX_SLOTS
@@ -100,6 +100,17 @@ cdef class WorkerStatus:
     def __dealloc__(self):
         if self.page != NULL:
             munmap(self.page, sizeof(WorkerPage))
+
+    def detach(self):
+        """Write into memory of this process only from now on: a forked child must not count for its parent.
+
+        The page stays where it is mapped, because everything that counts has its address. Raises OSError.
+        """
+        cdef void *address = mmap(
+            self.page, sizeof(WorkerPage), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0
+        )
+        self.wakeup_fd = -1
+        check(-errno if address == MAP_FAILED else 0, "detach the worker page")
 
     def record_taken(self, uint64_t position, uint32_t count):
         """Count `count` connections, taken in the message that ends at `position`, as taken and busy."""

@@ -33,7 +33,7 @@ cdef extern from "<sys/mman.h>" nogil:
     void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)
     int munmap(void *address, size_t length)
     int memfd_create(const char *name, unsigned int flags)
-    int PROT_READ, PROT_WRITE, MAP_SHARED
+    int PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS, MAP_FIXED
     void *MAP_FAILED
     unsigned int MFD_CLOEXEC, MFD_ALLOW_SEALING
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from fastlb.worker.orphan_guard import start_orphan_guard
 
 from .app_loader import AppLoadError, LoadedApp, load_app
+from .fork_guard import ForkGuard
 from .lifecycle_channel import LifecycleChannel
 from .wire import EXIT_STARTUP_FAILED, StartupFailed, WorkerConfig
 from .worker_log import configure_logging
@@ -23,14 +24,17 @@ def main(arguments: list[str]) -> int:
     faulthandler.enable()  # SIGABRT of the supervisor: the stacks of a hung worker belong into its log
     lifecycle = LifecycleChannel(int(arguments[1]))
     config = lifecycle.read_config()
-    for fd in (lifecycle.fileno(), config.channel_fd, config.page_fd, config.wakeup_fd):
+    inherited = (lifecycle.fileno(), config.channel_fd, config.page_fd, config.wakeup_fd)
+    for fd in inherited:
         os.set_inheritable(fd, False)
     start_orphan_guard(lifecycle.fileno(), config.kill_timeout)
+    guard = ForkGuard(inherited)
+    guard.install()
     configure_logging(config.log_level)
-    return run_app(config, lifecycle)
+    return run_app(config, lifecycle, guard)
 
 
-def run_app(config: WorkerConfig, lifecycle: LifecycleChannel) -> int:
+def run_app(config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard) -> int:
     """Load and serve the app; return the exit code."""
     with asyncio.Runner(loop_factory=loop_factory(config.loop)) as runner:
         try:
@@ -42,10 +46,10 @@ def run_app(config: WorkerConfig, lifecycle: LifecycleChannel) -> int:
         if loaded.interface == "asgi":
             from .asgi.server import serve_asgi
 
-            return serve_asgi(loaded.app, config, lifecycle, runner)
+            return serve_asgi(loaded.app, config, lifecycle, runner, guard)
     from .wsgi.server import serve_wsgi
 
-    return serve_wsgi(loaded.app, config, lifecycle)
+    return serve_wsgi(loaded.app, config, lifecycle, guard)
 
 
 async def load_in_loop(config: WorkerConfig) -> LoadedApp:

@@ -78,6 +78,12 @@ class LifecycleChannel:
             pass  # without a supervisor there is nobody to tell; watch() sees the end
 
 
+def forget_channel_of_this_process() -> None:
+    """Be no worker any more: for a forked child. The channel's object is left alone."""
+    global _channel_of_this_process
+    _channel_of_this_process = None
+
+
 def channel_of_this_process() -> LifecycleChannel | None:
     """Return the channel of the worker that this process is, None when it is no worker."""
     return _channel_of_this_process

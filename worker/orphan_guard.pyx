@@ -54,6 +54,9 @@ cdef enum:
     EXIT_ORPHANED = 70  # EX_SOFTWARE of sysexits.h
 
 
+cdef int watched_fd = -1  # the guard's duplicate, for children that inherit it
+
+
 cdef struct Guard:
     int lifecycle_fd
     timespec grace
@@ -101,6 +104,7 @@ def start_orphan_guard(int lifecycle_fd, double grace):
 
     `lifecycle_fd` is borrowed (a duplicate is watched until the process ends). Raises OSError.
     """
+    global watched_fd
     cdef Guard *guard = <Guard *>malloc(sizeof(Guard))
     if guard == NULL:
         raise MemoryError
@@ -113,6 +117,12 @@ def start_orphan_guard(int lifecycle_fd, double grace):
             close(guard.lifecycle_fd)
         free(guard)
     check(result, "watch the supervisor")
+    watched_fd = guard.lifecycle_fd
+
+
+def orphan_guard_fd():
+    """Return the descriptor that the guard watches, -1 without one. It stays the guard's."""
+    return watched_fd
 
 
 def end_process_group():

@@ -8,6 +8,7 @@ must break these tests.
 import array
 import contextlib
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -100,7 +101,7 @@ class WorkerProcess:
         self.page_fd = create_worker_page()
         self.page = WorkerPageView(self.page_fd)
         self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        fds = (lifecycle_fd.fileno(), channel_fd.fileno(), self.page_fd, self.wakeup_fd)
+        fds = self.inherited_fds = (lifecycle_fd.fileno(), channel_fd.fileno(), self.page_fd, self.wakeup_fd)
         config = worker_config(
             **{
                 "listeners": tuple(listener.info for listener in listeners),
@@ -189,6 +190,11 @@ class WorkerProcess:
     def drain(self) -> None:
         """End the connection channel, as the dispatcher does to drain a worker."""
         self._channel.shutdown(socket.SHUT_WR)
+
+    def has_said(self) -> bytes:
+        """Return what the worker has written on the lifecycle channel and nobody has read."""
+        readable = select.select([self._lifecycle], [], [], 0)[0]
+        return self._lifecycle.recv(65536, socket.MSG_PEEK) if readable else b""
 
     def disappear(self) -> None:
         """Close our ends of both channels: supervisor and dispatcher are dead."""

@@ -19,6 +19,7 @@ from fastlb.worker.asgi.request_tasks import RequestTasks
 from fastlb.worker.orphan_guard import end_process_group
 
 from ..channel_server import ChannelServer
+from ..fork_guard import ForkGuard
 from ..heartbeat import Heartbeat
 from ..lifecycle_channel import LifecycleChannel
 from ..local_addresses import LocalAddresses
@@ -46,13 +47,18 @@ class FastlbServer(uvicorn.Server):
         config: uvicorn's settings, with the app itself.
         worker: ours, with the descriptors.
         lifecycle: where the supervisor is told that we serve, and where its end shows.
+        guard: covers what a child of the app must not inherit.
     """
 
-    def __init__(self, config: uvicorn.Config, worker: WorkerConfig, lifecycle: LifecycleChannel) -> None:
+    def __init__(
+        self, config: uvicorn.Config, worker: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard
+    ) -> None:
         super().__init__(config)
         self._worker = worker
         self._lifecycle = lifecycle
         self.status = WorkerStatus(worker.page_fd, worker.wakeup_fd)
+        self._inbox = ConnectionInbox(worker.channel_fd, self.status)
+        guard.cover(asyncio.get_running_loop(), self._inbox)
         websocket_tasks = WebSocketTasks(self.status)
         self._tasks = RequestTasks(self.status, websocket_tasks)
         self.server_state.tasks = self._tasks  # type: ignore[assignment]
@@ -67,8 +73,7 @@ class FastlbServer(uvicorn.Server):
     async def startup(self, sockets: list[Any] | None = None) -> None:
         """Start the app, then take connections and say so."""
         await super().startup(sockets=[])
-        loop = asyncio.get_running_loop()
-        inbox = ConnectionInbox(self._worker.channel_fd, self.status)
+        loop, inbox = asyncio.get_running_loop(), self._inbox
         drain = self._drain = QuietDrain(loop, inbox, self, self.stop)
         self._heartbeat = Heartbeat(loop, inbox, self._tasks.oldest_began_ns)
         self._protocol_arguments = shared_arguments(self.config, self.server_state, self.lifespan.state)
@@ -170,15 +175,19 @@ def count_app_errors(status: WorkerStatus, level: int) -> None:
     logger.addFilter(AppErrorCounter(status, level))
 
 
-def serve_asgi(app: object, config: WorkerConfig, lifecycle: LifecycleChannel, runner: asyncio.Runner) -> int:
+def serve_asgi(
+    app: object, config: WorkerConfig, lifecycle: LifecycleChannel, runner: asyncio.Runner, guard: ForkGuard
+) -> int:
     """Serve `app` on `runner`'s loop until it is drained or stopped; return the exit code of the worker."""
     errors = StartupErrors()
     with errors.captured():
-        return runner.run(_serve(app, config, lifecycle, errors))
+        return runner.run(_serve(app, config, lifecycle, errors, guard))
 
 
-async def _serve(app: object, config: WorkerConfig, lifecycle: LifecycleChannel, errors: StartupErrors) -> int:
-    server = FastlbServer(uvicorn_config(app, config), config, lifecycle)
+async def _serve(
+    app: object, config: WorkerConfig, lifecycle: LifecycleChannel, errors: StartupErrors, guard: ForkGuard
+) -> int:
+    server = FastlbServer(uvicorn_config(app, config), config, lifecycle, guard)
     count_app_errors(server.status, LEVELS[config.log_level])
     try:
         await server.serve()

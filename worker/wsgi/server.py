@@ -16,6 +16,7 @@ from fastlb.lb.page import WorkerStatus
 from fastlb.worker.orphan_guard import end_process_group
 
 from ..channel_server import ChannelServer
+from ..fork_guard import ForkGuard
 from ..heartbeat import Heartbeat
 from ..lifecycle_channel import LifecycleChannel
 from ..local_addresses import LocalAddresses
@@ -28,7 +29,7 @@ from .service import Service, WsgiApp
 logger = logging.getLogger("fastlb.worker")
 
 
-def serve_wsgi(app: WsgiApp, config: WorkerConfig, lifecycle: LifecycleChannel) -> int:
+def serve_wsgi(app: WsgiApp, config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard) -> int:
     """Serve `app` until the worker is drained or stopped; return its exit code. In the main thread."""
     try:
         ssl_context = create_ssl_context(config)
@@ -38,7 +39,7 @@ def serve_wsgi(app: WsgiApp, config: WorkerConfig, lifecycle: LifecycleChannel) 
         lifecycle.report(StartupFailed(reason, usage=True))
         return EXIT_STARTUP_FAILED
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(app, config, lifecycle, ssl_context))
+        return runner.run(_serve(app, config, lifecycle, ssl_context, guard))
 
 
 def create_ssl_context(config: WorkerConfig) -> ssl.SSLContext | None:
@@ -149,11 +150,16 @@ class WsgiServer:
 
 
 async def _serve(
-    app: WsgiApp, config: WorkerConfig, lifecycle: LifecycleChannel, ssl_context: ssl.SSLContext | None
+    app: WsgiApp,
+    config: WorkerConfig,
+    lifecycle: LifecycleChannel,
+    ssl_context: ssl.SSLContext | None,
+    guard: ForkGuard,
 ) -> int:
     loop = asyncio.get_running_loop()
     status = WorkerStatus(config.page_fd, config.wakeup_fd)
     inbox = ConnectionInbox(config.channel_fd, status)
+    guard.cover(loop, inbox)
     server = WsgiServer(Service(app, config, loop, status), config, inbox, ssl_context)
     await server.start()
     lifecycle.watch(loop, server.orphan)
