@@ -2,6 +2,7 @@
 
 Reads its configuration, loads the app, serves it until it is drained or told to stop. Exit codes: 0 after an
 asked-for end, EXIT_STARTUP_FAILED when it never served. Imports what the app's interface needs, and only that.
+A second argument, CONFIG_FD, is fresh_start's: the configuration is there, and the app is imported inside the loop.
 """
 
 import asyncio
@@ -9,11 +10,13 @@ import faulthandler
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from fastlb.worker.orphan_guard import start_orphan_guard
 
 from .app_loader import AppLoadError, LoadedApp, load_app
 from .fork_guard import ForkGuard
+from .fresh_start import FreshStart, has_current_loop, read_config, wants_loop
 from .lifecycle_channel import LifecycleChannel
 from .wire import EXIT_STARTUP_FAILED, StartupFailed, WorkerConfig
 from .worker_log import configure_logging
@@ -23,7 +26,8 @@ def main(arguments: list[str]) -> int:
     """Run the worker; return its exit code."""
     faulthandler.enable()  # SIGABRT of the supervisor: the stacks of a hung worker belong into its log
     lifecycle = LifecycleChannel(int(arguments[1]))
-    config = lifecycle.read_config()
+    is_second_try = len(arguments) > 2
+    config = read_config(int(arguments[2])) if is_second_try else lifecycle.read_config()
     inherited = (lifecycle.fileno(), config.channel_fd, config.page_fd, config.wakeup_fd)
     for fd in inherited:
         os.set_inheritable(fd, False)
@@ -31,30 +35,67 @@ def main(arguments: list[str]) -> int:
     guard = ForkGuard(inherited)
     guard.install()
     configure_logging(config.log_level)
-    return run_app(config, lifecycle, guard)
+    try:
+        if is_second_try:
+            return run_in_loop(config, lifecycle, guard)
+        return run_app(config, lifecycle, guard, FreshStart(inherited))
+    except AppLoadError as error:
+        print(error.traceback or f"fastlb: {error.reason}", file=sys.stderr, flush=True)
+        lifecycle.report(StartupFailed(error.reason, error.traceback, error.usage))
+        return EXIT_STARTUP_FAILED
 
 
-def run_app(config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard) -> int:
-    """Load and serve the app; return the exit code."""
+def run_app(config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard, fresh_start: FreshStart) -> int:
+    """Load the app and serve it; return the exit code. Raises AppLoadError."""
+    loaded = load_without_loop(config, fresh_start)
+    if loaded.interface == "wsgi":
+        return run_wsgi(loaded.app, config, lifecycle, guard)
     with asyncio.Runner(loop_factory=loop_factory(config.loop)) as runner:
-        try:
-            loaded = runner.run(load_in_loop(config))
-        except AppLoadError as error:
-            print(error.traceback or f"fastlb: {error.reason}", file=sys.stderr, flush=True)
-            lifecycle.report(StartupFailed(error.reason, error.traceback, error.usage))
-            return EXIT_STARTUP_FAILED
+        return run_asgi(loaded.app, config, lifecycle, runner, guard)
+
+
+def run_in_loop(config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard) -> int:
+    """Load the app while the loop runs, and serve it; return the exit code. Raises AppLoadError."""
+    with asyncio.Runner(loop_factory=loop_factory(config.loop)) as runner:
+        loaded = runner.run(load_in_loop(config))
         if loaded.interface == "asgi":
-            from .asgi.server import serve_asgi
+            return run_asgi(loaded.app, config, lifecycle, runner, guard)
+    return run_wsgi(loaded.app, config, lifecycle, guard)
 
-            return serve_asgi(loaded.app, config, lifecycle, runner, guard)
-    from .wsgi.server import serve_wsgi
 
-    return serve_wsgi(loaded.app, config, lifecycle, guard)
+def load_without_loop(config: WorkerConfig, fresh_start: FreshStart) -> LoadedApp:
+    """Load the app while no loop runs; start again when it wants one. Raises AppLoadError."""
+    try:
+        loaded = load_app(config)
+    except AppLoadError as error:
+        if wants_loop(error.origin):
+            fresh_start.again(config)
+        raise
+    if loaded.interface == "asgi" and has_current_loop():
+        # The app has asked for the current loop, and got one that will not be the one that serves it.
+        fresh_start.again(config)
+    return loaded
 
 
 async def load_in_loop(config: WorkerConfig) -> LoadedApp:
-    """Load the app while the loop runs: some ask for the running loop at import, and uvicorn lets them."""
+    """Load the app while the loop runs. Raises AppLoadError."""
     return load_app(config)
+
+
+def run_asgi(
+    app: Any, config: WorkerConfig, lifecycle: LifecycleChannel, runner: asyncio.Runner, guard: ForkGuard
+) -> int:
+    """Serve an ASGI app; return the exit code."""
+    from .asgi.server import serve_asgi
+
+    return serve_asgi(app, config, lifecycle, runner, guard)
+
+
+def run_wsgi(app: Any, config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard) -> int:
+    """Serve a WSGI app; return the exit code."""
+    from .wsgi.server import serve_wsgi
+
+    return serve_wsgi(app, config, lifecycle, guard)
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:

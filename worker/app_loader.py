@@ -24,10 +24,13 @@ TARGET = re.compile(r"(?P<module>[\w.]+):(?P<attribute>[\w.]+)(?P<call>\(\))?")
 
 
 class AppLoadError(Exception):
-    """The app could not be loaded. Fields as in wire.StartupFailed."""
+    """The app could not be loaded. Fields as in wire.StartupFailed; `origin`: what the app raised."""
 
-    def __init__(self, reason: str, app_traceback: str = "", usage: bool = False) -> None:
+    def __init__(
+        self, reason: str, app_traceback: str = "", usage: bool = False, origin: BaseException | None = None
+    ) -> None:
         super().__init__(reason)
+        self.origin = origin
         self.reason = reason
         self.traceback = app_traceback
         self.usage = usage
@@ -134,7 +137,7 @@ def call_factory(factory: Any, target: str) -> Any:
 
 def raise_app_failure(reason: str, error: BaseException) -> NoReturn:
     """Raise AppLoadError with the app's own part of the traceback of `error`."""
-    raise AppLoadError(reason, app_traceback(error)) from None
+    raise AppLoadError(reason, app_traceback(error), origin=error) from None
 
 
 def app_traceback(error: BaseException) -> str:

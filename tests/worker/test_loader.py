@@ -116,9 +116,7 @@ app = Starlette(lifespan=lifespan)
 
 
 def test_exception_in_a_required_lifespan_is_a_failed_start(tmp_path: Path) -> None:
-    report = failure(
-        tmp_path, "async def app(scope, receive, send):\n    raise LookupError('x')\n", lifespan="on"
-    )
+    report = failure(tmp_path, "async def app(scope, receive, send):\n    raise LookupError('x')\n", lifespan="on")
     assert "LookupError: x" in report.traceback
 
 
@@ -127,6 +125,106 @@ def test_app_says_itself_that_it_is_ready(tmp_path: Path) -> None:
     with started_worker(tmp_path, source, target="app:make()") as worker:
         assert worker.next_line() == b'"ready"\n'
         assert isinstance(worker.report(), Serving)
+
+
+WSGI = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"served"]
+"""
+NO_LOOP_RUNS = """
+import asyncio
+asyncio.run(asyncio.sleep(0))
+print("import", os.getpid(), flush=True)
+"""
+LOOP_RUNS = """
+loop = asyncio.get_running_loop()
+print("import", os.getpid(), os.environ.get("LEFT_BY_THE_FIRST_TRY"), flush=True)
+"""
+TRIED = """
+import asyncio
+import os
+if "LEFT_BY_THE_FIRST_TRY" in os.environ:
+    raise ValueError("not a fresh process")
+os.environ["LEFT_BY_THE_FIRST_TRY"] = "yes"
+os.chdir("/")
+"""
+
+
+@pytest.mark.parametrize("interface", ["auto", "wsgi"])
+def test_wsgi_app_is_imported_without_a_running_loop(tmp_path: Path, interface: str) -> None:
+    source = "import os" + NO_LOOP_RUNS + WSGI
+    with serving_worker(tmp_path, source, interface=interface) as worker, worker.connect() as client:
+        assert exchange(client).body == b"served"
+        assert worker.read_output().count("import") == 1
+
+
+def test_django_project_that_asks_its_database_at_start_is_served(tmp_path: Path) -> None:
+    pytest.importorskip("django")
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "apps.py").write_text(DJANGO_APPS)
+    with serving_worker(tmp_path, DJANGO_PROJECT) as worker, worker.connect() as client:
+        assert exchange(client).status == 404
+
+
+DJANGO_APPS = """
+from django.apps import AppConfig
+from django.db import connection
+
+class ShopConfig(AppConfig):
+    name = "shop"
+
+    def ready(self):
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+"""
+DJANGO_PROJECT = """
+import sys
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+
+urlpatterns = []
+settings.configure(
+    ROOT_URLCONF=sys.modules[__name__],
+    ALLOWED_HOSTS=["*"],
+    INSTALLED_APPS=["shop.apps.ShopConfig"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+)
+app = get_wsgi_application()
+"""
+
+
+@pytest.mark.parametrize(("source", "target"), [(FACTORY, "app:make()"), (WSGI, "app:app")], ids=["asgi", "wsgi"])
+def test_import_that_needs_a_running_loop_is_repeated_in_one_in_a_fresh_process(
+    tmp_path: Path, source: str, target: str
+) -> None:
+    with serving_worker(tmp_path, TRIED + LOOP_RUNS + source, target=target) as worker:
+        with worker.connect() as client:
+            assert exchange(client).status == 200
+        assert f"import {worker.process.pid} yes" in worker.read_output()
+
+
+def test_asgi_app_that_asks_for_the_current_loop_gets_the_one_that_serves_it(tmp_path: Path) -> None:
+    source = """
+import asyncio
+loop = asyncio.get_event_loop()
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise ValueError(scope["type"])
+    body = b"the same" if loop is asyncio.get_running_loop() else b"another"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+"""
+    with serving_worker(tmp_path, source) as worker, worker.connect() as client:
+        assert exchange(client).body == b"the same"
+
+
+def test_import_that_fails_in_the_loop_as_well_is_told_once(tmp_path: Path) -> None:
+    source = "import asyncio\nasyncio.get_running_loop()\nraise LookupError('and then this')\n"
+    assert "LookupError: and then this" in failure(tmp_path, source).traceback
 
 
 async def asgi(scope: object, receive: object, send: object) -> None:
