@@ -18,7 +18,11 @@ FAILED = pytest.StashKey[bool]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepare this process: the time of a whole test is stretched (pytest-xdist hands it on), SIGHUP not ignored."""
+    """Prepare this process: the time of a whole test is stretched (pytest-xdist hands it on), SIGHUP not ignored.
+
+    What the tests start buffers its output as a user's would, whatever the machine's own environment says.
+    """
+    os.environ.pop("PYTHONUNBUFFERED", None)
     if config.option.timeout is None and "PYTEST_TIMEOUT" not in os.environ:
         config.option.timeout = scaled(float(config.getini("timeout")))
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:

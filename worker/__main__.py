@@ -19,7 +19,7 @@ from .fork_guard import ForkGuard
 from .fresh_start import FreshStart, has_current_loop, read_config, wants_loop
 from .lifecycle_channel import LifecycleChannel
 from .wire import EXIT_STARTUP_FAILED, StartupFailed, WorkerConfig
-from .worker_log import configure_logging
+from .worker_log import configure_logging, print_line_by_line
 
 
 def main(arguments: list[str]) -> int:
@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
     start_orphan_guard(lifecycle.fileno(), config.kill_timeout)
     guard = ForkGuard(inherited)
     guard.install()
+    print_line_by_line()
     configure_logging(config.log_level)
     try:
         if is_second_try:

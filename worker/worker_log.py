@@ -1,9 +1,10 @@
-"""Owns where a worker's own log goes: messages to standard error, the access log to standard output.
+"""Owns where a worker's own log goes, and when what the app prints leaves the process: with each line.
 
-Runs in workers, before the app is imported, so that an app can arrange it otherwise. The supervisor reads
-both.
+Runs in workers, before the app is imported, and never again, so that an app can arrange it otherwise. Messages go to
+standard error, the access log to standard output; the supervisor reads both.
 """
 
+import io
 import logging
 import sys
 
@@ -16,6 +17,13 @@ LEVELS = {
     "debug": logging.DEBUG,
     "trace": TRACE,
 }
+
+
+def print_line_by_line() -> None:
+    """Let standard output pass each line on at once; by default a pipe's is passed on when 8 KiB have gathered."""
+    # With -u or PYTHONUNBUFFERED each write is passed on already, and stays so.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def configure_logging(log_level: str) -> None:
