@@ -10,7 +10,7 @@ import faulthandler
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 from fastlb.worker.orphan_guard import start_orphan_guard
 
@@ -20,6 +20,8 @@ from .fresh_start import FreshStart, has_current_loop, read_config, wants_loop
 from .lifecycle_channel import LifecycleChannel
 from .wire import EXIT_STARTUP_FAILED, StartupFailed, WorkerConfig
 from .worker_log import configure_logging, print_line_by_line
+
+Loader = Callable[[WorkerConfig, asyncio.Runner], LoadedApp]
 
 
 def main(arguments: list[str]) -> int:
@@ -36,35 +38,31 @@ def main(arguments: list[str]) -> int:
     guard.install()
     print_line_by_line()
     configure_logging(config.log_level)
+    load = load_in_loop if is_second_try else partial(load_without_loop, FreshStart(inherited))
     try:
-        if is_second_try:
-            return run_in_loop(config, lifecycle, guard)
-        return run_app(config, lifecycle, guard, FreshStart(inherited))
+        return run_app(config, lifecycle, guard, load)
     except AppLoadError as error:
         print(error.traceback or f"fastlb: {error.reason}", file=sys.stderr, flush=True)
         lifecycle.report(StartupFailed(error.reason, error.traceback, error.usage))
         return EXIT_STARTUP_FAILED
 
 
-def run_app(config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard, fresh_start: FreshStart) -> int:
-    """Load the app and serve it; return the exit code. Raises AppLoadError."""
-    loaded = load_without_loop(config, fresh_start)
-    if loaded.interface == "wsgi":
-        return run_wsgi(loaded.app, config, lifecycle, guard)
+def run_app(config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard, load: Loader) -> int:
+    """Load the app with `load` and serve it; return the exit code. Raises AppLoadError."""
     with asyncio.Runner(loop_factory=loop_factory(config.loop)) as runner:
-        return run_asgi(loaded.app, config, lifecycle, runner, guard)
-
-
-def run_in_loop(config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard) -> int:
-    """Load the app while the loop runs, and serve it; return the exit code. Raises AppLoadError."""
-    with asyncio.Runner(loop_factory=loop_factory(config.loop)) as runner:
-        loaded = runner.run(load_in_loop(config))
+        # Made and run once now: its parts are the system's own, whatever the app replaces at its import.
+        runner.run(asyncio.sleep(0))
+        loaded = load(config, runner)
         if loaded.interface == "asgi":
-            return run_asgi(loaded.app, config, lifecycle, runner, guard)
-    return run_wsgi(loaded.app, config, lifecycle, guard)
+            from .asgi.server import serve_asgi
+
+            return serve_asgi(loaded.app, config, lifecycle, runner, guard)
+    from .wsgi.server import serve_wsgi
+
+    return serve_wsgi(loaded.app, config, lifecycle, guard)
 
 
-def load_without_loop(config: WorkerConfig, fresh_start: FreshStart) -> LoadedApp:
+def load_without_loop(fresh_start: FreshStart, config: WorkerConfig, _runner: asyncio.Runner) -> LoadedApp:
     """Load the app while no loop runs; start again when it wants one. Raises AppLoadError."""
     try:
         loaded = load_app(config)
@@ -78,25 +76,13 @@ def load_without_loop(config: WorkerConfig, fresh_start: FreshStart) -> LoadedAp
     return loaded
 
 
-async def load_in_loop(config: WorkerConfig) -> LoadedApp:
+def load_in_loop(config: WorkerConfig, runner: asyncio.Runner) -> LoadedApp:
     """Load the app while the loop runs. Raises AppLoadError."""
-    return load_app(config)
 
+    async def load() -> LoadedApp:
+        return load_app(config)
 
-def run_asgi(
-    app: Any, config: WorkerConfig, lifecycle: LifecycleChannel, runner: asyncio.Runner, guard: ForkGuard
-) -> int:
-    """Serve an ASGI app; return the exit code."""
-    from .asgi.server import serve_asgi
-
-    return serve_asgi(app, config, lifecycle, runner, guard)
-
-
-def run_wsgi(app: Any, config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard) -> int:
-    """Serve a WSGI app; return the exit code."""
-    from .wsgi.server import serve_wsgi
-
-    return serve_wsgi(app, config, lifecycle, guard)
+    return runner.run(load())
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:

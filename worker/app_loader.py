@@ -8,7 +8,9 @@ import importlib
 import pkgutil
 import re
 import sys
+import threading
 import traceback
+from _thread import start_new_thread  # before an app can replace it
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, NoReturn
@@ -19,6 +21,10 @@ from .app_interface import UndecidableInterface, find_interface
 from .nearest_word import nearest_word
 from .wire import WorkerConfig
 
+GREEN_THREADS = (
+    "the app has replaced Python's threads (monkey-patched by gevent or eventlet), and WSGI apps are run in real "
+    "threads, where the replacement's locks hang: leave the patching out, and say --threads N for more at a time"
+)
 OUR_FOLDER = str(Path(__file__).parent)
 TARGET = re.compile(r"(?P<module>[\w.]+):(?P<attribute>[\w.]+)(?P<call>\(\))?")
 
@@ -58,9 +64,12 @@ def load_app(config: WorkerConfig) -> LoadedApp:
     if config.factory or target["call"]:
         app = call_factory(app, config.target)
     try:
-        return LoadedApp(app, find_interface(app, config.interface))
+        interface = find_interface(app, config.interface)
     except UndecidableInterface as error:
         raise AppLoadError(f"{config.target}: {error}", usage=True) from None
+    if interface == "wsgi" and threading._start_new_thread is not start_new_thread:  # type: ignore[attr-defined]
+        raise AppLoadError(f"{config.target}: {GREEN_THREADS}", usage=True)
+    return LoadedApp(app, interface)
 
 
 def prepare_interpreter(app_dir: str, arguments: list[str]) -> None:

@@ -7,11 +7,11 @@ child alone, and keeps its number there, so that an object which closes it later
 
 import asyncio
 import os
-import select
 import signal
 import stat
-import threading
 from collections.abc import Iterable
+from select import epoll  # now: gevent takes it away
+from threading import local
 
 from fastlb.lb.inbox import ConnectionInbox
 from fastlb.worker.orphan_guard import orphan_guard_fd
@@ -34,7 +34,7 @@ class ForkGuard:
         self._fds = set(fds)
         self._inbox: ConnectionInbox | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._forking = threading.local()
+        self._forking = local()
         self._is_worker = True
 
     def install(self) -> None:
@@ -82,7 +82,7 @@ class ForkGuard:
         os.close(nothing)
         if self._loop is not None:
             # The kernel's list of what the loop watches is shared: a descriptor that the child closes would leave it.
-            with select.epoll() as empty:
+            with epoll() as empty:
                 replace(backend_fd(self._loop), empty.fileno())
 
 

@@ -222,6 +222,28 @@ async def app(scope, receive, send):
         assert exchange(client).body == b"the same"
 
 
+@pytest.mark.parametrize(
+    ("library", "patch"),
+    [
+        ("gevent", "from gevent import monkey\nmonkey.patch_all()"),
+        ("eventlet", "import eventlet\neventlet.monkey_patch()"),
+    ],
+)
+def test_wsgi_app_without_real_threads_is_refused_with_a_sentence(tmp_path: Path, library: str, patch: str) -> None:
+    pytest.importorskip(library)
+    report = failure(tmp_path, f"{patch}\n{WSGI}")
+    assert "monkey-patched" in report.reason
+    assert "--threads" in report.reason
+    assert report.usage
+
+
+def test_asgi_app_that_is_monkey_patched_is_served(tmp_path: Path) -> None:
+    pytest.importorskip("gevent")
+    source = f"from gevent import monkey\nmonkey.patch_all()\n{FACTORY}"
+    with serving_worker(tmp_path, source, target="app:make()") as worker, worker.connect() as client:
+        assert exchange(client).body == b"made"
+
+
 def test_import_that_fails_in_the_loop_as_well_is_told_once(tmp_path: Path) -> None:
     source = "import asyncio\nasyncio.get_running_loop()\nraise LookupError('and then this')\n"
     assert "LookupError: and then this" in failure(tmp_path, source).traceback
