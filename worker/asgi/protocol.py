@@ -1,10 +1,9 @@
 """Owns what a handed-over connection changes in uvicorn's protocol classes. Runs in ASGI workers, on the
 loop's thread.
 
-The classes stay uvicorn's own: parsing, ASGI messages, flow control and limits are theirs. Here: addresses
-that are known from the message instead of being asked of the kernel, the bound on a request's head, which
-uvicorn has only for h11, and websockets, which are imported at the first upgrade and whose tasks are no
-requests.
+The classes stay uvicorn's own: parsing, ASGI messages and flow control are theirs. Here: addresses that are known
+from the message instead of being asked of the kernel, and websockets, which are imported at the first upgrade and
+whose tasks are no requests. Never asks the kernel about a connection.
 """
 
 import asyncio
@@ -21,14 +20,9 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
 from ..local_addresses import LocalAddress
+from .bounded_sections import BoundedHttpTools
 
 CONNECTION_CLOSE = (b"connection", b"close")
-HEAD_END = b"\r\n\r\n"
-HEAD_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 31\r\nconnection: close\r\n\r\n"
-    b"Request Header Fields Too Large"
-)
 
 
 class HandedConnection:
@@ -72,51 +66,17 @@ class HandedConnection:
             self.cycle.default_headers = [*self.cycle.default_headers, CONNECTION_CLOSE]
 
 
-class BoundedHead:
-    """Mixed in before uvicorn's httptools protocol: answers 431 to a request whose head is too large."""
-
-    config: Config
-    transport: asyncio.Transport
-    scope: Any
-    cycle: Any
-    _head_bytes = 0
-
-    def data_received(self, data: bytes) -> None:
-        """Parse `data`; count it while it belongs to a head that is not complete."""
-        limit = self.config.h11_max_incomplete_event_size or 0
-        if len(data) + self._head_bytes > limit and self._exceeds(data, limit):
-            self._refuse()
-            return
-        super().data_received(data)  # type: ignore[misc]
-        if self._is_in_head():
-            self._head_bytes += len(data)
-        else:
-            self._head_bytes = 0
-
-    def _is_in_head(self) -> bool:
-        return self.scope is not None and (self.cycle is None or self.cycle.scope is not self.scope)
-
-    def _exceeds(self, data: bytes, limit: int) -> bool:
-        # `data` may be a body, or a short head with a long body.
-        if self.scope is not None and not self._is_in_head() and self.cycle.more_body:
-            return False
-        head_end = data.find(HEAD_END)
-        return self._head_bytes + (len(data) if head_end < 0 else head_end) > limit
-
-    def _refuse(self) -> None:
-        self.transport.write(HEAD_TOO_LARGE)
-        self.transport.close()
-
-
 def protocol_class(http: str) -> type[Any]:
     """Return uvicorn's protocol class for `http` ("auto", "httptools", "h11"), for handed connections."""
     if http == "h11":
         from uvicorn.protocols.http.h11_impl import H11Protocol
 
-        return type("HandedH11Protocol", (HandedConnection, H11Protocol), {})
+        from .bounded_h11 import BoundedH11
+
+        return type("HandedH11Protocol", (BoundedH11, HandedConnection, H11Protocol), {})
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    return type("HandedHttpToolsProtocol", (BoundedHead, HandedConnection, HttpToolsProtocol), {})
+    return type("HandedHttpToolsProtocol", (BoundedHttpTools, HandedConnection, HttpToolsProtocol), {})
 
 
 class WebSocketTasks(set["asyncio.Task[Any]"]):

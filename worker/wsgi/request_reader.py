@@ -65,8 +65,21 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_base", "_body", "_duplicates", "_environ", "_fed_bytes", "_parser", "_proxies", "_replay",
-        "_rules", "_sink", "_target", "begun", "ended", "in_head",
+        "_base",
+        "_bodiless_bytes",
+        "_body",
+        "_duplicates",
+        "_environ",
+        "_head_spans",
+        "_parser",
+        "_proxies",
+        "_replay",
+        "_rules",
+        "_sink",
+        "_target",
+        "begun",
+        "ended",
+        "in_head",
     )  # fmt: skip
 
     def __init__(self, rules: RequestRules, base: Environ, sink: RequestSink) -> None:
@@ -80,7 +93,8 @@ class RequestReader:
         self._environ: Environ = {}
         self._body: RequestBody | None = None
         self._target = b""
-        self._fed_bytes = 0
+        self._bodiless_bytes = 0  # of the request, since the last byte of its body
+        self._head_spans = False  # its head began in an earlier piece
         self._duplicates = 0
         self.in_head = False
         self._replay = False
@@ -93,8 +107,18 @@ class RequestReader:
         Raises:
             Refused: it cannot be answered by the app; nothing more may be fed.
         """
+        limit = self._rules.head_limit
+        if len(data) <= limit:
+            self._feed_piece(data)
+            return
+        # A head or trailer that ends within the piece in which it began is then never too long.
+        for start in range(0, len(data), limit):
+            self._feed_piece(data[start : start + limit])
+
+    def _feed_piece(self, data: bytes) -> None:
+        self._bodiless_bytes += len(data)
+        self._head_spans = self.in_head
         while data and not self.ended:
-            self._fed_bytes += len(data)
             try:
                 self._parser.feed_data(data)
                 break
@@ -106,7 +130,8 @@ class RequestReader:
             except httptools.HttpParserError as error:
                 if not self.ended:
                     raise Refused(400, str(error)) from None
-        if self.in_head and self._fed_bytes > self._rules.head_limit:
+        # Head, trailers, lines of chunks: what comes without a body is bounded, whatever it is.
+        if self.begun and self._bodiless_bytes > self._rules.head_limit:
             raise Refused(431)
 
     def close(self) -> None:
@@ -150,7 +175,7 @@ class RequestReader:
             return
         self.in_head = False
         environ, parser = self._environ, self._parser
-        if self._fed_bytes > self._rules.head_limit and self._head_bytes() > self._rules.head_limit:
+        if self._head_spans and self._head_bytes() > self._rules.head_limit:
             raise Refused(431)
         method = parser.get_method()
         environ["REQUEST_METHOD"] = METHODS.get(method) or method.decode()
@@ -170,6 +195,7 @@ class RequestReader:
 
     def on_body(self, data: bytes) -> None:
         """Keep a piece of the body (the parser calls it)."""
+        self._bodiless_bytes = 0
         if self._body is None:
             self._body = RequestBody()
         self._body.append(data)
@@ -188,7 +214,8 @@ class RequestReader:
         environ["wsgi.input"] = body.open() if body is not None else BytesIO()
         keep_alive = parser.should_keep_alive()
         self._body = None
-        self._fed_bytes = self._duplicates = 0
+        self._bodiless_bytes = self._duplicates = 0
+        self._head_spans = False
         self.begun = False
         self.ended = not keep_alive
         self._sink.on_request(environ, keep_alive)

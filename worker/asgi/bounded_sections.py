@@ -1,0 +1,135 @@
+"""Owns the bound on what a request has besides its body: head, trailers, lines of chunks. 431 above it.
+
+Mixed in before uvicorn's protocol classes, which bound none of it (httptools) or answer 400 (h11: bounded_h11.py). Runs
+in ASGI workers, on the event loop's thread. Never calls the app for what is refused, and never writes into a response
+that is under way.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from uvicorn import Config
+
+TOO_LONG_TEXT = b"Request Header Fields Too Large"
+TOO_LONG = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 31\r\nconnection: close\r\n\r\n" + TOO_LONG_TEXT
+)
+TOO_LONG_STATUS = 431
+# After a refusal: how long what the client still sends is thrown away, so that it can read why.
+LINGER = 2.0
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Refusing:
+    """A uvicorn protocol that can refuse what its client sends."""
+
+    # of uvicorn's protocol classes
+    config: Config
+    connections: set[Any]
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    cycle: Any
+    _refused = False
+
+    def refuse_after_responses(self) -> None:
+        """Answer 431 once all responses before it are complete; read nothing more."""
+        self._refused = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.answer_too_long()
+        else:
+            self.cycle.on_response = self.answer_too_long
+
+    def refuse_current(self, is_first: bool) -> None:
+        """Answer 431 to a request whose body is being read; only close where a response has begun or is due before."""
+        self._refused = True
+        if self.cycle.response_started or not is_first:
+            self.transport.close()
+        else:
+            self.answer_too_long()
+
+    def answer_too_long(self) -> None:
+        """Write the response, close our half and read on for a while: closing with unread bytes would reset it."""
+        if self.transport.is_closing():
+            return
+        self.transport.write(TOO_LONG)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.loop.call_later(LINGER, self.transport.close)
+        else:
+            self.transport.close()
+
+
+class BoundedHttpTools(Refusing):
+    """Mixed in before uvicorn's httptools protocol.
+
+    Each byte counts that came since the last one of a body. The parser does not tell where in `data` a message begins,
+    so a head or trailer that does not begin with `data` counts from the next piece on, until it is complete.
+    """
+
+    pipeline: deque[Any]
+    scope: Any
+    app: Any
+    _bodiless_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Parse `data` in pieces of at most the limit: what ends within the piece in which it began is short enough."""
+        limit = self.config.h11_max_incomplete_event_size or 0
+        if len(data) <= limit:
+            self._receive(data, limit)
+            return
+        for start in range(0, len(data), limit):
+            if self not in self.connections or self.transport.is_closing():
+                return  # after an upgrade the rest is not ours
+            self._receive(data[start : start + limit], limit)
+
+    def on_body(self, body: bytes) -> None:
+        """Count anew after each part of a body (the parser calls it)."""
+        self._bodiless_bytes = 0
+        super().on_body(body)  # type: ignore[misc]
+
+    def _receive(self, data: bytes, limit: int) -> None:
+        if self._refused:
+            return
+        self._bodiless_bytes += len(data)
+        if self._is_in_head():
+            # It may become complete in this piece, and too long.
+            self.app = CheckedHead(self.app, limit)
+            super().data_received(data)  # type: ignore[misc]
+            self.app = self.app.app
+        else:
+            super().data_received(data)  # type: ignore[misc]
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope and not cycle.more_body:
+            self._bodiless_bytes = 0  # the request is complete
+        elif self._bodiless_bytes > limit:
+            if self._is_in_head():
+                self.refuse_after_responses()
+            else:
+                self.refuse_current(is_first=not self.pipeline)
+
+    def _is_in_head(self) -> bool:
+        return self.scope is not None and (self.cycle is None or self.cycle.scope is not self.scope)
+
+
+class CheckedHead:
+    """An ASGI app in front of `app` which answers 431 to a request with a head above `limit` bytes."""
+
+    def __init__(self, app: Any, limit: int) -> None:
+        self.app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
+        """Answer, or leave it to the app."""
+        length = len(scope["raw_path"]) + len(scope["query_string"])
+        length += sum(len(name) + len(value) + len(": \r\n") for name, value in scope["headers"])
+        if length <= self._limit:
+            await self.app(scope, receive, send)
+            return
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        headers.append((b"content-length", str(len(TOO_LONG_TEXT)).encode()))
+        await send({"type": "http.response.start", "status": TOO_LONG_STATUS, "headers": headers})
+        await send({"type": "http.response.body", "body": TOO_LONG_TEXT})
