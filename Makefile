@@ -9,7 +9,7 @@ PIP_INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --disable-p
 # Most tests wait for processes: two at a time for each core, and no more than eight.
 TESTS_AT_ONCE ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? 2 * cores : 8)))
 
-.PHONY: demo test build lint types annotate debug wheel-test docs bench trials ci clean help
+.PHONY: demo test build lint types annotate debug wheel-test docs bench trials mutants ci clean help
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -58,6 +58,9 @@ bench: $(VENV)/.installed-test ## micro benchmarks
 
 trials: $(VENV)/.installed-test ## every promise at full size, one table (half an hour)
 	$(BIN)/python -m benchmarks.trials
+
+mutants: $(VENV)/.installed-test ## put faults in and see whether the tests find them (an hour)
+	$(BIN)/python -m benchmarks.mutants
 
 ci: ## everything that must pass before a change lands
 	bash .ci/run

@@ -1,0 +1,52 @@
+"""Owns how the fates of mutants look: Markdown."""
+
+from collections.abc import Sequence
+
+from .mutant import Outcome
+from .python_mutants import EXPLAINED, PythonReport
+
+
+def render_outcomes(title: str, outcomes: Sequence[Outcome]) -> list[str]:
+    """Return the table of one hand-written list."""
+    killed = sum(outcome.fate == "killed" for outcome in outcomes)
+    explained = sum(outcome.fate != "killed" and bool(outcome.mutant.equivalent) for outcome in outcomes)
+    lines = [
+        f"## {title}: {killed} of {len(outcomes)} found, {explained} change nothing that can be seen",
+        "",
+        "| rule | file | instead of | stands | |",
+        "|---|---|---|---|---|",
+    ]
+    return [*lines, *map(render_outcome, outcomes), ""]
+
+
+def render_outcome(outcome: Outcome) -> str:
+    """Return the line of one mutant."""
+    mutant = outcome.mutant
+    fate = f"found by `{outcome.told_by}`" if outcome.fate == "killed" else f"**{outcome.fate}**"
+    if outcome.fate != "killed" and mutant.equivalent:
+        fate = f"{outcome.fate}: {mutant.equivalent}"
+    return f"| {mutant.rule} | {mutant.file} | {cell(mutant.old)} | {cell(mutant.new)} | {fate} |"
+
+
+def cell(code: str) -> str:
+    """Return a piece of code on one line of a table."""
+    return f"`{' '.join(code.split()).replace('|', chr(0x2223))}`"
+
+
+def render_python(report: PythonReport) -> list[str]:
+    """Return what mutmut found, with the diff of every fault that lived."""
+    unexplained = [name for name in report.survivors if name not in EXPLAINED]
+    killed = report.total - len(report.survivors)
+    lines = [
+        f"## Pure Python of the supervisor, by mutmut: {killed} of {report.total} found, "
+        f"{len(report.survivors) - len(unexplained)} explained, {len(unexplained)} not",
+        "",
+    ]
+    for name, diff in report.survivors.items():
+        lines += [f"- `{name}`: {EXPLAINED.get(name, '**not explained**')}", "", "```diff", *changed(diff), "```", ""]
+    return lines
+
+
+def changed(diff: str) -> list[str]:
+    """Return the lines of a diff that differ."""
+    return [line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
