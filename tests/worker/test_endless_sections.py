@@ -111,3 +111,15 @@ def test_long_body_before_a_second_head_is_no_part_of_it(worker: WorkerProcess) 
         assert client.response().body == b"300000"
         client.send(get("/", "X-Long: " + "x" * 50_000)[-10:])
         assert client.response().body == b"0"
+
+
+def test_nothing_of_long_names_and_hosts_is_kept(worker: WorkerProcess) -> None:
+    process = psutil.Process(worker.process.pid)
+    long = "x" * 20_000
+    before = process.memory_info().rss
+    with RawClient(worker.connect()) as client:
+        for number in range(1000):
+            name, host, client_address = f"X-{number}{long}: 1", f"{number}{long}", f"{number}{long}"
+            head = f"GET / HTTP/1.1\r\nHost: {host}\r\n{name}\r\nX-Forwarded-For: {client_address}\r\n\r\n"
+            assert client.send(head.encode()).response().status == 200
+    assert process.memory_info().rss - before < 16 * MEBIBYTE

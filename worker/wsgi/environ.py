@@ -19,8 +19,9 @@ Environ = dict[str, Any]
 # (host, port) of an end of a connection; None: a unix socket, which has no such thing.
 InetAddress = tuple[str, int] | None
 
-# Names and hosts that are remembered: enough for every honest client, bounded for the others.
+# Names and hosts that are remembered: enough for every honest client, bounded for the others, in number and in bytes.
 REMEMBERED = 2048
+REMEMBERED_BYTES = 128
 HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+;=%-]*(:[0-9]*)?|\[[0-9A-Fa-f:.%a-z]+\](:[0-9]*)?")
 
 _keys: dict[bytes, str] = {b"Content-Type": "CONTENT_TYPE", b"Content-Length": "CONTENT_LENGTH"}
@@ -36,7 +37,7 @@ def header_key(name: bytes) -> str:
     key = _keys.get(name)
     if key is None:
         key = _make_key(name)
-        if len(_keys) < REMEMBERED:
+        if len(_keys) < REMEMBERED and len(name) <= REMEMBERED_BYTES:
             _keys[name] = key
     return key
 
@@ -47,7 +48,7 @@ def is_host(host: str) -> bool:
         return True
     if not HOST.fullmatch(host):
         return False
-    if len(_hosts) < REMEMBERED:
+    if len(_hosts) < REMEMBERED and len(host) <= REMEMBERED_BYTES:
         _hosts.add(host)
     return True
 

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# Names whose role is remembered; more than an app ever uses, fewer than an attacker would like.
+# Names whose role is remembered; more than an app ever uses, fewer and shorter than an attacker would like (an app may
+# send what it was sent).
 ROLES_LIMIT = 2048
+ROLE_NAME_LENGTH = 128
 
 PLAIN, CONTENT_LENGTH, CONNECTION, DATE, SERVER, DROPPED = range(6)
 SPECIAL = {
@@ -123,7 +125,7 @@ def classify(name: str) -> int:
     if not TOKEN.fullmatch(name):
         raise ValueError(f"not a header name: {name!r}")
     role = SPECIAL.get(name.lower(), PLAIN)
-    if len(_roles) < ROLES_LIMIT:
+    if len(_roles) < ROLES_LIMIT and len(name) <= ROLE_NAME_LENGTH:
         _roles[name] = role
     return role
 

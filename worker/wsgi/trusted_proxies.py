@@ -7,6 +7,7 @@ Pure; runs in the event loop's thread of a worker process. The rules are uvicorn
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+REMEMBERED_LENGTH = 64
 SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
@@ -27,7 +28,12 @@ class TrustedProxies:
                 self._networks.append(ip_network(entry, strict=False))
             except ValueError:
                 self._literals.add(entry)
-        self.trusts = lru_cache(maxsize=1024)(self._trusts)
+        self._remembered = lru_cache(maxsize=1024)(self._trusts)
+
+    def trusts(self, address: str) -> bool:
+        """Say whether `address`, or a name that a proxy writes for one, is trusted."""
+        # Clients write what stands here: only what is as short as an address is remembered.
+        return (self._remembered if len(address) <= REMEMBERED_LENGTH else self._trusts)(address)
 
     def client_of(self, forwarded_for: str) -> str:
         """Return the nearest address in X-Forwarded-For that is not a trusted proxy's."""
