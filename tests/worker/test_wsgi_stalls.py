@@ -40,13 +40,18 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
 
 
 class Place:
-    """A connection's place in the capacity, counted for nobody."""
+    """A connection's place in the capacity: taken from its hand-over on."""
+
+    def __init__(self) -> None:
+        self.occupied = True
 
     def occupy(self) -> None:
         """Count as busy."""
+        self.occupied = True
 
     def release(self) -> None:
         """Count as idle."""
+        self.occupied = False
 
 
 Transition = tuple[ConnectionState, ConnectionState]
@@ -55,11 +60,12 @@ Transition = tuple[ConnectionState, ConnectionState]
 class WatchedConnection(Connection):
     """A connection whose changes of state are noted."""
 
-    __slots__ = ("_noted",)
+    __slots__ = ("_noted", "place")
 
     def __init__(self, service: Service, noted: list[Transition], base: dict[str, Any]) -> None:
         self._noted = noted
-        super().__init__(service, Place(), base)
+        self.place = Place()
+        super().__init__(service, self.place, base)
 
     def _enter(self, state: ConnectionState, timeout: float = 0.0) -> None:
         before = getattr(self, "_state", None)
@@ -227,3 +233,9 @@ def test_every_state_can_be_reached_and_left() -> None:
     assert reached == set(ConnectionState)
     assert all(CLOSED in followers for state, followers in TRANSITIONS.items() if state is not CLOSED)
     assert (TRANSITIONS[CLOSED], arrival_state(in_head=True), arrival_state(in_head=False)) == (frozenset(), HEAD, BODY)
+
+
+def test_handshake_occupies_nothing(server: LocalServer) -> None:
+    server.service.secure = True
+    connection = WatchedConnection(server.service, [], {})
+    assert not connection.place.occupied

@@ -60,10 +60,7 @@ class Connection(asyncio.Protocol):
     )  # fmt: skip
 
     def __init__(self, service: Service, occupant: Occupant, base: Environ) -> None:
-        """Serve requests, with environs made from `base`, as a part of `service`.
-
-        From now on the silence of the client is timed: a TLS handshake that stalls occupies no thread either.
-        """
+        """Serve requests, with environs made from `base`, as a part of `service`."""
         self._service = service
         self._occupant = occupant
         self._base = base
@@ -76,7 +73,12 @@ class Connection(asyncio.Protocol):
         self._owes_continue = self._paused = self._half_closed = False
         self._unsent_bytes = -1  # how much of a response was left when progress was looked for
         self.watched_tick = 0
-        self._enter(NEW, SILENCE)
+        if service.secure:
+            # A handshake takes the client's round trips: it occupies no thread.
+            occupant.release()
+            self._enter(HEAD)
+        else:
+            self._enter(NEW, SILENCE)
 
     @property
     def is_unused(self) -> bool:
@@ -98,6 +100,8 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=SECURE_BUFFER_BYTES if self._service.secure else 0)
         self._reader = RequestReader(self._service.rules, self._base, self)
         self._service.connections.add(self)
+        if self._state is HEAD:
+            self._arm(self._service.stall_timeout)
 
     def data_received(self, data: bytes) -> None:
         """Read bytes of the client (asyncio calls it)."""
@@ -208,8 +212,6 @@ class Connection(asyncio.Protocol):
         elif self._state is NEW:
             self._occupant.release()
             self._enter(HEAD, self._service.stall_timeout)
-        elif self._transport is None:
-            return  # in its TLS handshake, which has a timeout of its own
         elif self._state is LINGERING:
             self._transport.abort()
         elif self._reader is not None and self._reader.begun:

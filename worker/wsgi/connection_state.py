@@ -10,7 +10,7 @@ class ConnectionState(IntEnum):
     """What a connection waits for; in brackets what its deadline does. It is in exactly one state."""
 
     NEW = 0  # its first request; it counts as busy (after a moment: HEAD)
-    HEAD = 1  # the rest of a head, or a first head that is late (408, or close when nothing of it came)
+    HEAD = 1  # the rest of a head, or a late first head, as always with TLS (408; close when nothing of it came)
     BODY = 2  # the rest of a body (408)
     IDLE = 3  # another request on a kept connection (close)
     ANSWERING = 4  # the app, or the client's taking of what the app produced (abort)
