@@ -91,7 +91,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     timeout_keep_alive: Annotated[float, seconds("Idle time after which a connection is closed.", "HTTP", "keepalive", "keep_alive", kinds=PYTHON)] = 5.0
     limit_concurrency: Annotated[int, Setting(help="Connections or tasks of an ASGI worker above which it answers 503; 0: no limit.", section="HTTP", minimum=0, kinds=PYTHON)] = 0
     limit_request_head: Annotated[int, Setting(help="Largest request line and headers together (431 above).", section="HTTP", unit="bytes", minimum=1024, aliases=("limit_request_field_size", "h11_max_incomplete_event_size"), metavar="SIZE", kinds=PYTHON)] = 65536
-    limit_request_body: Annotated[int, Setting(help="Largest request body of a WSGI app (413 above); 0: no limit.", section="HTTP", unit="bytes", minimum=0, metavar="SIZE", kinds=PYTHON)] = 0
+    limit_request_body: Annotated[int, Setting(help="Largest request body of a WSGI app (413 above); 0: no limit.", section="HTTP", unit="bytes", minimum=0, aliases=("max_request_body_size",), metavar="SIZE", kinds=PYTHON)] = 1_073_741_824
     root_path: Annotated[str, Setting(help="Path prefix under which the app is mounted.", section="HTTP", aliases=("script_name",), kinds=PYTHON)] = ""
     proxy_headers: Annotated[bool, Setting(help="Believe X-Forwarded-Proto and X-Forwarded-For of trusted proxies.", section="HTTP", kinds=PYTHON)] = True
     forwarded_allow_ips: Annotated[str, Setting(help="Trusted proxies: addresses or networks, comma separated, or *.", section="HTTP", metavar="LIST", kinds=PYTHON)] = "127.0.0.1,::1"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -329,3 +330,16 @@ def test_keep_alive_is_the_clients_choice(probe: Probe, sent: bytes, keeps: bool
 def test_connections_are_counted_right_after_all_this(probe: Probe) -> None:
     hello(probe)
     probe.wait_closed()
+
+
+def test_body_above_a_gibibyte_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    """By default: bodies are stored before the app is called, so the app cannot refuse them."""
+    with serving_probe(tmp_path) as probe:
+        length = 1024**3
+        assert probe.ask_and_close(request("POST", "/echo", f"Content-Length: {length + 1}")).status == 413
+        with probe.client(request("POST", "/echo", f"Content-Length: {length}", "Expect: 100-continue")) as client:
+            assert client.response().status == 100
+    with serving_probe(tmp_path, limit_request_body=0) as probe:
+        sent = request("POST", "/echo", f"Content-Length: {length + 1}", "Expect: 100-continue")
+        with probe.client(sent) as client:
+            assert client.response().status == 100
