@@ -53,6 +53,10 @@ class Place:
         """Count as idle."""
         self.occupied = False
 
+    def has_unread(self) -> bool:
+        """Say that nothing is there yet, as when a client is slower than the hand-over."""
+        return False
+
 
 Transition = tuple[ConnectionState, ConnectionState]
 
@@ -239,3 +243,29 @@ def test_handshake_occupies_nothing(server: LocalServer) -> None:
     server.service.secure = True
     connection = WatchedConnection(server.service, [], {})
     assert not connection.place.occupied
+
+
+def places(server: LocalServer) -> list[bool]:
+    return [connection.place.occupied for connection in server.service.connections]  # type: ignore[attr-defined]
+
+
+SLOW = {"silent": b"", "part of a head": b"GET / HTTP/1.1\r\nHo", "head without its body": BODY_HEAD}
+
+
+@pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW.keys())
+def test_connection_without_a_whole_request_occupies_nothing(server: LocalServer, sent: bytes) -> None:
+    server.service.stall_timeout = 600.0
+    with server.client(sent), server.client(sent):
+        wait_until(lambda: places(server) == [False, False], "no place is occupied")
+
+
+def test_after_a_slow_client_nobody_slow_is_waited_for(server: LocalServer) -> None:
+    server.service.stall_timeout = 600.0
+    with server.client(b""):
+        wait_until(lambda: server.service.impatient_until, "the first one was waited for in vain")
+        server.service.impatient_until = server.loop.time() + 600.0
+        with server.client(b"GET /") as client:
+            wait_until(lambda: len(server.service.connections) == 2, "the second one is connected")
+            wait_until(lambda: places(server) == [False, False], "no place is occupied")
+            assert [connection._grace is None for connection in server.service.connections].count(True) == 1
+            assert client.send(b" HTTP/1.1\r\nHost: a\r\n\r\n").response().status == 200

@@ -22,7 +22,7 @@ from .exchange import Exchange
 from .file_sender import FileSender
 from .outbox import SLICE_BYTES
 from .request_reader import Refused, RequestReader
-from .service import LINGER, SILENCE, Service
+from .service import GRACE, IMPATIENCE, LINGER, Service
 
 logger = logging.getLogger("fastlb.worker")
 
@@ -45,6 +45,9 @@ class Occupant(Protocol):
     def release(self) -> None:
         """Count as idle."""
 
+    def has_unread(self) -> bool:
+        """Say whether bytes of the client wait unread."""
+
 
 class Connection(asyncio.Protocol):
     """Speaks HTTP/1.1 with one client.
@@ -55,8 +58,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_base", "_current", "_file_sender", "_half_closed", "_occupant", "_owes_continue", "_paused", "_reader",
-        "_refused", "_service", "_state", "_transport", "_unsent_bytes", "_waiting", "deadline", "watched_tick",
+        "_base", "_current", "_file_sender", "_grace", "_half_closed", "_occupant", "_owes_continue", "_paused",
+        "_reader", "_refused", "_service", "_state", "_transport", "_unsent_bytes", "_waiting", "deadline",
+        "watched_tick",
     )  # fmt: skip
 
     def __init__(self, service: Service, occupant: Occupant, base: Environ) -> None:
@@ -73,12 +77,11 @@ class Connection(asyncio.Protocol):
         self._owes_continue = self._paused = self._half_closed = False
         self._unsent_bytes = -1  # how much of a response was left when progress was looked for
         self.watched_tick = 0
+        self._grace: asyncio.TimerHandle | None = None
         if service.secure:
             # A handshake takes the client's round trips: it occupies no thread.
             occupant.release()
-            self._enter(HEAD)
-        else:
-            self._enter(NEW, SILENCE)
+        self._enter(HEAD if service.secure else NEW)
 
     @property
     def is_unused(self) -> bool:
@@ -102,6 +105,8 @@ class Connection(asyncio.Protocol):
         self._service.connections.add(self)
         if self._state is HEAD:
             self._arm(self._service.stall_timeout)
+        elif not self._occupant.has_unread():
+            self._wait_a_moment()
 
     def data_received(self, data: bytes) -> None:
         """Read bytes of the client (asyncio calls it)."""
@@ -115,7 +120,11 @@ class Connection(asyncio.Protocol):
         except OSError as error:
             logger.error("a request body could not be stored: %s", error)
             self._refuse(Refused(507, str(error)))
-        if self._state is not ANSWERING and self._state is not NEW and reader.begun:
+        if self._state is ANSWERING:
+            return
+        if self._state is NEW:
+            self._wait_a_moment()
+        elif reader.begun:
             self._await_rest(reader)
 
     def eof_received(self) -> bool:
@@ -209,9 +218,6 @@ class Connection(asyncio.Protocol):
         """Act when the time for what the state waits for is up (TimeoutWheel calls it)."""
         if self._current is not None:
             self._look_for_progress(self._current)
-        elif self._state is NEW:
-            self._occupant.release()
-            self._enter(HEAD, self._service.stall_timeout)
         elif self._state is LINGERING:
             self._transport.abort()
         elif self._reader is not None and self._reader.begun:
@@ -225,6 +231,25 @@ class Connection(asyncio.Protocol):
             self._current.keep_alive = False
         elif self._transport is not None:
             self._close()
+
+    def _wait_a_moment(self) -> None:
+        """Count as busy without a whole request for GRACE, or no longer when clients are being slow."""
+        loop = self._service.loop
+        if loop.time() < self._service.impatient_until:
+            self._end_grace()
+        elif self._grace is None:
+            self._grace = loop.call_later(GRACE, self._on_grace_over)
+
+    def _on_grace_over(self) -> None:
+        if self._state is NEW:
+            self._service.impatient_until = self._service.loop.time() + IMPATIENCE
+            self._end_grace()
+
+    def _end_grace(self) -> None:
+        self._occupant.release()
+        reader = self._reader
+        has_head = reader is not None and reader.begun and not reader.in_head
+        self._enter(arrival_state(not has_head), self._service.stall_timeout)
 
     def _await_rest(self, reader: RequestReader) -> None:
         """Limit the time of a whole head, and the time between two parts of a body."""

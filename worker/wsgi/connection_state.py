@@ -9,7 +9,7 @@ from enum import IntEnum
 class ConnectionState(IntEnum):
     """What a connection waits for; in brackets what its deadline does. It is in exactly one state."""
 
-    NEW = 0  # its first request; it counts as busy (after a moment: HEAD)
+    NEW = 0  # its first request, which may be here: for a moment it counts as busy without one (then HEAD or BODY)
     HEAD = 1  # the rest of a head, or a late first head, as always with TLS (408; close when nothing of it came)
     BODY = 2  # the rest of a body (408)
     IDLE = 3  # another request on a kept connection (close)
@@ -22,7 +22,7 @@ class ConnectionState(IntEnum):
 _S = ConnectionState
 _ENDS = {_S.LINGERING, _S.CLOSING, _S.CLOSED}
 TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {
-    _S.NEW: frozenset({_S.HEAD, _S.ANSWERING, *_ENDS}),
+    _S.NEW: frozenset({_S.HEAD, _S.BODY, _S.ANSWERING, *_ENDS}),
     _S.HEAD: frozenset({_S.BODY, _S.ANSWERING, *_ENDS}),
     _S.BODY: frozenset({_S.BODY, _S.ANSWERING, *_ENDS}),  # timed anew with each part
     _S.IDLE: frozenset({_S.HEAD, _S.BODY, _S.ANSWERING, *_ENDS}),

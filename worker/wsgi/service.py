@@ -22,8 +22,9 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 SERVER_NAME = "fastlb"
 STALL_TIMEOUT = 60.0
-# A new connection that has no complete request after so long no longer counts as busy.
-SILENCE = 0.05
+# A new connection without a whole request counts as busy for so long, unless another one was as slow a moment ago.
+GRACE = 0.002
+IMPATIENCE = 1.0
 # After a refusal: how long what the client still sends is thrown away, so that it can read why.
 LINGER = 2.0
 
@@ -47,6 +48,7 @@ class Service:
     Attributes:
         app: the WSGI app.
         stall_timeout: seconds a client has for a whole head, a part of a body, or a part of a response.
+        impatient_until: loop time up to which no new connection is waited for: a slow one was seen.
         draining: every response says that its connection ends.
         unfinished: requests that the app has not done with.
         connections: those that are open.
@@ -67,6 +69,7 @@ class Service:
         self.secure = bool(config.ssl_certfile)
         self.access_log = config.access_log
         self.stall_timeout = STALL_TIMEOUT
+        self.impatient_until = 0.0
         self.draining = False
         self.unfinished = 0
         self.connections: set[Connection] = set()
