@@ -10,13 +10,12 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import uvloop
 
-from .app import MasterEnvironment
+from .app import AppResources
 from .errors import EXIT_FAILURE, FastlbError
 from .home.app_lock import AppLock
 from .home.paths import AppPaths, prepare_app_dir, prepare_home
@@ -28,16 +27,6 @@ from .output.worker_output import WorkerOutput
 from .processes.resource_limits import check_limits, raise_descriptor_limit
 from .sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
 from .supervision import Supervision
-
-
-@dataclass(frozen=True)
-class Outside:
-    """What the process holds of the world outside before its event loop runs."""
-
-    paths: AppPaths
-    log: EventLog
-    listeners: list[BoundListener]
-    terminal: TerminalOutput | None
 
 
 def main(argv: list[str]) -> int:
@@ -69,7 +58,7 @@ def run(request: LaunchRequest, reporter: Reporter) -> None:
         check_limits(request.config.workers)
         listeners = stack.enter_context(listening(request, log))
         log.info("supervisor_started", pid=os.getpid(), binds=",".join(bound.address for bound in listeners))
-        uvloop.run(supervise(request, reporter, Outside(paths, log, listeners, terminal)))
+        uvloop.run(supervise(request, reporter, AppResources(paths, log, listeners, terminal)))
 
 
 @contextlib.contextmanager
@@ -123,17 +112,14 @@ def listening(request: LaunchRequest, log: EventLog) -> Iterator[list[BoundListe
         close_all(listeners)
 
 
-async def supervise(request: LaunchRequest, reporter: Reporter, outside: Outside) -> None:
-    """What runs on the event loop.
+async def supervise(request: LaunchRequest, reporter: Reporter, resources: AppResources) -> None:
+    """Run the app on the event loop, to its end.
 
     Raises:
         FastlbError: the app did not start.
     """
-    with contextlib.closing(WorkerOutput(outside.paths, outside.log, outside.terminal)) as output:
-        environment = MasterEnvironment(
-            listeners=outside.listeners, log=outside.log, output=output, paths=outside.paths
-        )
-        await Supervision(request.config, environment, reporter).run()
+    with contextlib.closing(WorkerOutput(resources.paths, resources.log, resources.terminal)) as output:
+        await Supervision(request.config, resources, output, reporter).run()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from .node.runtime import NodeRuntime
 from .node.servers import NodeListeners
 from .operations import Operations
 from .output.event_log import EventLog
+from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
 from .processes.hang import Attention
 from .processes.reaper import Reaper
@@ -46,34 +47,42 @@ OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
-class MasterEnvironment:
-    """What the process has taken hold of; all borrowed, but the master closes `listeners` when it stops."""
+class AppResources:
+    """What the process has taken hold of outside itself; all borrowed, but an App closes `listeners` when it stops.
 
-    listeners: list[BoundListener]
-    log: EventLog
-    output: WorkerOutput
+    `terminal`: of a foreground app, else None.
+    """
+
     paths: AppPaths
+    log: EventLog
+    listeners: list[BoundListener]
+    terminal: TerminalOutput | None = None
 
 
-class Master:
-    """One app: its dispatcher and its workers. Make it on the event loop."""
+class App:
+    """One app that runs: its dispatcher and its workers. Make it on the event loop.
 
-    def __init__(self, config: AppConfig, env: MasterEnvironment) -> None:
+    Args:
+        config: the settings.
+        resources, output: borrowed.
+    """
+
+    def __init__(self, config: AppConfig, resources: AppResources, output: WorkerOutput) -> None:
         self._loop = asyncio.get_running_loop()
         self._config = config
-        self._env = env
-        self._operations = Operations(env.log)
+        self._resources = resources
+        self._operations = Operations(resources.log)
         # Process 1 of a container inherits everybody's orphans.
         self._reaper = Reaper(self._loop, adopts_orphans=os.getpid() == 1)
         self._keeper = DispatcherKeeper(
-            config, env.listeners, self._reaper, env.log, self._on_dispatcher_event
+            config, resources.listeners, self._reaper, resources.log, self._on_dispatcher_event
         )
         self._runtime = self._make_runtime()
         self._host = WorkerHost(
-            config, HostParts(self._runtime, self._keeper, self._reaper, env.output, env.log)
+            config, HostParts(self._runtime, self._keeper, self._reaper, output, resources.log)
         )
-        self._crew = Crew(config, self._host, env.log)
-        sources = StatusSources(config, self._crew, self._host, self._keeper, self.addresses, env.paths)
+        self._crew = Crew(config, self._host, resources.log)
+        sources = StatusSources(config, self._crew, self._host, self._keeper, self.addresses, resources.paths)
         self._status = StatusReport(sources)
         self._look_interval = look_interval(config)
         self._attention = Attention(self._look_interval, time.monotonic())
@@ -88,7 +97,7 @@ class Master:
 
     def addresses(self) -> list[str]:
         """Where the app listens now."""
-        return [listener.address for listener in self._env.listeners] + self._runtime.other_addresses
+        return [listener.address for listener in self._resources.listeners] + self._runtime.other_addresses
 
     def status(self) -> AppEntry:
         """For `list`."""
@@ -157,7 +166,7 @@ class Master:
     async def _start(self, progress: OnProgress) -> None:
         warning = low_limit_warning(self._config, descriptor_limit())
         if warning:
-            self._env.log.warning("low_descriptor_limit", reason=warning)
+            self._resources.log.warning("low_descriptor_limit", reason=warning)
         self._look()
         try:
             await self._keeper.start()
@@ -206,7 +215,7 @@ class Master:
         await asyncio.gather(*(self._crew.retire(worker) for worker in retiring))
         scaled = f"scaled from {before} to {count_of(target, 'worker')}"
         try:
-            save_config(self._env.paths, self._host.settings)
+            save_config(self._resources.paths, self._host.settings)
         except FastlbError as error:
             raise FastlbError(f"{scaled}, but a later start will not know it: {error.message}") from error
         return scaled
@@ -230,7 +239,7 @@ class Master:
 
     async def _end(self) -> None:
         """The order loses nothing: the dispatcher gives away what it holds before any worker finishes."""
-        await self._operations.wait_over()
+        await self._operations.wait_until_idle()
         await self._end_processes()
         if self._look_timer:
             self._look_timer.cancel()
@@ -238,13 +247,13 @@ class Master:
 
     def _make_runtime(self) -> WorkerRuntime:
         if self._config.kind == "python":
-            infos = tuple(listener.info for listener in self._env.listeners)
+            infos = tuple(listener.info for listener in self._resources.listeners)
             return PythonRuntime(self._config, self._keeper, infos)
         keeper = self._keeper
         listeners = NodeListeners(
-            self._env.listeners, keeper.wanted.add_listener, keeper.wanted.remove_listener, self._config.backlog
+            self._resources.listeners, keeper.wanted.add_listener, keeper.wanted.remove_listener, self._config.backlog
         )
-        return NodeRuntime(self._config, keeper, listeners, self._env.log)
+        return NodeRuntime(self._config, keeper, listeners, self._resources.log)
 
     async def _end_processes(self) -> None:
         if self._runtime.finishes_through_dispatcher:
@@ -257,7 +266,7 @@ class Master:
     async def _end_workers(self) -> None:
         # Who comes now is refused, instead of waiting for nobody.
         self._runtime.close()
-        close_all(self._env.listeners)
+        close_all(self._resources.listeners)
         if self._is_forced:
             self._crew.kill()
         await self._crew.dismiss(self._crew.members)

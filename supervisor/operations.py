@@ -55,7 +55,7 @@ class Operations:
         if self._task:
             self._task.cancel()
 
-    async def wait_over(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until nothing runs any more."""
         if self._task:
             await asyncio.wait({self._task})

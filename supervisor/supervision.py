@@ -1,7 +1,7 @@
 """Owns the life of the supervisor process between "everything is bound" and its exit. Runs on its event loop.
 
 It connects what can end an app (a failed start, the control socket, signals, a launcher that hung up) with
-the one way to end it. It decides nothing about workers: that is Master's.
+the one way to end it. It decides nothing about workers: that is App's.
 """
 
 import asyncio
@@ -11,31 +11,40 @@ import traceback
 from collections.abc import Coroutine
 from typing import Any
 
-from .app import Master, MasterEnvironment
+from .app import App, AppResources
 from .control.progress import Progress
 from .control.requests import ControlRequests
 from .control.server import ControlServer
 from .errors import FastlbError, StartFailed
 from .home.stored_config import save_config
 from .launch.reporter import Reporter
+from .output.worker_output import WorkerOutput
 from .settings.app_config import AppConfig
 from .signals import Request, pass_on_signals
 from .sockets.listeners import close_all
 
 
 class Supervision:
-    """Starts an app, waits until it is to end, ends it."""
+    """Starts an app, waits until it is to end, ends it.
 
-    def __init__(self, config: AppConfig, environment: MasterEnvironment, reporter: Reporter) -> None:
+    Args:
+        config: the settings.
+        resources, output: borrowed.
+        reporter: tells whoever launched us how the start goes.
+    """
+
+    def __init__(
+        self, config: AppConfig, resources: AppResources, output: WorkerOutput, reporter: Reporter
+    ) -> None:
         self._config = config
-        self._environment = environment
-        self._log = environment.log
+        self._resources = resources
+        self._log = resources.log
         self._reporter = reporter
-        self._master = Master(config, environment)
-        requests = ControlRequests(self._master, environment.output, self.stop)
-        self._control = ControlServer(environment.paths, requests, self._log)
+        self._app = App(config, resources, output)
+        requests = ControlRequests(self._app, output, self.stop)
+        self._control = ControlServer(resources.paths, requests, self._log)
         self._stop_wanted = asyncio.Event()
-        self._start_over = asyncio.Event()
+        self._start_finished = asyncio.Event()
         self._stopped = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._had_terminal = _has_terminal()
@@ -62,25 +71,25 @@ class Supervision:
         May be called again, with `force`, while it runs.
         """
         self._stop_wanted.set()
-        await self._start_over.wait()
-        await self._master.stop(force)
-        close_all(self._environment.listeners)
+        await self._start_finished.wait()
+        await self._app.stop(force)
+        close_all(self._resources.listeners)
         self._stopped.set()
 
     async def _start(self) -> None:
         try:
             await self._start_or_cancel()
-            save_config(self._environment.paths, self._config)
+            save_config(self._resources.paths, self._config)
         except BaseException:
-            await self._master.stop(True)
+            await self._app.stop(True)
             raise
         finally:
-            self._start_over.set()
-        addresses = ", ".join(self._master.addresses())
+            self._start_finished.set()
+        addresses = ", ".join(self._app.addresses())
         self._reporter.started(f"{self._config.name} listens on {addresses}")
 
     async def _start_or_cancel(self) -> None:
-        starting = asyncio.create_task(self._master.start(self._reporter.progress))
+        starting = asyncio.create_task(self._app.start(self._reporter.progress))
         gone = asyncio.create_task(self._reporter.launcher_gone())
         stopping = asyncio.create_task(self._stop_wanted.wait())
         await asyncio.wait({starting, gone, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -100,9 +109,9 @@ class Supervision:
             case Request.RELOAD:
                 self._on_hangup(number)
             case Request.SCALE_UP:
-                self._try(number, self._master.scale(self._master.target_workers + 1, _ignore))
+                self._try(number, self._app.scale(self._app.target_workers + 1, _ignore))
             case Request.SCALE_DOWN:
-                self._try(number, self._master.scale(self._master.target_workers - 1, _ignore))
+                self._try(number, self._app.scale(self._app.target_workers - 1, _ignore))
 
     def _on_stop_signal(self, request: Request, number: signal.Signals) -> None:
         force = request is Request.STOP_AT_ONCE or self._stop_wanted.is_set()
@@ -115,7 +124,7 @@ class Supervision:
         if self._had_terminal and not _has_terminal():
             self._on_stop_signal(Request.STOP, number)
         else:
-            self._try(number, self._master.reload(_ignore))
+            self._try(number, self._app.reload(_ignore))
 
     def _on_unhandled(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

@@ -35,7 +35,7 @@ MAX_FOLLOWERS = 16
 
 
 class ControlledApp(Protocol):
-    """What the control socket can do to an app: the part of Master that is used here."""
+    """What the control socket can do to an app: the part of App that is used here."""
 
     @property
     def target_workers(self) -> int:
@@ -74,7 +74,7 @@ class ControlRequests:
     """Carries requests out.
 
     Args:
-        app: the Master.
+        app: the App.
         output: for `logs`.
         stop: ends the app and, soon after it returned, this process; the argument is `force`.
     """

@@ -41,10 +41,10 @@ class WorkerOutput:
             loop = asyncio.get_running_loop()
             terminal.connect(self._hold, partial(loop.call_soon_threadsafe, self._release))
 
-    def attach(self, worker_id: int, pid: int, stdout_fd: int, stderr_fd: int) -> AttachedOutput:
+    def attach(self, worker_id: int, stdout_fd: int, stderr_fd: int) -> AttachedOutput:
         """Read the pipes of a worker that was just started; owns both descriptors from here on.
 
-        Must be called on the event loop. The terminal shows `worker_id`; `pid` goes into no line.
+        Must be called on the event loop. The terminal shows `worker_id`.
         """
         prefix = f"{worker_id}|{self._name} | ".encode()
         tail = ErrorTail()

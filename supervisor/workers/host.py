@@ -162,7 +162,7 @@ class WorkerHost:
         """Take over our ends of a process that was started."""
         limits = HangLimits(self._config.hang_timeout, self._config.request_timeout)
         process = place.process
-        output = self._parts.output.attach(worker.worker_id, process.pid, pipes.stdout_fd, pipes.stderr_fd)
+        output = self._parts.output.attach(worker.worker_id, pipes.stdout_fd, pipes.stderr_fd)
         return Incarnation(
             number=place.number,
             slot=place.slot,

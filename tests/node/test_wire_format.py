@@ -12,8 +12,8 @@ import pytest
 
 from tests.node.conftest import node_or_skip
 from tests.support.http_exchange import exchange, request_bytes
-from tests.support.node_master import PING, NodeWorker
 from tests.support.node_packages import APPS, NODE_VERSIONS, node_binary
+from tests.support.node_primary import PING, NodeWorker
 from tests.support.waiting import scaled
 
 HANDLE_ACK = b'{"cmd":"NODE_HANDLE_ACK"}\n'

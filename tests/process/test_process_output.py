@@ -39,7 +39,7 @@ class Workbench:
         """A worker; returns it with the ends that it would write to."""
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
-        return self.output.attach(worker_id, 1, out_read, err_read), out_write, err_write
+        return self.output.attach(worker_id, out_read, err_read), out_write, err_write
 
     def run(self, worker_id: int, *command: str) -> tuple[AttachedOutput, "subprocess.Popen[bytes]"]:
         """A worker that is a process."""

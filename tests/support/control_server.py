@@ -112,7 +112,7 @@ class RunningServer:
         output = WorkerOutput(self.paths, log)
         out_read, self._worker_out = os.pipe()
         err_read, err_write = os.pipe()
-        attached = output.attach(0, 1, out_read, err_read)
+        attached = output.attach(0, out_read, err_read)
         server = ControlServer(self.paths, ControlRequests(self.app, output, self._stop), log)
         await server.start()
         self._ready.set()

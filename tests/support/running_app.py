@@ -1,6 +1,6 @@
-"""Owns the driver of a Master inside the test process: real dispatcher, real workers, a real loop (uvloop).
+"""Owns the driver of an App inside the test process: real dispatcher, real workers, a real loop (uvloop).
 
-`run(scenario)` gives the scenario a RunningMaster and checks afterwards that a stop leaves nothing. For what only
+`run(scenario)` gives the scenario a RunningApp and checks afterwards that a stop leaves nothing. For what only
 the whole supervisor process shows (control socket, signals, files), see fastlb_process.py.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from fastlb.supervisor.app import Master, MasterEnvironment
+from fastlb.supervisor.app import App, AppResources
 from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.control.protocol import WorkerEntry
 from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home
@@ -26,29 +26,29 @@ from .client import Response, get
 from .fastlb_process import APPS
 from .waiting import let_run_until
 
-Scenario = Callable[["RunningMaster"], Awaitable[None]]
+Scenario = Callable[["RunningApp"], Awaitable[None]]
 
 # The first loop of a process opens a pipe that libuv never closes: no leak of a test.
 uvloop.new_event_loop().close()
 
 
 @dataclass
-class RunningMaster:
-    """A Master that has not been started yet, and what a test asks of it."""
+class RunningApp:
+    """An App that has not been started yet, and what a test asks of it."""
 
-    master: Master
-    env: MasterEnvironment
+    app: App
+    resources: AppResources
 
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens."""
-        info = self.env.listeners[0].info
+        info = self.resources.listeners[0].info
         return info.host, info.port
 
     @property
     def workers(self) -> list[WorkerEntry]:
         """What `list` says of the workers."""
-        return self.master.status().workers
+        return self.app.status().workers
 
     @property
     def pids(self) -> list[int]:
@@ -63,12 +63,12 @@ class RunningMaster:
     @property
     def dispatcher_pid(self) -> int:
         """Pid of the dispatcher; 0 between two."""
-        pid = self.master.details().dispatcher["pid"]
+        pid = self.app.details().dispatcher["pid"]
         return int(pid or 0)
 
     async def start(self) -> None:
         """Start it, which must succeed."""
-        await self.master.start(ignore_progress)
+        await self.app.start(ignore_progress)
 
     async def get(self, path: str = "/", timeout: float = 5.0) -> Response:
         """Make one request while the loop runs."""
@@ -84,7 +84,7 @@ class RunningMaster:
 
     def log(self) -> str:
         """The supervisor's log."""
-        return self.env.paths.supervisor_log.read_text()
+        return self.resources.paths.supervisor_log.read_text()
 
     def events(self, name: str) -> int:
         """How often an event is in the log."""
@@ -92,7 +92,7 @@ class RunningMaster:
 
     def error_log(self) -> str:
         """What the workers wrote to stderr."""
-        return self.env.paths.error_log.read_text()
+        return self.resources.paths.error_log.read_text()
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -107,7 +107,7 @@ def config(target: str = "asgi_probe:app", **settings: Any) -> AppConfig:
 
 
 def run(app_config: AppConfig, scenario: Scenario) -> None:
-    """Run a scenario with a Master of its own; in the end it is stopped, and nothing of it may be left."""
+    """Run a scenario with an App of its own; in the end it is stopped, and nothing of it may be left."""
     with tempfile.TemporaryDirectory(prefix="fastlb-") as directory:
         uvloop.run(_run(app_config, scenario, Path(directory)))
 
@@ -119,8 +119,8 @@ async def _run(app_config: AppConfig, scenario: Scenario, home: Path) -> None:
     listeners = bind_all(app_config)
     log = EventLog(paths.supervisor_log)
     output = WorkerOutput(paths, log)
-    env = MasterEnvironment(listeners, log, output, paths)
-    running = RunningMaster(Master(app_config, env), env)
+    resources = AppResources(paths, log, listeners)
+    running = RunningApp(App(app_config, resources, output), resources)
     problems: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
     try:
@@ -129,7 +129,7 @@ async def _run(app_config: AppConfig, scenario: Scenario, home: Path) -> None:
         print(running.log(), running.error_log())
         raise
     finally:
-        await running.master.stop(force=True)
+        await running.app.stop(force=True)
         output.close()
         log.close()
         close_all(listeners)
