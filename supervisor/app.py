@@ -177,7 +177,7 @@ class App:
 
     async def _restart(self, progress: OnProgress) -> str:
         progress(Progress("stopping the workers", 0, self.target_workers))
-        await self._crew.dismiss(self._crew.members)
+        await self._crew.drain_until_gone(self._crew.members)
         self._crew.generation += 1
         try:
             await self._start_missing(progress)
@@ -212,7 +212,7 @@ class App:
             self._host.target_workers = before
             raise
         retiring = surplus(self._crew.members, target)
-        await asyncio.gather(*(self._crew.retire(worker) for worker in retiring))
+        await asyncio.gather(*(self._crew.drain_until_out(worker) for worker in retiring))
         scaled = f"scaled from {before} to {count_of(target, 'worker')}"
         try:
             save_config(self._resources.paths, self._host.settings)
@@ -269,7 +269,7 @@ class App:
         close_all(self._resources.listeners)
         if self._is_forced:
             self._crew.kill()
-        await self._crew.dismiss(self._crew.members)
+        await self._crew.drain_until_gone(self._crew.members)
 
     def _look(self) -> None:
         """Look after everyone who may hang, and after orphans, again and again."""

@@ -16,7 +16,7 @@ from ..settings.addresses import TcpAddress, UnixAddress
 from ..settings.app_config import AppConfig
 from ..sockets.refusals import explain_bind_error
 from ..workers.handle import WorkerHandle
-from ..workers.life import Event, EventName, State
+from ..workers.life import LifeEvent, LifeEventName, State
 from .binding import UNIX_SOCKET
 from .link import Answer, NodeLink, OpenServer
 from .messages import Listening, QueryServer, encode_refusal, encode_server, encode_shared_server
@@ -114,7 +114,7 @@ class ListenRequests:
         try:
             link.answer(answer)
         except ValueError:
-            worker.tell(Event(EventName.FAULTED, "asked for a server with more data than an answer can hold"))
+            worker.apply(LifeEvent(LifeEventName.FAULTED, "asked for a server with more data than an answer can hold"))
 
     def _obtain(self, query: QueryServer, generation: int) -> Server:
         """Raises OSError."""
@@ -144,7 +144,7 @@ class ListenRequests:
     def _note_serving(self, worker: WorkerHandle, link: NodeLink, *, is_complete: bool = False) -> None:
         if self._is_serving(link, is_complete):
             link.explanation = ""
-            worker.request(EventName.SERVING)
+            worker.apply(LifeEventName.SERVING)
 
     def _is_serving(self, link: NodeLink, is_complete: bool) -> bool:
         """Whether it listens on what makes it a worker of this app: with `--bind` there, and on as many servers as

@@ -12,8 +12,7 @@ import time
 from contextlib import ExitStack
 from typing import Any, cast
 
-from ...lb.command import ChannelHistory, DispatcherEvent
-from ...lb.command import EventName as DispatcherEventName
+from ...lb.command import ChannelHistory, DispatcherEvent, EventName
 from ..dispatcher.keeper import DispatcherKeeper
 from ..dispatcher.wanted import DispatchedWorker, WorkerKind
 from ..output.event_log import EventLog
@@ -24,7 +23,7 @@ from ..settings.app_config import AppConfig
 from ..workers.bounds import worker_bounds
 from ..workers.handle import WorkerHandle
 from ..workers.incarnation import Incarnation
-from ..workers.life import Event, EventName, State
+from ..workers.life import LifeEvent, LifeEventName, State
 from ..workers.runtime import Opening, Place
 from .link import Answer, NodeLink, NodeOpening
 from .listen_requests import ListenRequests
@@ -164,14 +163,14 @@ class NodeRuntime:
     def on_event(self, worker: WorkerHandle, incarnation: Incarnation, event: DispatcherEvent) -> None:
         """What the dispatcher says of a worker: what it wrote, or that its channel is over."""
         match event.name:
-            case DispatcherEventName.WORKER_MESSAGE:
+            case EventName.WORKER_MESSAGE:
                 self._on_line(worker, _link(incarnation), event.text)
-            case DispatcherEventName.CHANNEL_CLOSED if event.error == 0:
-                worker.request(EventName.FINISHED)
-            case DispatcherEventName.CHANNEL_CLOSED if event.error == errno.EMSGSIZE:
-                worker.tell(Event(EventName.FAULTED, TOO_LONG_LINE))
-            case DispatcherEventName.CHANNEL_CLOSED:
-                worker.tell(Event(EventName.FAULTED, f"its IPC channel failed: {os.strerror(event.error)}"))
+            case EventName.CHANNEL_CLOSED if event.error == 0:
+                worker.apply(LifeEventName.FINISHED)
+            case EventName.CHANNEL_CLOSED if event.error == errno.EMSGSIZE:
+                worker.apply(LifeEvent(LifeEventName.FAULTED, TOO_LONG_LINE))
+            case EventName.CHANNEL_CLOSED:
+                worker.apply(LifeEvent(LifeEventName.FAULTED, f"its IPC channel failed: {os.strerror(event.error)}"))
 
     def _on_line(self, worker: WorkerHandle, link: NodeLink, line: bytes) -> None:
         message = decode_line(line)
@@ -184,7 +183,7 @@ class NodeRuntime:
                 self._requests.on_close(worker, link, key)
             case ExitedAfterDisconnect(seq):
                 reason = "left by its own wish: cluster.worker.disconnect()"
-                worker.tell(Event(EventName.LEFT, reason))
+                worker.apply(LifeEvent(LifeEventName.LEFT, reason))
                 self._requests.answer(worker, link, Answer(encode_acknowledgement(seq)))
             case HandleSent():
                 self._log_event(worker, link, "handle_refused", "the app sent a socket, which nobody takes")
@@ -195,7 +194,7 @@ class NodeRuntime:
 
     def _on_user_message(self, worker: WorkerHandle, link: NodeLink, value: Any) -> None:
         if value == READY:
-            worker.request(EventName.READY_SAID)
+            worker.apply(LifeEventName.READY_SAID)
         elif isinstance(value, dict) and value.get("type") == "process:msg":
             data = encode_user_message(value.get("data"))[:MOST_LOGGED].decode(errors="replace").rstrip("\n")
             self._log_event(worker, link, "process_msg", data)

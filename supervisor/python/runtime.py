@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
-from ...lb.command import DispatcherEvent
-from ...lb.command import EventName as DispatcherEventName
+from ...lb.command import DispatcherEvent, EventName
 from ...lb.page import WorkerPageView, create_worker_page
 from ...worker.wire import ListenerInfo, Serving, StartupFailed, WorkerConfig
 from ..dispatcher.keeper import DispatcherKeeper
@@ -26,7 +25,7 @@ from ..settings.app_config import AppConfig
 from ..workers.bounds import worker_bounds
 from ..workers.handle import WorkerHandle
 from ..workers.incarnation import Incarnation
-from ..workers.life import Event, EventName
+from ..workers.life import LifeEvent, LifeEventName
 from ..workers.runtime import Opening, Place, Pulse, WorkerCounters
 from .channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
 
@@ -205,8 +204,8 @@ class PythonRuntime:
 
     def on_event(self, worker: WorkerHandle, incarnation: Incarnation, event: DispatcherEvent) -> None:
         """A worker of ours closes its connection channel only when something is wrong, or at its end."""
-        if event.name is DispatcherEventName.CHANNEL_CLOSED:
-            worker.tell(Event(EventName.CHANNEL_CLOSED, "closed its connection channel"))
+        if event.name is EventName.CHANNEL_CLOSED:
+            worker.apply(LifeEvent(LifeEventName.CHANNEL_CLOSED, "closed its connection channel"))
 
     def keep_only(self, generations: set[int]) -> None:
         """Nothing here belongs to a generation."""
@@ -232,13 +231,13 @@ class PythonRuntime:
         match message:
             case Serving():
                 _link(incarnation).capacity = message.capacity
-                worker.request(EventName.SERVING)
+                worker.apply(LifeEventName.SERVING)
             case ReadySaid():
-                worker.request(EventName.READY_SAID)
+                worker.apply(LifeEventName.READY_SAID)
             case StartupFailed(reason, details, is_usage):
-                worker.tell(Event(EventName.STARTUP_FAILED, reason, details, is_usage))
+                worker.apply(LifeEvent(LifeEventName.STARTUP_FAILED, reason, details, is_usage))
             case ChannelClosed(reason):
-                worker.tell(Event(EventName.CHANNEL_CLOSED, reason))
+                worker.apply(LifeEvent(LifeEventName.CHANNEL_CLOSED, reason))
 
 
 def _link(incarnation: Incarnation) -> PythonLink:

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from ...lb.command import DispatcherEvent
-from ...lb.command import EventName as DispatcherEventName
+from ...lb.command import DispatcherEvent, EventName
 from ..errors import EXIT_USAGE, StartFailed
 from ..output.event_log import EventLog
 from ..processes.backoff import RestartRules
@@ -18,7 +17,7 @@ from ..settings.app_config import AppConfig
 from ..settings.cpus import usable_cpus
 from .handle import WorkerHandle
 from .host import WorkerHost
-from .life import WATCHED, Event, EventName, Kind, Lifecycle, LifecycleRules, State
+from .life import WATCHED, Kind, Lifecycle, LifecycleRules, LifeEvent, LifeEventName, State
 
 # How many workers load the app at a time: more only makes each of them slower, and a broken app
 # would print its traceback as many times.
@@ -83,11 +82,11 @@ class Crew:
             for worker in started:
                 await self.admit(worker)
         except StartFailed:
-            await self.dismiss(started)
+            await self.drain_until_gone(started)
             raise
         except asyncio.CancelledError:
             for worker in started:
-                self.discard(worker)
+                self.drain_in_background(worker)
             raise
 
     async def start_replacement(self, old: WorkerHandle) -> WorkerHandle:
@@ -121,32 +120,32 @@ class Crew:
         Raises:
             StartFailed: it is not ready any more.
         """
-        new.request(EventName.ADMIT_REQUESTED)
+        new.apply(LifeEventName.ADMIT_REQUESTED)
         if new.life.state is not State.ADMITTED:
             await new.until(lambda life: life.state is State.EXITED)  # by then it is known why
             raise start_failed(new, "died before it was admitted")
 
-    async def retire(self, old: WorkerHandle) -> None:
+    async def drain_until_out(self, old: WorkerHandle) -> None:
         """Drain a worker; return when it is out of the policy, or gone. Its end follows by itself."""
-        old.request(EventName.DRAIN_REQUESTED)
+        old.apply(LifeEventName.DRAIN_REQUESTED)
         await old.until(lambda life: life.is_drained or life.state is not State.DRAINING)
 
-    def discard(self, new: WorkerHandle) -> None:
+    def drain_in_background(self, new: WorkerHandle) -> None:
         """Let a worker go without waiting for it."""
-        new.request(EventName.DRAIN_REQUESTED)
+        new.apply(LifeEventName.DRAIN_REQUESTED)
 
-    async def dismiss(self, workers: Iterable[WorkerHandle]) -> None:
+    async def drain_until_gone(self, workers: Iterable[WorkerHandle]) -> None:
         """Drain workers and wait until they are gone."""
         workers = list(workers)
         for worker in workers:
-            worker.request(EventName.DRAIN_REQUESTED)
+            worker.apply(LifeEventName.DRAIN_REQUESTED)
         for worker in workers:
             await worker.until(lambda life: life.state is State.EXITED)
 
     def kill(self) -> None:
         """End everyone at once; nobody comes back."""
         for member in self.members:
-            member.request(EventName.STOP_REQUESTED)
+            member.apply(LifeEventName.STOP_REQUESTED)
 
     def find_hung(self, elapsed: float, attention: Attention) -> None:
         """Look at the heartbeat of everyone; `elapsed`: attended seconds since the last look."""
@@ -158,7 +157,7 @@ class Crew:
                 pulse.heartbeat_ns, pulse.oldest_request_ns, elapsed, attention
             )
             if reason:
-                member.tell(Event(EventName.HUNG, reason))
+                member.apply(LifeEvent(LifeEventName.HUNG, reason))
 
     def on_dispatcher_event(self, event: DispatcherEvent) -> None:
         """What the dispatcher says about a worker."""
@@ -166,9 +165,9 @@ class Crew:
         if worker is None:
             return  # it has gone meanwhile
         match event.name:
-            case DispatcherEventName.DRAINED:
-                worker.request(EventName.DRAINED)
-            case DispatcherEventName.WORKER_DIED:
+            case EventName.DRAINED:
+                worker.apply(LifeEventName.DRAINED)
+            case EventName.WORKER_DIED:
                 if event.taken_back:
                     self._log.info("connections_taken_back", worker_id=worker.worker_id, count=event.taken_back)
             case _:
@@ -181,11 +180,11 @@ class Crew:
         return worker
 
     async def _prove(self, worker: WorkerHandle) -> None:
-        worker.request(EventName.START_REQUESTED)
+        worker.apply(LifeEventName.START_REQUESTED)
         try:
             life = await worker.until(lambda life: life.state in (State.READY, State.EXITED))
         except asyncio.CancelledError:
-            self.discard(worker)
+            self.drain_in_background(worker)
             raise
         if life.state is State.EXITED:
             raise start_failed(worker, "was told to stop")

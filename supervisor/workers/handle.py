@@ -1,7 +1,7 @@
 """Owns the supervisor's view of one worker: the record of its life, its process, who waits for a change.
 
-Runs in the supervisor process. Never the worker itself. It brings every event to the table (lifecycle.py)
-and has every effect performed, in order; it decides nothing.
+Runs in the supervisor process. It brings every event to the table (transitions.py) and has every effect performed,
+in order; it decides nothing.
 """
 
 import asyncio
@@ -11,16 +11,17 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .incarnation import Incarnation
-from .life import ALIVE, Effect, Event, EventName, Lifecycle, State, step
+from .life import ALIVE, Effect, Lifecycle, LifeEvent, LifeEventName, State
+from .transitions import step
 
 READ_FIRST = 0.002
 
 
 class EffectPerformer(Protocol):
-    """Who carries out what the table demands."""
+    """What carries out the effects that the table demands."""
 
     def perform(self, worker: "WorkerHandle", effect: Effect) -> None:
-        """Do it now; what comes of it is told to the worker as an event."""
+        """Carry out one effect now; what comes of it is applied to the worker as an event."""
 
 
 class WorkerHandle:
@@ -41,8 +42,8 @@ class WorkerHandle:
         self._performer = performer
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._events: deque[Event] = deque()
-        self._is_telling = False
+        self._events: deque[LifeEvent] = deque()
+        self._is_applying = False
         self._waiters: set[asyncio.Future[None]] = set()
 
     def __repr__(self) -> str:
@@ -63,25 +64,24 @@ class WorkerHandle:
         """Whether nothing of it is left and nothing will come."""
         return self._life.state is State.EXITED and (self._life.is_leaving or self._life.failure is not None)
 
-    def tell(self, event: Event) -> None:
-        """Bring an event to the table and perform what follows, also when told from within an effect."""
-        self._events.append(event)
-        if self._is_telling:
+    def apply(self, event: LifeEvent | LifeEventName) -> None:
+        """Bring an event (or one that is only a name) to the table and perform what follows.
+
+        An event that comes from within an effect is taken after the present one.
+        """
+        self._events.append(event if isinstance(event, LifeEvent) else LifeEvent(event))
+        if self._is_applying:
             return
-        self._is_telling = True
+        self._is_applying = True
         try:
             while self._events:
                 self._take_step(self._events.popleft())
         finally:
-            self._is_telling = False
+            self._is_applying = False
         self._arm_timer()
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-    def request(self, name: EventName) -> None:
-        """`tell` for an event that is only a name."""
-        self.tell(Event(name))
 
     async def until(self, condition: Callable[[Lifecycle], bool]) -> Lifecycle:
         """Wait until the record fulfils the condition; return it."""
@@ -94,7 +94,7 @@ class WorkerHandle:
                 self._waiters.discard(waiter)
         return self._life
 
-    def _take_step(self, event: Event) -> None:
+    def _take_step(self, event: LifeEvent) -> None:
         self._life, effects = step(self._life, event, time.monotonic())
         for effect in effects:
             self._performer.perform(self, effect)
@@ -110,4 +110,4 @@ class WorkerHandle:
 
     def _on_timer(self) -> None:
         """The loop runs timers before it reads: what the worker said while we did not run comes first."""
-        self._timer = self._loop.call_later(READ_FIRST, self.request, EventName.DEADLINE_PASSED)
+        self._timer = self._loop.call_later(READ_FIRST, self.apply, LifeEventName.DEADLINE_PASSED)

@@ -31,9 +31,9 @@ from .life import (
     Discard,
     Drain,
     Effect,
-    Event,
-    EventName,
     KillGroup,
+    LifeEvent,
+    LifeEventName,
     Report,
     SendSignal,
     Spawn,
@@ -80,7 +80,7 @@ class WorkerHost:
         self._numbers = itertools.count(1)
         # First in, first out: the dispatcher may still be emptying the channel of a slot just freed.
         self._free_slots = deque(range(PAGE_SLOTS))
-        self._burials: set[asyncio.Task[None]] = set()
+        self._exit_reports: set[asyncio.Task[None]] = set()
 
     @property
     def settings(self) -> AppConfig:
@@ -126,11 +126,13 @@ class WorkerHost:
         try:
             worker.incarnation = self._incarnate(worker)
         except FastlbError as error:
-            is_usage = isinstance(error, UsageError)
-            worker.tell(Event(EventName.SPAWN_FAILED, error.message, is_usage=is_usage, jitter=random.random()))
+            self._report_failed_spawn(worker, error.message, isinstance(error, UsageError))
         except OSError as error:
-            reason = f"cannot start a worker: {error.strerror}"
-            worker.tell(Event(EventName.SPAWN_FAILED, reason, jitter=random.random()))
+            self._report_failed_spawn(worker, f"cannot start a worker: {error.strerror}", is_usage=False)
+
+    def _report_failed_spawn(self, worker: WorkerHandle, reason: str, is_usage: bool) -> None:
+        event = LifeEvent(LifeEventName.SPAWN_FAILED, reason, is_usage=is_usage, jitter=random.random())
+        worker.apply(event)
 
     def _incarnate(self, worker: WorkerHandle) -> Incarnation:
         """Start a process; raises FastlbError or OSError, and then nothing is left of it."""
@@ -177,18 +179,18 @@ class WorkerHost:
         incarnation.is_reaped = True
         # What it said before it died came before its death.
         incarnation.link.take_last_words()
-        worker.request(EventName.DIED)
-        task = self._loop.create_task(self._bury(worker, incarnation, status))
-        self._burials.add(task)
-        task.add_done_callback(self._burials.discard)
+        worker.apply(LifeEventName.DIED)
+        task = self._loop.create_task(self._report_exit(worker, incarnation, status))
+        self._exit_reports.add(task)
+        task.add_done_callback(self._exit_reports.discard)
 
-    async def _bury(self, worker: WorkerHandle, incarnation: Incarnation, status: ExitStatus) -> None:
-        """Tell of the exit once its last output is there, which is the explanation."""
+    async def _report_exit(self, worker: WorkerHandle, incarnation: Incarnation, status: ExitStatus) -> None:
+        """Apply EXITED once its last output is there, which is the explanation."""
         await incarnation.output.drained()
         details = incarnation.output.error_tail
         explanation = incarnation.link.explanation
         reason = f"{status}: {explanation}" if explanation else str(status)
-        worker.tell(Event(EventName.EXITED, reason, details, jitter=random.random()))
+        worker.apply(LifeEvent(LifeEventName.EXITED, reason, details, jitter=random.random()))
 
     def _discard(self, worker: WorkerHandle, incarnation: Incarnation) -> None:
         worker.incarnation = None

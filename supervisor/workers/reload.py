@@ -7,7 +7,7 @@ Runs in the supervisor process. Everything that can happen while it runs:
     a later replacement fails               it stops there, StartFailed: old ones that remain and new ones
                                             that are ready go on
     the old worker does not finish          the reload has moved on: its own deadlines end it
-    the old worker dies meanwhile           it is retired without a word
+    the old worker dies meanwhile           nothing is left to drain
     the app is stopped                      cancelled: replacements not yet admitted go, too
 
 It touches no process itself: it says what to do to a crew.
@@ -24,7 +24,7 @@ W = TypeVar("W")
 
 
 class ReloadingCrew(Protocol[W]):
-    """What a reload needs to be done."""
+    """Who carries out a reload, step by step."""
 
     async def start_replacement(self, old: W) -> W:
         """Start a worker with the id of `old`, return it when it is ready. Raises StartFailed."""
@@ -33,13 +33,13 @@ class ReloadingCrew(Protocol[W]):
         """Return when `new` has lived for so long. Raises StartFailed when it dies before."""
 
     async def admit(self, new: W) -> None:
-        """Let it have connections. Raises StartFailed when it has died meanwhile."""
+        """Let a worker have connections. Raises StartFailed when it has died meanwhile."""
 
-    async def retire(self, old: W) -> None:
-        """Drain it; return when it is out of the policy."""
+    async def drain_until_out(self, old: W) -> None:
+        """Drain a worker; return when it is out of the policy."""
 
-    def discard(self, new: W) -> None:
-        """Let a worker that was not admitted go."""
+    def drain_in_background(self, new: W) -> None:
+        """Drain a worker that was not admitted; do not wait."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ async def _replace(old: W, crew: ReloadingCrew[W], settle: float) -> None:
             await crew.watch_settle(new, settle)
         await crew.admit(new)
     except BaseException:
-        crew.discard(new)
+        crew.drain_in_background(new)
         raise
-    await crew.retire(old)
+    await crew.drain_until_out(old)
 
 
 async def _all_of(works: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -1,28 +1,28 @@
 """The table of a worker's life: complete, and right where it matters."""
 
+import re
 from dataclasses import replace
 
 import pytest
-from fastlb.supervisor.processes.backoff import RestartRules
+from fastlb.supervisor.processes.backoff import NO_CRASHES, RestartRules
+from fastlb.supervisor.workers import transitions
 from fastlb.supervisor.workers.life import (
     ALIVE,
-    SIGNAL_GRACE,
-    TABLE,
     Admit,
     Discard,
     Drain,
     Effects,
-    Event,
-    EventName,
     KillGroup,
     Kind,
     Lifecycle,
     LifecycleRules,
+    LifeEvent,
+    LifeEventName,
     SendSignal,
     Spawn,
     State,
-    step,
 )
+from fastlb.supervisor.workers.transitions import SIGNAL_GRACE, TABLE, step
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,7 +48,7 @@ def after(life: Lifecycle, *names: str, now: float = 0.0) -> tuple[Lifecycle, Ef
     """The record after these events, and the effects of the last one."""
     effects: Effects = ()
     for name in names:
-        life, effects = step(life, Event(EventName[name]), now)
+        life, effects = step(life, LifeEvent(LifeEventName[name]), now)
     return life, effects
 
 
@@ -68,7 +68,7 @@ def kinds(effects: Effects) -> list[type]:
 
 
 def test_every_state_and_event_is_decided() -> None:
-    assert set(TABLE) == {(state, event) for state in State for event in EventName}
+    assert set(TABLE) == {(state, event) for state in State for event in LifeEventName}
 
 
 @pytest.mark.parametrize("state", State)
@@ -76,7 +76,61 @@ def test_every_state_can_be_reached(state: State) -> None:
     in_state(state)
 
 
-def test_wait_ready_needs_the_word_of_the_app_beside_serving() -> None:
+def listed_transitions() -> set[tuple[str, str, str]]:
+    """(from, to, event) by the list in the header of transitions.py."""
+    listed: set[tuple[str, str, str]] = set()
+    text = str(transitions.__doc__).replace("\n        ", " ")
+    for before, after_it, names in re.findall(r"^    (\w+) -> (\w+): ([A-Z_ ]+)$", text, re.MULTILINE):
+        listed |= {(before, after_it, name) for name in names.split()}
+    return listed
+
+
+def possible_transitions() -> set[tuple[str, str, str]]:
+    """(from, to, event) of everything that the table lets happen to any record that it can lead to."""
+    restart = replace(RULES.restart, max_restarts=2)
+    unseen = [Lifecycle(replace(RULES, restart=restart, wait_ready=wait)) for wait in (False, True)]
+    seen: set[Lifecycle] = set()
+    found: set[tuple[str, str, str]] = set()
+    while unseen:
+        life = unseen.pop()
+        if without_times(life) in seen:
+            continue
+        seen.add(without_times(life))
+        for name in LifeEventName:
+            is_due = name is LifeEventName.DEADLINE_PASSED and life.deadline is not None
+            now = life.deadline if is_due and life.deadline is not None else life.spawned_at
+            outcome, effects = step(life, LifeEvent(name), now)
+            if (outcome, effects) != (life, ()):
+                found.add((life.state.name, outcome.state.name, name.name))
+                unseen.append(outcome)
+    return found
+
+
+def without_times(life: Lifecycle) -> Lifecycle:
+    """The same record where only it counts whether there is a time, not which."""
+    deadline, died_at = (None if moment is None else 0.0 for moment in (life.deadline, life.died_at))
+    crashes = replace(NO_CRASHES, unstable_exits=(0.0,) * len(life.crashes.unstable_exits))
+    timeless = replace(life, deadline=deadline, died_at=died_at, spawned_at=0.0, crashes=crashes)
+    return replace(timeless, restarts=min(life.restarts, 1), failure=None)
+
+
+def test_list_of_transitions_is_that_of_the_table() -> None:
+    listed, possible = listed_transitions(), possible_transitions()
+    assert listed - possible == set(), "listed, and the table does not know it"
+    assert possible - listed == set(), "not listed"
+
+
+def test_every_event_is_in_the_list() -> None:
+    assert {event for _, _, event in listed_transitions()} == {name.name for name in LifeEventName}
+
+
+def test_worker_that_left_and_is_started_again_is_wanted_again() -> None:
+    left, _ = after(in_state(State.ADMITTED), "DRAIN_REQUESTED", "EXITED")
+    again, _ = after(left, "START_REQUESTED")
+    assert not again.is_leaving
+
+
+def test_wait_ready_needs_the_word_of_the_app_besides_serving() -> None:
     starting = in_state(State.STARTING, replace(RULES, wait_ready=True))
     assert after(starting, "SERVING")[0].state is State.STARTING
     assert after(starting, "READY_SAID")[0].state is State.STARTING
@@ -93,7 +147,7 @@ def test_ready_is_not_admitted_before_it_is_asked_for() -> None:
 def test_restarted_worker_is_admitted_as_soon_as_it_is_ready() -> None:
     backoff = in_state(State.BACKOFF)
     assert backoff.deadline is not None
-    starting, effects = step(backoff, Event(EventName.DEADLINE_PASSED), backoff.deadline)
+    starting, effects = step(backoff, LifeEvent(LifeEventName.DEADLINE_PASSED), backoff.deadline)
     assert kinds(effects) == [Spawn]
     assert starting.restarts == 1
     admitted, effects = after(starting, "SERVING", now=backoff.deadline)
@@ -103,7 +157,7 @@ def test_restarted_worker_is_admitted_as_soon_as_it_is_ready() -> None:
 
 @pytest.mark.parametrize("name", ["EXITED", "SPAWN_FAILED"])
 def test_failed_first_start_ends_with_its_reason_and_is_not_repeated(name: str) -> None:
-    life, effects = step(in_state(State.STARTING), Event(EventName[name], "exited with code 1", "Trace"), 1.0)
+    life, effects = step(in_state(State.STARTING), LifeEvent(LifeEventName[name], "exited with code 1", "Trace"), 1.0)
     assert life.state is State.EXITED
     assert life.failure is not None
     assert (life.failure.reason, life.failure.details) == ("exited with code 1", "Trace")
@@ -111,9 +165,9 @@ def test_failed_first_start_ends_with_its_reason_and_is_not_repeated(name: str) 
 
 
 def test_reason_of_a_failed_startup_is_kept_over_the_exit_code() -> None:
-    event = Event(EventName.STARTUP_FAILED, "no module named app", "Traceback")
+    event = LifeEvent(LifeEventName.STARTUP_FAILED, "no module named app", "Traceback")
     stopping, _ = step(in_state(State.STARTING), event, 1.0)
-    life, _ = step(stopping, Event(EventName.EXITED, "exited with code 3"), 1.1)
+    life, _ = step(stopping, LifeEvent(LifeEventName.EXITED, "exited with code 3"), 1.1)
     assert life.failure is not None
     assert life.failure.reason == "no module named app"
 
@@ -173,7 +227,7 @@ def test_hung_worker_is_taken_out_before_it_is_aborted_and_then_killed() -> None
 
 def test_crash_closes_the_channel_first_and_keeps_its_own_reason() -> None:
     dying, _ = after(in_state(State.ADMITTED), "CHANNEL_CLOSED", now=5.0)
-    life, _ = step(dying, Event(EventName.EXITED, "killed by SIGSEGV"), 5.001)
+    life, _ = step(dying, LifeEvent(LifeEventName.EXITED, "killed by SIGSEGV"), 5.001)
     assert life.state is State.BACKOFF
     assert life.failure is not None
     assert life.failure.reason == "killed by SIGSEGV"
@@ -190,7 +244,7 @@ def test_dead_worker_is_waited_for_without_a_deadline() -> None:
     closing, _ = after(in_state(State.ADMITTED), "CHANNEL_CLOSED", now=5.0)
     dead, effects = after(closing, "DIED", now=5.1)
     assert (dead.state, dead.deadline, effects) == (State.STOPPING, None, ())
-    life, _ = step(dead, Event(EventName.EXITED, "killed by SIGKILL"), 8.0)
+    life, _ = step(dead, LifeEvent(LifeEventName.EXITED, "killed by SIGKILL"), 8.0)
     assert life.failure is not None
     assert life.failure.reason == "killed by SIGKILL"
 
@@ -203,10 +257,10 @@ def test_time_in_which_its_last_output_is_read_is_no_uptime() -> None:
 
 @pytest.mark.parametrize("state", [State.READY, State.ADMITTED])
 def test_worker_that_leaves_by_its_own_wish_is_not_told_to_and_another_follows(state: State) -> None:
-    leaving, effects = step(in_state(state), Event(EventName.LEFT, "left by its own wish"), 100.0)
+    leaving, effects = step(in_state(state), LifeEvent(LifeEventName.LEFT, "left by its own wish"), 100.0)
     assert effects[0] == Drain(by_itself=True)
     assert (leaving.state, leaving.deadline, leaving.is_leaving) == (State.DRAINING, 130.0, False)
-    life, effects = step(leaving, Event(EventName.EXITED, "exited with code 0"), 101.0)
+    life, effects = step(leaving, LifeEvent(LifeEventName.EXITED, "exited with code 0"), 101.0)
     assert Discard in kinds(effects)
     assert life.failure is not None
     assert life.failure.reason == "left by its own wish"
@@ -218,7 +272,7 @@ def test_worker_that_leaves_before_it_is_ready_has_not_started() -> None:
     assert after(starting, "LEFT") == (starting, ())
     closing, effects = after(starting, "FINISHED", now=1.0)
     assert (closing.state, closing.deadline, effects) == (State.STOPPING, 1.0 + SIGNAL_GRACE, ())
-    life, _ = step(closing, Event(EventName.EXITED, "exited with code 0"), 1.1)
+    life, _ = step(closing, LifeEvent(LifeEventName.EXITED, "exited with code 0"), 1.1)
     assert (life.state, life.is_leaving) == (State.EXITED, False)
     assert life.failure is not None
 
@@ -268,10 +322,10 @@ def test_worker_that_closes_its_channel_unasked_is_out_of_the_policy_and_must_ex
 
 @pytest.mark.parametrize("state", [state for state in State if state in ALIVE])
 def test_worker_that_does_what_no_worker_may_is_killed_at_once_and_it_is_said_why(state: State) -> None:
-    killed, effects = step(in_state(state), Event(EventName.FAULTED, "wrote too much"), 5.0)
+    killed, effects = step(in_state(state), LifeEvent(LifeEventName.FAULTED, "wrote too much"), 5.0)
     assert effects[:2] == (Drain(by_itself=True), KillGroup())
     assert (killed.state, killed.deadline) == (State.STOPPING, None)
-    life, _ = step(killed, Event(EventName.EXITED, "killed by SIGKILL"), 5.1)
+    life, _ = step(killed, LifeEvent(LifeEventName.EXITED, "killed by SIGKILL"), 5.1)
     if not life.is_leaving:
         assert life.failure is not None
         assert life.failure.reason == "wrote too much"
@@ -307,29 +361,29 @@ def test_crash_loop_ends_in_errored() -> None:
     assert life.state is State.ERRORED
 
 
-EVENTS = st.lists(st.tuples(st.sampled_from(EventName), st.floats(0, 100)), max_size=60)
+EVENTS = st.lists(st.tuples(st.sampled_from(LifeEventName), st.floats(0, 100)), max_size=60)
 
 
 @given(EVENTS, st.booleans())
 def test_any_sequence_keeps_processes_and_records_in_step(
-    events: list[tuple[EventName, float]], wait_ready: bool
+    events: list[tuple[LifeEventName, float]], wait_ready: bool
 ) -> None:
     """A process exists between Spawn and Discard exactly, and a living worker never has two."""
     life, now, processes = Lifecycle(replace(RULES, wait_ready=wait_ready)), 0.0, 0
     for name, elapsed in events:
         now += elapsed
-        life, effects = step(life, Event(name), now)
+        life, effects = step(life, LifeEvent(name), now)
         processes += sum(isinstance(e, Spawn) for e in effects) - sum(isinstance(e, Discard) for e in effects)
         assert processes == (life.state in ALIVE)
 
 
 @given(EVENTS)
-def test_stopping_always_ends(events: list[tuple[EventName, float]]) -> None:
+def test_stopping_always_ends(events: list[tuple[LifeEventName, float]]) -> None:
     """From wherever it is, a worker that is asked to go is killed after its deadlines, whatever it does."""
     life, now = Lifecycle(RULES), 0.0
     for name, elapsed in events:
         now += elapsed
-        life, _ = step(life, Event(name), now)
+        life, _ = step(life, LifeEvent(name), now)
     was_alive = life.state in ALIVE
     killed = False
     life, effects = after(life, "DRAIN_REQUESTED", now=now)

@@ -58,15 +58,15 @@ class ScriptedCrew:
             raise StartFailed(f"worker {new[3:]} died")
         self.serving.add(new)
 
-    async def retire(self, old: str) -> None:
-        self.note(f"retire {old[3:]}")
+    async def drain_until_out(self, old: str) -> None:
+        self.note(f"drain {old[3:]}")
         assert f"new{old[3:]}" in self.serving, "an old worker goes only when its replacement serves"
         self.serving.discard(old)
         self.living.discard(old)
         await asyncio.sleep(0)
 
-    def discard(self, new: str) -> None:
-        self.note(f"discard {new[3:]}")
+    def drain_in_background(self, new: str) -> None:
+        self.note(f"drop {new[3:]}")
         assert new not in self.serving
         self.living.discard(new)
 
@@ -87,9 +87,9 @@ def test_all_workers_are_replaced_one_after_the_other() -> None:
     assert run(crew) == [1, 2, 3]
     assert crew.serving == {"new0", "new1", "new2"}
     assert crew.log == [
-        *["start 0", "settle 0", "admit 0", "retire 0"],
-        *["start 1", "admit 1", "retire 1"],
-        *["start 2", "admit 2", "retire 2"],
+        *["start 0", "settle 0", "admit 0", "drain 0"],
+        *["start 1", "admit 1", "drain 1"],
+        *["start 2", "admit 2", "drain 2"],
     ]
 
 
@@ -121,7 +121,7 @@ def test_parallel_reload_lets_the_others_of_a_batch_finish() -> None:
 def test_parallel_reload_proves_the_first_alone() -> None:
     crew = ScriptedCrew(old=4)
     run(crew, ReloadRules(settle=1.0, delay=0.0, parallel=4))
-    assert crew.log[:4] == ["start 0", "settle 0", "admit 0", "retire 0"]
+    assert crew.log[:4] == ["start 0", "settle 0", "admit 0", "drain 0"]
 
 
 def test_exit_code_of_a_wrong_target_is_kept() -> None:
