@@ -16,6 +16,8 @@ from ..supervisor.home.app_lock import is_running
 from ..supervisor.home.known_apps import list_apps
 from ..supervisor.home.paths import AppPaths, default_home
 from ..supervisor.home.stored_config import load_config
+from ..supervisor.kinds import effective_bind, traits_of
+from ..supervisor.settings.app_config import AppConfig
 from ..supervisor.suggestions import nearest
 from .parallel import ask_each
 
@@ -111,25 +113,26 @@ def read_details(name: str) -> AppDetails:
 
 
 def _unanswered(paths: AppPaths, status: AppStatus, problem: str = "") -> AppState:
-    binds: list[str] = []
-    balance = ""
+    config = None
     try:
         config = load_config(paths)
-        binds, balance = list(config.effective_bind), config.balance
     except FastlbError as error:
         problem = problem or ("" if status == "starting" else error.message)
-    return AppState(_entry_without_supervisor(paths.name, status, binds, balance), problem)
+    return AppState(_entry_without_supervisor(paths.name, status, config), problem)
 
 
-def _entry_without_supervisor(name: str, status: AppStatus, binds: list[str], balance: str) -> AppEntry:
+def _entry_without_supervisor(name: str, status: AppStatus, config: AppConfig | None) -> AppEntry:
+    """`config`: None if it cannot be read."""
+    traits = traits_of(config) if config else None
     return AppEntry(
         name=name,
         status=status,
+        mode=traits.mode if traits else "cluster",
         pid=None,
         uptime_s=0.0,
         restarts=0,
-        binds=binds,
-        balance=balance,
+        binds=list(effective_bind(config)) if config else [],
+        balance=config.balance if config and traits and traits.needs_dispatcher else "",
         workers=[],
     )
 
@@ -139,6 +142,6 @@ def _stopped_details(paths: AppPaths) -> AppDetails:
 
     config = load_config(paths)
     status: AppStatus = "starting" if is_running(paths) else "stopped"
-    entry = _entry_without_supervisor(paths.name, status, list(config.effective_bind), config.balance)
+    entry = _entry_without_supervisor(paths.name, status, config)
     fields: dict[str, Any] = msgspec.structs.asdict(entry)
     return AppDetails(**fields, settings=hide_secrets(config), dispatcher={}, files=paths.files)

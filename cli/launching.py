@@ -14,6 +14,7 @@ from ..supervisor.home.app_lock import is_running
 from ..supervisor.home.known_apps import list_apps
 from ..supervisor.home.paths import AppPaths, default_home
 from ..supervisor.home.stored_config import load_config
+from ..supervisor.kinds import traits_of
 from ..supervisor.launch.messages import FailedReport, ProgressReport
 from ..supervisor.launch.starter import exec_foreground, launch_detached
 from ..supervisor.processes.environment import instance_environment
@@ -23,9 +24,9 @@ from ..supervisor.settings.declared import check_config
 from ..supervisor.settings.targets import (
     PACKAGE_FILE,
     check_target,
+    is_imported,
     name_from_target,
     usable_name,
-    worker_kind,
     wrapper_name,
 )
 from ..supervisor.suggestions import nearest
@@ -43,7 +44,7 @@ def requested_config(target: str, args: Sequence[str], given: Mapping[str, Any])
         FastlbError: the stored settings are damaged.
     """
     config = _stored_config(target, args, given) or _new_config(target, args, given)
-    check_config(config)
+    check_config(config, traits_of(config))
     return config
 
 
@@ -64,7 +65,7 @@ def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> A
         from ..supervisor.node.target.script import refusal_here
 
         raise refusal_here(wrapper, settings["cwd"])
-    if ":" not in target and worker_kind(target, interpreter) == "python":
+    if ":" not in target and is_imported(target, interpreter):
         suggestion = nearest(target, list_apps(default_home()))
         if suggestion:
             raise FastlbError(f"there is no app {target!r}; did you mean {suggestion}?")
@@ -78,7 +79,7 @@ def _default_name(target: str, interpreter: str, cwd: str) -> str:
     """Return the name that a package says itself, else that of its directory, of its script or of its module."""
     path = os.path.abspath(os.path.join(cwd, target))
     is_package_file = os.path.basename(path) == PACKAGE_FILE
-    if worker_kind(target, interpreter) == "python" or not (is_package_file or os.path.isdir(path)):
+    if is_imported(target, interpreter) or not (is_package_file or os.path.isdir(path)):
         return name_from_target(target, interpreter)
     from ..supervisor.node.target.package_file import read_package
 
@@ -147,7 +148,4 @@ def _prepared_paths(config: AppConfig) -> AppPaths:
 def _check_workers(config: AppConfig) -> None:
     """Raise for what would make every worker fail, before there is a supervisor."""
     instance_environment(config, 0, os.environ)
-    if config.kind == "node":
-        from ..supervisor.node.target.command import node_command
-
-        node_command(config)
+    traits_of(config).check(config)

@@ -19,6 +19,7 @@ from .app import AppResources
 from .errors import EXIT_FAILURE, FastlbError
 from .home.app_lock import AppLock
 from .home.paths import AppPaths, prepare_app_dir, prepare_home
+from .kinds import traits_of
 from .launch.messages import LaunchRequest, read_request
 from .launch.reporter import Reporter
 from .output.event_log import EventLog
@@ -100,7 +101,7 @@ def listening(request: LaunchRequest, log: EventLog) -> Iterator[list[BoundListe
     Raises:
         FastlbError: one cannot be bound.
     """
-    listeners = bind_all(request.config, request.systemd_fds)
+    listeners = bind_all(request.config, request.systemd_fds, traits_of(request.config).default_bind)
     for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         os.environ.pop(variable, None)  # they were meant for us: sd_listen_fds(3)
     try:

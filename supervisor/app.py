@@ -1,7 +1,7 @@
 """Owns the parts of a running app and how the requests of users reach them. Runs in the supervisor process.
 
-It wires and orders; what follows from an event is decided in lifecycle.py, backoff.py, watch.py, pool.py and
-reload.py. A stop always wins over any other operation.
+It wires and orders; what follows from an event is decided in workers/ (transitions.py, roster.py,
+reload.py) and processes/ (backoff.py, hang.py). A stop always wins over any other operation.
 """
 
 import asyncio
@@ -10,15 +10,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..lb.command import DispatcherEvent
 from .control.progress import Progress
 from .control.protocol import AppDetails, AppEntry
 from .dispatcher.keeper import DispatcherKeeper
 from .errors import FastlbError, StartFailed, UsageError
 from .home.paths import AppPaths
 from .home.stored_config import save_config
-from .node.runtime import NodeRuntime
-from .node.servers import NodeListeners
 from .operations import Operations
 from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
@@ -26,8 +23,8 @@ from .output.worker_output import WorkerOutput
 from .processes.hang import Attention
 from .processes.reaper import Reaper
 from .processes.resource_limits import check_limits, descriptor_limit
-from .python.runtime import PythonRuntime
 from .settings.app_config import MAX_WORKERS, AppConfig
+from .settings.traits import WorkerTraits
 from .sockets.listeners import BoundListener, close_all
 from .status import StatusReport, StatusSources
 from .workers.bounds import low_limit_warning
@@ -35,7 +32,7 @@ from .workers.crew import Crew
 from .workers.host import HostParts, WorkerHost
 from .workers.reload import ReloadRules, reload_workers
 from .workers.roster import established, missing_ids, surplus
-from .workers.runtime import WorkerRuntime
+from .workers.runtime import RuntimeParts, WorkerRuntime, make_runtime
 
 LONGEST_LOOK_INTERVAL = 1.0
 SHORTEST_LOOK_INTERVAL = 0.05
@@ -64,25 +61,27 @@ class App:
 
     Args:
         config: the settings.
+        traits: of the app's kind of workers.
         resources, output: borrowed.
     """
 
-    def __init__(self, config: AppConfig, resources: AppResources, output: WorkerOutput) -> None:
+    def __init__(
+        self, config: AppConfig, traits: WorkerTraits, resources: AppResources, output: WorkerOutput
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._config = config
         self._resources = resources
         self._operations = Operations(resources.log)
         # Process 1 of a container inherits everybody's orphans.
         self._reaper = Reaper(self._loop, adopts_orphans=os.getpid() == 1)
-        self._keeper = DispatcherKeeper(
-            config, resources.listeners, self._reaper, resources.log, self._on_dispatcher_event
-        )
+        self._keeper = DispatcherKeeper(config, resources.listeners, self._reaper, resources.log)
+        self._traits = traits
         self._runtime = self._make_runtime()
-        self._host = WorkerHost(
-            config, HostParts(self._runtime, self._keeper, self._reaper, output, resources.log)
+        host = WorkerHost(config, HostParts(self._runtime, self._reaper, output, resources.log))
+        self._crew = Crew(config, self._traits, host)
+        sources = StatusSources(
+            config, self._traits, self._crew, host, self._keeper, self.addresses, resources.paths
         )
-        self._crew = Crew(config, self._host, resources.log)
-        sources = StatusSources(config, self._crew, self._host, self._keeper, self.addresses, resources.paths)
         self._status = StatusReport(sources)
         self._look_interval = look_interval(config)
         self._attention = Attention(self._look_interval, time.monotonic())
@@ -93,7 +92,7 @@ class App:
     @property
     def target_workers(self) -> int:
         """How many workers there are to be."""
-        return self._host.target_workers
+        return self._crew.target_workers
 
     def addresses(self) -> list[str]:
         """Where the app listens now."""
@@ -164,12 +163,13 @@ class App:
         return await self._operations.run("scale", lambda: self._scale(target_workers, progress))
 
     async def _start(self, progress: OnProgress) -> None:
-        warning = low_limit_warning(self._config, descriptor_limit())
+        warning = low_limit_warning(self._config, self._traits, descriptor_limit())
         if warning:
             self._resources.log.warning("low_descriptor_limit", reason=warning)
         self._look()
         try:
-            await self._keeper.start()
+            if self._traits.needs_dispatcher:
+                await self._keeper.start()
             await self._start_missing(progress)
         except BaseException:
             await self._end_processes()
@@ -202,20 +202,20 @@ class App:
     async def _scale(self, target: int, progress: OnProgress) -> str:
         before = self.target_workers
         check_limits(target)
-        self._host.target_workers = target
+        self._crew.target_workers = target
         try:
             await self._start_missing(progress)
         except StartFailed as error:
-            self._host.target_workers = before
+            self._crew.target_workers = before
             raise error.after("nothing was changed") from error
         except BaseException:
-            self._host.target_workers = before
+            self._crew.target_workers = before
             raise
         retiring = surplus(self._crew.members, target)
         await asyncio.gather(*(self._crew.drain_until_out(worker) for worker in retiring))
         scaled = f"scaled from {before} to {count_of(target, 'worker')}"
         try:
-            save_config(self._resources.paths, self._host.settings)
+            save_config(self._resources.paths, self._crew.settings)
         except FastlbError as error:
             raise FastlbError(f"{scaled}, but a later start will not know it: {error.message}") from error
         return scaled
@@ -246,17 +246,18 @@ class App:
         self._keeper.close()
 
     def _make_runtime(self) -> WorkerRuntime:
-        if self._config.kind == "python":
-            infos = tuple(listener.info for listener in self._resources.listeners)
-            return PythonRuntime(self._config, self._keeper, infos)
-        keeper = self._keeper
-        listeners = NodeListeners(
-            self._resources.listeners, keeper.wanted.add_listener, keeper.wanted.remove_listener, self._config.backlog
+        parts = RuntimeParts(
+            config=self._config,
+            traits=self._traits,
+            listeners=self._resources.listeners,
+            log=self._resources.log,
+            keeper=self._keeper,
+            target_workers=lambda: self.target_workers,
         )
-        return NodeRuntime(self._config, keeper, listeners, self._resources.log)
+        return make_runtime(parts)
 
     async def _end_processes(self) -> None:
-        if self._runtime.finishes_through_dispatcher:
+        if self._traits.finishes_through_dispatcher:
             await self._end_workers()
             await self._keeper.quit(FORCED_QUIT_TIMEOUT)
             return
@@ -285,9 +286,6 @@ class App:
         generations = {member.generation for member in self._crew.members}
         if generations and self._operations.current is None:
             self._runtime.keep_only(generations)
-
-    def _on_dispatcher_event(self, event: DispatcherEvent) -> None:
-        self._crew.on_dispatcher_event(event)
 
 
 def look_interval(config: AppConfig) -> float:

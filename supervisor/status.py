@@ -12,6 +12,7 @@ from .home.paths import AppPaths
 from .processes.usage import Sampler
 from .settings.app_config import AppConfig
 from .settings.declared import hide_secrets
+from .settings.traits import WorkerTraits
 from .workers.crew import Crew, uptime
 from .workers.handle import WorkerHandle
 from .workers.host import Totals, WorkerHost
@@ -36,6 +37,7 @@ class StatusSources:
     """Where the figures come from; all borrowed. `addresses`: where the app listens now."""
 
     config: AppConfig
+    traits: WorkerTraits
     crew: Crew
     host: WorkerHost
     keeper: DispatcherKeeper
@@ -60,8 +62,8 @@ class StatusReport:
         paths = self._sources.paths
         return AppDetails(
             **self._fields(operation),
-            settings=hide_secrets(self._sources.host.settings),
-            dispatcher=self._sources.keeper.report(),
+            settings=hide_secrets(self._sources.crew.settings),
+            dispatcher=self._sources.keeper.report() if self._sources.traits.needs_dispatcher else {},
             files=paths.files,
             last_error=self._last_error() or failure,
         )
@@ -74,12 +76,13 @@ class StatusReport:
         self._sampler.keep_only({worker.pid for worker in workers if worker.pid})
         return {
             "name": source.config.name,
-            "status": app_status(members, source.host.target_workers, operation),
+            "status": app_status(members, source.crew.target_workers, operation),
+            "mode": source.traits.mode,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started_at, 3),
             "restarts": sum(member.life.restarts for member in newest.values()),
             "binds": source.addresses(),
-            "balance": source.config.balance,
+            "balance": source.config.balance if source.traits.needs_dispatcher else "",
             "workers": workers,
         }
 
@@ -94,7 +97,7 @@ class StatusReport:
             uptime_s=round(uptime(member), 3),
             restarts=member.life.restarts,
             connections=0,
-            requests=None if source.config.kind == "node" else before.requests,
+            requests=before.requests if source.traits.counts_requests else None,
             rss_bytes=0,
             cpu_percent=0.0,
             generation=member.generation,
@@ -103,12 +106,12 @@ class StatusReport:
         incarnation = member.incarnation
         if incarnation is None:
             return entry
-        counters = incarnation.link.counters()
+        done = incarnation.link.work_done()
         usage = self._sampler.usage(incarnation.process.pid, incarnation.started_at)
         entry.pid = incarnation.process.pid
-        entry.connections = counters.connections
-        entry.requests = None if counters.requests is None else before.requests + counters.requests
-        entry.errors += counters.errors
+        entry.connections = done.connections
+        entry.requests = None if done.requests is None else before.requests + done.requests
+        entry.errors += done.errors
         entry.rss_bytes, entry.cpu_percent = usage.rss_bytes, usage.cpu_percent
         return entry
 

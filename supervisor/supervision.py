@@ -17,6 +17,7 @@ from .control.requests import ControlRequests
 from .control.server import ControlServer
 from .errors import FastlbError, StartFailed
 from .home.stored_config import save_config
+from .kinds import traits_of
 from .launch.reporter import Reporter
 from .output.worker_output import WorkerOutput
 from .settings.app_config import AppConfig
@@ -40,7 +41,7 @@ class Supervision:
         self._resources = resources
         self._log = resources.log
         self._reporter = reporter
-        self._app = App(config, resources, output)
+        self._app = App(config, traits_of(config), resources, output)
         requests = ControlRequests(self._app, output, self.stop)
         self._control = ControlServer(resources.paths, requests, self._log)
         self._stop_wanted = asyncio.Event()

@@ -4,6 +4,7 @@ import click
 
 from ...supervisor.home.app_lock import is_running
 from ...supervisor.home.stored_config import load_config
+from ...supervisor.kinds import traits_of
 from ...supervisor.settings.declared import check_config
 from ..apps import paths_of, resolve_names
 from ..launching import launch
@@ -28,5 +29,5 @@ def _restart(name: str) -> str:
     if is_running(paths):
         return operate(name, "restart")
     config = load_config(paths)
-    check_config(config)
+    check_config(config, traits_of(config))
     return launch(config).removeprefix(f"{name} ")

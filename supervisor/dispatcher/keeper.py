@@ -30,6 +30,7 @@ from ..sockets.listeners import BoundListener
 from .counters import Counters
 from .node_lines import NodeLines
 from .process import PING_TIMEOUT, DispatcherProcess, start_dispatcher
+from .slots import FreeSlots
 from .wanted import WantedState
 
 CONFIGURE_TIMEOUT = 10.0
@@ -47,12 +48,15 @@ class DispatcherKeeper:
         config: for policy and hand-over timeout.
         listeners: borrowed.
         reaper, log: borrowed.
-        on_event: is told every event about workers; of a line that a Node worker wrote only when it is whole.
+
+    What a dispatcher says of a worker goes to the `on_event` of its record; a line that a Node worker wrote, when it is
+    whole.
 
     Attributes:
         wanted: what every dispatcher is told; change it here.
         lines: what Node workers are told and say.
         counters: what dispatchers have counted.
+        slots: the free places in a dispatcher's table.
         on_replaced: called when another dispatcher has been told everything; may be None.
     """
 
@@ -62,7 +66,6 @@ class DispatcherKeeper:
         listeners: Sequence[BoundListener],
         reaper: Reaper,
         log: EventLog,
-        on_event: Callable[[DispatcherEvent], None],
     ) -> None:
         self.wanted = WantedState(listeners)
         self.lines = NodeLines(self.wanted)
@@ -72,7 +75,7 @@ class DispatcherKeeper:
         self._config = config
         self._reaper = reaper
         self._log = log
-        self._on_worker_event = on_event
+        self.slots = FreeSlots()
         self._wakeup_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._dispatcher: DispatcherProcess | None = None
         self._configured: asyncio.Future[None] | None = None
@@ -201,9 +204,9 @@ class DispatcherKeeper:
             case EventName.WORKER_MESSAGE:
                 whole = self.lines.join(event)
                 if whole:
-                    self._on_worker_event(whole)
+                    self.wanted.deliver(whole)
             case _:
-                self._on_worker_event(event)
+                self.wanted.deliver(event)
 
     def _on_configured(self, dispatcher: DispatcherProcess, epoch: int) -> None:
         dispatcher.is_configured, self._failures = True, 0

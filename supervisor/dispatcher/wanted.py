@@ -5,13 +5,14 @@ all of it, by the same functions. It must never decide what is wanted, and never
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from ...lb.command import (
     EVERY_LISTENER,
     ChannelHistory,
+    DispatcherEvent,
     NewWorker,
     WorkerBounds,
     encode_add_listener,
@@ -55,6 +56,7 @@ class DispatchedWorker:
         baseline: open descriptors of a Node worker that are no connections.
         leaves_by_itself: a Node worker that is not to be told to disconnect.
         history: what dead dispatchers left behind on a Node worker's channel.
+        on_event: is called with what a dispatcher says of it.
     """
 
     slot: int
@@ -62,6 +64,7 @@ class DispatchedWorker:
     bounds: WorkerBounds
     hash_key: int
     fds: tuple[int, ...]
+    on_event: Callable[[DispatcherEvent], None]
     kind: WorkerKind = WorkerKind.PYTHON
     membership: Membership = Membership.ADDED
     listeners: int = EVERY_LISTENER
@@ -139,6 +142,12 @@ class WantedState:
         """Number of the incarnation that is in a slot; None: there is none."""
         worker = self._workers.get(slot)
         return worker.incarnation if worker else None
+
+    def deliver(self, event: DispatcherEvent) -> None:
+        """Call the `on_event` of the worker that an event is about, unless it has gone meanwhile."""
+        worker = self._workers.get(event.slot)
+        if worker and worker.incarnation == event.incarnation:
+            worker.on_event(event)
 
     def connect(self, link: DispatcherLink) -> None:
         """Tell a new dispatcher, which has been configured, everything; from here on every change as well."""

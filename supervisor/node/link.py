@@ -1,48 +1,36 @@
 """Owns what connects the supervisor with one Node worker: its IPC channel, the servers that it has open, what it is
 still owed. Runs in the supervisor process.
 
-The channel itself is read and written by the dispatcher; we hold our end so that its successor can go on. It
-decides nothing.
+The channel itself is read and written by the dispatcher; we hold our end so that its successor can go on. What the
+worker's lines mean is found in conversation.py.
 """
 
+import errno
 import os
 import socket
 import time
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
-from ..dispatcher.keeper import DispatcherKeeper
-from ..workers.runtime import Place, Pulse, WorkerCounters
-from .messages import Listening, QueryServer
+from ...lb.command import ChannelHistory, DispatcherEvent, EventName
+from ..dispatcher.wanted import DispatchedWorker, WorkerKind
+from ..processes.resource_limits import descriptor_limit
+from ..workers.bounds import worker_bounds
+from ..workers.dispatched import DispatchedLink
+from ..workers.handle import WorkerHandle
+from ..workers.life import LifeEvent, LifeEventName
+from ..workers.runtime import Pulse, RuntimeParts, StartedProcess, WorkDone
+from .messages import Listening, QueryServer, encode_user_message
 from .servers import Server
 
+SHUTDOWN = "shutdown"
+TOO_LONG_LINE = "wrote a line of more than 1 MiB to its IPC channel"
 # Answers whose arrival is not certain: what a dispatcher that dies may have taken along.
 MOST_UNCONFIRMED = 32
 EVENTS_PER_SECOND = 100
 STARTUP = 5.0
 MOST_EXPLAINED = 4
-
-
-@dataclass(frozen=True)
-class NodeOpening:
-    """The channel of a process that is about to be, and how it is started.
-
-    `spare_fd` keeps a place for /proc/PID/fd, which there is only once the process runs. `answers_probes`: the
-    runtime answers the question for a sign of life; Deno does not.
-    """
-
-    channel: socket.socket
-    worker_channel: socket.socket
-    spare_fd: int
-    command: list[str]
-    env: Mapping[str, str]
-    answers_probes: bool
-
-    @property
-    def pass_fds(self) -> tuple[int, ...]:
-        """Borrowed descriptors that it inherits."""
-        return (self.worker_channel.fileno(),)
 
 
 @dataclass
@@ -100,42 +88,119 @@ class EventBudget:
         return self.count <= EVENTS_PER_SECOND
 
 
-@dataclass
-class NodeLink:
-    """Owns `channel` and `descriptors_fd` until `close`.
+class Conversation(Protocol):
+    """What answers a Node worker."""
+
+    def on_line(self, link: "NodeLink", line: bytes) -> None:
+        """Take a whole line that it wrote."""
+
+    def on_closed(self, link: "NodeLink") -> None:
+        """Forget a link that is being closed."""
+
+
+@dataclass(frozen=True)
+class NodeChannel:
+    """The channel of one process, and its place in the dispatcher's table.
 
     Attributes:
-        worker_id: of the worker.
-        place: where it stands.
-        channel: our end of its IPC channel.
-        descriptors_fd: /proc/PID/fd of the process, or something that has no size.
-        keeper: borrowed.
-        probe_after: seconds of silence after which it is asked for a sign of life; 0: it is taken to live.
-        servers: what it has open, by key.
+        slot: in that table.
+        ours, worker_end: both ends.
+        spare_fd: keeps a place for /proc/PID/fd, which there is only once the process runs.
+    """
+
+    slot: int
+    ours: socket.socket
+    worker_end: socket.socket
+    spare_fd: int
+
+
+class NodeLink(DispatchedLink):
+    """What connects us with one Node process. Owns our end of its channel, and its descriptor table, until `close`.
+
+    Args:
+        worker: whose process it is.
+        parts: what the runtime works with.
+        channel: taken over, but the worker's end.
+        started: the process.
+        conversation: answers what it writes.
+
+    Attributes:
+        probe_after: seconds of silence after which the process is asked for a sign of life; 0: it is taken to live.
+        servers: what the process has open, by key.
         baseline: open descriptors that are no connections, once it was admitted.
         admitted_at: monotonic seconds; None: it is not in the policy.
         explanation: why it may fail, as far as we know.
         explanations_left: how many more of its failures to listen are looked into.
+        events: how much its app may still have logged.
     """
 
-    worker_id: int
-    place: Place
-    channel: socket.socket
-    descriptors_fd: int
-    keeper: DispatcherKeeper
-    probe_after: float
-    servers: dict[int, OpenServer] = field(default_factory=dict)
-    baseline: int = 0
-    admitted_at: float | None = None
-    explanation: str = ""
-    explanations_left: int = MOST_EXPLAINED
-    events: EventBudget = field(default_factory=EventBudget)
-    _unconfirmed: deque[Answer] = field(default_factory=lambda: deque(maxlen=MOST_UNCONFIRMED))
+    def __init__(
+        self,
+        worker: WorkerHandle,
+        parts: RuntimeParts,
+        channel: NodeChannel,
+        started: StartedProcess,
+        conversation: Conversation,
+    ) -> None:
+        super().__init__(worker, parts, channel.slot, started)
+        self.probe_after = 0.0
+        self.servers: dict[int, OpenServer] = {}
+        self.baseline = 0
+        self.admitted_at: float | None = None
+        self.explanation = ""
+        self.explanations_left = MOST_EXPLAINED
+        self.events = EventBudget()
+        self._parts = parts
+        self._channel = channel.ours
+        self._descriptors_fd = open_descriptor_table(started.process.pid, channel.spare_fd)
+        self._conversation = conversation
+        self._unconfirmed: deque[Answer] = deque(maxlen=MOST_UNCONFIRMED)
 
-    @property
-    def dispatcher_fds(self) -> tuple[int, int, int]:
-        """Borrowed, in the order of ADD_WORKER."""
-        return self.channel.fileno(), self.descriptors_fd, self.place.process.pidfd
+    def listen(self) -> None:
+        """Have the dispatcher read the channel; the process speaks first."""
+        workers = self._parts.target_workers()
+        bounds = worker_bounds(self._parts.config, self._parts.traits, workers, 0, descriptor_limit())
+        self.keeper.wanted.add(
+            DispatchedWorker(
+                slot=self.slot,
+                incarnation=self.started.number,
+                bounds=bounds,
+                hash_key=self.worker.worker_id,
+                fds=(self._channel.fileno(), self._descriptors_fd, self.started.process.pidfd),
+                on_event=self.on_event,
+                kind=WorkerKind.NODE,
+                listeners=0,
+                history=ChannelHistory(),
+            )
+        )
+
+    def admit(self) -> None:
+        """Bring the process into the policy: what it has open by now are no connections."""
+        self.baseline = self.open_descriptors()
+        self.admitted_at, self.explanation = time.monotonic(), ""
+        self.keeper.wanted.admit(self.slot, self.baseline)
+
+    def drain(self, *, by_itself: bool) -> None:
+        """Take it out of the policy and tell it to finish: Node's `disconnect`, after PM2's message if wanted."""
+        self.admitted_at = None
+        if not self.keeper.wanted.knows(self.slot):
+            return
+        if self._parts.config.shutdown_with_message and not by_itself:
+            self.write(encode_user_message(SHUTDOWN))
+        self.keeper.wanted.drain(self.slot, leaves_by_itself=by_itself)
+
+    def on_particular_event(self, event: DispatcherEvent) -> None:
+        """Take a line that the process wrote, or the end of its channel."""
+        match event.name:
+            case EventName.WORKER_MESSAGE:
+                self._conversation.on_line(self, event.text)
+            case EventName.CHANNEL_CLOSED if event.error == 0:
+                self.worker.apply(LifeEventName.FINISHED)
+            case EventName.CHANNEL_CLOSED if event.error == errno.EMSGSIZE:
+                self.worker.apply(LifeEvent(LifeEventName.FAULTED, TOO_LONG_LINE))
+            case EventName.CHANNEL_CLOSED:
+                reason = f"its IPC channel failed: {os.strerror(event.error)}"
+                self.worker.apply(LifeEvent(LifeEventName.FAULTED, reason))
 
     @property
     def stream_servers(self) -> list[OpenServer]:
@@ -165,12 +230,12 @@ class NodeLink:
         Raises:
             ValueError: the worker made it too long.
         """
-        self.keeper.lines.say(self.place.slot, answer.line, answer.fds)
+        self.keeper.lines.say(self.slot, answer.line, answer.fds)
         self._unconfirmed.append(answer)
 
-    def tell(self, line: bytes) -> None:
+    def write(self, line: bytes) -> None:
         """Write a message of ours; it waits if there is no dispatcher just now."""
-        if not self.keeper.lines.say(self.place.slot, line):
+        if not self.keeper.lines.say(self.slot, line):
             self._unconfirmed.append(Answer(line))
 
     def confirm(self, server: Server) -> None:
@@ -182,43 +247,55 @@ class NodeLink:
     def repeat_answers(self) -> None:
         """Say again what may have been lost; Node ignores an answer that it has already."""
         for answer in self._unconfirmed:
-            self.keeper.lines.say(self.place.slot, answer.line, answer.fds)
+            self.keeper.lines.say(self.slot, answer.line, answer.fds)
 
     def open_descriptors(self) -> int:
         """How many descriptors the process has open; 0 where the kernel does not tell (before Linux 6.2)."""
-        return os.fstat(self.descriptors_fd).st_size
+        return os.fstat(self._descriptors_fd).st_size
 
-    def counters(self) -> WorkerCounters:
-        """Its open connections and those that lie in its channel; nobody counts requests in an app that is not ours."""
-        row = self.keeper.counters.of_slot(self.place.slot)
+    def work_done(self) -> WorkDone:
+        """Return its open connections and those that lie in its channel; nobody counts requests in an app not ours."""
+        row = self.keeper.counters.of_slot(self.slot)
         untaken = row["untaken"] if row else 0
         open_now = max(self._descriptors_if_alive() - self.baseline, 0) if self.baseline else 0
-        return WorkerCounters(open_now + untaken, None, 0)
+        return WorkDone(open_now + untaken, None, 0)
 
     def pulse(self) -> Pulse:
-        """It lives as long as it speaks; when it has been silent for a while it is asked, and has to answer.
+        """Return when it last spoke; when it has been silent for a while it is asked, and has to answer.
 
         Nothing is held against it while the dispatcher, which listens to it, does not live itself.
         """
         now_ns = time.monotonic_ns()
-        row = self.keeper.counters.of_slot(self.place.slot)
+        row = self.keeper.counters.of_slot(self.slot)
         if not self.probe_after or not self.keeper.is_attentive or row is None:
             return Pulse(now_ns, 0)
         if now_ns - row["heard_at_ns"] < self.probe_after * 1e9:
             return Pulse(now_ns, 0)
-        self.keeper.lines.probe(self.place.slot)
+        self.keeper.lines.probe(self.slot)
         return Pulse(row["heard_at_ns"], 0)
 
     def take_last_words(self) -> None:
-        """The dispatcher reads the channel to its end; its events come in their time."""
+        """Do nothing: the dispatcher reads the channel to its end, and its events come in their time."""
 
     def close(self) -> None:
-        """Close what we hold; the process must have been reaped."""
-        self.channel.close()
-        os.close(self.descriptors_fd)
+        """Forget the process, which must have been reaped, and close what we hold of it."""
+        self.leave_dispatcher()
+        self._conversation.on_closed(self)
+        self._channel.close()
+        os.close(self._descriptors_fd)
 
     def _descriptors_if_alive(self) -> int:
         try:
             return self.open_descriptors()
         except OSError:
             return 0
+
+
+def open_descriptor_table(pid: int, spare_fd: int) -> int:
+    """Return /proc/PID/fd of our child, to be owned by the caller; `spare_fd` if there is none, else that is closed."""
+    try:
+        descriptors_fd = os.open(f"/proc/{pid}/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return spare_fd
+    os.close(spare_fd)
+    return descriptors_fd

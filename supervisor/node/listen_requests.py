@@ -10,13 +10,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..dispatcher.keeper import DispatcherKeeper
-from ..output.event_log import EventLog
 from ..settings.addresses import TcpAddress, UnixAddress
-from ..settings.app_config import AppConfig
 from ..sockets.refusals import explain_bind_error
-from ..workers.handle import WorkerHandle
 from ..workers.life import LifeEvent, LifeEventName, State
+from ..workers.runtime import RuntimeParts
 from .binding import UNIX_SOCKET
 from .link import Answer, NodeLink, OpenServer
 from .messages import Listening, QueryServer, encode_refusal, encode_server, encode_shared_server
@@ -36,7 +33,6 @@ LONGEST_KEY = 4
 class ClosedServer:
     """A server that a worker has closed."""
 
-    worker: WorkerHandle
     link: NodeLink
     server: Server
 
@@ -45,46 +41,38 @@ class ListenRequests:
     """Answers for all Node workers of an app.
 
     Args:
-        config: the settings.
-        keeper, listeners, log: borrowed.
+        parts: what the runtime works with.
+        listeners: borrowed.
         links: of all workers, by slot; read only.
     """
 
-    def __init__(
-        self,
-        config: AppConfig,
-        keeper: DispatcherKeeper,
-        listeners: NodeListeners,
-        log: EventLog,
-        links: Mapping[int, NodeLink],
-    ) -> None:
-        self._config = config
-        self._keeper = keeper
+    def __init__(self, parts: RuntimeParts, listeners: NodeListeners, links: Mapping[int, NodeLink]) -> None:
+        self._keeper = parts.keeper
         self._listeners = listeners
-        self._log = log
+        self._log = parts.log
         self._links = links
         self._loop = asyncio.get_running_loop()
         self._closed: list[ClosedServer] = []
         self._explanations: dict[ServerAddress, tuple[float, asyncio.Task[str]]] = {}
         self._refusals: set[asyncio.Task[None]] = set()
 
-    def on_query(self, worker: WorkerHandle, link: NodeLink, query: QueryServer) -> None:
-        """It wants to listen."""
-        if worker.life.state in FINISHING:
+    def on_query(self, link: NodeLink, query: QueryServer) -> None:
+        """Answer a worker that wants to listen."""
+        if link.worker.life.state in FINISHING:
             return  # Node's primary does not answer one that it has told to go, either
         try:
-            server = self._obtain(query, worker.generation)
+            server = self._obtain(query, link.worker.generation)
             if server.key in link.servers:
                 raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         except OSError as error:
-            self._refuse(worker, link, query, error)
+            self._refuse(link, query, error)
             return
         link.servers[server.key] = OpenServer(server, query)
-        self.answer(worker, link, _answer_to(query, server))
+        self.answer(link, _answer_to(query, server))
 
-    def on_listening(self, worker: WorkerHandle, link: NodeLink, message: Listening) -> None:
-        """A server of it is up."""
-        if worker.life.state in FINISHING:
+    def on_listening(self, link: NodeLink, message: Listening) -> None:
+        """Note that a server of a worker is up."""
+        if link.worker.life.state in FINISHING:
             return
         for opened in link.servers.values():
             if not opened.is_listening and opened.is_meant_by(message):
@@ -93,28 +81,29 @@ class ListenRequests:
             return
         opened.listening_since = self._loop.time()
         link.confirm(opened.server)
-        self._keeper.wanted.serve(link.place.slot, link.mask)
-        self._note_serving(worker, link)
+        self._keeper.wanted.serve(link.slot, link.mask)
+        self._note_serving(link)
         if opened.server.udp:
-            self._loop.call_later(UDP_ONLY_GRACE, self._note_udp_only, worker, link)
+            self._loop.call_later(UDP_ONLY_GRACE, self._note_udp_only, link)
 
-    def on_close(self, worker: WorkerHandle, link: NodeLink, key: str) -> None:
-        """It has closed a server. When no worker has it any more clients are to be refused, as without us."""
+    def on_close(self, link: NodeLink, key: str) -> None:
+        """Note that a worker has closed a server; when none has it any more clients are refused, as without us."""
         number = int(key) if key.isascii() and key.isdecimal() and len(key) < LONGEST_KEY else -1
         opened = link.servers.pop(number, None)
         if opened is None:
             return
-        self._keeper.wanted.serve(link.place.slot, link.mask)
-        closed = ClosedServer(worker, link, opened.server)
+        self._keeper.wanted.serve(link.slot, link.mask)
+        closed = ClosedServer(link, opened.server)
         self._closed.append(closed)
         self._loop.call_later(CLOSE_GRACE, self._release, closed)
 
-    def answer(self, worker: WorkerHandle, link: NodeLink, answer: Answer) -> None:
+    def answer(self, link: NodeLink, answer: Answer) -> None:
         """Write an answer; a worker that makes it too long is out."""
         try:
             link.answer(answer)
         except ValueError:
-            worker.apply(LifeEvent(LifeEventName.FAULTED, "asked for a server with more data than an answer can hold"))
+            reason = "asked for a server with more data than an answer can hold"
+            link.worker.apply(LifeEvent(LifeEventName.FAULTED, reason))
 
     def _obtain(self, query: QueryServer, generation: int) -> Server:
         """Raises OSError."""
@@ -131,20 +120,20 @@ class ListenRequests:
         if closed not in self._closed:
             return
         self._closed.remove(closed)
-        worker, server = closed.worker, closed.server
-        is_leaving = worker.life.state in FINISHING or worker.incarnation is None
+        server = closed.server
+        is_leaving = closed.link.worker.life.state in FINISHING
         is_held = any(server.key in link.servers for link in self._links.values())
-        if not is_leaving and not is_held and worker.incarnation and worker.incarnation.link is closed.link:
+        if not is_leaving and not is_held and self._is_open(closed.link):
             self._listeners.release(server)
 
-    def _note_udp_only(self, worker: WorkerHandle, link: NodeLink) -> None:
-        if worker.incarnation and worker.incarnation.link is link and not link.stream_servers:
-            self._note_serving(worker, link, is_complete=True)
+    def _note_udp_only(self, link: NodeLink) -> None:
+        if self._is_open(link) and not link.stream_servers:
+            self._note_serving(link, is_complete=True)
 
-    def _note_serving(self, worker: WorkerHandle, link: NodeLink, *, is_complete: bool = False) -> None:
+    def _note_serving(self, link: NodeLink, *, is_complete: bool = False) -> None:
         if self._is_serving(link, is_complete):
             link.explanation = ""
-            worker.apply(LifeEventName.SERVING)
+            link.worker.apply(LifeEventName.SERVING)
 
     def _is_serving(self, link: NodeLink, is_complete: bool) -> bool:
         """Whether it listens on what makes it a worker of this app: with `--bind` there, and on as many servers as
@@ -153,26 +142,27 @@ class ListenRequests:
         if self._listeners.has_given and not any(opened.server.is_given for opened in listening):
             return False
         others = [other for other in self._links.values() if other.admitted_at is not None and other is not link]
-        needed = max((other.lasting_streams for other in others if other.worker_id == link.worker_id), default=0)
+        predecessors = (other for other in others if other.worker.worker_id == link.worker.worker_id)
+        needed = max((other.lasting_streams for other in predecessors), default=0)
         return len(listening) >= needed if needed else bool(listening) or is_complete
 
-    def _refuse(self, worker: WorkerHandle, link: NodeLink, query: QueryServer, error: OSError) -> None:
+    def _refuse(self, link: NodeLink, query: QueryServer, error: OSError) -> None:
         """The app sees the error as it would without us, and the user is told why: not for ever, as it takes long."""
         refusal = Answer(encode_refusal(query, error.errno or errno.EIO))
         if not link.explanations_left:
-            self.answer(worker, link, refusal)
+            self.answer(link, refusal)
             return
         link.explanations_left -= 1
-        task = self._loop.create_task(self._explain(worker, link, query, error))
+        task = self._loop.create_task(self._explain(link, query, error))
         self._refusals.add(task)
         task.add_done_callback(self._refusals.discard)
-        task.add_done_callback(lambda _: self.answer(worker, link, refusal) if self._is_current(link) else None)
+        task.add_done_callback(lambda _: self.answer(link, refusal) if self._is_current(link) else None)
 
-    async def _explain(self, worker: WorkerHandle, link: NodeLink, query: QueryServer, error: OSError) -> None:
+    async def _explain(self, link: NodeLink, query: QueryServer, error: OSError) -> None:
         text = await self._explanation(query, error)
-        if worker.life.state is State.STARTING:
+        if link.worker.life.state is State.STARTING:
             link.explanation = text
-        self._log.warning("listen_failed", worker_id=worker.worker_id, reason=text)
+        self._log.warning("listen_failed", worker_id=link.worker.worker_id, reason=text)
 
     async def _explanation(self, query: QueryServer, error: OSError) -> str:
         """What is asked for by several workers at a time is looked up once."""
@@ -184,8 +174,11 @@ class ListenRequests:
             self._explanations[address] = (now, task)
         return (await asyncio.shield(task))[:LONGEST_EXPLANATION]
 
+    def _is_open(self, link: NodeLink) -> bool:
+        return self._links.get(link.slot) is link
+
     def _is_current(self, link: NodeLink) -> bool:
-        return self._links.get(link.place.slot) is link and self._keeper.wanted.knows(link.place.slot)
+        return self._is_open(link) and self._keeper.wanted.knows(link.slot)
 
 
 def explain_refusal(query: QueryServer, error: OSError) -> str:

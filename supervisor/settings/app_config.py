@@ -122,8 +122,3 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def kind(self) -> AppKind:
         """What runs the target."""
         return worker_kind(self.target, self.interpreter)
-
-    @property
-    def effective_bind(self) -> tuple[str, ...]:
-        """Where to listen before any worker asks: `bind`, or the default of a Python app."""
-        return self.bind or (DEFAULT_BIND if self.kind == "python" else ())

@@ -19,6 +19,7 @@ from .cpus import usable_cpus
 from .quantities import format_duration, format_size, parse_duration, parse_size
 from .socket_mode import parse_mode
 from .targets import check_target
+from .traits import WorkerTraits
 
 ALL_APPS = "all"
 HIDDEN = "***"
@@ -127,8 +128,8 @@ def hide_secrets(config: AppConfig) -> dict[str, Any]:
     return shown
 
 
-def check_config(config: AppConfig) -> None:
-    """Raise unless every setting has a value that can be used, and they fit together.
+def check_config(config: AppConfig, traits: WorkerTraits) -> None:
+    """Raise unless every setting has a value that can be used, and they fit together and the app's kind of workers.
 
     Raises:
         UsageError: names the option, the value and what to give instead.
@@ -139,7 +140,7 @@ def check_config(config: AppConfig) -> None:
         raise UsageError(f"--name {ALL_APPS}: commands take it for every app: choose another --name")
     for setting in declared_settings():
         _check_value(setting, getattr(config, setting.name))
-        _check_kind(setting, config)
+        _check_kind(setting, config, traits)
     for address in config.bind:
         parse_address(address)
     if bool(config.ssl_certfile) is not bool(config.ssl_keyfile):
@@ -165,13 +166,17 @@ def _check_value(setting: DeclaredSetting, value: Any) -> None:
         raise UsageError(f"{setting.option}: {error}") from None
 
 
-def _check_kind(setting: DeclaredSetting, config: AppConfig) -> None:
+def _check_kind(setting: DeclaredSetting, config: AppConfig, traits: WorkerTraits) -> None:
     kinds = setting.about.kinds
     is_given = getattr(config, setting.name) != setting.default
-    if is_given and kinds and config.kind not in kinds:
+    if is_given and setting.name in traits.without_meaning:
+        raise UsageError(
+            f"{setting.option}: this has no meaning for {config.target}, which is a {traits.title} app: leave it out"
+        )
+    if is_given and kinds and traits.kind not in kinds:
         meant_for = " or ".join(kind.title() for kind in kinds)
         raise UsageError(
-            f"{setting.option}: this is for {meant_for} apps, and {config.target} is a {config.kind.title()} app:"
+            f"{setting.option}: this is for {meant_for} apps, and {config.target} is a {traits.title} app:"
             " leave it out"
         )
 

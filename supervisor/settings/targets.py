@@ -6,11 +6,11 @@ It never imports or opens the target: whether it exists is found out by the work
 
 import posixpath
 import re
-from typing import Literal
+from typing import TypeAlias
 
 from ..errors import UsageError
 
-AppKind = Literal["python", "node"]
+AppKind: TypeAlias = str  # "python", "node", ...: supervisor/kinds.py
 NODE_SUFFIXES = (".js", ".mjs", ".cjs", ".ts", ".mts")
 TYPESCRIPT_SUFFIXES = (".ts", ".mts")
 PACKAGE_FILE = "package.json"
@@ -39,6 +39,11 @@ def worker_kind(target: str, interpreter: str) -> AppKind:
     """Return what runs `target`: a path of any form, and whatever has an interpreter, is for Node."""
     is_node = interpreter or is_node_file(target) or _is_path(target)
     return "node" if is_node else "python"
+
+
+def is_imported(target: str, interpreter: str) -> bool:
+    """Whether `target` would be an object in a module of Python's, not a file."""
+    return worker_kind(target, interpreter) == "python"
 
 
 def is_node_file(target: str) -> bool:

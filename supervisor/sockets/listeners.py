@@ -62,16 +62,19 @@ class BoundListener:
         return f"{host}:{self.info.port}"
 
 
-def bind_all(config: AppConfig, systemd_fds: int = 0) -> list[BoundListener]:
-    """Bind everything that the settings ask for, or nothing; without `bind` a Node app's workers ask later.
+def bind_all(
+    config: AppConfig, systemd_fds: int = 0, default_bind: tuple[str, ...] = ()
+) -> list[BoundListener]:
+    """Bind everything that the settings ask for, or nothing.
 
-    Sockets that systemd passed (`systemd_fds` of them) take the place of the default.
+    Without `bind`, sockets that systemd passed (`systemd_fds` of them) are taken, or else `default_bind`; without that
+    the workers ask later.
 
     Raises:
         UsageError: an address makes no sense, or is given twice.
         FastlbError: one cannot be bound; the message says why and what to do.
     """
-    specs = ("fd:systemd",) if systemd_fds and not config.bind else config.effective_bind
+    specs = config.bind or (("fd:systemd",) if systemd_fds else default_bind)
     binder = _Binder(backlog=config.backlog, socket_mode=parse_mode(config.socket_mode), systemd_fds=systemd_fds)
     try:
         for spec in specs:

@@ -5,20 +5,20 @@ Runs in the supervisor process.
 
 from ...lb.command import WorkerBounds
 from ..settings.app_config import AppConfig
-from ..settings.targets import AppKind
+from ..settings.traits import WorkerTraits
 
-# A Node worker acknowledges each connection, so nothing is gained by sending it more ahead.
-DEFAULT_CREDIT: dict[AppKind, int] = {"python": 16, "node": 2}
-# What an app opens beside its connections, and the free descriptors below which a worker feels pressure.
+# What an app opens besides its connections, and the free descriptors below which a worker feels pressure.
 RESERVED_DESCRIPTORS = 128
 
 
-def wanted_credit(config: AppConfig) -> int:
+def wanted_credit(config: AppConfig, traits: WorkerTraits) -> int:
     """The credit that the settings ask for, before the descriptor limit cuts it."""
-    return config.credit or DEFAULT_CREDIT[config.kind]
+    return config.credit or traits.default_credit
 
 
-def worker_bounds(config: AppConfig, workers: int, capacity: int, limit: int) -> WorkerBounds:
+def worker_bounds(
+    config: AppConfig, traits: WorkerTraits, workers: int, capacity: int, limit: int
+) -> WorkerBounds:
     """What bounds a worker.
 
     Descriptors in flight count against the sender's limit for the whole user (unix(7), ETOOMANYREFS), so all
@@ -26,26 +26,29 @@ def worker_bounds(config: AppConfig, workers: int, capacity: int, limit: int) ->
 
     Args:
         config: the settings.
+        traits: of the app's kind of workers.
         workers: how many the app has.
         capacity: most busy connections, from the worker's own report; 0: unbounded.
         limit: descriptors that a process may have.
     """
-    credit = max(min(wanted_credit(config), limit // 4 // (2 * workers)), 1)
-    return WorkerBounds(credit, capacity, _most_open(config, limit))
+    credit = max(min(wanted_credit(config, traits), limit // 4 // (2 * workers)), 1)
+    return WorkerBounds(credit, capacity, _most_open(config, traits, limit))
 
 
-def _most_open(config: AppConfig, limit: int) -> int:
-    """0: unbounded, as a Node worker that is out of descriptors says so itself."""
+def _most_open(config: AppConfig, traits: WorkerTraits, limit: int) -> int:
+    """0: unbounded."""
     allowed = max(limit - RESERVED_DESCRIPTORS, limit // 2, 1)
     if not config.max_connections:
-        return allowed if config.kind == "python" else 0
+        return allowed if traits.bounded_by_descriptors else 0
     return min(config.max_connections, allowed)
 
 
-def low_limit_warning(config: AppConfig, limit: int) -> str | None:
-    """A sentence if the descriptor limit cuts what the settings ask for, else None."""
-    bounds = worker_bounds(config, config.workers, 0, limit)
-    wanted = wanted_credit(config)
+def low_limit_warning(config: AppConfig, traits: WorkerTraits, limit: int) -> str | None:
+    """Return a sentence if the descriptor limit cuts what the settings ask for, else None."""
+    if not traits.needs_dispatcher:
+        return None
+    bounds = worker_bounds(config, traits, config.workers, 0, limit)
+    wanted = wanted_credit(config, traits)
     if bounds.credit < wanted:
         needed = wanted * 8 * config.workers
         return (

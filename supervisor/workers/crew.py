@@ -1,6 +1,7 @@
-"""Owns the set of workers of an app and what can be asked of several of them. Runs in the supervisor process.
+"""Owns the set of workers of an app: how many there are to be, and what can be asked of several of them.
 
-It makes workers and tells them what is wanted; how a single one gets there is the lifecycle table's business.
+Runs in the supervisor process. It makes workers and tells them what is wanted; how a single one gets there is
+decided by the lifecycle table.
 """
 
 import asyncio
@@ -8,29 +9,21 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from ...lb.command import DispatcherEvent, EventName
+from msgspec.structs import replace
+
 from ..errors import EXIT_USAGE, StartFailed
-from ..output.event_log import EventLog
 from ..processes.backoff import RestartRules
 from ..processes.hang import Attention
 from ..settings.app_config import AppConfig
 from ..settings.cpus import usable_cpus
+from ..settings.traits import WorkerTraits
 from .handle import WorkerHandle
 from .host import WorkerHost
-from .life import WATCHED, Kind, Lifecycle, LifecycleRules, LifeEvent, LifeEventName, State
+from .life import WATCHED, Lifecycle, LifecycleRules, LifeEvent, LifeEventName, State
 
 # How many workers load the app at a time: more only makes each of them slower, and a broken app
 # would print its traceback as many times.
 STARTS_PER_CPU = 2
-PYTHON = Kind()
-NODE = Kind(
-    not_serving=(
-        "runs, but did not listen on a port of this app (a script that starts another process, or listens with"
-        " `exclusive` or `reusePort`, cannot be served)"
-    ),
-    not_said="did not call process.send('ready')",
-    abort_signal="SIGKILL",  # on SIGABRT Node tells nothing and leaves a core dump
-)
 
 
 class Crew:
@@ -38,19 +31,27 @@ class Crew:
 
     Args:
         config: the settings.
+        traits: of the app's kind of workers.
         host: carries out what happens to them.
-        log: for what the dispatcher says about them.
 
-    `generation` is that of the workers made from now on.
+    Attributes:
+        generation: of the workers made from now on.
+        target_workers: how many workers the app is to have.
     """
 
-    def __init__(self, config: AppConfig, host: WorkerHost, log: EventLog) -> None:
+    def __init__(self, config: AppConfig, traits: WorkerTraits, host: WorkerHost) -> None:
         self.generation = 1
+        self.target_workers = config.workers
+        self._config = config
         self._host = host
-        self._log = log
-        self._rules = lifecycle_rules(config)
+        self._rules = lifecycle_rules(config, traits)
         self._members: list[WorkerHandle] = []
         self._starts = asyncio.Semaphore(STARTS_PER_CPU * usable_cpus())
+
+    @property
+    def settings(self) -> AppConfig:
+        """The settings as they are now: a scale changes the number of workers."""
+        return replace(self._config, workers=self.target_workers)
 
     @property
     def members(self) -> Sequence[WorkerHandle]:
@@ -64,7 +65,7 @@ class Crew:
         Raises:
             StartFailed: the first failure; then none of them is left.
         """
-        await self._host.prepare(self.generation)
+        await self._host.prepare_generation(self.generation)
         started: list[WorkerHandle] = []
         ready = 0
 
@@ -95,7 +96,7 @@ class Crew:
         Raises:
             StartFailed: it did not become ready; nothing of it is left.
         """
-        await self._host.prepare(self.generation)
+        await self._host.prepare_generation(self.generation)
         new = self._create(old.worker_id, restarts=old.life.restarts)
         await self._prove(new)
         return new
@@ -153,25 +154,13 @@ class Crew:
             if member.incarnation is None or member.life.state not in WATCHED:
                 continue
             pulse = member.incarnation.link.pulse()
+            if pulse is None:
+                continue
             reason = member.incarnation.watch.judge(
                 pulse.heartbeat_ns, pulse.oldest_request_ns, elapsed, attention
             )
             if reason:
                 member.apply(LifeEvent(LifeEventName.HUNG, reason))
-
-    def on_dispatcher_event(self, event: DispatcherEvent) -> None:
-        """What the dispatcher says about a worker."""
-        worker = self._incarnated(event.slot, event.incarnation)
-        if worker is None:
-            return  # it has gone meanwhile
-        match event.name:
-            case EventName.DRAINED:
-                worker.apply(LifeEventName.DRAINED)
-            case EventName.WORKER_DIED:
-                if event.taken_back:
-                    self._log.info("connections_taken_back", worker_id=worker.worker_id, count=event.taken_back)
-            case _:
-                self._host.tell_runtime(worker, event)
 
     def _create(self, worker_id: int, restarts: int) -> WorkerHandle:
         life = Lifecycle(self._rules, restarts=restarts)
@@ -189,16 +178,9 @@ class Crew:
         if life.state is State.EXITED:
             raise start_failed(worker, "was told to stop")
 
-    def _incarnated(self, slot: int, number: int) -> WorkerHandle | None:
-        for member in self.members:
-            incarnation = member.incarnation
-            if incarnation and (incarnation.slot, incarnation.number) == (slot, number):
-                return member
-        return None
 
-
-def lifecycle_rules(config: AppConfig) -> LifecycleRules:
-    """What the settings say about a worker's life."""
+def lifecycle_rules(config: AppConfig, traits: WorkerTraits) -> LifecycleRules:
+    """Return what the settings, and the kind of worker, say about a worker's life."""
     restart = RestartRules(
         min_uptime=config.min_uptime,
         max_restarts=config.max_restarts,
@@ -211,7 +193,9 @@ def lifecycle_rules(config: AppConfig) -> LifecycleRules:
         kill_signal=config.kill_signal,
         wait_ready=config.wait_ready,
         restart=restart,
-        kind=NODE if config.kind == "node" else PYTHON,
+        not_serving=traits.not_serving,
+        not_said=traits.not_said,
+        abort_signal=traits.abort_signal,
     )
 
 

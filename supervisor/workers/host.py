@@ -1,28 +1,22 @@
-"""Owns what the lifecycle's effects mean: processes, channels, pages, slots. Runs in the supervisor process.
+"""Owns what the effects of the lifecycle table mean: processes are started, signalled and let go.
 
-It performs and reports back; it decides nothing. The only place that makes and ends incarnations.
+Runs in the supervisor process. It performs and reports back; it decides nothing, and knows no kind of worker.
 """
 
 import asyncio
 import itertools
 import random
 import time
-from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from msgspec.structs import replace
-
-from ...lb.command import DispatcherEvent
-from ...lb.page import PAGE_SLOTS
-from ..dispatcher.keeper import DispatcherKeeper
 from ..errors import FastlbError, StartFailed, UsageError
 from ..output.event_log import EventLog
 from ..output.worker_output import WorkerOutput
 from ..processes.hang import HangLimits, WorkerWatch
 from ..processes.reaper import ExitStatus, Reaper
-from ..processes.spawn import SpawnError, SpawnPlan, spawn
+from ..processes.spawn import SpawnPlan, spawn
 from ..settings.app_config import AppConfig
 from .handle import WorkerHandle
 from .incarnation import Incarnation, OutputPipes, open_pipes
@@ -38,7 +32,7 @@ from .life import (
     SendSignal,
     Spawn,
 )
-from .runtime import Opening, Place, WorkerRuntime
+from .runtime import PreparedStart, StartedProcess, WorkerRuntime
 
 # How systemd and our own launcher pass descriptors: none of them reaches a worker.
 _NOT_FOR_WORKERS = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
@@ -57,7 +51,6 @@ class HostParts:
     """What a WorkerHost works with; all borrowed."""
 
     runtime: WorkerRuntime
-    keeper: DispatcherKeeper
     reaper: Reaper
     output: WorkerOutput
     log: EventLog
@@ -66,26 +59,16 @@ class HostParts:
 class WorkerHost:
     """Performs effects for all workers of an app.
 
-    Attributes:
-        target_workers: how many workers the app is to have.
-        totals: by worker id.
+    `totals`: by worker id.
     """
 
     def __init__(self, config: AppConfig, parts: HostParts) -> None:
-        self.target_workers = config.workers
         self.totals: dict[int, Totals] = {}
         self._config = config
         self._parts = parts
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
-        # First in, first out: the dispatcher may still be emptying the channel of a slot just freed.
-        self._free_slots = deque(range(PAGE_SLOTS))
         self._exit_reports: set[asyncio.Task[None]] = set()
-
-    @property
-    def settings(self) -> AppConfig:
-        """The settings as they are now: a scale changes the number of workers."""
-        return replace(self._config, workers=self.target_workers)
 
     def perform(self, worker: WorkerHandle, effect: Effect) -> None:
         """Carry out one effect of the lifecycle table."""
@@ -98,29 +81,24 @@ class WorkerHost:
             case Discard() if incarnation:
                 self._discard(worker, incarnation)
             case Admit() if incarnation:
-                self._parts.runtime.admit(worker, incarnation)
+                incarnation.link.admit()
             case Drain(by_itself) if incarnation:
-                self._parts.runtime.drain(incarnation, by_itself=by_itself)
+                incarnation.link.drain(by_itself=by_itself)
             case SendSignal(signal) if incarnation:
                 incarnation.send_signal(signal)
             case KillGroup() if incarnation:
                 incarnation.kill_group()
 
-    async def prepare(self, generation: int) -> None:
-        """What the runtime does before workers of this generation are started.
+    async def prepare_generation(self, generation: int) -> None:
+        """Have the runtime do what must be done before workers of this generation are started.
 
         Raises:
             StartFailed: they cannot be.
         """
         try:
-            await self._parts.runtime.prepare(generation)
+            await self._parts.runtime.prepare_generation(generation)
         except FastlbError as error:
             raise StartFailed(error.message, details=error.details, exit_code=error.exit_code) from error
-
-    def tell_runtime(self, worker: WorkerHandle, event: DispatcherEvent) -> None:
-        """Pass on what the dispatcher says of a worker and only its kind understands."""
-        if worker.incarnation:
-            self._parts.runtime.on_event(worker, worker.incarnation, event)
 
     def _spawn(self, worker: WorkerHandle) -> None:
         try:
@@ -136,40 +114,37 @@ class WorkerHost:
 
     def _incarnate(self, worker: WorkerHandle) -> Incarnation:
         """Start a process; raises FastlbError or OSError, and then nothing is left of it."""
-        if not self._free_slots:
-            raise SpawnError(f"{PAGE_SLOTS} workers live, most of them draining: wait until they have finished")
         number = next(self._numbers)
         with ExitStack() as theirs, ExitStack() as ours:
-            opening = self._parts.runtime.open(worker, number, ours, theirs)
+            start = self._parts.runtime.prepare_start(worker, number, ours, theirs)
             pipes = open_pipes(ours, theirs)
-            process = spawn(self._plan(opening, pipes))
+            started = StartedProcess(number, spawn(self._plan(start, pipes)))
             ours.pop_all()
-        place = Place(number, self._free_slots.popleft(), process, self.target_workers)
-        incarnation = self._adopt(worker, opening, pipes, place)
+        process = started.process
+        incarnation = self._adopt(worker, start, pipes, started)
         self._parts.reaper.watch(process.pid, process.pidfd, partial(self._on_exit, worker, incarnation))
         self._parts.log.info("worker_started", **_names(worker), pid=process.pid)
         return incarnation
 
-    def _plan(self, opening: Opening, pipes: OutputPipes) -> SpawnPlan:
+    def _plan(self, start: PreparedStart, pipes: OutputPipes) -> SpawnPlan:
         return SpawnPlan(
-            command=opening.command,
-            pass_fds=opening.pass_fds,
-            env={name: value for name, value in opening.env.items() if name not in _NOT_FOR_WORKERS},
+            command=start.command,
+            pass_fds=start.pass_fds,
+            env={name: value for name, value in start.env.items() if name not in _NOT_FOR_WORKERS},
             cwd=self._config.cwd,
             stdout_fd=pipes.worker_stdout_fd,
             stderr_fd=pipes.worker_stderr_fd,
         )
 
-    def _adopt(self, worker: WorkerHandle, opening: Opening, pipes: OutputPipes, place: Place) -> Incarnation:
+    def _adopt(
+        self, worker: WorkerHandle, start: PreparedStart, pipes: OutputPipes, started: StartedProcess
+    ) -> Incarnation:
         """Take over our ends of a process that was started."""
         limits = HangLimits(self._config.hang_timeout, self._config.request_timeout)
-        process = place.process
         output = self._parts.output.attach(worker.worker_id, pipes.stdout_fd, pipes.stderr_fd)
         return Incarnation(
-            number=place.number,
-            slot=place.slot,
-            process=process,
-            link=self._parts.runtime.connect(worker, opening, place),
+            process=started.process,
+            link=start.connect(started),
             output=output,
             watch=WorkerWatch(limits),
             started_at=time.monotonic(),
@@ -194,14 +169,11 @@ class WorkerHost:
 
     def _discard(self, worker: WorkerHandle, incarnation: Incarnation) -> None:
         worker.incarnation = None
-        counters = incarnation.link.counters()
+        done = incarnation.link.work_done()
         totals = self.totals.setdefault(worker.worker_id, Totals())
-        totals.requests += counters.requests or 0
-        totals.errors += counters.errors
-        self._parts.keeper.wanted.remove(incarnation.slot)
-        self._parts.runtime.forget(incarnation)
+        totals.requests += done.requests or 0
+        totals.errors += done.errors
         incarnation.close()
-        self._free_slots.append(incarnation.slot)
 
     def _report(self, worker: WorkerHandle, event: str, failed: bool, reason: str) -> None:
         fields: dict[str, object] = dict(_names(worker))

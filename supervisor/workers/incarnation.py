@@ -47,8 +47,6 @@ class Incarnation:
     """One process of a worker. Owns `link` and the pidfd until `close`; `output` owns the pipes.
 
     Attributes:
-        number: unique among all incarnations of the app, increasing.
-        slot: its place in the dispatcher's table.
         process: pid and pidfd.
         link: its channels.
         output: reads its stdout and stderr.
@@ -57,8 +55,6 @@ class Incarnation:
         is_reaped: its pid belongs to nobody any more, or to a stranger.
     """
 
-    number: int
-    slot: int
     process: SpawnedProcess
     link: WorkerLink
     output: AttachedOutput

@@ -126,29 +126,21 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How workers of this kind differ for those who lead them.
+class LifecycleRules:
+    """What decides about a life: settings, by their names in AppConfig, and what the worker's kind says of itself.
 
     Attributes:
-        not_serving, not_said: what one has failed to do that is not ready in time.
-        abort_signal: ends one that hangs; for Python it also shows where, on its stderr.
+        not_serving, not_said, abort_signal: as in WorkerTraits.
     """
-
-    not_serving: str = "was not ready"
-    not_said: str = "did not call fastlb.worker.ready()"
-    abort_signal: str = "SIGABRT"
-
-
-@dataclass(frozen=True)
-class LifecycleRules:
-    """The settings that decide about a life, by their names in AppConfig."""
 
     listen_timeout: float
     kill_timeout: float
     kill_signal: str
     wait_ready: bool
     restart: RestartRules
-    kind: Kind = Kind()
+    not_serving: str
+    not_said: str
+    abort_signal: str
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,29 @@
-"""Owns what the two kinds of workers have in common for the supervisor: ours for Python, Node's own for Node.
+"""Owns what a kind of worker must be able to do: how its processes are started, and spoken to.
 
-Runs in the supervisor process. A runtime knows how its workers are started, how they are spoken to and what they
-count; when that happens is decided by lifecycle.py and carried out by worker_host.py, which know no kinds.
+Runs in the supervisor process. When something is done is decided by transitions.py and carried out by host.py, which
+know no kinds; what a kind says of itself in advance is in settings/traits.py.
 """
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ...lb.command import DispatcherEvent
+from ..output.event_log import EventLog
 from ..processes.spawn import SpawnedProcess
+from ..settings.app_config import AppConfig
+from ..settings.traits import WorkerTraits
+from ..sockets.listeners import BoundListener
 
 if TYPE_CHECKING:
+    from ..dispatcher.keeper import DispatcherKeeper
     from .handle import WorkerHandle
-    from .incarnation import Incarnation
 
 
 @dataclass(frozen=True)
-class WorkerCounters:
-    """What is known of one worker's work. `requests` is None where nobody counts them."""
+class WorkDone:
+    """What is known of one process's work. `requests` is None where nobody counts them."""
 
     connections: int
     requests: int | None
@@ -39,23 +43,40 @@ class WorkerLink(Protocol):
 
     @property
     def explanation(self) -> str:
-        """What is known of why it may have failed, beside its own output."""
+        """What is known of why the process may have failed, besides its own output."""
 
-    def counters(self) -> WorkerCounters:
-        """What it has done so far."""
+    def admit(self) -> None:
+        """Let the process have connections."""
 
-    def pulse(self) -> Pulse:
-        """When it last showed that it lives; may ask it for another sign."""
+    def drain(self, *, by_itself: bool) -> None:
+        """Let it have no more, and tell it to finish unless it leaves `by_itself`.
+
+        When it is certain that none come any more, DRAINED is applied to the worker.
+        """
+
+    def work_done(self) -> WorkDone:
+        """Return what it has done so far."""
+
+    def pulse(self) -> Pulse | None:
+        """Return when it last showed that it lives, None where nobody can know; may ask it for another sign."""
 
     def take_last_words(self) -> None:
         """Read what a process that has exited left behind."""
 
     def close(self) -> None:
-        """Close what we hold; the process must have been reaped."""
+        """Forget the process, which must have been reaped, and close what we hold of it."""
 
 
-class Opening(Protocol):
-    """The channels of a process that is about to be."""
+@dataclass(frozen=True)
+class StartedProcess:
+    """A process that was started; `number` is that of its incarnation, pid and pidfd are borrowed."""
+
+    number: int
+    process: SpawnedProcess
+
+
+class PreparedStart(Protocol):
+    """A process that is about to be: how it is started, and the channels that were opened for it."""
 
     @property
     def command(self) -> list[str]:
@@ -63,50 +84,33 @@ class Opening(Protocol):
 
     @property
     def pass_fds(self) -> tuple[int, ...]:
-        """Borrowed descriptors that it inherits."""
+        """Borrowed descriptors that the process inherits."""
 
     @property
     def env(self) -> Mapping[str, str]:
         """Its whole environment."""
 
-
-@dataclass(frozen=True)
-class Place:
-    """Where a new process stands.
-
-    Attributes:
-        number: of its incarnation.
-        slot: in the dispatcher's table.
-        process: pid and pidfd, borrowed.
-        workers: how many workers the app is to have: they share what is bounded for the app.
-    """
-
-    number: int
-    slot: int
-    process: SpawnedProcess
-    workers: int
+    def connect(self, started: StartedProcess) -> WorkerLink:
+        """Take over our ends of the channels, and begin to speak with the process."""
 
 
 class WorkerRuntime(Protocol):
-    """One kind of workers.
-
-    `finishes_through_dispatcher`: its workers are told to finish by the dispatcher, which must outlive them.
-    """
-
-    finishes_through_dispatcher: bool
+    """One kind of workers, for one app."""
 
     @property
     def other_addresses(self) -> list[str]:
-        """Where the app is reached beside its listeners."""
+        """Where the app is reached besides its listeners."""
 
-    async def prepare(self, generation: int) -> None:
+    async def prepare_generation(self, generation: int) -> None:
         """Do what must be done once before workers of this generation are started.
 
         Raises:
             FastlbError: they cannot be; the message says why.
         """
 
-    def open(self, worker: "WorkerHandle", number: int, ours: ExitStack, theirs: ExitStack) -> Opening:
+    def prepare_start(
+        self, worker: "WorkerHandle", number: int, ours: ExitStack, theirs: ExitStack
+    ) -> PreparedStart:
         """Open the channels of incarnation `number`; each stack closes its ends.
 
         Raises:
@@ -114,23 +118,35 @@ class WorkerRuntime(Protocol):
             FastlbError: this app cannot be started like that; the message says why.
         """
 
-    def connect(self, worker: "WorkerHandle", opening: Opening, place: Place) -> WorkerLink:
-        """Take over our ends of a process that was started, and begin to speak with it."""
-
-    def admit(self, worker: "WorkerHandle", incarnation: "Incarnation") -> None:
-        """Bring it into the dispatcher's policy."""
-
-    def drain(self, incarnation: "Incarnation", *, by_itself: bool) -> None:
-        """Take it out of the policy and tell it to finish, unless it leaves `by_itself`."""
-
-    def forget(self, incarnation: "Incarnation") -> None:
-        """Its process is gone."""
-
-    def on_event(self, worker: "WorkerHandle", incarnation: "Incarnation", event: DispatcherEvent) -> None:
-        """What the dispatcher says of a worker of this kind, beside what it says of all."""
-
     def keep_only(self, generations: set[int]) -> None:
         """Give up what only other generations needed."""
 
     def close(self) -> None:
-        """The app ends: nothing is accepted from now on."""
+        """Accept nothing from now on: the app ends."""
+
+
+@dataclass(frozen=True)
+class RuntimeParts:
+    """What a runtime works with; all borrowed.
+
+    Attributes:
+        config, traits: of the app.
+        listeners: of the app; those that its workers ask for are added.
+        log: for what its workers do.
+        keeper: of the dispatcher, which runs if the kind needs one.
+        target_workers: says how many workers the app is to have now: they share what is bounded for the app.
+    """
+
+    config: AppConfig
+    traits: WorkerTraits
+    listeners: list[BoundListener]
+    log: EventLog
+    keeper: "DispatcherKeeper"
+    target_workers: Callable[[], int]
+
+
+def make_runtime(parts: RuntimeParts) -> WorkerRuntime:
+    """Import and make the runtime that the app's kind of workers names."""
+    module, _, name = parts.traits.runtime.partition(":")
+    make: Callable[[RuntimeParts], WorkerRuntime] = getattr(importlib.import_module(module), name)
+    return make(parts)

@@ -175,9 +175,9 @@ def _give_up_finishing(life: Lifecycle, _event: LifeEvent, now: float) -> Outcom
 
 def _give_up_starting(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
     """STARTING -> STOPPING; the stack on its stderr shows where it waits, if it is of a kind that can tell."""
-    missing = life.rules.kind.not_said if life.is_serving else life.rules.kind.not_serving
+    missing = life.rules.not_said if life.is_serving else life.rules.not_serving
     failure = Failure(f"{missing} within {life.rules.listen_timeout:g} s: give it longer with --listen-timeout")
-    return _signal(replace(life, failure=failure), life.rules.kind.abort_signal, now)
+    return _signal(replace(life, failure=failure), life.rules.abort_signal, now)
 
 
 def _note_startup_failed(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
@@ -188,7 +188,7 @@ def _note_startup_failed(life: Lifecycle, event: LifeEvent, now: float) -> Outco
 
 def _abort(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
     """READY, ADMITTED, DRAINING -> STOPPING; the stack on its stderr shows where it hangs, as far as its kind can."""
-    stopping, effects = _signal(replace(life, failure=Failure(event.reason)), life.rules.kind.abort_signal, now)
+    stopping, effects = _signal(replace(life, failure=Failure(event.reason)), life.rules.abort_signal, now)
     return stopping, (Drain(), *effects, Report("worker_hung", failed=True, reason=event.reason))
 
 

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from fastlb.lb.page import PAGE_SLOTS
 from fastlb.supervisor.control.protocol import WorkerEntry
 from fastlb.supervisor.errors import EXIT_USAGE, BusyError, FastlbError, StartFailed
 
@@ -182,7 +183,8 @@ def test_forced_stop_does_not_wait_for_a_stuck_dispatcher() -> None:
 def test_start_without_a_free_slot_is_refused_and_leaves_no_process() -> None:
     async def scenario(running: RunningApp) -> None:
         await running.start()
-        running.app._host._free_slots.clear()
+        for _ in range(PAGE_SLOTS - 1):
+            running.app._keeper.slots.take()
         before = processes.children(os.getpid())
         with pytest.raises(StartFailed, match="draining"):
             await running.app.reload(ignore_progress)

@@ -17,9 +17,11 @@ from fastlb.supervisor.app import App, AppResources
 from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.control.protocol import WorkerEntry
 from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home
+from fastlb.supervisor.kinds import traits_of
 from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.worker_output import WorkerOutput
 from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.settings.traits import WorkerTraits
 from fastlb.supervisor.sockets.listeners import bind_all, close_all
 
 from .client import Response, get
@@ -106,13 +108,16 @@ def config(target: str = "asgi_probe:app", **settings: Any) -> AppConfig:
     return AppConfig(target=target, **(defaults | settings))
 
 
-def run(app_config: AppConfig, scenario: Scenario) -> None:
-    """Run a scenario with an App of its own; in the end it is stopped, and nothing of it may be left."""
+def run(app_config: AppConfig, scenario: Scenario, traits: WorkerTraits | None = None) -> None:
+    """Run a scenario with an App of its own; in the end it is stopped, and nothing of it may be left.
+
+    `traits`: of its kind of workers, if that is not one of fastlb's own.
+    """
     with tempfile.TemporaryDirectory(prefix="fastlb-") as directory:
-        uvloop.run(_run(app_config, scenario, Path(directory)))
+        uvloop.run(_run(app_config, traits or traits_of(app_config), scenario, Path(directory)))
 
 
-async def _run(app_config: AppConfig, scenario: Scenario, home: Path) -> None:
+async def _run(app_config: AppConfig, traits: WorkerTraits, scenario: Scenario, home: Path) -> None:
     paths = AppPaths(home / "home", app_config.name)
     prepare_home(paths.home)
     prepare_app_dir(paths)
@@ -120,7 +125,7 @@ async def _run(app_config: AppConfig, scenario: Scenario, home: Path) -> None:
     log = EventLog(paths.supervisor_log)
     output = WorkerOutput(paths, log)
     resources = AppResources(paths, log, listeners)
-    running = RunningApp(App(app_config, resources, output), resources)
+    running = RunningApp(App(app_config, traits, resources, output), resources)
     problems: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
     try:

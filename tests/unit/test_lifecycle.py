@@ -13,7 +13,6 @@ from fastlb.supervisor.workers.life import (
     Drain,
     Effects,
     KillGroup,
-    Kind,
     Lifecycle,
     LifecycleRules,
     LifeEvent,
@@ -32,6 +31,9 @@ RULES = LifecycleRules(
     kill_signal="SIGTERM",
     wait_ready=False,
     restart=RestartRules(min_uptime=1.0, max_restarts=3, restart_window=60.0, restart_delay=0.1),
+    not_serving="was not ready",
+    not_said="did not say it",
+    abort_signal="SIGABRT",
 )
 PATHS = {
     State.EXITED: [],
@@ -338,8 +340,8 @@ def test_what_a_dead_worker_said_means_nothing(state: State, name: str) -> None:
 
 
 def test_message_of_what_is_missing_is_that_of_the_kind_of_worker() -> None:
-    kind = Kind(not_serving="did not listen", not_said="did not say ready")
-    starting = in_state(State.STARTING, replace(RULES, wait_ready=True, kind=kind))
+    rules = replace(RULES, wait_ready=True, not_serving="did not listen", not_said="did not say ready")
+    starting = in_state(State.STARTING, rules)
     missing = {(): "did not listen", ("SERVING",): "did not say ready", ("READY_SAID",): "did not listen"}
     for events, expected in missing.items():
         waiting, _ = after(starting, *events)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import pytest
+from fastlb.supervisor.kinds import traits_of
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.workers.crew import lifecycle_rules
 from fastlb.supervisor.workers.life import Lifecycle, State
@@ -10,7 +11,8 @@ from fastlb.supervisor.workers.roster import app_status, established, missing_id
 from hypothesis import given
 from hypothesis import strategies as st
 
-NEW = Lifecycle(lifecycle_rules(AppConfig(target="app:app", name="app")))
+CONFIG = AppConfig(target="app:app", name="app")
+NEW = Lifecycle(lifecycle_rules(CONFIG, traits_of(CONFIG)))
 
 
 @dataclass(frozen=True)

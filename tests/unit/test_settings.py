@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from fastlb.supervisor.errors import UsageError
+from fastlb.supervisor.kinds import effective_bind, traits_of
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.settings.cpus import usable_cpus
 from fastlb.supervisor.settings.declared import (
@@ -63,6 +64,10 @@ def test_bad_text_is_refused_with_what_to_give(name: str, text: str, reason: str
         parse_setting(declared(name), text)
 
 
+def check(config: AppConfig) -> None:
+    check_config(config, traits_of(config))
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -91,12 +96,12 @@ def test_bad_text_is_refused_with_what_to_give(name: str, text: str, reason: str
 )
 def test_config_is_refused_with_option_and_reason(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(UsageError) as refused:
-        check_config(msgspec.structs.replace(CONFIG, **changes))
+        check(msgspec.structs.replace(CONFIG, **changes))
     assert reason in refused.value.message
 
 
 def test_defaults_pass() -> None:
-    check_config(CONFIG)
+    check(CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +112,7 @@ def test_defaults_pass() -> None:
     ],
 )
 def test_settings_of_a_node_app_pass(changes: dict[str, Any]) -> None:
-    check_config(msgspec.structs.replace(CONFIG, target="server.js", **changes))
+    check(msgspec.structs.replace(CONFIG, target="server.js", **changes))
 
 
 def test_every_setting_of_the_http_section_is_for_python_apps() -> None:
@@ -127,7 +132,7 @@ def test_every_setting_of_the_http_section_is_for_python_apps() -> None:
 def test_only_python_apps_have_a_default_address(
     target: str, bind: tuple[str, ...], effective: tuple[str, ...]
 ) -> None:
-    assert AppConfig(target=target, name="a", bind=bind).effective_bind == effective
+    assert effective_bind(AppConfig(target=target, name="a", bind=bind)) == effective
 
 
 def test_secrets_are_hidden_and_the_rest_is_json() -> None:

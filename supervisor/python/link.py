@@ -1,0 +1,144 @@
+"""Owns what connects the supervisor with one worker of our own: both channels, and its status page.
+
+Runs in the supervisor process. Both ends of the connection channel are held as well as lent to the dispatcher: so
+a dispatcher that dies takes no connection with it that a worker has not taken yet.
+"""
+
+import asyncio
+import os
+import socket
+from dataclasses import dataclass
+
+from ...lb.command import DispatcherEvent, EventName
+from ...lb.page import WorkerPageView
+from ...worker.wire import Serving, StartupFailed, WorkerConfig
+from ..dispatcher.wanted import DispatchedWorker
+from ..processes.resource_limits import descriptor_limit
+from ..workers.bounds import worker_bounds
+from ..workers.dispatched import DispatchedLink
+from ..workers.handle import WorkerHandle
+from ..workers.life import LifeEvent, LifeEventName
+from ..workers.runtime import Pulse, RuntimeParts, StartedProcess, WorkDone
+from .channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
+
+
+@dataclass(frozen=True)
+class PythonChannels:
+    """All channels of one process: ours, and its own (`worker_...`), and its place in the dispatcher's table.
+
+    `worker_end` is both: the process inherits one, and we keep it to take connections back.
+    """
+
+    slot: int
+    lifecycle: socket.socket
+    worker_lifecycle: socket.socket
+    dispatcher_end: socket.socket
+    worker_end: socket.socket
+    page_fd: int
+
+
+class PythonLink(DispatchedLink):
+    """What connects us with one such process. Owns our ends of the channels, and the page, until `close`.
+
+    Args:
+        worker: whose process it is.
+        parts: what the runtime works with.
+        channels: which of them is ours is taken over.
+        started: the process.
+    """
+
+    def __init__(
+        self, worker: WorkerHandle, parts: RuntimeParts, channels: PythonChannels, started: StartedProcess
+    ) -> None:
+        super().__init__(worker, parts, channels.slot, started)
+        self._parts = parts
+        self._channels = channels
+        self._page = WorkerPageView(channels.page_fd)
+        self._capacity = 0  # most busy connections, by its own report; 0: unbounded
+        self._lifecycle = WorkerChannel(asyncio.get_running_loop(), channels.lifecycle, self._on_message)
+
+    @property
+    def explanation(self) -> str:
+        """Empty: the process says for itself what fails."""
+        return ""
+
+    def send_config(self, config: WorkerConfig) -> None:
+        """Send the process its settings, for which it waits."""
+        self._lifecycle.send_config(config)
+
+    def admit(self) -> None:
+        """Bring the process into the dispatcher's policy."""
+        workers = self._parts.target_workers()
+        bounds = worker_bounds(self._parts.config, self._parts.traits, workers, self._capacity, descriptor_limit())
+        self.keeper.wanted.add(
+            DispatchedWorker(
+                slot=self.slot,
+                incarnation=self.started.number,
+                bounds=bounds,
+                hash_key=self.worker.worker_id,
+                fds=self._dispatcher_fds,
+                on_event=self.on_event,
+            )
+        )
+        self.keeper.wanted.admit(self.slot)
+
+    def drain(self, *, by_itself: bool) -> None:
+        """Take the process out of the policy and let it read the end of its channel."""
+        if self.keeper.wanted.knows(self.slot):
+            self.keeper.wanted.drain(self.slot)
+        else:
+            self._end_connections()
+
+    def work_done(self) -> WorkDone:
+        """Return what its page says; connections that lie in its channel count as well."""
+        page = self._page.read()
+        untaken = self.keeper.counters.untaken(self.slot, page["position"])
+        return WorkDone(page["open"] + untaken, page["requests"], page["errors"])
+
+    def pulse(self) -> Pulse:
+        """Return what its page says."""
+        page = self._page.read()
+        return Pulse(page["heartbeat_ns"], page["oldest_request_ns"])
+
+    def take_last_words(self) -> None:
+        """Read what a process that has exited left behind."""
+        self._lifecycle.take_last_words()
+
+    def close(self) -> None:
+        """Forget the process, which must have been reaped, and close what we hold of it."""
+        self.leave_dispatcher()
+        self._lifecycle.close()
+        self._channels.dispatcher_end.close()
+        self._channels.worker_end.close()
+        os.close(self._channels.page_fd)
+
+    def on_particular_event(self, event: DispatcherEvent) -> None:
+        """Take the end of the connection channel: the process closes it when something is wrong, or at its end."""
+        if event.name is EventName.CHANNEL_CLOSED:
+            self.worker.apply(LifeEvent(LifeEventName.CHANNEL_CLOSED, "closed its connection channel"))
+
+    @property
+    def _dispatcher_fds(self) -> tuple[int, int, int, int]:
+        """Borrowed, in the order of ADD_WORKER."""
+        pidfd = self.started.process.pidfd
+        ends = self._channels.dispatcher_end.fileno(), self._channels.worker_end.fileno()
+        return *ends, pidfd, self._channels.page_fd
+
+    def _end_connections(self) -> None:
+        """Tell the process itself that no more connections come; for when no dispatcher does."""
+        try:
+            self._channels.dispatcher_end.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # its other end is closed: it knows
+
+    def _on_message(self, message: WorkerMessage) -> None:
+        match message:
+            case Serving():
+                self._capacity = message.capacity
+                self.worker.apply(LifeEventName.SERVING)
+            case ReadySaid():
+                self.worker.apply(LifeEventName.READY_SAID)
+            case StartupFailed(reason, details, is_usage):
+                self.worker.apply(LifeEvent(LifeEventName.STARTUP_FAILED, reason, details, is_usage))
+            case ChannelClosed(reason):
+                self.worker.apply(LifeEvent(LifeEventName.CHANNEL_CLOSED, reason))

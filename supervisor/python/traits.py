@@ -1,0 +1,21 @@
+"""Owns what is particular to workers that run our own runtime. Any process; light: a shell imports it."""
+
+from ..settings.app_config import DEFAULT_BIND, AppConfig
+from ..settings.traits import WorkerTraits
+
+
+def _check(_: AppConfig) -> None:
+    """Only a worker can tell whether an app can be imported."""
+
+
+PYTHON_TRAITS = WorkerTraits(
+    kind="python",
+    title="Python",
+    runtime="fastlb.supervisor.python.runtime:PythonRuntime",
+    check=_check,
+    default_bind=DEFAULT_BIND,
+    default_credit=16,
+    bounded_by_descriptors=True,
+    counts_requests=True,
+    not_said="did not call fastlb.worker.ready()",
+)

@@ -1,0 +1,49 @@
+"""Owns what all links to workers have in common that get their connections from the dispatcher.
+
+Runs in the supervisor process. What the dispatcher says of a worker comes from its keeper straight to `on_event`.
+"""
+
+import abc
+
+from ...lb.command import DispatcherEvent, EventName
+from .handle import WorkerHandle
+from .life import LifeEventName
+from .runtime import RuntimeParts, StartedProcess
+
+
+class DispatchedLink(abc.ABC):
+    """The dispatcher's side of a link.
+
+    Attributes:
+        worker: whose process it is.
+        slot: its place in the dispatcher's table; ours until `leave_dispatcher`.
+        started: the process.
+        keeper: of the dispatcher; borrowed.
+    """
+
+    def __init__(self, worker: WorkerHandle, parts: RuntimeParts, slot: int, started: StartedProcess) -> None:
+        self.worker = worker
+        self.slot = slot
+        self.started = started
+        self.keeper = parts.keeper
+        self._log = parts.log
+
+    def on_event(self, event: DispatcherEvent) -> None:
+        """Take what the dispatcher says of this process."""
+        match event.name:
+            case EventName.DRAINED:
+                self.worker.apply(LifeEventName.DRAINED)
+            case EventName.WORKER_DIED:
+                if event.taken_back:
+                    self._log.info("connections_taken_back", worker_id=self.worker.worker_id, count=event.taken_back)
+            case _:
+                self.on_particular_event(event)
+
+    @abc.abstractmethod
+    def on_particular_event(self, event: DispatcherEvent) -> None:
+        """Take what the dispatcher says of processes of one kind only."""
+
+    def leave_dispatcher(self) -> None:
+        """Have the dispatcher forget the process; what it has not taken goes to others."""
+        self.keeper.wanted.remove(self.slot)
+        self.keeper.slots.give_back(self.slot)
