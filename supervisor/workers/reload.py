@@ -10,15 +10,19 @@ Runs in the supervisor process. Everything that can happen while it runs:
     the old worker dies meanwhile           nothing is left to drain
     the app is stopped                      cancelled: replacements not yet admitted go, too
 
+Where two workers of the same id cannot run at the same time (`replacing` is "old-first") each old one is gone before
+its replacement is started; one whose replacement fails is missing then.
+
 It touches no process itself: it says what to do to a crew.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from ..errors import StartFailed
+from ..settings.traits import Replacing
 
 W = TypeVar("W")
 
@@ -38,17 +42,21 @@ class ReloadingCrew(Protocol[W]):
     async def drain_until_out(self, old: W) -> None:
         """Drain a worker; return when it is out of the policy."""
 
+    async def drain_until_gone(self, workers: Iterable[W]) -> None:
+        """Drain workers; return when their processes have ended."""
+
     def drain_in_background(self, new: W) -> None:
         """Drain a worker that was not admitted; do not wait."""
 
 
 @dataclass(frozen=True)
 class ReloadRules:
-    """The settings, by their names in AppConfig without the prefix."""
+    """How a reload goes: settings, by their names in AppConfig without the prefix, and `replacing` of the kind."""
 
     settle: float
     delay: float
     parallel: int
+    replacing: Replacing = "new-first"
 
 
 async def reload_workers(
@@ -60,10 +68,11 @@ async def reload_workers(
         StartFailed: says how far it came and why it stopped; `details` has the traceback.
     """
     replaced = 0
+    replace_one = _replace_old_first if rules.replacing == "old-first" else _replace_new_first
 
     async def replace(worker: W, settle: float) -> None:
         nonlocal replaced
-        await _replace(worker, crew, settle)
+        await replace_one(worker, crew, settle)
         replaced += 1
         on_replaced(replaced)
 
@@ -74,10 +83,20 @@ async def reload_workers(
             await asyncio.sleep(rules.delay)
             await _all_of([replace(worker, 0.0) for worker in old[start : start + rules.parallel]])
     except StartFailed as error:
-        raise error.after(_outcome(replaced, len(old))) from error
+        raise error.after(_outcome(replaced, len(old), rules.replacing)) from error
 
 
-async def _replace(old: W, crew: ReloadingCrew[W], settle: float) -> None:
+async def _replace_new_first(old: W, crew: ReloadingCrew[W], settle: float) -> None:
+    await _bring_up(old, crew, settle)
+    await crew.drain_until_out(old)
+
+
+async def _replace_old_first(old: W, crew: ReloadingCrew[W], settle: float) -> None:
+    await crew.drain_until_gone([old])
+    await _bring_up(old, crew, settle)
+
+
+async def _bring_up(old: W, crew: ReloadingCrew[W], settle: float) -> None:
     new = await crew.start_replacement(old)
     try:
         if settle:
@@ -86,7 +105,6 @@ async def _replace(old: W, crew: ReloadingCrew[W], settle: float) -> None:
     except BaseException:
         crew.drain_in_background(new)
         raise
-    await crew.drain_until_out(old)
 
 
 async def _all_of(works: Sequence[Coroutine[Any, Any, None]]) -> None:
@@ -97,7 +115,9 @@ async def _all_of(works: Sequence[Coroutine[Any, Any, None]]) -> None:
             raise result
 
 
-def _outcome(replaced: int, total: int) -> str:
+def _outcome(replaced: int, total: int, replacing: Replacing) -> str:
+    if replacing == "old-first":
+        return f"{replaced} of {total} workers were replaced, and the last one had to go before it failed"
     if replaced == 0:
         return "nothing was changed, the old workers go on"
     return f"{replaced} of {total} workers were replaced, the other old ones go on"

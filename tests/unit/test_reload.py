@@ -1,7 +1,8 @@
 """The reload as a transaction, against a crew that fails where the test says."""
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import pytest
 from fastlb.supervisor.errors import EXIT_USAGE, StartFailed
@@ -64,6 +65,12 @@ class ScriptedCrew:
         self.serving.discard(old)
         self.living.discard(old)
         await asyncio.sleep(0)
+
+    async def drain_until_gone(self, workers: Iterable[str]) -> None:
+        for worker in workers:
+            self.log.append(f"end {worker[3:]}")
+            self.serving.discard(worker)
+            self.living.discard(worker)
 
     def drain_in_background(self, new: str) -> None:
         self.note(f"drop {new[3:]}")
@@ -153,6 +160,36 @@ def test_cancelled_reload_lets_its_replacement_go() -> None:
 
     asyncio.run(scenario())
     assert crew.living == crew.serving == set(crew.workers)
+
+
+class OneOfEach(ScriptedCrew):
+    """Two workers of an id never live at the same time."""
+
+    def note(self, what: str) -> None:
+        self.log.append(what)
+        ids = [name[3:] for name in self.living]
+        assert len(set(ids)) == len(ids)
+        assert len(self.serving) >= self.old - 1, "one at a time is missing"
+
+
+OLD_FIRST = replace(RULES, replacing="old-first")
+
+
+def test_old_first_reload_ends_each_worker_before_its_replacement_starts() -> None:
+    crew = OneOfEach(old=2)
+    assert run(crew, OLD_FIRST) == [1, 2]
+    assert crew.serving == {"new0", "new1"}
+    assert crew.log == ["end 0", "start 0", "settle 0", "admit 0", "end 1", "start 1", "admit 1"]
+
+
+@pytest.mark.parametrize("step", ["fails_to_start", "fails_to_settle", "fails_to_admit"])
+def test_old_first_reload_that_fails_stops_there_and_says_that_one_is_missing(step: str) -> None:
+    crew = OneOfEach(old=3)
+    getattr(crew, step).add(0)
+    with pytest.raises(StartFailed, match="0 of 3 workers were replaced") as failure:
+        run(crew, OLD_FIRST)
+    assert "nothing was changed" not in failure.value.message
+    assert crew.living == crew.serving == {"old1", "old2"}
 
 
 @given(
