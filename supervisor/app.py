@@ -7,8 +7,9 @@ reload.py) and processes/ (backoff.py, hang.py). A stop always wins over any oth
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from .control.progress import Progress
 from .control.protocol import AppDetails, AppEntry
@@ -16,7 +17,7 @@ from .dispatcher.keeper import DispatcherKeeper
 from .errors import FastlbError, StartFailed, UsageError
 from .home.paths import AppPaths
 from .home.stored_config import save_config
-from .operations import Operations
+from .operations import Operation, OperationRequest, Operations
 from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
@@ -112,7 +113,7 @@ class App:
         Raises:
             StartFailed: with the worker's traceback in `details`; nothing runs any more.
         """
-        await self._operations.run("start", lambda: self._start(progress))
+        await self._operations.run(Operation.START, lambda: self._start(progress))
 
     async def stop(self, force: bool = False) -> None:
         """Drain the workers and end everything; with `force` at once. May be called again while it runs."""
@@ -133,7 +134,7 @@ class App:
             StartFailed: they are stopped and did not start; another restart or reload may try again.
             BusyError: another operation is running.
         """
-        return await self._operations.run("restart", lambda: self._restart(progress))
+        return await self._operations.run(Operation.RESTART, lambda: self._restart(progress))
 
     async def reload(self, progress: OnProgress, parallel: int | None = None) -> str:
         """Replace the workers by new ones without losing a request. Returns a sentence.
@@ -142,12 +143,7 @@ class App:
             StartFailed: says how far it came; old workers that were not replaced go on.
             BusyError: another operation is running.
         """
-        rules = ReloadRules(
-            settle=self._config.reload_settle,
-            delay=self._config.reload_delay,
-            parallel=parallel or self._config.reload_parallel,
-        )
-        return await self._operations.run("reload", lambda: self._reload(progress, rules))
+        return await self._operations.run(Operation.RELOAD, lambda: self._reload(progress, parallel))
 
     async def scale(self, target_workers: int, progress: OnProgress) -> str:
         """Have `target_workers`, now and after a stop: new ones start, or the newest drain. Returns a sentence.
@@ -158,9 +154,17 @@ class App:
             UsageError: no such number of workers can be.
             FastlbError: it is done, but could not be written down.
         """
-        if not 1 <= target_workers <= MAX_WORKERS:
-            raise UsageError(f"an app has 1 to {MAX_WORKERS} workers, not {target_workers}")
-        return await self._operations.run("scale", lambda: self._scale(target_workers, progress))
+        check_target_workers(target_workers)
+        return await self._operations.run(Operation.SCALE, lambda: self._scale(target_workers, progress))
+
+    def ask(self, request: OperationRequest) -> None:
+        """Have done what nobody at a terminal waits for: now, or when its turn comes; the log is told."""
+        works: dict[Operation, Callable[[], Coroutine[Any, Any, str]]] = {
+            Operation.RELOAD: lambda: self._reload(ignore_progress, None),
+            Operation.RESTART: lambda: self._restart(ignore_progress),
+            Operation.SCALE: lambda: self._scale(self.target_workers + request.change, ignore_progress),
+        }
+        self._operations.ask(request, works[request.operation])
 
     async def _start(self, progress: OnProgress) -> None:
         warning = low_limit_warning(self._config, self._traits, descriptor_limit())
@@ -185,7 +189,13 @@ class App:
             raise error.after("no worker runs now, and clients wait until a restart succeeds") from error
         return f"restarted {count_of(self.target_workers, 'worker')}"
 
-    async def _reload(self, progress: OnProgress, rules: ReloadRules) -> str:
+    async def _reload(self, progress: OnProgress, parallel: int | None) -> str:
+        rules = ReloadRules(
+            settle=self._config.reload_settle,
+            delay=self._config.reload_delay,
+            parallel=parallel or self._config.reload_parallel,
+            replacing=self._traits.replacing,
+        )
         old = established(self._crew.members)
         target = self.target_workers
 
@@ -201,6 +211,7 @@ class App:
 
     async def _scale(self, target: int, progress: OnProgress) -> str:
         before = self.target_workers
+        check_target_workers(target)
         check_limits(target)
         self._crew.target_workers = target
         try:
@@ -286,6 +297,20 @@ class App:
         generations = {member.generation for member in self._crew.members}
         if generations and self._operations.current is None:
             self._runtime.keep_only(generations)
+
+
+def ignore_progress(progress: Progress) -> None:
+    """Tell nobody: of an operation that nobody waits for."""
+
+
+def check_target_workers(number: int) -> None:
+    """Raise unless an app can have so many workers.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not 1 <= number <= MAX_WORKERS:
+        raise UsageError(f"an app has 1 to {MAX_WORKERS} workers, not {number}")
 
 
 def look_interval(config: AppConfig) -> float:

@@ -1,4 +1,4 @@
-"""Owns which signal means which request. Runs in the supervisor process; handlers only pass a request on."""
+"""Owns what each signal asks for. Runs in the supervisor process; handlers only pass it on."""
 
 import asyncio
 import signal
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 
-class Request(Enum):
+class SignalMeaning(Enum):
     """What a signal can ask of a running app."""
 
     STOP = auto()  # drain; a second one at once
@@ -16,23 +16,23 @@ class Request(Enum):
     SCALE_DOWN = auto()
 
 
-MEANING: dict[signal.Signals, Request] = {
-    signal.SIGTERM: Request.STOP,
-    signal.SIGINT: Request.STOP,
-    signal.SIGQUIT: Request.STOP_AT_ONCE,
-    signal.SIGHUP: Request.RELOAD,
-    signal.SIGTTIN: Request.SCALE_UP,
-    signal.SIGTTOU: Request.SCALE_DOWN,
+MEANING: dict[signal.Signals, SignalMeaning] = {
+    signal.SIGTERM: SignalMeaning.STOP,
+    signal.SIGINT: SignalMeaning.STOP,
+    signal.SIGQUIT: SignalMeaning.STOP_AT_ONCE,
+    signal.SIGHUP: SignalMeaning.RELOAD,
+    signal.SIGTTIN: SignalMeaning.SCALE_UP,
+    signal.SIGTTOU: SignalMeaning.SCALE_DOWN,
 }
 
 
-def pass_on_signals(on_request: Callable[[Request, signal.Signals], None]) -> None:
-    """Call `on_request` on the running loop for every signal that has a meaning.
+def pass_on_signals(on_signal: Callable[[SignalMeaning, signal.Signals], None]) -> None:
+    """Call `on_signal` on the running loop for every signal that has a meaning.
 
     A SIGHUP that is ignored stays ignored: whoever asked for that (nohup) wants to outlive the terminal.
     """
     loop = asyncio.get_running_loop()
-    for number, request in MEANING.items():
+    for number, meaning in MEANING.items():
         if number is signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
             continue
-        loop.add_signal_handler(number, on_request, request, number)
+        loop.add_signal_handler(number, on_signal, meaning, number)

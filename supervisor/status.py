@@ -9,6 +9,7 @@ from typing import Any
 from .control.protocol import AppDetails, AppEntry, WorkerEntry, WorkerStatus
 from .dispatcher.keeper import DispatcherKeeper
 from .home.paths import AppPaths
+from .operations import Operation
 from .processes.usage import Sampler
 from .settings.app_config import AppConfig
 from .settings.declared import hide_secrets
@@ -53,11 +54,11 @@ class StatusReport:
         self._sampler = Sampler()
         self._started_at = time.monotonic()
 
-    def entry(self, operation: str | None) -> AppEntry:
+    def entry(self, operation: Operation | None) -> AppEntry:
         """The app in `list`; `operation`: what is being done to it, or None."""
         return AppEntry(**self._fields(operation))
 
-    def details(self, operation: str | None, failure: str) -> AppDetails:
+    def details(self, operation: Operation | None, failure: str) -> AppDetails:
         """The app in `show`; `failure`: why the last operation failed, or ""."""
         paths = self._sources.paths
         return AppDetails(
@@ -68,7 +69,7 @@ class StatusReport:
             last_error=self._last_error() or failure,
         )
 
-    def _fields(self, operation: str | None) -> dict[str, Any]:
+    def _fields(self, operation: Operation | None) -> dict[str, Any]:
         source = self._sources
         members = sorted(source.crew.members, key=lambda member: (member.worker_id, member.generation))
         newest = {member.worker_id: member for member in members}
@@ -76,7 +77,7 @@ class StatusReport:
         self._sampler.keep_only({worker.pid for worker in workers if worker.pid})
         return {
             "name": source.config.name,
-            "status": app_status(members, source.crew.target_workers, operation),
+            "status": app_status(members, source.crew.target_workers, operation.status if operation else None),
             "mode": source.traits.mode,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started_at, 3),

@@ -12,16 +12,16 @@ from collections.abc import Coroutine
 from typing import Any
 
 from .app import App, AppResources
-from .control.progress import Progress
 from .control.requests import ControlRequests
 from .control.server import ControlServer
-from .errors import FastlbError, StartFailed
+from .errors import StartFailed
 from .home.stored_config import save_config
 from .kinds import traits_of
 from .launch.reporter import Reporter
+from .operations import Operation, OperationRequest
 from .output.worker_output import WorkerOutput
 from .settings.app_config import AppConfig
-from .signals import Request, pass_on_signals
+from .signals import SignalMeaning, pass_on_signals
 from .sockets.listeners import close_all
 
 
@@ -103,46 +103,34 @@ class Supervision:
             raise StartFailed("the start was cancelled")
         starting.result()
 
-    def _on_signal(self, request: Request, number: signal.Signals) -> None:
-        match request:
-            case Request.STOP | Request.STOP_AT_ONCE:
-                self._on_stop_signal(request, number)
-            case Request.RELOAD:
+    def _on_signal(self, meaning: SignalMeaning, number: signal.Signals) -> None:
+        match meaning:
+            case SignalMeaning.STOP | SignalMeaning.STOP_AT_ONCE:
+                self._on_stop_signal(meaning, number)
+            case SignalMeaning.RELOAD:
                 self._on_hangup(number)
-            case Request.SCALE_UP:
-                self._try(number, self._app.scale(self._app.target_workers + 1, _ignore))
-            case Request.SCALE_DOWN:
-                self._try(number, self._app.scale(self._app.target_workers - 1, _ignore))
+            case SignalMeaning.SCALE_UP:
+                self._app.ask(OperationRequest(Operation.SCALE, asker(number), change=1))
+            case SignalMeaning.SCALE_DOWN:
+                self._app.ask(OperationRequest(Operation.SCALE, asker(number), change=-1))
 
-    def _on_stop_signal(self, request: Request, number: signal.Signals) -> None:
-        force = request is Request.STOP_AT_ONCE or self._stop_wanted.is_set()
-        self._log.info("stop_requested", signal=number.name, force=force)
+    def _on_stop_signal(self, meaning: SignalMeaning, number: signal.Signals) -> None:
+        force = meaning is SignalMeaning.STOP_AT_ONCE or self._stop_wanted.is_set()
+        self._log.info("stop_asked", by=asker(number), force=force)
         self._stop_wanted.set()
         self._run_in_background(self.stop(force))
 
     def _on_hangup(self, number: signal.Signals) -> None:
         # A closed terminal sends SIGHUP as well; it ends a foreground app, kill(1) reloads it.
         if self._had_terminal and not _has_terminal():
-            self._on_stop_signal(Request.STOP, number)
+            self._on_stop_signal(SignalMeaning.STOP, number)
         else:
-            self._try(number, self._app.reload(_ignore))
+            self._app.ask(OperationRequest(Operation.RELOAD, asker(number)))
 
     def _on_unhandled(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         trace = "".join(traceback.format_exception(error)) if error else ""
         self._log.error("unhandled_error", reason=context["message"], traceback=trace)
-
-    def _try(self, number: signal.Signals, operation: Coroutine[Any, Any, str]) -> None:
-        """Carry out what a signal asked for; there is nobody but the log to be told how it went."""
-        self._log.info("signal_received", signal=number.name)
-
-        async def run() -> None:
-            try:
-                await operation
-            except FastlbError as error:
-                self._log.error("signal_failed", signal=number.name, reason=error.message, details=error.details)
-
-        self._run_in_background(run())
 
     def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -150,8 +138,9 @@ class Supervision:
         task.add_done_callback(self._tasks.discard)
 
 
-def _ignore(progress: Progress) -> None:
-    """Nobody waits who could be told."""
+def asker(number: signal.Signals) -> str:
+    """Return who asks for something, for the log."""
+    return f"signal {number.name}"
 
 
 def _has_terminal() -> bool:

@@ -46,11 +46,11 @@ def surplus(members: Iterable[M], target: int) -> list[M]:
     First those that serve nobody: they were given up, or wait for their restart. Then the newest, so that ids
     stay 0..n-1 without a gap.
     """
-    ordered = sorted(staying(members), key=_comes_to_go_at)
+    ordered = sorted(staying(members), key=_drain_order)
     return ordered[: max(len(ordered) - target, 0)]
 
 
-def _comes_to_go_at(member: Member) -> tuple[int, int, int]:
+def _drain_order(member: Member) -> tuple[int, int, int]:
     usefulness = _USEFULNESS.get(member.life.state, len(_USEFULNESS))
     return usefulness, -member.worker_id, -member.generation
 
@@ -62,21 +62,16 @@ def missing_ids(members: Iterable[Member], target: int) -> list[int]:
     return [next(free) for _ in range(target - len(taken))]
 
 
-def app_status(members: Sequence[Member], target: int, operation: str | None) -> AppStatus:
-    """One word for the app.
+def app_status(members: Sequence[Member], target: int, meanwhile: AppStatus | None) -> AppStatus:
+    """Return one word for the app.
 
     Args:
         members: all workers.
         target: how many there are to be.
-        operation: what is being done to the app: "start", "stop", "reload", ..., or None.
+        meanwhile: the word while something is being done to the app that has one of its own, or None.
     """
-    match operation:
-        case "start" | "restart":
-            return "starting"
-        case "stop":
-            return "stopping"
-        case "reload":
-            return "reloading"
+    if meanwhile:
+        return meanwhile
     states = [member.life.state for member in staying(members)]
     admitted = states.count(State.ADMITTED)
     if admitted >= target:

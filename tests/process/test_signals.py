@@ -18,7 +18,8 @@ def test_ttin_and_ttou_scale_by_one(fastlb: Fastlb) -> None:
 def test_ttou_never_takes_the_last_worker(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "1")
     os.kill(app.supervisor_pid, signal.SIGTTOU)
-    wait_until(lambda: "signal_failed" in app.log("supervisor"), "it is refused in the log")
+    refused = 'scale_failed by="signal SIGTTOU" reason="an app has 1 to 512 workers, not 0"'
+    wait_until(lambda: refused in app.log("supervisor"), "it is refused in the log")
     app.wait_online(1)
 
 
@@ -29,6 +30,34 @@ def test_hup_reloads(fastlb: Fastlb) -> None:
     wait_until(lambda: "reload_done" in app.log("supervisor"), "it is reloaded")
     app.wait_online(1)
     assert app.worker_pids != before
+
+
+def test_hup_during_a_reload_is_carried_out_after_it_and_once(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "1", "--reload-settle", "1")
+    pid = app.supervisor_pid
+    os.kill(pid, signal.SIGHUP)
+    wait_until(lambda: "reload_begun" in app.log("supervisor"), "the first reload runs")
+    for _ in range(3):
+        os.kill(pid, signal.SIGHUP)
+    wait_until(lambda: app.log("supervisor").count("reload_done") == 2, "both are done", timeout=20)
+    app.wait_online(1)
+    log = app.log("supervisor")
+    assert log.count('reload_waits by="signal SIGHUP" behind=reload') == 1
+    assert log.index("reload_done") < log.rindex("reload_begun"), "one after the other"
+    assert log.count("reload_begun") == 2, "asked for again while one waits is asked for once"
+    assert [worker["generation"] for worker in app.entry()["workers"]] == [3]
+
+
+def test_reload_that_waits_is_cancelled_by_a_stop(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "1", "--reload-settle", "30")
+    for _ in range(2):
+        os.kill(app.supervisor_pid, signal.SIGHUP)
+        wait_until(lambda: "reload_begun" in app.log("supervisor"), "the first reload runs")
+    wait_until(lambda: "reload_waits" in app.log("supervisor"), "the second waits")
+    os.kill(app.supervisor_pid, signal.SIGTERM)
+    wait_until(lambda: not fastlb.pids, "everything has ended", timeout=10)
+    assert "reload_dropped" in app.log("supervisor")
+    assert app.log("supervisor").count("reload_begun") == 1
 
 
 def test_term_stops_and_drains(fastlb: Fastlb) -> None:

@@ -17,7 +17,7 @@ from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.settings.traits import Replacing, WorkerTraits
 from fastlb.supervisor.workers.handle import WorkerHandle
 from fastlb.supervisor.workers.life import LifeEventName
-from fastlb.supervisor.workers.runtime import MakeRuntime, RuntimeParts, StartedProcess, WorkDone
+from fastlb.supervisor.workers.runtime import RuntimeParts, StartedProcess, WorkDone
 
 ALIVE_AFTER = 0.05
 
@@ -106,11 +106,6 @@ class ProgramRuntime:
         """Nothing is accepted here."""
 
 
-def load_runtime() -> MakeRuntime:
-    """Return what makes the runtime."""
-    return ProgramRuntime
-
-
 def check(config: AppConfig) -> None:
     """Find nothing wrong."""
 
@@ -120,7 +115,7 @@ def program_traits(replacing: Replacing) -> WorkerTraits:
     return WorkerTraits(
         kind="program",
         title="other",
-        load_runtime=load_runtime,
+        runtime=f"{__name__}:ProgramRuntime",
         check=check,
         mode="fork",
         needs_dispatcher=False,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from fastlb.supervisor.kinds import traits_of
+from fastlb.supervisor.operations import Operation
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.workers.crew import lifecycle_rules
 from fastlb.supervisor.workers.life import Lifecycle, State
@@ -71,12 +72,13 @@ def test_missing_and_surplus_lead_to_the_target(ids: set[int], target: int) -> N
         ([State.ERRORED, State.ERRORED], None, "errored"),
         ([State.ERRORED, State.ADMITTED], None, "degraded"),
         ([], None, "errored"),
-        ([State.ADMITTED, State.ADMITTED], "reload", "reloading"),
-        ([State.STARTING], "start", "starting"),
-        ([State.DRAINING], "stop", "stopping"),
-        ([State.ADMITTED, State.ADMITTED, State.STARTING], "scale", "online"),
+        ([State.ADMITTED, State.ADMITTED], Operation.RELOAD, "reloading"),
+        ([State.STARTING], Operation.START, "starting"),
+        ([State.STARTING], Operation.RESTART, "starting"),
+        ([State.DRAINING], Operation.STOP, "stopping"),
+        ([State.ADMITTED, State.ADMITTED, State.STARTING], Operation.SCALE, "online"),
     ],
 )
-def test_status_of_the_app(states: list[State], operation: str | None, expected: str) -> None:
+def test_status_of_the_app(states: list[State], operation: Operation | None, expected: str) -> None:
     members = [worker(i, state) for i, state in enumerate(states)]
-    assert app_status(members, 2, operation) == expected
+    assert app_status(members, 2, operation.status if operation else None) == expected

@@ -1,0 +1,163 @@
+"""One operation at a time; who waits, who is refused, and what is done only once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastlb.supervisor.errors import BusyError, FastlbError, UsageError
+from fastlb.supervisor.operations import MOST_WAITING, Operation, OperationRequest, Operations
+from fastlb.supervisor.output.event_log import EventLog
+
+RELOAD = OperationRequest(Operation.RELOAD, "signal SIGHUP")
+ONE_MORE = OperationRequest(Operation.SCALE, "signal SIGTTIN", change=1)
+
+
+class Bench:
+    """Operations whose work goes on until it is allowed to end; `done`: what was carried out."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.operations = Operations(EventLog(log))
+        self.may_end = asyncio.Event()
+        self.done: list[str] = []
+
+    def work(self, name: str, error: FastlbError | None = None) -> Callable[[], Coroutine[Any, Any, str]]:
+        async def carry_out() -> str:
+            await self.may_end.wait()
+            self.done.append(name)
+            if error:
+                raise error
+            return name
+
+        return carry_out
+
+    async def settle(self) -> None:
+        """Let everything run to its end."""
+        self.may_end.set()
+        while self.operations.current not in (None, Operation.STOP):
+            await asyncio.sleep(0)
+
+    def events(self) -> list[str]:
+        """Names in the log, with who asked."""
+        lines = [line.split(" ", 3)[2:] for line in self.log.read_text().splitlines()]
+        return [" ".join(line) for line in lines]
+
+
+Scenario = Callable[[Bench], Awaitable[None]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[[Scenario], list[str]]:
+    """Run a scenario; return what is in the log then."""
+
+    def run_scenario(scenario: Scenario) -> list[str]:
+        async def run_it() -> list[str]:
+            bench = Bench(tmp_path / "log")
+            await scenario(bench)
+            return bench.events()
+
+        return asyncio.run(run_it())
+
+    return run_scenario
+
+
+def test_what_is_asked_while_another_runs_is_done_after_it(run: Callable[[Scenario], list[str]]) -> None:
+    async def scenario(bench: Bench) -> None:
+        running = asyncio.create_task(bench.operations.run(Operation.SCALE, bench.work("scale")))
+        await asyncio.sleep(0)
+        bench.operations.ask(RELOAD, bench.work("reload"))
+        assert bench.operations.waiting == [RELOAD]
+        assert bench.operations.current is Operation.SCALE
+        await bench.settle()
+        assert await running == "scale"
+        assert bench.done == ["scale", "reload"]
+
+    events = run(scenario)
+    assert 'reload_waits by="signal SIGHUP" behind=scale' in events
+    assert events.index("scale_done") < events.index('reload_begun by="signal SIGHUP"')
+    assert events[-1] == 'reload_done by="signal SIGHUP"'
+
+
+def test_same_request_waits_once_and_counts_are_kept(run: Callable[[Scenario], list[str]]) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.operations.ask(RELOAD, bench.work("first"))
+        bench.operations.ask(RELOAD, bench.work("second"))
+        bench.operations.ask(OperationRequest(Operation.RELOAD, "cron"), bench.work("third"))
+        bench.operations.ask(ONE_MORE, bench.work("one more"))
+        bench.operations.ask(ONE_MORE, bench.work("and another"))
+        await bench.settle()
+        assert bench.done == ["first", "second", "one more", "and another"], "what runs already may be too late"
+
+    assert 'reload_dropped by=cron reason="another reload waits already"' in run(scenario)
+
+
+def test_queue_is_bounded(run: Callable[[Scenario], list[str]]) -> None:
+    async def scenario(bench: Bench) -> None:
+        for _ in range(MOST_WAITING + 3):
+            bench.operations.ask(ONE_MORE, bench.work("one more"))
+        await bench.settle()
+        assert len(bench.done) == MOST_WAITING + 1
+
+    dropped = [event for event in run(scenario) if event.startswith("scale_dropped")]
+    assert dropped == [f'scale_dropped by="signal SIGTTIN" reason="{MOST_WAITING} operations wait already"'] * 2
+
+
+def test_somebody_who_waits_for_it_is_refused_by_name(run: Callable[[Scenario], list[str]]) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.operations.ask(RELOAD, bench.work("reload"))
+        with pytest.raises(BusyError, match="cannot scale: a reload of this app is under way"):
+            await bench.operations.run(Operation.SCALE, bench.work("scale"))
+        await bench.settle()
+        assert bench.done == ["reload"]
+        assert await bench.operations.run(Operation.SCALE, bench.work("scale")) == "scale"
+
+    run(scenario)
+
+
+def test_stop_cancels_what_runs_and_what_waits(run: Callable[[Scenario], list[str]]) -> None:
+    async def scenario(bench: Bench) -> None:
+        running = asyncio.create_task(bench.operations.run(Operation.RESTART, bench.work("restart")))
+        await asyncio.sleep(0)
+        bench.operations.ask(RELOAD, bench.work("reload"))
+        await asyncio.sleep(0)
+        bench.operations.close()
+        await bench.operations.wait_until_idle()
+        with pytest.raises(FastlbError, match="the restart was cancelled"):
+            await running
+        bench.operations.ask(RELOAD, bench.work("too late"))
+        with pytest.raises(BusyError, match="a stop of this app"):
+            await bench.operations.run(Operation.RELOAD, bench.work("too late"))
+        await bench.settle()
+        assert bench.done == []
+        assert bench.operations.current is Operation.STOP
+
+    dropped = 'reload_dropped by="signal SIGHUP" reason="the app is being stopped"'
+    assert run(scenario).count(dropped) == 2
+
+
+def test_failure_is_logged_with_who_asked_and_the_next_one_follows(run: Callable[[Scenario], list[str]]) -> None:
+    async def scenario(bench: Bench) -> None:
+        failure = FastlbError("worker 0 did not start", details="Traceback of it")
+        bench.operations.ask(RELOAD, bench.work("reload", failure))
+        bench.operations.ask(ONE_MORE, bench.work("scale", UsageError("too many")))
+        await bench.settle()
+        assert bench.done == ["reload", "scale"]
+        assert bench.operations.failure == "reload: worker 0 did not start", "the scale was never tried"
+
+    events = run(scenario)
+    failed = 'reload_failed by="signal SIGHUP" reason="worker 0 did not start" details="Traceback of it"'
+    assert failed in events
+    assert 'scale_failed by="signal SIGTTIN" reason="too many"' in events
+
+
+def test_operation_goes_on_when_its_caller_hangs_up(run: Callable[[Scenario], list[str]]) -> None:
+    async def scenario(bench: Bench) -> None:
+        running = asyncio.create_task(bench.operations.run(Operation.RELOAD, bench.work("reload")))
+        await asyncio.sleep(0)
+        running.cancel()
+        await bench.settle()
+        assert bench.done == ["reload"]
+
+    run(scenario)
