@@ -85,7 +85,7 @@ def claimed(paths: AppPaths) -> Iterator[None]:
 
 
 def opened_log(paths: AppPaths, terminal: TerminalOutput | None) -> EventLog:
-    """The supervisor's log; in the foreground the terminal shows it as well.
+    """Return the supervisor's log; in the foreground the terminal shows it as well.
 
     Raises:
         FastlbError: the file cannot be opened.
@@ -96,7 +96,7 @@ def opened_log(paths: AppPaths, terminal: TerminalOutput | None) -> EventLog:
 
 @contextlib.contextmanager
 def listening(request: LaunchRequest, log: EventLog) -> Iterator[list[BoundListener]]:
-    """The listening sockets, until the end of the context.
+    """Hold the listening sockets until the end of the context.
 
     Raises:
         FastlbError: one cannot be bound.

@@ -96,15 +96,15 @@ class App:
         return self._crew.target_workers
 
     def addresses(self) -> list[str]:
-        """Where the app listens now."""
+        """Return where the app listens now."""
         return [listener.address for listener in self._resources.listeners] + self._runtime.other_addresses
 
     def status(self) -> AppEntry:
-        """For `list`."""
+        """Return what `list` says of the app."""
         return self._status.entry(self._operations.current)
 
     def details(self) -> AppDetails:
-        """For `show`."""
+        """Return what `show` says of the app."""
         return self._status.details(self._operations.current, self._operations.failure)
 
     async def start(self, progress: OnProgress) -> None:
@@ -158,7 +158,7 @@ class App:
         return await self._operations.run(Operation.SCALE, lambda: self._scale(target_workers, progress))
 
     def ask(self, request: OperationRequest) -> None:
-        """Have done what nobody at a terminal waits for: now, or when its turn comes; the log is told."""
+        """Carry out a request that nobody at a terminal waits for, now or when its turn comes; the log is told."""
         works: dict[Operation, Callable[[], Coroutine[Any, Any, str]]] = {
             Operation.RELOAD: lambda: self._reload(ignore_progress, None),
             Operation.RESTART: lambda: self._restart(ignore_progress),
@@ -249,7 +249,7 @@ class App:
         await self._crew.start_workers(worker_ids, on_ready)
 
     async def _end(self) -> None:
-        """The order loses nothing: the dispatcher gives away what it holds before any worker finishes."""
+        """End everything that runs; may be called once."""
         await self._operations.wait_until_idle()
         await self._end_processes()
         if self._look_timer:
@@ -293,14 +293,17 @@ class App:
         self._look_timer = self._loop.call_later(self._look_interval, self._look)
 
     def _forget_old_generations(self) -> None:
-        """Not while an operation runs: the next generation may not have come to ask for what the last one had."""
+        """Give up what only generations needed that are gone.
+
+        Not while an operation runs: the next generation may not have come to ask for what the last one had.
+        """
         generations = {member.generation for member in self._crew.members}
         if generations and self._operations.current is None:
             self._runtime.keep_only(generations)
 
 
 def ignore_progress(progress: Progress) -> None:
-    """Tell nobody: of an operation that nobody waits for."""
+    """Tell nobody of the progress of an operation that nobody waits for."""
 
 
 def check_target_workers(number: int) -> None:
@@ -314,12 +317,12 @@ def check_target_workers(number: int) -> None:
 
 
 def look_interval(config: AppConfig) -> float:
-    """Seconds between two looks at heartbeats: a fraction of the shortest time-out."""
+    """Return the seconds between two looks at heartbeats: a fraction of the shortest time-out."""
     timeouts = [timeout for timeout in (config.hang_timeout, config.request_timeout) if timeout]
     shortest = min(timeouts, default=LONGEST_LOOK_INTERVAL) / LOOKS_PER_TIMEOUT
     return min(max(shortest, SHORTEST_LOOK_INTERVAL), LONGEST_LOOK_INTERVAL)
 
 
 def count_of(number: int, noun: str) -> str:
-    """ "1 worker", "3 workers"."""
+    """Return "1 worker", "3 workers"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

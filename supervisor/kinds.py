@@ -1,6 +1,6 @@
 """Owns the list of the kinds of workers. Any process; light: a kind's runtime is imported by the supervisor alone.
 
-A new kind is a folder beside python/ and node/, and a line here.
+A new kind is a folder next to python/ and node/, and a line here.
 """
 
 from .node.traits import NODE_TRAITS

@@ -81,12 +81,12 @@ class Operations:
 
     @property
     def current(self) -> Operation | None:
-        """What is being done to the app; STOP once it is being stopped, for good."""
+        """The operation that runs; STOP for good once the app is being stopped; None: nothing is being done to it."""
         return self._running
 
     @property
     def waiting(self) -> list[OperationRequest]:
-        """What waits, in the order in which it will be carried out."""
+        """The requests that wait, in the order in which they will be carried out."""
         return [waiting.request for waiting in self._waiting]
 
     async def run(self, operation: Operation, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -146,7 +146,7 @@ class Operations:
     def _begin(
         self, operation: Operation, work: Callable[[], Coroutine[Any, Any, T]], names: dict[str, str]
     ) -> asyncio.Task[T]:
-        """`names`: for the log."""
+        """Start the task of an operation; `names`: for the log."""
         self._running = operation
         self._task = task = asyncio.create_task(self._logged(operation.verb, work, names))
         task.add_done_callback(self._on_done)
@@ -186,5 +186,5 @@ class Operations:
 
 
 def _details(error: FastlbError, names: dict[str, str]) -> dict[str, str]:
-    """What nobody at a terminal is shown."""
+    """Return what a person at a terminal would be shown."""
     return {"details": error.details} if names and error.details else {}

@@ -55,11 +55,11 @@ class StatusReport:
         self._started_at = time.monotonic()
 
     def entry(self, operation: Operation | None) -> AppEntry:
-        """The app in `list`; `operation`: what is being done to it, or None."""
+        """Return the app's entry in `list`; `operation`: what is being done to it, or None."""
         return AppEntry(**self._fields(operation))
 
     def details(self, operation: Operation | None, failure: str) -> AppDetails:
-        """The app in `show`; `failure`: why the last operation failed, or ""."""
+        """Return what `show` says of the app; `failure`: why the last operation failed, or ""."""
         paths = self._sources.paths
         return AppDetails(
             **self._fields(operation),

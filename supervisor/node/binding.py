@@ -23,7 +23,7 @@ READABLE_BY_ALL, WRITABLE_BY_ALL = 0o444, 0o222
 
 
 def bind_server(query: QueryServer, backlog: int = NODE_BACKLOG) -> socket.socket:
-    """The listening socket that a TCP or unix server asks for; `backlog` counts unless the app wants another.
+    """Return the listening socket that a TCP or unix server asks for; `backlog` counts unless the app wants another.
 
     Raises:
         OSError: it cannot be had.
@@ -38,7 +38,7 @@ def bind_server(query: QueryServer, backlog: int = NODE_BACKLOG) -> socket.socke
 
 
 def bind_udp(query: QueryServer) -> socket.socket:
-    """The UDP socket that a dgram server asks for; every worker reads from the same one.
+    """Return the UDP socket that a dgram server asks for; every worker reads from the same one.
 
     Raises:
         OSError: it cannot be had.
@@ -60,7 +60,7 @@ def bind_udp(query: QueryServer) -> socket.socket:
 
 
 def name_of(sock: socket.socket, port: int) -> SocketName | None:
-    """What the app is told of its address; `port`: what it asked for, as it insists on it; 0: the real one."""
+    """Return what the app is told of its address; `port`: what it asked for, as it insists on it; 0: the real one."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return SocketName("127.0.0.1", "IPv4", port) if port > 0 else None
     host, real_port = sock.getsockname()[:2]
@@ -105,7 +105,7 @@ def _socket_address(family: int, host: str, port: int) -> Any:
 
 
 def _bind_unix_path(query: QueryServer) -> socket.socket:
-    """As libuv: a path that exists is in use, whoever it belongs to."""
+    """Bind as libuv does: a path that exists is in use, whoever it belongs to."""
     path = Path(query.address or "")
     if "\0" in str(path):  # the kernel would take what stands before it
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -121,7 +121,7 @@ def _bind_unix_path(query: QueryServer) -> socket.socket:
 
 
 def _short(path: Path) -> Path:
-    """The relative path where the whole one is too long for a unix socket."""
+    """Return the relative path where the whole one is too long for a unix socket."""
     return path if len(os.fsencode(path)) <= MAX_UNIX_PATH_BYTES else Path(os.path.relpath(path))
 
 
@@ -146,7 +146,7 @@ def _listening(sock: socket.socket, query: QueryServer, backlog: int) -> socket.
 
 
 def _as_os_error(error: Exception) -> OSError:
-    """A path that is too long, a name that is no address: what the system would say of them."""
+    """Return what the system would say of a path that is too long, or a name that is no address."""
     if isinstance(error, OSError) and error.errno and error.errno > 0:
         return error
     return OSError(errno.EINVAL, os.strerror(errno.EINVAL))

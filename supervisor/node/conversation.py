@@ -75,6 +75,6 @@ class NodeConversation:
             self._log_event(link, "process_msg", data)
 
     def _log_event(self, link: NodeLink, event: str, text: str) -> None:
-        """An app that says much fills no disk."""
+        """Log what an app says, within bounds: one that says much fills no disk."""
         if link.events.allows():
             self._log.info(event, worker_id=link.worker.worker_id, data=text)

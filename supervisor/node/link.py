@@ -181,7 +181,10 @@ class NodeLink(DispatchedLink):
         self.keeper.wanted.admit(self.slot, self.baseline)
 
     def drain(self, *, by_itself: bool) -> None:
-        """Take it out of the policy and tell it to finish: Node's `disconnect`, after PM2's message if wanted."""
+        """Take the process out of the policy and tell it to finish.
+
+        That is Node's `disconnect`, after PM2's message if it is wanted.
+        """
         self.admitted_at = None
         if not self.keeper.wanted.knows(self.slot):
             return
@@ -204,17 +207,17 @@ class NodeLink(DispatchedLink):
 
     @property
     def stream_servers(self) -> list[OpenServer]:
-        """Those that take connections: TCP and unix sockets."""
+        """The open servers that take connections: TCP and unix sockets."""
         return [opened for opened in self.servers.values() if not opened.server.udp]
 
     @property
     def listening_streams(self) -> list[OpenServer]:
-        """Of these, the ones that are up."""
+        """The open servers that take connections and are up."""
         return [opened for opened in self.stream_servers if opened.is_listening]
 
     @property
     def lasting_streams(self) -> int:
-        """How many it opened around its start and still has: what a worker in its place has to open, too."""
+        """How many servers it opened around its start and still has: what a worker in its place has to open, too."""
         opened_until = (self.admitted_at or 0.0) + STARTUP
         return sum((opened.listening_since or 0.0) <= opened_until for opened in self.listening_streams)
 
@@ -239,7 +242,7 @@ class NodeLink(DispatchedLink):
             self._unconfirmed.append(Answer(line))
 
     def confirm(self, server: Server) -> None:
-        """The answer about this server has arrived, and so have all that were written before it."""
+        """Note that the answer about this server has arrived, and so have all that were written before it."""
         if any(answer.server is server for answer in self._unconfirmed):
             while self._unconfirmed.popleft().server is not server:
                 pass
@@ -250,7 +253,7 @@ class NodeLink(DispatchedLink):
             self.keeper.lines.say(self.slot, answer.line, answer.fds)
 
     def open_descriptors(self) -> int:
-        """How many descriptors the process has open; 0 where the kernel does not tell (before Linux 6.2)."""
+        """Return how many descriptors the process has open; 0 where the kernel does not tell (before Linux 6.2)."""
         return os.fstat(self._descriptors_fd).st_size
 
     def work_done(self) -> WorkDone:

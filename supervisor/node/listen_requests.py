@@ -106,7 +106,7 @@ class ListenRequests:
             link.worker.apply(LifeEvent(LifeEventName.FAULTED, reason))
 
     def _obtain(self, query: QueryServer, generation: int) -> Server:
-        """Raises OSError."""
+        """Return the server that a query asks for, if need be in the place of one about to go. Raises OSError."""
         try:
             return self._listeners.obtain(query, generation)
         except OSError as error:
@@ -147,7 +147,7 @@ class ListenRequests:
         return len(listening) >= needed if needed else bool(listening) or is_complete
 
     def _refuse(self, link: NodeLink, query: QueryServer, error: OSError) -> None:
-        """The app sees the error as it would without us, and the user is told why: not for ever, as it takes long."""
+        """Let the app see the error as it would without us, and tell the user why: not for ever, as it takes long."""
         refusal = Answer(encode_refusal(query, error.errno or errno.EIO))
         if not link.explanations_left:
             self.answer(link, refusal)
@@ -165,7 +165,7 @@ class ListenRequests:
         self._log.warning("listen_failed", worker_id=link.worker.worker_id, reason=text)
 
     async def _explanation(self, query: QueryServer, error: OSError) -> str:
-        """What is asked for by several workers at a time is looked up once."""
+        """Return why it cannot listen; what several workers ask for at a time is looked up once."""
         address, now = address_of(query), self._loop.time()
         began, task = self._explanations.get(address, (now, None))
         if task is None or now - began > EXPLANATION_HOLDS:
@@ -182,7 +182,7 @@ class ListenRequests:
 
 
 def explain_refusal(query: QueryServer, error: OSError) -> str:
-    """Why an app cannot listen, for people. Slow: it may look at all processes of the machine."""
+    """Return why an app cannot listen, for people. Slow: it may look at all processes of the machine."""
     if error.errno == errno.EMFILE:
         return f"the app listens on {MOST_SERVERS} addresses already, and more cannot be served at a time"
     if query.address_type in UDP_TYPES:

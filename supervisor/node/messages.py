@@ -19,7 +19,7 @@ class QueryServer(msgspec.Struct, frozen=True, rename="camel"):
         address: where; None: everywhere; the path of a unix socket when `port` is -1.
         port: 0: any free one; None: `fd` is meant.
         address_type: 4, 6, -1 (unix socket), "udp4", "udp6" or None (`fd`).
-        index: the how-manieth server of the worker with the same address.
+        index: how many servers with this address the worker had asked for before.
         fd: an inherited descriptor of the supervisor.
         flags: 1: IPv6 only; UDP also 4: SO_REUSEADDR.
         data: what the first worker says, every other one must be told: TLS ticket keys.
@@ -98,7 +98,7 @@ SOCKETS_CLOSE, SOCKETS_COUNT = "NODE_SOCKET_NOTIFY_CLOSE", "NODE_SOCKET_GET_COUN
 
 
 def decode_line(line: bytes) -> NodeMessage | None:
-    """What a worker's line says; None: nothing that means anything here."""
+    """Return what a worker's line says; None: nothing that means anything here."""
     try:
         value = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -40,7 +40,7 @@ class NodeRuntime:
 
     @property
     def other_addresses(self) -> list[str]:
-        """UDP servers: their socket is the workers' own."""
+        """Addresses of UDP servers: their socket is the workers' own."""
         return self._listeners.udp_addresses
 
     async def prepare_generation(self, generation: int) -> None:

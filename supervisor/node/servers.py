@@ -37,7 +37,7 @@ class ServerAddress:
 
 
 def address_of(query: QueryServer) -> ServerAddress:
-    """What a query asks for, comparable."""
+    """Return what a query asks for, comparable."""
     index = query.index if query.port == 0 else 0
     return ServerAddress(query.address, query.port, query.address_type, query.fd, index)
 
@@ -127,7 +127,7 @@ class NodeListeners:
             self._close(server)
 
     def obtain(self, query: QueryServer, generation: int) -> Server:
-        """The server that a worker of this generation asks for.
+        """Return the server that a worker of this generation asks for.
 
         Raises:
             OSError: it cannot listen there; `errno` is the app's business.
@@ -196,7 +196,7 @@ class NodeListeners:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     def _free_key(self) -> int:
-        """For what is no listener of the dispatcher."""
+        """Return a key for a server that is no listener of the dispatcher."""
         taken = {server.key for server in self._servers.values()}
         for key in range(PAGE_LISTENERS, PAGE_LISTENERS + MOST_SERVERS):
             if key not in taken:

@@ -1,7 +1,7 @@
 """Owns the form in which a kind of worker says what is particular to it. Pure; any process.
 
 What a kind says stands in its own folder (python/traits.py, node/traits.py); supervisor/kinds.py has the list. Nothing
-outside the folder of a kind, the list and settings/targets.py may ask which kind it has before it: it asks these.
+outside the folder of a kind, the list and settings/targets.py asks which kind it has before it: it asks for a trait.
 """
 
 from collections.abc import Callable

@@ -12,14 +12,14 @@ RESERVED_DESCRIPTORS = 128
 
 
 def wanted_credit(config: AppConfig, traits: WorkerTraits) -> int:
-    """The credit that the settings ask for, before the descriptor limit cuts it."""
+    """Return the credit that the settings ask for, before the descriptor limit cuts it."""
     return config.credit or traits.default_credit
 
 
 def worker_bounds(
     config: AppConfig, traits: WorkerTraits, workers: int, capacity: int, limit: int
 ) -> WorkerBounds:
-    """What bounds a worker.
+    """Return what bounds a worker.
 
     Descriptors in flight count against the sender's limit for the whole user (unix(7), ETOOMANYREFS), so all
     credits of an app together stay below a quarter of it; and there may be two generations at a time.
@@ -36,7 +36,7 @@ def worker_bounds(
 
 
 def _most_open(config: AppConfig, traits: WorkerTraits, limit: int) -> int:
-    """0: unbounded."""
+    """Return the most open connections of a worker; 0: unbounded."""
     allowed = max(limit - RESERVED_DESCRIPTORS, limit // 2, 1)
     if not config.max_connections:
         return allowed if traits.bounded_by_descriptors else 0

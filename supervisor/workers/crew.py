@@ -55,7 +55,7 @@ class Crew:
 
     @property
     def members(self) -> Sequence[WorkerHandle]:
-        """Everyone who is not gone."""
+        """All workers that are not gone."""
         self._members = [member for member in self._members if not member.is_gone]
         return self._members
 
@@ -127,12 +127,12 @@ class Crew:
             raise start_failed(new, "died before it was admitted")
 
     async def drain_until_out(self, old: WorkerHandle) -> None:
-        """Drain a worker; return when it is out of the policy, or gone. Its end follows by itself."""
+        """Drain a worker; return when it gets nothing more, or is gone. Its end follows by itself."""
         old.apply(LifeEventName.DRAIN_REQUESTED)
         await old.until(lambda life: life.is_drained or life.state is not State.DRAINING)
 
     def drain_in_background(self, new: WorkerHandle) -> None:
-        """Let a worker go without waiting for it."""
+        """Drain a worker without waiting for it."""
         new.apply(LifeEventName.DRAIN_REQUESTED)
 
     async def drain_until_gone(self, workers: Iterable[WorkerHandle]) -> None:
@@ -144,12 +144,12 @@ class Crew:
             await worker.until(lambda life: life.state is State.EXITED)
 
     def kill(self) -> None:
-        """End everyone at once; nobody comes back."""
+        """End all workers at once, by SIGKILL; none comes back."""
         for member in self.members:
             member.apply(LifeEventName.STOP_REQUESTED)
 
     def find_hung(self, elapsed: float, attention: Attention) -> None:
-        """Look at the heartbeat of everyone; `elapsed`: attended seconds since the last look."""
+        """Look at the heartbeat of every worker; `elapsed`: attended seconds since the last look."""
         for member in self.members:
             if member.incarnation is None or member.life.state not in WATCHED:
                 continue
@@ -200,12 +200,12 @@ def lifecycle_rules(config: AppConfig, traits: WorkerTraits) -> LifecycleRules:
 
 
 def uptime(worker: WorkerHandle) -> float:
-    """Seconds since its process was started; 0 without one."""
+    """Return the seconds since a worker's process was started; 0 without one."""
     return time.monotonic() - worker.incarnation.started_at if worker.incarnation else 0.0
 
 
 def start_failed(worker: WorkerHandle, otherwise: str) -> StartFailed:
-    """Why a worker did not start, for the user; `otherwise` is the reason if it gave none."""
+    """Return why a worker did not start, for the user; `otherwise` is the reason if it gave none."""
     failure = worker.life.failure
     if failure is None:
         return StartFailed(f"worker {worker.worker_id} {otherwise}")
@@ -217,7 +217,7 @@ def start_failed(worker: WorkerHandle, otherwise: str) -> StartFailed:
 
 
 async def _run_all(works: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run all; the first that fails cancels the others, and its exception is raised alone."""
+    """Run all `works`; the first that fails cancels the others, and its exception is raised alone."""
     try:
         async with asyncio.TaskGroup() as group:
             for work in works:

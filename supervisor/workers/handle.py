@@ -51,17 +51,17 @@ class WorkerHandle:
 
     @property
     def life(self) -> Lifecycle:
-        """The record as it is now; never changed in place."""
+        """The worker's record as it is now; never changed in place."""
         return self._life
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has a process."""
+        """Whether the worker has a process."""
         return self._life.state in ALIVE
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing of it is left and nothing will come."""
+        """Whether nothing of the worker is left and nothing will come."""
         return self._life.state is State.EXITED and (self._life.is_leaving or self._life.failure is not None)
 
     def apply(self, event: LifeEvent | LifeEventName) -> None:
@@ -84,7 +84,7 @@ class WorkerHandle:
                 waiter.set_result(None)
 
     async def until(self, condition: Callable[[Lifecycle], bool]) -> Lifecycle:
-        """Wait until the record fulfils the condition; return it."""
+        """Wait until the worker's record fulfils the condition; return the record."""
         while not condition(self._life):
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._waiters.add(waiter)
@@ -100,7 +100,7 @@ class WorkerHandle:
             self._performer.perform(self, effect)
 
     def _arm_timer(self) -> None:
-        """Always anew: the loop's clock counts milliseconds and may fire a little early."""
+        """Arm the timer for the record's deadline; anew each time, as the loop's clock may fire a little early."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -109,5 +109,5 @@ class WorkerHandle:
             self._timer = self._loop.call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
-        """The loop runs timers before it reads: what the worker said while we did not run comes first."""
+        """Let what the worker has said be read first: the loop runs timers before it reads."""
         self._timer = self._loop.call_later(READ_FIRST, self.apply, LifeEventName.DEADLINE_PASSED)

@@ -25,7 +25,7 @@ class OutputPipes:
 
 
 def open_pipes(ours: ExitStack, theirs: ExitStack) -> OutputPipes:
-    """Open them; each stack closes its ends.
+    """Open the pipes of a process; each stack closes its ends.
 
     Raises:
         OSError: no descriptors are left.

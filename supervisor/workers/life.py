@@ -71,36 +71,36 @@ class LifeEvent:
 
 @dataclass(frozen=True)
 class Spawn:
-    """Start a process for it."""
+    """Start a process for the worker."""
 
 
 @dataclass(frozen=True)
 class Admit:
-    """Bring it into the dispatcher's policy."""
+    """Let the worker's process have connections."""
 
 
 @dataclass(frozen=True)
 class Drain:
-    """Take it out of the policy and tell it to finish, unless it leaves `by_itself`."""
+    """Let the worker's process have no more connections and tell it to finish, unless it leaves `by_itself`."""
 
     by_itself: bool = False
 
 
 @dataclass(frozen=True)
 class SendSignal:
-    """Send this signal (its name) to its process alone."""
+    """Send this signal (its name) to the worker's process alone."""
 
     signal: str
 
 
 @dataclass(frozen=True)
 class KillGroup:
-    """SIGKILL its process and everything in its process group."""
+    """SIGKILL the worker's process and everything in its process group."""
 
 
 @dataclass(frozen=True)
 class Discard:
-    """Its process is gone: forget it in the dispatcher, close what we hold of it."""
+    """Forget the worker's process, which is gone, and close what is held of it."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Lifecycle:
 
     Attributes:
         rules: the settings.
-        state: see the diagram.
+        state: where it is; what leads from one to another is listed in transitions.py.
         deadline: monotonic seconds at which DEADLINE_PASSED is due; None: never.
         spawned_at, died_at: when the last process was started, and reaped.
         is_trial: was never admitted: a failure ends it, and whoever started it decides what follows.

@@ -108,7 +108,7 @@ async def _bring_up(old: W, crew: ReloadingCrew[W], settle: float) -> None:
 
 
 async def _all_of(works: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Let each come to its own end, then raise the first failure: one that fails does not stop the others."""
+    """Let each work come to its own end, then raise the first failure: one that fails does not stop the others."""
     results = await asyncio.gather(*works, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

@@ -1,4 +1,7 @@
-"""Owns the questions about the set of workers. Pure. Runs in the supervisor process."""
+"""Owns the questions about the set of workers of an app: who stays, who goes, who is missing, how the app is. Pure.
+
+Runs in the supervisor process.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
@@ -8,19 +11,19 @@ from .life import ALIVE, Lifecycle, State
 
 
 class Member(Protocol):
-    """What is asked about: a WorkerHandle, or what a test puts in its place."""
+    """A worker that is asked about: a WorkerHandle, or what a test puts in its place."""
 
     @property
     def worker_id(self) -> int:
-        """0..n-1, shared by a worker and its replacement."""
+        """Number of the worker, 0..n-1, shared with its replacement."""
 
     @property
     def generation(self) -> int:
-        """Which code it runs."""
+        """Which code the worker runs: counted from 1, one more with each reload and restart."""
 
     @property
     def life(self) -> Lifecycle:
-        """Its record."""
+        """The worker's record."""
 
 
 M = TypeVar("M", bound=Member)
@@ -30,18 +33,18 @@ _USEFULNESS = {State.ERRORED: 0, State.BACKOFF: 1}
 
 
 def staying(members: Iterable[M]) -> list[M]:
-    """Workers that nobody has asked to go and that have not failed for good, by worker id."""
+    """Return the workers that nobody has asked to go and that have not failed for good, by worker id."""
     lasting = (m for m in members if not m.life.is_leaving and m.life.state is not State.EXITED)
     return sorted(lasting, key=lambda m: (m.worker_id, m.generation))
 
 
 def established(members: Iterable[M]) -> list[M]:
-    """Those of `staying` that are no longer on trial: what a reload has to replace."""
+    """Return those of `staying` that are no longer on trial: what a reload has to replace."""
     return [m for m in staying(members) if not m.life.is_trial]
 
 
 def surplus(members: Iterable[M], target: int) -> list[M]:
-    """The workers to drain so that `target` remain, in order.
+    """Return the workers to drain so that `target` remain, in order.
 
     First those that serve nobody: they were given up, or wait for their restart. Then the newest, so that ids
     stay 0..n-1 without a gap.
@@ -56,7 +59,7 @@ def _drain_order(member: Member) -> tuple[int, int, int]:
 
 
 def missing_ids(members: Iterable[Member], target: int) -> list[int]:
-    """The lowest free worker ids that are needed to have `target` workers."""
+    """Return the lowest free worker ids that are needed to have `target` workers."""
     taken = {m.worker_id for m in staying(members)}
     free = (worker_id for worker_id in range(target + len(taken)) if worker_id not in taken)
     return [next(free) for _ in range(target - len(taken))]

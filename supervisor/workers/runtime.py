@@ -49,16 +49,16 @@ class WorkerLink(Protocol):
         """Let the process have connections."""
 
     def drain(self, *, by_itself: bool) -> None:
-        """Let it have no more, and tell it to finish unless it leaves `by_itself`.
+        """Let the process have no more connections, and tell it to finish unless it leaves `by_itself`.
 
         When it is certain that none come any more, DRAINED is applied to the worker.
         """
 
     def work_done(self) -> WorkDone:
-        """Return what it has done so far."""
+        """Return what the process has done so far."""
 
     def pulse(self) -> Pulse | None:
-        """Return when it last showed that it lives, None where nobody can know; may ask it for another sign."""
+        """Return when the process last gave a sign of life, None where nobody can know; may ask it for another."""
 
     def take_last_words(self) -> None:
         """Read what a process that has exited left behind."""
@@ -88,7 +88,7 @@ class PreparedStart(Protocol):
 
     @property
     def env(self) -> Mapping[str, str]:
-        """Its whole environment."""
+        """The whole environment of the process."""
 
     def connect(self, started: StartedProcess) -> WorkerLink:
         """Take over our ends of the channels, and begin to speak with the process."""

@@ -68,14 +68,14 @@ Transition: TypeAlias = Callable[[Lifecycle, LifeEvent, float], Outcome]
 
 
 def step(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
-    """What follows from `event` at `now` (monotonic seconds): the new record and the effects, in order."""
+    """Return what follows from `event` at `now` (monotonic seconds): the new record and the effects, in order."""
     if event.name is LifeEventName.DEADLINE_PASSED and (life.deadline is None or now < life.deadline):
         return life, ()  # of a deadline that has been moved meanwhile
     return TABLE[life.state, event.name](life, event, now)
 
 
 def ignore(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
-    """Nothing follows: the event is late, repeated, or about something that is so already."""
+    """Change nothing: the event is late, repeated, or about something that is so already."""
     return life, ()
 
 

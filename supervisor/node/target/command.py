@@ -101,7 +101,7 @@ def _options_of_environment(env: Mapping[str, str]) -> list[str]:
 
 
 def _inspect_port(options: Sequence[str]) -> int | None:
-    """The port that `options` give the inspector; None: it is off."""
+    """Return the port that `options` give the inspector; None: it is off."""
     pairs = [option.partition("=")[::2] for option in options]
     if not any(name in INSPECT_OPTIONS for name, _ in pairs):
         return None
@@ -110,7 +110,7 @@ def _inspect_port(options: Sequence[str]) -> int | None:
 
 
 def _port_in(value: str) -> int | None:
-    """The port of `PORT`, `HOST:PORT` or `[IPV6]:PORT`; None for a host alone."""
+    """Return the port of `PORT`, `HOST:PORT` or `[IPV6]:PORT`; None for a host alone."""
     match = re.fullmatch(r"(?:.*:)?(\d{1,5})", value)
     return int(match[1]) if match else None
 

@@ -55,7 +55,7 @@ def _missing(script: str) -> UsageError:
 
 
 def suggest_file(path: str) -> str:
-    """Return `; did you mean FILE?` for the script beside `path` that is most like it, or nothing."""
+    """Return `; did you mean FILE?` for the script in the directory of `path` that is most like it, or nothing."""
     directory, name = os.path.split(path)
     try:
         siblings = [file for file in os.listdir(directory) if file.endswith(NODE_SUFFIXES)]
@@ -66,7 +66,7 @@ def suggest_file(path: str) -> str:
 
 
 def refusal_here(wrapper: str, directory: str = ".") -> UsageError:
-    """The message for a wrapper, with what the package.json of `directory` says about the script behind it."""
+    """Return the message for a wrapper, with what the package.json of `directory` says about the script behind it."""
     start = start_script(directory)
     script = script_that_starts(start)
     is_any = WRAPPERS.get(wrapper, SOME_SCRIPT) == SOME_SCRIPT
