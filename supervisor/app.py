@@ -7,6 +7,7 @@ reload.py) and processes/ (backoff.py, hang.py). A stop always wins over any oth
 import asyncio
 import os
 import time
+import traceback
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -284,13 +285,19 @@ class App:
         await self._crew.drain_until_gone(self._crew.members)
 
     def _look(self) -> None:
-        """Look after everyone who may hang, and after orphans, again and again."""
+        """Look after everyone who may hang, and after orphans, again and again: no error may end that."""
+        try:
+            self._look_once()
+        except Exception:  # noqa: BLE001 - the next look may find better times
+            self._resources.log.error("look_failed", traceback=traceback.format_exc())
+        self._look_timer = self._loop.call_later(self._look_interval, self._look)
+
+    def _look_once(self) -> None:
         elapsed = self._attention.look(time.monotonic())
         self._keeper.check(elapsed)
         self._crew.find_hung(elapsed, self._attention)
         self._forget_old_generations()
         self._reaper.collect_orphans()
-        self._look_timer = self._loop.call_later(self._look_interval, self._look)
 
     def _forget_old_generations(self) -> None:
         """Give up what only generations needed that are gone.

@@ -23,6 +23,7 @@ from ...lb.command import (
 from ..errors import StartFailed
 from ..output.event_log import EventLog
 from ..processes.backoff import grown_delay
+from ..processes.descriptor_reserve import DescriptorReserve
 from ..processes.reaper import ExitStatus, Reaper, kill_group
 from ..processes.spawn import SpawnError
 from ..settings.app_config import AppConfig, Balance
@@ -35,6 +36,8 @@ from .wanted import WantedState
 
 CONFIGURE_TIMEOUT = 10.0
 FIRST_RESPAWN_DELAY = 0.05
+# What the start of a dispatcher needs at most at a time: page, two ends, and the pipes of subprocess.
+RESERVED_DESCRIPTORS = 8
 # Of commands to a worker that is not there any more.
 GONE = (errno.EPIPE, errno.ECONNRESET, errno.ESTALE)
 TO_LISTENERS = (CommandName.ADD_LISTENER, CommandName.REMOVE_LISTENER)
@@ -76,6 +79,7 @@ class DispatcherKeeper:
         self._reaper = reaper
         self._log = log
         self.slots = FreeSlots()
+        self._reserve = DescriptorReserve(RESERVED_DESCRIPTORS)
         self._wakeup_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._dispatcher: DispatcherProcess | None = None
         self._configured: asyncio.Future[None] | None = None
@@ -122,6 +126,7 @@ class DispatcherKeeper:
 
     def check(self, elapsed: float) -> None:
         """Ask the dispatcher for a sign of life; kill it when it owes one for too long. `elapsed`: attended seconds."""
+        self._reserve.fill()
         dispatcher = self._dispatcher
         if dispatcher is None:
             return
@@ -156,6 +161,7 @@ class DispatcherKeeper:
     def close(self) -> None:
         """Close the wake-up; the dispatcher must have quit. May be called twice."""
         self.wanted.close()
+        self._reserve.close()
         fd, self._wakeup_fd = self._wakeup_fd, -1
         if fd >= 0:
             os.close(fd)
@@ -241,11 +247,16 @@ class DispatcherKeeper:
         return grown_delay(FIRST_RESPAWN_DELAY, self._failures)
 
     def _replace(self) -> None:
+        """Start another dispatcher; whatever keeps it from coming now must not keep it from coming later."""
         try:
-            self._spawn()
-        except SpawnError as error:
-            self._log.error("dispatcher_not_started", reason=error.message)
-            self._respawn = self._loop.call_later(self._next_delay(), self._replace)
+            with self._reserve.given_up():
+                self._spawn()
+        except Exception as error:  # noqa: BLE001 - without a dispatcher nobody is served
+            self._log.error("dispatcher_not_started", reason=error)
+            if self._dispatcher:
+                self.kill()  # it has not been told everything: its end brings another
+            else:
+                self._respawn = self._loop.call_later(self._next_delay(), self._replace)
 
 
 def policy_of(balance: Balance) -> Policy:

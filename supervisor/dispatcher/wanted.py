@@ -115,7 +115,7 @@ class WantedState:
             self._link.send(encode_remove(worker.slot, worker.incarnation))
         elif worker and worker.kind is WorkerKind.PYTHON and not self._is_ending:
             # Its connections wait for the next dispatcher; the descriptors are about to be closed.
-            self._dead.append(replace(worker, fds=tuple(os.dup(fd) for fd in worker.fds)))
+            self._keep_dead(worker)
 
     def serve(self, slot: int, listeners: int) -> None:
         """Set the listeners whose connections a Node worker may get, a mask."""
@@ -187,6 +187,17 @@ class WantedState:
 
     def _node_workers(self) -> Iterator[DispatchedWorker]:
         return (worker for worker in self._workers.values() if worker.kind is WorkerKind.NODE)
+
+    def _keep_dead(self, worker: DispatchedWorker) -> None:
+        """Without descriptors to keep them by, the connections that it has not taken end with it."""
+        fds: list[int] = []
+        try:
+            fds.extend(os.dup(fd) for fd in worker.fds)
+        except OSError:
+            for fd in fds:
+                os.close(fd)
+            return
+        self._dead.append(replace(worker, fds=tuple(fds)))
 
     def _forget_dead(self) -> None:
         for worker in self._dead:

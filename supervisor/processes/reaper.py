@@ -55,7 +55,8 @@ class Reaper:
 
     def _on_exited(self, pid: int, pidfd: int, on_exit: OnExit) -> None:
         self._loop.remove_reader(pidfd)
-        kill_group(pid, pidfd)
+        with contextlib.suppress(OSError):  # a group that we may not signal lives on; the leader is reaped all the same
+            kill_group(pid, pidfd)
         status = _reap(os.P_PIDFD, pidfd)
         del self._watched[pidfd]
         on_exit(status)

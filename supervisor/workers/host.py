@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import random
 import time
+import traceback
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -71,7 +72,14 @@ class WorkerHost:
         self._exit_reports: set[asyncio.Task[None]] = set()
 
     def perform(self, worker: WorkerHandle, effect: Effect) -> None:
-        """Carry out one effect of the lifecycle table."""
+        """Carry out one effect of the lifecycle table; one that fails must not keep the others from following."""
+        try:
+            self._perform(worker, effect)
+        except Exception:  # noqa: BLE001 - a worker whose life stands still would never be restarted
+            failed = type(effect).__name__
+            self._parts.log.error("effect_failed", **_names(worker), effect=failed, traceback=traceback.format_exc())
+
+    def _perform(self, worker: WorkerHandle, effect: Effect) -> None:
         incarnation = worker.incarnation
         match effect:
             case Spawn():

@@ -1,16 +1,40 @@
 """A dispatcher that dies or hangs is replaced on the same listeners; workers keep their pids."""
 
+import contextlib
 import os
 import signal
+import socket
+from functools import partial
+
+from fastlb.supervisor.home.paths import AppPaths
 
 from tests.support import processes
-from tests.support.client import Connection
+from tests.support.client import Connection, get
 from tests.support.fastlb_process import App, Fastlb
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
 from tests.support.waiting import wait_until
 
 KILLS = 5
+
+
+def has_descriptors(pid: int, count: int) -> bool:
+    return processes.fd_count(pid) >= count
+
+
+def take_every_descriptor(app: App, supervisor: int, idle: contextlib.ExitStack) -> int:
+    """Have a supervisor use every descriptor that it may have; return what its limit was."""
+
+    def has_gap() -> bool:
+        used = processes.open_fds(supervisor)
+        return len(used) <= max(used)
+
+    path = str(AppPaths(app.fastlb.home, app.name).control_socket)
+    while has_gap():
+        more = processes.fd_count(supervisor) + 1
+        idle.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
+        wait_until(partial(has_descriptors, supervisor, more), "it has accepted the connection")
+    return processes.limit_open_files(supervisor, max(processes.open_fds(supervisor)) + 1)[0]
 
 
 def replace_dispatcher(app: App, number: int, timeout: float = 5.0) -> None:
@@ -80,3 +104,25 @@ def test_workers_and_dispatcher_killed_together_come_back(fastlb: Fastlb) -> Non
         os.kill(pid, signal.SIGKILL)
     assert app.get(timeout=15).status == 200
     app.wait_online(2)
+
+
+def test_dispatcher_is_replaced_when_the_supervisor_has_no_free_descriptor(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    address, supervisor, dispatcher = app.address, app.supervisor_pid, app.dispatcher_pid
+    with contextlib.ExitStack() as idle:
+        before = take_every_descriptor(app, supervisor, idle)
+        os.kill(dispatcher, signal.SIGKILL)
+        assert get(address, timeout=10).status == 200, "descriptors are kept in reserve for this"
+        processes.limit_open_files(supervisor, before)
+    assert app.dispatcher_pid != dispatcher
+
+
+def test_dispatcher_that_cannot_be_started_is_tried_again(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    address, supervisor, dispatcher = app.address, app.supervisor_pid, app.dispatcher_pid
+    before, _ = processes.limit_open_files(supervisor, 3)  # not even the reserve helps
+    os.kill(dispatcher, signal.SIGKILL)
+    wait_until(lambda: app.log("supervisor").count("dispatcher_not_started") > 1, "it is tried in vain, and again")
+    processes.limit_open_files(supervisor, before)
+    assert get(address, timeout=20).status == 200
+    app.ok("reload")
