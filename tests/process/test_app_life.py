@@ -138,7 +138,8 @@ def test_crash_loop_ends_in_errored_and_a_reload_tries_again() -> None:
             await running.app.reload(ignore_progress)
         assert running.statuses == ["errored"]
 
-    run(config("dies_after_ready:app", workers=1, max_restarts=3), scenario)
+    # On a busy machine they may live for longer than a second.
+    run(config("dies_after_ready:app", workers=1, max_restarts=3, min_uptime=60.0), scenario)
 
 
 def test_children_of_a_crashed_worker_die_with_it() -> None:

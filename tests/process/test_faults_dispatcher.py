@@ -77,7 +77,9 @@ def test_stopped_dispatcher_is_killed_and_replaced(fastlb: Fastlb) -> None:
 
 
 def test_counts_go_on_under_the_new_dispatcher(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "2", "--balance", "least-connections")
+    # What a busy machine lets wait for a moment is not to go to the other worker.
+    options = ("--balance", "least-connections", "--handover-timeout", "30s")
+    app = fastlb.start("asgi_probe:app", "--workers", "2", *options)
     held = [Connection(app.address) for _ in range(10)]
     wait_until(lambda: sum(w["connections"] for w in app.entry()["workers"]) == 10, "ten connections counted")
     replace_dispatcher(app, signal.SIGKILL)
