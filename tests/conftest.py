@@ -18,16 +18,18 @@ FAILED = pytest.StashKey[bool]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepare this process: the time of a whole test is stretched (pytest-xdist hands it on), SIGHUP not ignored.
+    """Prepare this process: the time of a whole test is stretched (pytest-xdist hands it on), no signal ignored.
 
     What the tests start buffers its output as a user's would, whatever the machine's own environment says.
     """
     os.environ.pop("PYTHONUNBUFFERED", None)
     if config.option.timeout is None and "PYTEST_TIMEOUT" not in os.environ:
         config.option.timeout = scaled(float(config.getini("timeout")))
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-        # Under nohup every app would ignore it too. A handler does not survive an exec, and protects us as well.
-        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            # Under nohup, or in the background of a script, every app would ignore it too. A handler does not survive
+            # an exec, and protects us as well.
+            signal.signal(number, lambda _number, _frame: None)
 
 
 @pytest.hookimpl(trylast=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support import processes
 from tests.support.client import Connection
-from tests.support.fastlb_process import Fastlb
+from tests.support.fastlb_process import App, Fastlb
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
 from tests.support.waiting import wait_until
@@ -115,9 +115,15 @@ def test_children_of_a_killed_worker_are_killed_with_it(fastlb: Fastlb) -> None:
 def test_no_zombies_after_many_deaths(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "4", "--max-restarts", "100")
     for _ in range(3):
-        for pid in app.worker_pids:
-            os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: len(app.worker_pids) == 4, "all workers are replaced", 15)
+        kill_all_workers(app)
     children = processes.children(app.supervisor_pid)
     assert all(processes.is_running(pid) for pid in children)
     assert len(children) == 5
+
+
+def kill_all_workers(app: App) -> None:
+    """SIGKILL every worker and wait for their successors."""
+    before = set(app.worker_pids)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(now := set(app.worker_pids)) == len(before) and not now & before, "all are replaced", 15)
