@@ -58,7 +58,7 @@ def after_exit(
         rules: the settings.
         history: of this worker, before this exit.
         now: monotonic seconds.
-        uptime: seconds that it lived; None: it was never ready, which is unstable at any age.
+        uptime: seconds that it lived from ready on; None: it was never ready, which is unstable at any age.
         jitter: random number in 0..1.
     """
     if uptime is not None and uptime >= rules.min_uptime:

@@ -113,7 +113,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reload_settle: Annotated[float, seconds("Time the first replacement must live before it is trusted.", "Lifecycle")] = 1.0
     reload_delay: Annotated[float, seconds("Pause between two replacements of a reload.", "Lifecycle")] = 0.0
     reload_parallel: Annotated[int, Setting(help="Workers that a reload replaces at a time.", section="Lifecycle", minimum=1, maximum=MAX_WORKERS, flags=("--parallel",))] = 1
-    min_uptime: Annotated[float, seconds("A worker that exits younger than this counts as unstable.", "Lifecycle")] = 1.0
+    min_uptime: Annotated[float, seconds("A worker that exits within this time after it was ready counts as unstable.", "Lifecycle")] = 1.0
     max_restarts: Annotated[int, Setting(help="Unstable exits within restart_window after which a worker is given up.", section="Lifecycle", minimum=0)] = 15
     restart_window: Annotated[float, seconds("Length of the window of max_restarts.", "Lifecycle", minimum=1)] = 60.0
     restart_delay: Annotated[float, seconds("First delay before a restart; grows after each unstable exit.", "Lifecycle", "exp_backoff_restart_delay")] = 0.1

@@ -151,7 +151,7 @@ class Lifecycle:
         rules: the settings.
         state: where it is; what leads from one to another is listed in transitions.py.
         deadline: monotonic seconds at which DEADLINE_PASSED is due; None: never.
-        spawned_at, died_at: when the last process was started, and reaped.
+        ready_at, died_at: when the last process was ready, and reaped.
         is_trial: was never admitted: a failure ends it, and whoever started it decides what follows.
         is_leaving: was asked to go: its end is no crash.
         is_serving, has_said_ready: what its process has proven so far.
@@ -166,7 +166,7 @@ class Lifecycle:
     rules: LifecycleRules
     state: State = State.EXITED
     deadline: float | None = None
-    spawned_at: float = 0.0
+    ready_at: float = 0.0
     died_at: float | None = None
     is_trial: bool = True
     is_leaving: bool = False

@@ -85,7 +85,6 @@ def _start(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
         life,
         state=State.STARTING,
         deadline=now + life.rules.listen_timeout,
-        spawned_at=now,
         died_at=None,
         is_leaving=False,
         is_serving=False,
@@ -103,19 +102,19 @@ def _restart(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
     return _start(replace(life, restarts=life.restarts + 1), event, now)
 
 
-def _note_serving(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
-    return _ready_if_proven(replace(life, is_serving=True))
+def _note_serving(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
+    return _ready_if_proven(replace(life, is_serving=True), now)
 
 
-def _note_ready_said(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
-    return _ready_if_proven(replace(life, has_said_ready=True))
+def _note_ready_said(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
+    return _ready_if_proven(replace(life, has_said_ready=True), now)
 
 
-def _ready_if_proven(life: Lifecycle) -> Outcome:
+def _ready_if_proven(life: Lifecycle, now: float) -> Outcome:
     """STARTING -> READY; a restarted worker goes on to ADMITTED."""
     if not life.is_serving or (life.rules.wait_ready and not life.has_said_ready):
         return life, ()
-    ready = replace(life, state=State.READY, deadline=None, has_been_ready=True)
+    ready = replace(life, state=State.READY, deadline=None, ready_at=now, has_been_ready=True)
     if life.is_trial:
         return ready, (Report("worker_ready"),)
     return _admit_now(ready)
@@ -238,7 +237,8 @@ def _exit(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
     if life.is_trial:
         return _end(life), (Discard(), Report("worker_start_failed", failed=True, reason=failure.reason))
     died_at = now if life.died_at is None else life.died_at
-    uptime = died_at - life.spawned_at if life.has_been_ready else None
+    # From ready on: an app that is slow to start and dies at once would otherwise pass for one that has lived.
+    uptime = died_at - life.ready_at if life.has_been_ready else None
     verdict = after_exit(life.rules.restart, life.crashes, now=now, uptime=uptime, jitter=event.jitter)
     crashed = Report("worker_crashed", failed=True, reason=failure.reason)
     life = replace(life, crashes=verdict.history)

@@ -100,7 +100,7 @@ def possible_transitions() -> set[tuple[str, str, str]]:
         seen.add(without_times(life))
         for name in LifeEventName:
             is_due = name is LifeEventName.DEADLINE_PASSED and life.deadline is not None
-            now = life.deadline if is_due and life.deadline is not None else life.spawned_at
+            now = life.deadline if is_due and life.deadline is not None else life.ready_at
             outcome, effects = step(life, LifeEvent(name), now)
             if (outcome, effects) != (life, ()):
                 found.add((life.state.name, outcome.state.name, name.name))
@@ -112,7 +112,7 @@ def without_times(life: Lifecycle) -> Lifecycle:
     """The same record where only it counts whether there is a time, not which."""
     deadline, died_at = (None if moment is None else 0.0 for moment in (life.deadline, life.died_at))
     crashes = replace(NO_CRASHES, unstable_exits=(0.0,) * len(life.crashes.unstable_exits))
-    timeless = replace(life, deadline=deadline, died_at=died_at, spawned_at=0.0, crashes=crashes)
+    timeless = replace(life, deadline=deadline, died_at=died_at, ready_at=0.0, crashes=crashes)
     return replace(timeless, restarts=min(life.restarts, 1), failure=None)
 
 
@@ -255,6 +255,14 @@ def test_time_in_which_its_last_output_is_read_is_no_uptime() -> None:
     died_young, _ = after(in_state(State.ADMITTED), "DIED", now=RULES.restart.min_uptime / 2)
     life, _ = after(died_young, "EXITED", now=RULES.restart.min_uptime * 2)
     assert life.crashes.streak == 1, "an unstable exit"
+
+
+def test_time_in_which_it_starts_is_no_uptime() -> None:
+    late = RULES.restart.min_uptime * 3
+    restarting, _ = after(in_state(State.BACKOFF), "DEADLINE_PASSED", now=1.0)
+    ready, _ = after(restarting, "SERVING", now=late)
+    life, _ = after(ready, "EXITED", now=late + RULES.restart.min_uptime / 2)
+    assert life.crashes.streak == 2, "an unstable exit"
 
 
 @pytest.mark.parametrize("state", [State.READY, State.ADMITTED])
