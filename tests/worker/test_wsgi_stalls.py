@@ -171,6 +171,7 @@ def test_client_that_takes_nothing_of_its_response_is_disconnected(server: Local
 
 
 def test_client_that_takes_something_now_and_then_is_not(server: LocalServer) -> None:
+    server.service.stall_timeout = scaled(0.5)  # within this time the test has to have its turn, whatever else runs
     with server.client(get("/whole")) as client:
         client.read_until(b"\r\n\r\n")
         connection = next(iter(server.service.connections))
