@@ -1,6 +1,6 @@
 """Owns the way from the C layer's -errno to Python's OSError. Runs in all processes.
 
-No other file of lb or worker raises an OSError.
+No other file of lb raises an OSError.
 """
 
 import os

@@ -1,6 +1,6 @@
 # Owns the choice of a worker: pure functions over a table of candidates, no system call, no clock, no page. Runs in the
 # dispatcher process, once per connection; policy.pyx lets tests and benchmarks call the same code. PolicyKind is the
-# one declaration of the policies: command.Policy and the setting's words derive from it.
+# one declaration of the policies: command.Policy derives from it, and what the supervisor calls them from that.
 #
 # The table is made anew from the slots at every turn of the loop (state.pxd) and counted down while connections are
 # given: CANDIDATE_BYTES a worker, scanned in order. Which listeners a worker serves differs among Node workers only.
