@@ -1,6 +1,6 @@
 # Owns NodeChannel: what the dispatcher remembers of a Node worker's IPC channel. Runs in the dispatcher process. Makes
 # no system call. A Node worker has no page of its own, so the dispatcher keeps one for it and counts there what the
-# answers say (`node_count` in write.pxd): the rest of the dispatcher sees a worker like any other.
+# answers say (`node_count` in write.pxd): so policies and bounds count its connections as they count those of others.
 #
 #   a connection       PENDING_SENT ──NODE_HANDLE_ACK──► PENDING_RECEIVED ──accepted──► our copy is closed
 #                        │ NODE_HANDLE_NACK                │ refused
@@ -113,9 +113,8 @@ cdef struct NodeChannel:
 cdef inline bint node_may_be_sent(const NodeChannel *node, int64_t now_ns) noexcept nogil:
     """Whether connections may be written to the channel now, whatever the worker's bounds say."""
     return (
-        node.stale_answers == 0 and node.reading != NODE_ENDED and node.writing != NODE_BROKEN
-        and node.outbox_lines == 0
-        and node.backoff_until_ns <= now_ns and not owes_a_probe(node)
+        node.reading != NODE_ENDED and node.writing != NODE_BROKEN and node.stale_answers == 0
+        and node.outbox_lines == 0 and node.backoff_until_ns <= now_ns and not owes_a_probe(node)
     )
 
 
