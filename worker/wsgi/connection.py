@@ -91,10 +91,10 @@ class Connection(asyncio.Protocol):
     def _enter(self, state: ConnectionState, timeout: float = 0.0) -> None:
         """Change the state, as TRANSITIONS allows; `timeout` (seconds) bounds it, 0: it has no deadline now."""
         self._state = state
+        self.deadline = 0.0
         if timeout:
-            self._arm(timeout)
-        else:
-            self.deadline = 0.0
+            self.deadline = self._service.loop.time() + timeout
+            self._service.wheel.watch(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the transport (asyncio calls it; with TLS after the handshake)."""
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read bytes of the client (asyncio calls it)."""
         reader = self._reader
-        if reader is None or self._state >= LINGERING or self._refused is not None:
+        if reader is None or self._refused is not None:
             return
         try:
             reader.feed(data)

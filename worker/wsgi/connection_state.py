@@ -15,7 +15,7 @@ class ConnectionState(IntEnum):
     IDLE = 3  # another request on a kept connection (close)
     ANSWERING = 4  # the app, or the client's taking of what the app produced (abort)
     LINGERING = 5  # the client's close, after a refusal; what it still sends is thrown away (abort)
-    CLOSING = 6  # the transport, to send what it holds; from LINGERING on nothing is read
+    CLOSING = 6  # the transport, to send what it holds; nothing is read any more
     CLOSED = 7  # nothing: the transport is gone
 
 

@@ -108,16 +108,14 @@ class RequestReader:
             Refused: it cannot be answered by the app; nothing more may be fed.
         """
         limit = self._rules.head_limit
-        if len(data) <= limit:
-            self._feed_piece(data)
+        if len(data) > limit:
+            # A head or trailer that ends within the piece in which it began is then never too long.
+            for start in range(0, len(data), limit):
+                self.feed(data[start : start + limit])
             return
-        # A head or trailer that ends within the piece in which it began is then never too long.
-        for start in range(0, len(data), limit):
-            self._feed_piece(data[start : start + limit])
-
-    def _feed_piece(self, data: bytes) -> None:
         self._bodiless_bytes += len(data)
-        self._head_spans = self.in_head
+        if self.in_head:
+            self._head_spans = True
         while data and not self.ended:
             try:
                 self._parser.feed_data(data)
@@ -131,7 +129,7 @@ class RequestReader:
                 if not self.ended:
                     raise Refused(400, str(error)) from None
         # Head, trailers, lines of chunks: what comes without a body is bounded, whatever it is.
-        if self.begun and self._bodiless_bytes > self._rules.head_limit:
+        if self.begun and self._bodiless_bytes > limit:
             raise Refused(431)
 
     def close(self) -> None:
@@ -149,6 +147,7 @@ class RequestReader:
             return
         self._environ = self._base.copy()
         self._target = b""
+        self._head_spans = False
         self.in_head = self.begun = True
 
     def on_url(self, url: bytes) -> None:
@@ -215,7 +214,6 @@ class RequestReader:
         keep_alive = parser.should_keep_alive()
         self._body = None
         self._bodiless_bytes = self._duplicates = 0
-        self._head_spans = False
         self.begun = False
         self.ended = not keep_alive
         self._sink.on_request(environ, keep_alive)
