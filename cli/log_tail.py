@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from ..supervisor.regular_file import open_regular
+
 BLOCK_BYTES = 64 * 1024
 
 
@@ -15,7 +17,7 @@ def last_lines(path: Path, count: int, end_bytes: int | None = None) -> list[str
         OSError: the file is there and cannot be read.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_regular(path, os.O_RDONLY)
     except FileNotFoundError:
         return []
     try:

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Self
 
+from ..errors import FastlbError
+from ..regular_file import NotRegularFile, open_regular
 from .paths import AppPaths, prepare_app_dir
 
 
@@ -26,9 +28,17 @@ class AppLock:
 
     @classmethod
     def acquire(cls, paths: AppPaths) -> Self | None:
-        """Take the lock, or return None when another process has it. The directory must exist."""
+        """Take the lock, or return None when another process has it. The directory must exist.
+
+        Raises:
+            FastlbError: the file cannot be opened.
+            FileNotFoundError: there is no such directory.
+        """
         while True:
-            fd = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fd = _open_lock(paths.lock, os.O_RDWR | os.O_CREAT)
+            except NotRegularFile as error:
+                raise FastlbError(f"cannot lock {paths.lock}: {error.strerror}") from error
             try:
                 fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _whole_file(fcntl.F_WRLCK))
             except BlockingIOError:
@@ -48,16 +58,29 @@ class AppLock:
 
 
 def is_running(paths: AppPaths) -> bool:
-    """Whether a supervisor of this app lives, even if it does not answer. Changes nothing."""
+    """Whether a supervisor of this app lives, even if it does not answer. Changes nothing.
+
+    Raises:
+        FastlbError: the lock cannot be opened.
+    """
     try:
-        fd = os.open(paths.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except (FileNotFoundError, NotADirectoryError):
+        fd = _open_lock(paths.lock, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError, NotRegularFile):
         return False
     try:
         answer = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _whole_file(fcntl.F_WRLCK))
     finally:
         os.close(fd)
     return int.from_bytes(answer[:2], sys.byteorder) != fcntl.F_UNLCK
+
+
+def _open_lock(path: Path, flags: int) -> int:
+    try:
+        return open_regular(path, flags | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError, NotRegularFile):
+        raise
+    except OSError as error:
+        raise FastlbError(f"cannot lock {path}: {error.strerror}") from error
 
 
 def _whole_file(lock_type: int) -> bytes:

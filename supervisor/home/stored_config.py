@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import FastlbError
+from ..regular_file import read_regular
 from ..settings.app_config import AppConfig
 from .paths import AppPaths
 
@@ -66,7 +67,7 @@ def load_config(paths: AppPaths) -> AppConfig:
         FastlbError: there is none, or it is not readable.
     """
     try:
-        return msgspec.json.decode(paths.config.read_bytes(), type=AppConfig)
+        return msgspec.json.decode(read_regular(paths.config), type=AppConfig)
     except OSError as error:
         hint = "start the app with its target" if error.errno == errno.ENOENT else "check its mode and owner"
         raise FastlbError(f"cannot read {paths.config}: {error.strerror}: {hint}") from error

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from ..errors import FastlbError
 from ..safe_text import escape_line
-from .line_file import LineFile
+from .line_file import LineFile, Problem
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,\-\[\]]+")
 MAX_FIELD_CHARACTERS = 16384
+STDERR_FD = 2  # the launcher made it this file: what Python itself says when it ends
 
 
 def format_event(timestamp: float, level: str, event: str, fields: dict[str, object]) -> str:
@@ -50,7 +51,7 @@ class EventLog:
     def __init__(self, path: Path, echo: Callable[[bytes], None] | None = None) -> None:
         self._echo = echo
         try:
-            self._file = LineFile(path, _events_lost)
+            self._file = LineFile(path, _events_lost, self._report, twin_fd=STDERR_FD)
         except OSError as error:
             raise FastlbError(f"cannot write {path}: {error.strerror}") from error
 
@@ -69,6 +70,11 @@ class EventLog:
     def close(self) -> None:
         """Close the file. Later events go nowhere."""
         self._file.close()
+
+    def _report(self, problem: Problem) -> None:
+        # The others are not for this file: it cannot be written, or says by a mark what it lacks.
+        if problem.event == "log_not_reopened":
+            self.warning(problem.event, file=self._file.path, reason=problem.reason)
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         line = format_event(time.time(), level, event, fields).encode()

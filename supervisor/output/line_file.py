@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..regular_file import open_regular
+
 LOG_MODE = 0o640
 LOOK_INTERVAL = 1.0
 
@@ -33,12 +35,11 @@ def open_log(path: Path) -> int:
     A symbolic link in its place is refused: as root we would write wherever it points.
 
     Raises:
-        OSError: as open(2) says.
+        OSError: as `open_regular`.
     """
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     umask = os.umask(0o027)
     try:
-        return os.open(path, flags, LOG_MODE)
+        return open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, LOG_MODE)
     finally:
         os.umask(umask)
 
@@ -50,15 +51,21 @@ class LineFile:
         path: its name.
         mark: the line that stands where so many lines were lost.
         on_problem: is told of each problem with the file, and of its end.
+        twin_fd: another descriptor of this process; where it is the same file, it is led to the new one as well.
 
     Raises:
         OSError: it cannot be opened.
     """
 
     def __init__(
-        self, path: Path, mark: Callable[[int], bytes], on_problem: Callable[[Problem], None] = lambda _: None
+        self,
+        path: Path,
+        mark: Callable[[int], bytes],
+        on_problem: Callable[[Problem], None],
+        twin_fd: int | None = None,
     ) -> None:
         self.path = path
+        self._twin_fd = twin_fd
         self._mark = mark
         self._on_problem = on_problem
         self._lost_lines = 0
@@ -120,6 +127,14 @@ class LineFile:
             # The old file still takes the lines; whoever moved it knows where it is.
             self._on_problem(Problem("log_not_reopened", error.strerror or str(error), self._lost_lines))
             return
+        self._lead_twin_to(fd)
         os.close(self._fd)
         self._fd = fd
         self._is_torn = False
+
+    def _lead_twin_to(self, fd: int) -> None:
+        if self._twin_fd is None:
+            return
+        with contextlib.suppress(OSError):  # it may be closed
+            if os.path.samestat(os.fstat(self._twin_fd), os.fstat(self._fd)):
+                os.dup2(fd, self._twin_fd)

@@ -4,6 +4,8 @@ import os
 import re
 import resource
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,6 +101,30 @@ def test_log_does_not_follow_a_symbolic_link(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic links"):
         open_log(tmp_path / "log")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_file_that_was_moved_away_is_opened_anew_with_standard_error(tmp_path: Path) -> None:
+    code = """if True:
+        import os, sys
+        from pathlib import Path
+        from fastlb.supervisor.output import line_file
+        from fastlb.supervisor.output.event_log import EventLog
+        line_file.LOOK_INTERVAL = 0
+        path = Path(sys.argv[1])
+        log = EventLog(path)
+        os.dup2(line_file.open_log(path), 2)
+        log.info("before")
+        path.rename(path.with_name("moved"))
+        log.info("after")
+        os.write(2, b"said by python")
+    """
+    path = tmp_path / "supervisor.log"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    assert " INFO before\n" in (tmp_path / "moved").read_text()
+    moved_to = path.read_text()
+    assert " INFO after\n" in moved_to
+    assert moved_to.endswith("said by python")
+    assert "before" not in moved_to
 
 
 def test_lost_events_are_counted_once_there_is_room(tmp_path: Path) -> None:

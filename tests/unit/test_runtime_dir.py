@@ -194,7 +194,7 @@ def test_lock_outlives_a_delete_that_came_between(paths: AppPaths) -> None:
 def test_lock_that_is_a_link_is_not_followed(paths: AppPaths, tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("untouched")
     paths.lock.symlink_to(tmp_path / "victim")
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(FastlbError, match="symbolic links"):
         AppLock.acquire(paths)
     assert (tmp_path / "victim").read_text() == "untouched"
 
