@@ -26,12 +26,14 @@ from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
 from .processes.resource_limits import check_limits, raise_descriptor_limit
+from .signals import outlive_harmless_signals
 from .sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
 from .supervision import Supervision
 
 
 def main(argv: list[str]) -> int:
     """Run the app that the request describes; return the exit code."""
+    outlive_harmless_signals()
     reporter = Reporter(int(argv[2]))
     try:
         run(read_request(int(argv[1])), reporter)

@@ -14,6 +14,8 @@ class SignalMeaning(Enum):
     RELOAD = auto()
     SCALE_UP = auto()  # by one worker
     SCALE_DOWN = auto()
+    REOPEN_LOGS = auto()
+    NOTHING = auto()  # other servers mean something by it; it must not end us
 
 
 MEANING: dict[signal.Signals, SignalMeaning] = {
@@ -23,7 +25,26 @@ MEANING: dict[signal.Signals, SignalMeaning] = {
     signal.SIGHUP: SignalMeaning.RELOAD,
     signal.SIGTTIN: SignalMeaning.SCALE_UP,
     signal.SIGTTOU: SignalMeaning.SCALE_DOWN,
+    signal.SIGUSR1: SignalMeaning.REOPEN_LOGS,
+    signal.SIGUSR2: SignalMeaning.NOTHING,
+    signal.SIGALRM: SignalMeaning.NOTHING,
+    signal.SIGVTALRM: SignalMeaning.NOTHING,
+    signal.SIGPROF: SignalMeaning.NOTHING,
+    signal.SIGIO: SignalMeaning.NOTHING,
+    signal.SIGPWR: SignalMeaning.NOTHING,
+    signal.SIGSTKFLT: SignalMeaning.NOTHING,
 }
+_ENDS_NOTHING = (SignalMeaning.REOPEN_LOGS, SignalMeaning.NOTHING)
+HARMLESS = [number for number, meaning in MEANING.items() if meaning in _ENDS_NOTHING]
+
+
+def outlive_harmless_signals() -> None:
+    """Let nothing happen on a signal that is to end nothing, until `pass_on_signals`.
+
+    By a handler and not by SIG_IGN, which the workers would inherit.
+    """
+    for number in HARMLESS:
+        signal.signal(number, lambda *_: None)
 
 
 def pass_on_signals(on_signal: Callable[[SignalMeaning, signal.Signals], None]) -> None:

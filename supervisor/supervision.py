@@ -39,6 +39,7 @@ class Supervision:
     ) -> None:
         self._config = config
         self._resources = resources
+        self._output = output
         self._log = resources.log
         self._reporter = reporter
         self._app = App(config, traits_of(config), resources, output)
@@ -113,6 +114,12 @@ class Supervision:
                 self._app.ask(OperationRequest(Operation.SCALE, asker(number), change=1))
             case SignalMeaning.SCALE_DOWN:
                 self._app.ask(OperationRequest(Operation.SCALE, asker(number), change=-1))
+            case SignalMeaning.REOPEN_LOGS:
+                self._log.info("signal_received", signal=number.name)
+                self._log.reopen_if_moved()
+                self._output.reopen_if_moved()
+            case SignalMeaning.NOTHING:
+                self._log.warning("signal_ignored", signal=number.name)
 
     def _on_stop_signal(self, meaning: SignalMeaning, number: signal.Signals) -> None:
         force = meaning is SignalMeaning.STOP_AT_ONCE or self._stop_wanted.is_set()

@@ -67,6 +67,10 @@ class EventLog:
         """Something failed."""
         self._write("ERROR", event, fields)
 
+    def reopen_if_moved(self) -> None:
+        """Open the file anew when its name leads to another one, or to none."""
+        self._file.reopen_if_moved()
+
     def close(self) -> None:
         """Close the file. Later events go nowhere."""
         self._file.close()

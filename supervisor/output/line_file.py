@@ -83,7 +83,7 @@ class LineFile:
         if self._fd < 0:
             return
         if time.monotonic() >= self._next_look:
-            self._look_at_name()
+            self.reopen_if_moved()
         if self._lost_lines and not self._mark_loss():
             self._lost_lines += lines.count(b"\n")
             return
@@ -94,6 +94,23 @@ class LineFile:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def reopen_if_moved(self) -> None:
+        """Open the file anew when its name leads to another one, or to none."""
+        self._next_look = time.monotonic() + LOOK_INTERVAL
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.lstat(self.path), os.fstat(self._fd)):
+                return
+        try:
+            fd = open_log(self.path)
+        except OSError as error:
+            # The old file still takes the lines; whoever moved it knows where it is.
+            self._on_problem(Problem("log_not_reopened", error.strerror or str(error), self._lost_lines))
+            return
+        self._lead_twin_to(fd)
+        os.close(self._fd)
+        self._fd = fd
+        self._is_torn = False
 
     def _write(self, lines: bytes) -> bool:
         written = 0
@@ -115,22 +132,6 @@ class LineFile:
             return True
         self._lost_lines = lost
         return False
-
-    def _look_at_name(self) -> None:
-        self._next_look = time.monotonic() + LOOK_INTERVAL
-        with contextlib.suppress(OSError):
-            if os.path.samestat(os.lstat(self.path), os.fstat(self._fd)):
-                return
-        try:
-            fd = open_log(self.path)
-        except OSError as error:
-            # The old file still takes the lines; whoever moved it knows where it is.
-            self._on_problem(Problem("log_not_reopened", error.strerror or str(error), self._lost_lines))
-            return
-        self._lead_twin_to(fd)
-        os.close(self._fd)
-        self._fd = fd
-        self._is_torn = False
 
     def _lead_twin_to(self, fd: int) -> None:
         if self._twin_fd is None:

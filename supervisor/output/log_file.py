@@ -38,6 +38,10 @@ class LogFile:
         """Append whole lines. Never raises because of the disk."""
         self._file.append(lines)
 
+    def reopen_if_moved(self) -> None:
+        """Open the file anew when its name leads to another one, or to none."""
+        self._file.reopen_if_moved()
+
     def close(self) -> None:
         """Close the file. Later lines go nowhere."""
         self._file.close()

@@ -80,6 +80,11 @@ class WorkerOutput:
         finally:
             self._subscriptions.discard(subscription)
 
+    def reopen_if_moved(self) -> None:
+        """Open each file anew whose name leads to another one, or to none."""
+        for file in self._files.values():
+            file.reopen_if_moved()
+
     def close(self) -> None:
         """Close the files. All pipes must have been drained."""
         for file in self._files.values():

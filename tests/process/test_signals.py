@@ -2,6 +2,9 @@
 
 import os
 import signal
+from pathlib import Path
+
+import pytest
 
 from tests.support.fastlb_process import Fastlb
 from tests.support.waiting import wait_until
@@ -58,6 +61,46 @@ def test_reload_that_waits_is_cancelled_by_a_stop(fastlb: Fastlb) -> None:
     wait_until(lambda: not fastlb.pids, "everything has ended", timeout=10)
     assert "reload_dropped" in app.log("supervisor")
     assert app.log("supervisor").count("reload_begun") == 1
+
+
+def test_usr1_reopens_logs_that_were_moved_away(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "1")
+    logs = [fastlb.home / "logs" / f"app-{kind}.log" for kind in ("out", "error", "supervisor")]
+    for log in logs:
+        log.rename(log.with_name(f"{log.name}.1"))
+    os.kill(app.supervisor_pid, signal.SIGUSR1)
+    wait_until(lambda: all(log.exists() for log in logs), "all logs are there again")
+    assert app.get().status == 200
+    os.kill(app.supervisor_pid, signal.SIGUSR1)
+    wait_until(lambda: "signal_received signal=SIGUSR1" in app.log("supervisor"), "the new log is written")
+
+
+@pytest.mark.parametrize("name", ["SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR", "SIGSTKFLT"])
+def test_signal_without_a_meaning_ends_nothing_and_is_logged(fastlb: Fastlb, name: str) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "1")
+    os.kill(app.supervisor_pid, signal.Signals[name])
+    wait_until(lambda: f"signal_ignored signal={name}" in app.log("supervisor"), "it is logged")
+    app.wait_online(1)
+    assert app.get().status == 200
+
+
+def test_signals_that_are_not_for_the_dispatcher_do_not_end_it(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "1")
+    before = app.dispatcher_pid
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGHUP):
+        os.kill(before, number)
+    for _ in range(20):
+        assert app.get().status == 200
+    assert app.dispatcher_pid == before
+    assert app.show()["dispatcher"]["replaced"] == 0
+
+
+def test_workers_do_not_inherit_that_signals_are_ignored(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "1")
+    [pid] = app.worker_pids
+    status = Path(f"/proc/{pid}/status").read_text()
+    ignored = int(next(line for line in status.splitlines() if line.startswith("SigIgn:")).split()[1], 16)
+    assert not ignored & sum(1 << number - 1 for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM))
 
 
 def test_term_stops_and_drains(fastlb: Fastlb) -> None:
