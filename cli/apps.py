@@ -4,7 +4,8 @@ from their files.
 Runs in the user's shell. It changes nothing: neither apps nor files.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +24,32 @@ from .parallel import ask_each
 
 # Longer than a healthy supervisor ever takes, short enough that one that hangs does not spoil `list`.
 ANSWER_SECONDS = 2.0
+
+
+@contextlib.contextmanager
+def connected(name: str, timeout: float) -> Iterator[ControlClient]:
+    """Hold a connection to the supervisor of the app `name`; `timeout`: seconds for each answer.
+
+    Raises:
+        NotRunning: the app is stopped.
+        FastlbError: it runs, and cannot be reached.
+    """
+    paths = paths_of(name)
+    try:
+        client = ControlClient(paths.control_socket, timeout)
+    except NotRunning:
+        if is_running(paths):
+            raise NoSocket(
+                f"{name} runs, but does not listen to commands: it is starting or ending, or its control socket was"
+                f" removed and is made anew within a second: try again, or `fastlb stop {name}`"
+            ) from None
+        raise
+    with client:
+        yield client
+
+
+class NoSocket(FastlbError):
+    """The app runs, and its supervisor cannot be reached."""
 
 
 def paths_of(name: str) -> AppPaths:
@@ -103,13 +130,12 @@ def read_details(name: str) -> AppDetails:
     Raises:
         FastlbError: its supervisor does not answer, or its files are damaged.
     """
-    paths = paths_of(name)
     try:
-        with ControlClient(paths.control_socket, ANSWER_SECONDS) as client:
+        with connected(name, ANSWER_SECONDS) as client:
             details: AppDetails = client.call("show")
             return details
     except NotRunning:
-        return _stopped_details(paths)
+        return _stopped_details(paths_of(name))
 
 
 def _unanswered(paths: AppPaths, status: AppStatus, problem: str = "") -> AppState:
@@ -141,7 +167,6 @@ def _stopped_details(paths: AppPaths) -> AppDetails:
     from ..supervisor.settings.declared import hide_secrets
 
     config = load_config(paths)
-    status: AppStatus = "starting" if is_running(paths) else "stopped"
-    entry = _entry_without_supervisor(paths.name, status, config)
+    entry = _entry_without_supervisor(paths.name, "stopped", config)
     fields: dict[str, Any] = msgspec.structs.asdict(entry)
     return AppDetails(**fields, settings=hide_secrets(config), dispatcher={}, files=paths.files)

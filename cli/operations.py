@@ -4,18 +4,21 @@ Runs in the user's shell.
 """
 
 import os
+import select
 import signal
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ..supervisor.control.client import ControlClient, NotRunning
+from ..supervisor.control.client import ControlClient, NotRunning, OtherVersion
 from ..supervisor.control.protocol import Done, StopParams
 from ..supervisor.errors import FastlbError
-from ..supervisor.home.app_lock import AppLock, is_running
-from .apps import ANSWER_SECONDS, paths_of
+from ..supervisor.home.app_lock import AppLock, find_holder, is_running
+from .apps import ANSWER_SECONDS, NoSocket, connected, paths_of
 from .output import Output, ProgressDisplay
 from .parallel import answer_of, ask_each
+
+OPERATION_ANSWER_SECONDS = 5.0
 
 
 def operate(name: str, method: str, params: msgspec.Struct | None = None) -> str:
@@ -26,7 +29,7 @@ def operate(name: str, method: str, params: msgspec.Struct | None = None) -> str
         FastlbError: the operation failed, or was refused, or the supervisor does not answer.
     """
     with (
-        ControlClient(paths_of(name).control_socket) as client,
+        connected(name, OPERATION_ANSWER_SECONDS) as client,
         ProgressDisplay(Output.for_errors()) as display,
     ):
         client.wait_for_ever()
@@ -53,18 +56,51 @@ def stop(name: str, *, force: bool = False) -> str:
     Raises:
         FastlbError: the supervisor does not answer, or could not stop.
     """
-    paths = paths_of(name)
     try:
-        with ControlClient(paths.control_socket) as client:
-            client.wait_for_ever()
-            done: Done = client.call("stop", StopParams(force=force))
+        with connected(name, OPERATION_ANSWER_SECONDS) as client:
+            done = _ask_to_stop(client, force)
             # A `start` right after must not find it there.
             client.wait_for_exit()
     except NotRunning:
-        if is_running(paths):
-            raise FastlbError(f"{name} is just starting or ending: try again in a moment") from None
         return "stopped already"
+    except NoSocket as error:
+        return _terminate_holder(name, force, error)
+    return done
+
+
+def _ask_to_stop(client: ControlClient, force: bool) -> str:
+    try:
+        client.wait_for_ever()
+        done: Done = client.call("stop", StopParams(force=force))
+    except OtherVersion:
+        client.wait_without_end()
+        client.terminate(force=force)
+        return f"stopped by a signal to its supervisor (pid {client.pid}), which another fastlb started"
     return done.text
+
+
+def _terminate_holder(name: str, force: bool, problem: FastlbError) -> str:
+    """Stop the app by a signal to the process that holds its lock, for the reason `problem`. Return a sentence.
+
+    Raises:
+        FastlbError: it is not known which process that is.
+    """
+    holder = find_holder(paths_of(name))
+    if holder is None:
+        if is_running(paths_of(name)):
+            raise problem
+        return "stopped"
+    try:
+        for _ in range(2 if force else 1):  # the second one means: at once
+            signal.pidfd_send_signal(holder.pidfd, signal.SIGTERM)
+        watch = select.poll()
+        watch.register(holder.pidfd, select.POLLIN)
+        watch.poll()
+    except ProcessLookupError:
+        pass  # it has just ended
+    finally:
+        holder.close()
+    return f"stopped by a signal to its supervisor (pid {holder.pid})"
 
 
 def delete(name: str) -> str:
@@ -94,12 +130,12 @@ def end(name: str, *, force: bool) -> str:
         FastlbError: it can be neither stopped nor killed.
     """
     try:
-        with ControlClient(paths_of(name).control_socket, ANSWER_SECONDS) as client:
+        with connected(name, ANSWER_SECONDS) as client:
             if not _answers(client):
                 os.kill(client.pid, signal.SIGKILL)
                 client.wait_for_exit()
                 return f"the supervisor (pid {client.pid}) did not answer and was killed"
-    except NotRunning:
+    except (NotRunning, NoSocket):
         pass
     return stop(name, force=force)
 
@@ -107,6 +143,8 @@ def end(name: str, *, force: bool) -> str:
 def _answers(client: ControlClient) -> bool:
     try:
         client.call("ping")
+    except OtherVersion:
+        return True
     except FastlbError:
         return False
     return True

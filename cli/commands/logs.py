@@ -8,12 +8,12 @@ from typing import Literal
 import click
 import msgspec
 
-from ...supervisor.control.client import ControlClient, NotRunning
+from ...supervisor.control.client import NotRunning
 from ...supervisor.errors import FastlbError
 from ...supervisor.home.app_lock import is_running
 from ...supervisor.home.known_apps import list_apps
 from ...supervisor.home.paths import AppPaths, default_home
-from ..apps import ANSWER_SECONDS, paths_of, resolve_names
+from ..apps import ANSWER_SECONDS, connected, paths_of, resolve_names
 from ..log_tail import last_lines
 from ..options import AppCommand, complete_names
 from ..output import Output
@@ -104,7 +104,7 @@ class LogPrinter:
         streams = self._view.streams
         try:
             # Only connecting is bounded in time: the app's next line may be hours away.
-            with ControlClient(paths.control_socket, ANSWER_SECONDS) as client:
+            with connected(name, ANSWER_SECONDS) as client:
                 for note in client.stream_lines(
                     streams[0] if len(streams) == 1 else "all", lambda ends: self._print_tail(paths, ends)
                 ):

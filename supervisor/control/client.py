@@ -3,8 +3,10 @@
 It must import little: `fastlb list` waits for it.
 """
 
+import contextlib
 import os
 import select
+import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +18,7 @@ from ..errors import FastlbError
 from .framing import ServerMessage, decode_server_message, encode_request
 from .peer import peer_of
 from .progress import Progress
-from .protocol import PROTOCOL_VERSION, AppDetails, AppEntry, Done, LogsParams
+from .protocol import FROZEN_METHODS, PROTOCOL_VERSION, AppDetails, AppEntry, Done, LogsParams
 
 ANSWER_SECONDS = 5.0
 NOBODY_LISTENS = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, ProcessLookupError)
@@ -25,6 +27,10 @@ RESULTS: dict[str, Any] = {"list": AppEntry, "show": AppDetails}
 
 class NotRunning(FastlbError):
     """No supervisor listens: the app was stopped, or its supervisor died."""
+
+
+class OtherVersion(FastlbError):
+    """The supervisor is of another version of fastlb, and understands no more than what is frozen."""
 
 
 class LineNote(msgspec.Struct):
@@ -53,6 +59,7 @@ class ControlClient:
         self._name = path.parent.name
         self._timeout = timeout
         self._next_id = 0
+        self._version: int | None = None  # of the supervisor's protocol; None: it has not said it yet
         self.pid = 0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(timeout)
@@ -85,6 +92,10 @@ class ControlClient:
             FastlbError: it does not answer now, so it will never.
         """
         self.call("ping")
+        self.wait_without_end()
+
+    def wait_without_end(self) -> None:
+        """From here on wait for ever, whether or not the supervisor answers."""
         self._timeout = None
         self._socket.settimeout(None)
 
@@ -97,15 +108,18 @@ class ControlClient:
         """Call a method and wait for its result: AppEntry for list, AppDetails for show, Done for the rest.
 
         Raises:
+            OtherVersion: it speaks another version of the protocol, and `method` is not one of FROZEN_METHODS.
             FastlbError: the supervisor's own message, exit code and details; or it did not answer.
         """
+        if method not in FROZEN_METHODS:
+            self._require_own_version()
         self._send(method, params)
         while True:
             message = self._receive()
             if message.error:
                 raise _as_exception(message)
             if message.protocol:
-                return msgspec.json.decode(message.result, type=RESULTS.get(method, Done))
+                return self._result_of(method, message)
             if message.method == "progress" and on_progress:
                 on_progress(msgspec.json.decode(message.params, type=Progress))
 
@@ -121,6 +135,7 @@ class ControlClient:
             on_start: gets the sizes in bytes of the two log files ("out", "err") before the first line: the
                 files up to there and the lines from here on are everything, once.
         """
+        self._require_own_version()
         self._send("logs", LogsParams(stream=stream))
         self._socket.settimeout(None)
         for line in self._lines:
@@ -133,6 +148,12 @@ class ControlClient:
                 yield msgspec.json.decode(message.params, type=LineNote)
             elif message.method == "following" and on_start:
                 on_start(msgspec.json.decode(message.params, type=dict[str, int]))
+
+    def terminate(self, *, force: bool = False) -> None:
+        """Send the supervisor's process the signal to end; with `force` twice, which means at once."""
+        with contextlib.suppress(ProcessLookupError):
+            for _ in range(2 if force else 1):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
 
     def wait_for_exit(self) -> None:
         """After a `stop` was answered: wait until the supervisor's process is gone (at most `timeout`).
@@ -163,13 +184,32 @@ class ControlClient:
             raise self._gone() from error
         if not line:
             raise self._gone()
-        message = decode_server_message(line)
-        if message.protocol not in (0, PROTOCOL_VERSION):
-            raise FastlbError(
-                f"the supervisor of {self._name} speaks version {message.protocol} of the control protocol"
-                f" and this command {PROTOCOL_VERSION}: stop and start the app with this fastlb"
-            )
+        try:
+            message = decode_server_message(line)
+        except msgspec.DecodeError as error:
+            raise self._other_version() from error
+        if message.protocol:
+            self._version = message.protocol
         return message
+
+    def _require_own_version(self) -> None:
+        if self._version is None:
+            self.call("ping")
+        if self._version != PROTOCOL_VERSION:
+            raise self._other_version()
+
+    def _result_of(self, method: str, message: ServerMessage) -> Any:
+        try:
+            return msgspec.json.decode(message.result, type=RESULTS.get(method, Done))
+        except msgspec.DecodeError as error:
+            raise self._other_version() from error
+
+    def _other_version(self) -> OtherVersion:
+        theirs = "another version" if self._version is None else f"version {self._version}"
+        return OtherVersion(
+            f"{self._name} was started by another fastlb: its supervisor speaks {theirs} of the control protocol and"
+            f" this command {PROTOCOL_VERSION}: `fastlb stop {self._name}`, then `fastlb start {self._name}`"
+        )
 
     def _unreachable(self, error: OSError) -> FastlbError:
         if isinstance(error, NOBODY_LISTENS):

@@ -8,6 +8,10 @@ A request is answered by 0..n notifications and then one reply:
     error reply   {"jsonrpc":"2.0","id":1,"protocol":1,"error":{"code":-32000,"message":"...",
                    "data":{"exit_code":1,"details":"..."}}}\n
 
+Frozen for ever, in this file and in tests/support/recorded: that a message is a line, the fields above, and the methods
+FROZEN_METHODS with their parameters and with the fields that their results have here without a default. So any
+command can see and stop an app of any version. SIGTERM (drain; a second one: at once) and SIGHUP (reload) are, too.
+
 Both ends import it: supervisor and command line. No I/O. Unknown methods and wrong types are errors that name
 the field.
 """
@@ -112,6 +116,7 @@ class Done(msgspec.Struct):
     text: str
 
 
+FROZEN_METHODS = ("ping", "list", "stop")
 METHODS: dict[str, type[msgspec.Struct]] = {
     "ping": NoParams,
     "list": NoParams,

@@ -16,7 +16,7 @@ from typing import cast
 from ..errors import EXIT_FAILURE, EXIT_USAGE, FastlbError
 from ..home.paths import AppPaths
 from ..output.event_log import EventLog
-from ..sockets.unix_socket import bind_unix
+from ..sockets.unix_socket import bind_unix, file_id_of
 from .framing import ControlRequest, Error, ErrorData, RequestError, decode_request, encode_error, encode_result
 from .peer import peer_of
 from .protocol import ERROR_FAILED, ERROR_INVALID_REQUEST, MAX_MESSAGE_BYTES
@@ -24,6 +24,7 @@ from .requests import ControlRequests
 
 MAX_CONNECTIONS_PER_UID = 32
 IDLE_SECONDS = 30.0
+LOOK_INTERVAL = 1.0
 CLOSE_SECONDS = 1.0
 MAX_OUTPUT_BYTES = 1 << 20
 SOCKET_MODE = 0o600
@@ -39,6 +40,8 @@ class ControlServer:
         self._sessions: set[ClientSession] = set()
         self._sessions_of_uid: Counter[int] = Counter()
         self._server: asyncio.Server | None = None
+        self._file_id: tuple[int, int] | None = None  # of the socket file that leads to us
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Bind the socket, with mode 0600 from birth. The caller holds the app's lock.
@@ -46,20 +49,16 @@ class ControlServer:
         Raises:
             FastlbError: something that is not a socket is in its place, or the disk refuses.
         """
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._remove_stale()
-            bind_unix(sock, self._path, SOCKET_MODE)
-        except OSError as error:
-            sock.close()
-            raise FastlbError(f"cannot create {self._path}: {error.strerror}") from error
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: Gate(self), sock=sock, backlog=128)
+        await self._listen()
+        self._watching = asyncio.create_task(self._keep_socket())
 
     async def close(self) -> None:
         """Close the socket; let requests under way have their answer, for at most CLOSE_SECONDS."""
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+        if self._watching:
+            self._watching.cancel()
+        with contextlib.suppress(OSError):
+            if file_id_of(self._path) == self._file_id:
+                self._path.unlink()
         if self._server:
             self._server.close()
         for session in list(self._sessions):
@@ -112,6 +111,52 @@ class ControlServer:
         self._log.error("control_request_failed", method=request.method, traceback=trace)
         message = f"{request.method} failed inside fastlb: {error!r}: the supervisor's log has more"
         return encode_error(request.id, Error(ERROR_FAILED, message, ErrorData(EXIT_FAILURE, trace)))
+
+    async def _listen(self) -> None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._remove_stale()
+            bind_unix(sock, self._path, SOCKET_MODE)
+            self._file_id = file_id_of(self._path)
+        except OSError as error:
+            sock.close()
+            raise FastlbError(f"cannot create {self._path}: {error.strerror}") from error
+        except FastlbError:
+            sock.close()
+            raise
+        if self._server:
+            self._server.close()  # what was connected through it stays
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: Gate(self), sock=sock, backlog=128)
+
+    async def _keep_socket(self) -> None:
+        """Make the socket anew when its file was removed, or when it is no longer ours."""
+        problem = ""
+        while True:
+            # A look a second, as at the log files: there is no call for a file that goes, without ctypes.
+            await asyncio.sleep(LOOK_INTERVAL)
+            if self._is_in_place():
+                continue
+            before, problem = problem, await self._restore()
+            if problem and problem != before:
+                self._log.warning("control_socket_missing", reason=problem)
+
+    async def _restore(self) -> str:
+        """Make the socket anew; return why that cannot be, or ""."""
+        if os.path.lexists(self._path):
+            return f"{self._path} is another file now"  # perhaps of a successor, should the lock be gone, too
+        try:
+            await self._listen()
+        except FastlbError as error:
+            return error.message
+        self._log.warning("control_socket_restored", file=self._path)
+        return ""
+
+    def _is_in_place(self) -> bool:
+        try:
+            return file_id_of(self._path) == self._file_id
+        except OSError:
+            return False
 
     def _remove_stale(self) -> None:
         try:

@@ -1,7 +1,7 @@
 """Owns the lock of a running supervisor: who holds it runs the app, and nobody else. Supervisor and shell.
 
-Nothing else in $FASTLB_HOME says that an app runs: a pid in a file would lie after a crash. It must never follow
-a symbolic link.
+Nothing else in $FASTLB_HOME says that an app runs. The holder writes who it is into the file, which counts only while
+the lock is held: a pid alone would lie after a crash. It must never follow a symbolic link.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from ..errors import FastlbError
-from ..regular_file import NotRegularFile, open_regular
+from ..regular_file import NotRegularFile, open_regular, read_regular
 from .paths import AppPaths, prepare_app_dir
 
 
@@ -45,6 +45,7 @@ class AppLock:
                 os.close(fd)
                 return None
             if _is_still(paths.lock, fd):
+                _write_holder(fd)
                 return cls(fd)
             # A `delete` removed the directory between our open and our lock: this lock guards nothing.
             os.close(fd)
@@ -72,6 +73,52 @@ def is_running(paths: AppPaths) -> bool:
     finally:
         os.close(fd)
     return int.from_bytes(answer[:2], sys.byteorder) != fcntl.F_UNLCK
+
+
+class LockHolder:
+    """The process that holds a lock; owns `pidfd` until `close`, so that a signal reaches nobody else."""
+
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+
+    def close(self) -> None:
+        """Close the pidfd."""
+        os.close(self.pidfd)
+
+
+def find_holder(paths: AppPaths) -> LockHolder | None:
+    """Return the supervisor of this app; None: there is none, or it is just taking the lock.
+
+    Raises:
+        FastlbError: the lock cannot be opened.
+    """
+    try:
+        pid, started_at = map(int, read_regular(paths.lock).split())
+        pidfd = os.pidfd_open(pid)
+    except (OSError, ValueError):
+        return None
+    holder = LockHolder(pid, pidfd)
+    # Both, and in this order: then the pidfd is of the process that wrote itself down and still holds the lock.
+    if _start_of(pid) == started_at and is_running(paths):
+        return holder
+    holder.close()
+    return None
+
+
+def _write_holder(fd: int) -> None:
+    pid = os.getpid()
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{pid} {_start_of(pid)}\n".encode(), 0)
+
+
+def _start_of(pid: int) -> int | None:
+    """When a process began, in clock ticks since the boot: field 22 of /proc/PID/stat, see proc(5)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def _open_lock(path: Path, flags: int) -> int:

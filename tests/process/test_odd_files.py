@@ -1,6 +1,7 @@
 """Something that is no file where one of ours belongs: nothing waits for it, and a sentence names it."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,3 +81,47 @@ def test_supervisors_log_that_was_moved_away_is_written_anew(fastlb: Fastlb) -> 
 def test_logs_of_a_pipe_end_with_a_sentence(fastlb: Fastlb, stopped: App) -> None:
     with replaced_by_pipe(fastlb.home / "logs" / "app-out.log") as path:
         assert_refused(fastlb.cli("logs", "app", "--nostream", timeout=20), path)
+
+
+def test_control_socket_that_was_removed_is_made_anew(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--reload-settle", "0")
+    path = fastlb.home / "apps" / "app" / "control.sock"
+    for _ in range(2):
+        path.unlink()
+        wait_until(path.is_socket, "the socket is there again")
+        app.ok("reload")
+    assert "control_socket_restored" in app.log("supervisor")
+
+
+def test_app_without_its_control_socket_can_be_stopped(fastlb: Fastlb) -> None:
+    fastlb.start("asgi_probe:app")
+    (fastlb.home / "apps" / "app" / "control.sock").unlink()
+    assert fastlb.ok("stop", "app").stdout.startswith("app: stopped")
+    assert not fastlb.pids
+
+
+def test_commands_agree_about_an_app_without_its_control_socket(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app")
+    supervisor = app.supervisor_pid
+    os.kill(supervisor, signal.SIGSTOP)  # so that it is not made anew meanwhile
+    (fastlb.home / "apps" / "app" / "control.sock").unlink()
+    try:
+        for command in (["reload", "app"], ["scale", "app", "2"], ["show", "app"], ["logs", "app", "--follow"]):
+            result = fastlb.cli(*command)
+            assert result.returncode == 1, describe(result)
+            assert "app runs, but does not listen to commands" in result.stderr, describe(result)
+        assert "is running already" in fastlb.cli("start", "app").stderr
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+
+
+def test_another_file_in_the_place_of_the_control_socket_is_left_alone(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app")
+    path = fastlb.home / "apps" / "app" / "control.sock"
+    path.unlink()
+    path.write_text("mine")
+    wait_until(lambda: "control_socket_missing" in app.log("supervisor"), "it is said")
+    fastlb.cli("stop", "app")
+    assert not fastlb.pids
+    assert path.read_text() == "mine"
+    path.unlink()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fastlb.supervisor.errors import FastlbError, UsageError
-from fastlb.supervisor.home.app_lock import AppLock, is_running
+from fastlb.supervisor.home.app_lock import AppLock, find_holder, is_running
 from fastlb.supervisor.home.known_apps import list_apps
 from fastlb.supervisor.home.paths import AppPaths, default_home, prepare_app_dir, prepare_home
 from fastlb.supervisor.home.stored_config import load_config, save_config, write_atomically
@@ -122,6 +122,27 @@ def test_lock_is_held_by_one(paths: AppPaths) -> None:
     again = AppLock.acquire(paths)
     assert again
     again.release()
+
+
+def test_holder_of_the_lock_is_known_while_it_is_held(paths: AppPaths) -> None:
+    assert find_holder(paths) is None
+    lock = AppLock.acquire(paths)
+    assert lock
+    holder = find_holder(paths)
+    assert holder
+    assert holder.pid == os.getpid()
+    holder.close()
+    lock.release()
+    assert find_holder(paths) is None
+
+
+@pytest.mark.parametrize("content", ["", "1", "1 2", "x y", "-1 0", "4194305 1", "1 2 3"])
+def test_lock_that_says_nothing_true_names_nobody(paths: AppPaths, content: str) -> None:
+    lock = AppLock.acquire(paths)
+    assert lock
+    paths.lock.write_text(content)
+    assert find_holder(paths) is None
+    lock.release()
 
 
 def test_exactly_one_of_many_gets_the_lock(paths: AppPaths) -> None:
