@@ -9,6 +9,7 @@ import contextlib
 import os
 import socket
 import stat
+import time
 import traceback
 from collections import Counter
 from typing import cast
@@ -25,6 +26,7 @@ from .requests import ControlRequests
 MAX_CONNECTIONS_PER_UID = 32
 IDLE_SECONDS = 30.0
 LOOK_INTERVAL = 1.0
+REFUSAL_LOG_INTERVAL = 1.0
 CLOSE_SECONDS = 1.0
 MAX_OUTPUT_BYTES = 1 << 20
 SOCKET_MODE = 0o600
@@ -37,11 +39,13 @@ class ControlServer:
         self._path = paths.control_socket
         self._requests = requests
         self._log = log
-        self._sessions: set[ClientSession] = set()
+        self._sessions: dict[ClientSession, bool] = {}  # all True; the oldest first
         self._sessions_of_uid: Counter[int] = Counter()
         self._server: asyncio.Server | None = None
         self._file_id: tuple[int, int] | None = None  # of the socket file that leads to us
         self._watching: asyncio.Task[None] | None = None
+        self._unlogged_refusals = 0
+        self._next_refusal_log = 0.0
 
     async def start(self) -> None:
         """Bind the socket, with mode 0600 from birth. The caller holds the app's lock.
@@ -73,22 +77,40 @@ class ControlServer:
         """Whether the peer of a new connection may speak: judged by what the kernel says about it."""
         pid, uid = peer_of(transport.get_extra_info("socket"))
         if uid not in (0, os.geteuid()):
-            self._log.warning("control_client_refused", uid=uid, pid=pid, reason="another user")
+            self._refused(uid, pid, "another user")
             return False
-        if self._sessions_of_uid[uid] >= MAX_CONNECTIONS_PER_UID:
-            self._log.warning("control_client_refused", uid=uid, pid=pid, reason="too many connections")
+        if self._sessions_of_uid[uid] >= MAX_CONNECTIONS_PER_UID and not self._close_idle(uid):
+            self._refused(uid, pid, "too many connections")
             return False
         return True
 
+    def _close_idle(self, uid: int) -> bool:
+        """Make room for a client of `uid` that may have something to say; False: all others are being answered."""
+        idle = next((session for session in self._sessions if session.uid == uid and session.is_idle), None)
+        if idle:
+            self.closed(idle)
+            idle.abort()
+        return idle is not None
+
+    def _refused(self, uid: int, pid: int, reason: str) -> None:
+        """Log one refusal a second, with how many there were."""
+        self._unlogged_refusals += 1
+        now = time.monotonic()
+        if now < self._next_refusal_log:
+            return
+        self._next_refusal_log = now + REFUSAL_LOG_INTERVAL
+        count, self._unlogged_refusals = self._unlogged_refusals, 0
+        self._log.warning("control_client_refused", uid=uid, pid=pid, reason=reason, count=count)
+
     def opened(self, session: "ClientSession") -> None:
         """A client was admitted."""
-        self._sessions.add(session)
+        self._sessions[session] = True
         self._sessions_of_uid[session.uid] += 1
 
     def closed(self, session: "ClientSession") -> None:
-        """The connection of a client that was admitted is gone."""
-        self._sessions.discard(session)
-        self._sessions_of_uid[session.uid] -= 1
+        """The connection of a client that was admitted is gone. May be called twice."""
+        if self._sessions.pop(session, False):
+            self._sessions_of_uid[session.uid] -= 1
 
     async def answer(self, line: bytes, session: "ClientSession") -> bytes:
         """Carry out the request in `line` and return the reply. Raises nothing but cancellation."""
@@ -181,7 +203,7 @@ class Gate(asyncio.StreamReaderProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._control_server.admits(cast(asyncio.Transport, transport)):
             _, uid = peer_of(transport.get_extra_info("socket"))
-            self._session = ClientSession(self._control_server, uid)
+            self._session = ClientSession(self._control_server, uid, cast(asyncio.Transport, transport))
             self._control_server.opened(self._session)
             super().connection_made(transport)
         else:
@@ -200,13 +222,19 @@ class Gate(asyncio.StreamReaderProtocol):
 class ClientSession:
     """One client: reads a request, sends its answer, reads the next. Is the `Caller` of requests.py."""
 
-    def __init__(self, server: ControlServer, uid: int) -> None:
+    def __init__(self, server: ControlServer, uid: int, transport: asyncio.Transport) -> None:
         self.uid = uid
+        self._transport = transport
         self.task: asyncio.Task[None] | None = None
         self._server = server
         self._is_answering = False
         self._is_streaming = False
         self._is_closing = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of the client is being answered."""
+        return not self._is_answering
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve the client until it leaves, is silent for IDLE_SECONDS or does not read its answers."""
@@ -273,7 +301,7 @@ class ClientSession:
         """Leave now."""
         if self.task:
             self.task.cancel()
-        self._writer.transport.abort()
+        self._transport.abort()
 
 
 def _refusal(error: RequestError) -> bytes:

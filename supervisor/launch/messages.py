@@ -9,7 +9,7 @@ import os
 
 import msgspec
 
-from ..errors import EXIT_FAILURE
+from ..errors import EXIT_FAILURE, FastlbError
 from ..settings.app_config import AppConfig
 
 NO_REPORT_FD = -1  # the supervisor speaks to the terminal
@@ -57,9 +57,19 @@ LaunchReport = ProgressReport | StartedReport | FailedReport
 
 
 def request_file(request: LaunchRequest) -> int:
-    """Return a descriptor from which `read_request` reads `request`; the caller owns it."""
+    """Return a descriptor from which `read_request` reads `request`; the caller owns it.
+
+    Raises:
+        FastlbError: it does not fit: memory, or the limit of a file's size, which holds for a memfd, too.
+    """
     fd = os.memfd_create("fastlb-launch", os.MFD_CLOEXEC)
-    os.write(fd, msgspec.json.encode(request))
+    content = memoryview(msgspec.json.encode(request))
+    try:
+        while content:
+            content = content[os.write(fd, content) :]
+    except OSError as error:
+        os.close(fd)
+        raise FastlbError(f"cannot pass on the settings: {error.strerror}: see `ulimit -f`") from error
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
 

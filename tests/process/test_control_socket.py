@@ -240,11 +240,14 @@ def test_client_that_vanishes_does_not_stop_the_reload(server: RunningServer) ->
 def test_connections_of_a_user_are_bounded(server: RunningServer) -> None:
     connections = [server.connect() for _ in range(MAX_CONNECTIONS_PER_UID)]
     for connection in connections:
-        connection.sendall(request("ping"))
-        assert connection.recv(100)
-    with server.connect() as one_too_many:
-        assert one_too_many.recv(100) == b"", "closed without a word"
+        connection.sendall(request("reload"))
+        assert b"progress" in connection.recv(1000)
+    for _ in range(20):
+        with server.connect() as one_too_many:
+            assert one_too_many.recv(100) == b"", "closed without a word"
     assert 'reason="too many connections"' in server.log
+    assert server.log.count("control_client_refused") < 10, "one line a second"
+    server.let_reload_end()
     for connection in connections:
         connection.close()
 
@@ -255,6 +258,15 @@ def test_connections_of_a_user_are_bounded(server: RunningServer) -> None:
         return False
 
     wait_until(is_served, "there is room again")
+
+
+def test_idle_connections_of_a_user_lock_no_command_out(server: RunningServer) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(3 * MAX_CONNECTIONS_PER_UID):
+            stack.enter_context(server.connect())
+        with client_of(server) as client:
+            assert client.call("ping") == Done("pong")
+    assert "control_client_refused" not in server.log
 
 
 def test_those_who_follow_the_logs_leave_room_for_commands(server: RunningServer) -> None:

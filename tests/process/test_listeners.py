@@ -17,6 +17,7 @@ from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
 from fastlb.supervisor.sockets.refusals import listening_processes
 
+from tests.support.fastlb_process import APPS, COMMAND
 from tests.support.waiting import scaled
 
 
@@ -370,10 +371,49 @@ def test_descriptor_limit_is_raised_to_what_is_allowed() -> None:
 
 
 def test_too_low_descriptor_limit_says_for_how_many_workers_it_is_enough() -> None:
+    message = r"100 workers need \d+ .* limit is 256, enough for 12 workers:.*ulimit -n"
     with descriptor_limit(256):
-        with pytest.raises(FastlbError, match=r"100 workers need \d+ .* limit is 256 \(for 12\).*ulimit -n"):
+        with pytest.raises(FastlbError, match=message):
             check_limits(100)
         check_limits(12)
+
+
+def test_limit_that_is_enough_for_nobody_says_so() -> None:
+    with descriptor_limit(64), pytest.raises(FastlbError, match="limit is 64, not enough for any worker:"):
+        check_limits(1)
+
+
+AS_ANOTHER_USER = """
+import os, resource, sys
+from fastlb.supervisor.errors import FastlbError
+from fastlb.supervisor.processes.resource_limits import check_limits, count_tasks
+uid = int(sys.argv[1])
+os.setresuid(uid, uid, uid)
+print(count_tasks(uid))
+resource.setrlimit(resource.RLIMIT_NPROC, (8, 8))
+check_limits(2)
+try:
+    check_limits(8)
+except FastlbError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_too_low_process_limit_counts_what_the_user_has_already() -> None:
+    command = [sys.executable, "-c", AS_ANOTHER_USER, "47113"]
+    count, message = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert count == "1"
+    assert "has 1 processes and threads, and may have 8, enough for 2 workers: raise it with `ulimit -u 19`" in message
+
+
+def test_file_size_limit_that_nothing_works_with_is_a_sentence(tmp_path: Path) -> None:
+    command = f'ulimit -f 1; exec "{COMMAND}" start asgi_probe:app --name app --bind 127.0.0.1:0'
+    env = os.environ | {"FASTLB_HOME": str(tmp_path / "home")}
+    result = subprocess.run(["sh", "-c", command], env=env, cwd=APPS, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "ulimit -f" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_node_app_without_an_address_binds_nothing_yet() -> None:
