@@ -17,10 +17,14 @@ from fastlb.worker.orphan_guard import start_orphan_guard
 from .app_loader import AppLoadError, LoadedApp, load_app
 from .fork_guard import ForkGuard
 from .fresh_start import FreshStart, has_current_loop, read_config, wants_loop
-from .lifecycle_channel import LifecycleChannel
+from .lifecycle_channel import LifecycleChannel, OtherRelease
 from .wire import EXIT_STARTUP_FAILED, StartupFailed, WorkerConfig
 from .worker_log import configure_logging, print_line_by_line
 
+OTHER_RELEASE = (
+    "fastlb was updated since this app was started, and its supervisor still is the old one:"
+    " stop and start the app (`fastlb stop`, `fastlb start`)"
+)
 Loader = Callable[[WorkerConfig, asyncio.Runner], LoadedApp]
 
 
@@ -29,7 +33,10 @@ def main(arguments: list[str]) -> int:
     faulthandler.enable()  # SIGABRT of the supervisor: the stacks of a hung worker belong into its log
     lifecycle = LifecycleChannel(int(arguments[1]))
     is_second_try = len(arguments) > 2
-    config = read_config(int(arguments[2])) if is_second_try else lifecycle.read_config()
+    try:
+        config = read_config(int(arguments[2])) if is_second_try else lifecycle.read_config()
+    except OtherRelease:
+        return refuse_to_start(lifecycle, StartupFailed(OTHER_RELEASE))
     inherited = (lifecycle.fileno(), config.channel_fd, config.page_fd, config.wakeup_fd)
     for fd in inherited:
         os.set_inheritable(fd, False)
@@ -42,9 +49,14 @@ def main(arguments: list[str]) -> int:
     try:
         return run_app(config, lifecycle, guard, load)
     except AppLoadError as error:
-        print(error.traceback or f"fastlb: {error.reason}", file=sys.stderr, flush=True)
-        lifecycle.report(StartupFailed(error.reason, error.traceback, error.usage))
-        return EXIT_STARTUP_FAILED
+        return refuse_to_start(lifecycle, StartupFailed(error.reason, error.traceback, error.usage))
+
+
+def refuse_to_start(lifecycle: LifecycleChannel, failure: StartupFailed) -> int:
+    """Say why, in the output and to the supervisor; return the exit code."""
+    print(failure.traceback or f"fastlb: {failure.reason}", file=sys.stderr, flush=True)
+    lifecycle.report(failure)
+    return EXIT_STARTUP_FAILED
 
 
 def run_app(config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard, load: Loader) -> int:

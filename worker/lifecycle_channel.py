@@ -12,11 +12,19 @@ from collections.abc import Callable
 
 import msgspec
 
-from .wire import MAX_LINE_BYTES, READY, WorkerConfig, WorkerReport
+from .wire import MAX_LINE_BYTES, READY, WIRE_VERSION, WorkerConfig, WorkerReport
 
 CHUNK_BYTES = 65536
 
 _channel_of_this_process: "LifecycleChannel | None" = None
+
+
+class OtherRelease(Exception):
+    """The supervisor runs the code of another release of fastlb than this worker."""
+
+
+class _VersionOnly(msgspec.Struct):
+    wire_version: int = 0  # releases from before there was a number
 
 
 class LifecycleChannel:
@@ -33,7 +41,7 @@ class LifecycleChannel:
         return self._socket.fileno()
 
     def read_config(self) -> WorkerConfig:
-        """Wait for the first line. Raises EOFError, ValueError (too long) or msgspec.ValidationError."""
+        """Wait for the first line. Raises EOFError, ValueError (too long) or OtherRelease."""
         line = bytearray()
         while not line.endswith(b"\n"):
             # One byte at a time would be slow and a larger read could take what follows: so look first.
@@ -44,6 +52,9 @@ class LifecycleChannel:
             line += self._socket.recv(length)
             if len(line) > MAX_LINE_BYTES:
                 raise ValueError(f"configuration line above {MAX_LINE_BYTES} bytes")
+        # First the version: of another one nothing else can be relied on, not even that it can be decoded.
+        if msgspec.json.decode(line, type=_VersionOnly).wire_version != WIRE_VERSION:
+            raise OtherRelease
         return msgspec.json.decode(line, type=WorkerConfig)
 
     def report(self, report: WorkerReport) -> None:

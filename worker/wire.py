@@ -15,6 +15,9 @@ import msgspec
 
 MAX_LINE_BYTES = 1 << 20
 READY = "ready"
+# Raise it when a worker cannot work under a supervisor of before: another meaning or layout of the configuration, of
+# the status page, or of the connection messages. `pip install -U` changes the workers of a supervisor that runs.
+WIRE_VERSION = 1
 
 # Exit codes of a worker that never served.
 EXIT_STARTUP_FAILED = 3
@@ -38,6 +41,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     All are required: defaults are declared in AppConfig alone, and the supervisor sends every field.
     """
 
+    wire_version: int
     name: str
     target: str
     worker_id: int

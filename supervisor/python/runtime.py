@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ...lb.page import create_worker_page
-from ...worker.wire import WorkerConfig
+from ...worker.wire import WIRE_VERSION, WorkerConfig
 from ..processes.environment import instance_environment
 from ..settings.app_config import AppConfig
 from ..workers.handle import WorkerHandle
@@ -49,6 +49,7 @@ class PythonStart:
     def _worker_config(self) -> WorkerConfig:
         return WorkerConfig(
             **{name: getattr(self.parts.config, name) for name in _FROM_CONFIG},
+            wire_version=WIRE_VERSION,
             worker_id=self.worker.worker_id,
             generation=self.worker.generation,
             channel_fd=self.channels.worker_end.fileno(),

@@ -6,7 +6,7 @@ Runs in the test process.
 from typing import Any
 
 from fastlb.supervisor.settings.app_config import AppConfig
-from fastlb.worker.wire import WorkerConfig
+from fastlb.worker.wire import WIRE_VERSION, WorkerConfig
 
 
 def worker_config(**settings: Any) -> WorkerConfig:
@@ -14,5 +14,6 @@ def worker_config(**settings: Any) -> WorkerConfig:
     app = AppConfig(target="app:app", name="test")
     shared = set(WorkerConfig.__struct_fields__) & set(AppConfig.__struct_fields__)
     defaults: dict[str, Any] = {name: getattr(app, name) for name in shared}
-    own = {"worker_id": 0, "generation": 1, "channel_fd": -1, "page_fd": -1, "wakeup_fd": -1, "listeners": ()}
-    return WorkerConfig(**{**defaults, **own, **settings})
+    own = {"wire_version": WIRE_VERSION, "worker_id": 0, "generation": 1, "listeners": ()}
+    descriptors = {"channel_fd": -1, "page_fd": -1, "wakeup_fd": -1}
+    return WorkerConfig(**{**defaults, **own, **descriptors, **settings})

@@ -37,6 +37,13 @@ def failure(directory: Path, source: str, **settings: Any) -> StartupFailed:
         return report
 
 
+@pytest.mark.parametrize("version", [0, 2])
+def test_worker_of_another_release_than_its_supervisor_says_what_to_do(tmp_path: Path, version: int) -> None:
+    reason = failure(tmp_path, "app = 1", wire_version=version).reason
+    assert "fastlb was updated since this app was started" in reason
+    assert "`fastlb stop`, `fastlb start`" in reason
+
+
 @pytest.mark.parametrize(
     ("target", "factory"),
     [("app:make()", False), ("app:make", True), ("app:holder.app", False)],
