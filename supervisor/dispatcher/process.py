@@ -63,7 +63,7 @@ def start_dispatcher(on_event: Callable[[DispatcherEvent], None]) -> DispatcherP
         # -P: a file of the app must not shadow a module of ours.
         command = [sys.executable, "-P", "-m", "fastlb.lb", str(theirs.fileno())]
         with theirs:
-            process = spawn(SpawnPlan(command, pass_fds=(theirs.fileno(),), stdout_fd=2))
+            process = spawn(SpawnPlan(command, pass_fds={theirs.fileno(): theirs.fileno()}, stdout_fd=2))
         stack.pop_all()
     link = DispatcherLink(asyncio.get_running_loop(), ours, on_event)
     return DispatcherProcess(process, link, page_fd, DispatcherPageView(page_fd), AnswerWatch(PING_TIMEOUT))

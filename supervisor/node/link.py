@@ -31,6 +31,9 @@ MOST_UNCONFIRMED = 32
 EVENTS_PER_SECOND = 100
 STARTUP = 5.0
 MOST_EXPLAINED = 4
+# Of the IPC channel in the worker, as in a child of Node itself. Node marks what it has inherited close-on-exec
+# up to the first gap above 15: with a larger number every program that the app starts would hold the channel.
+CHANNEL_FD = 3
 
 
 @dataclass

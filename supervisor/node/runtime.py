@@ -15,7 +15,7 @@ from ..processes.working_directory import enter_directory
 from ..workers.handle import WorkerHandle
 from ..workers.runtime import RuntimeParts, StartedProcess
 from .conversation import NodeConversation
-from .link import NodeChannel, NodeLink
+from .link import CHANNEL_FD, NodeChannel, NodeLink
 from .listen_requests import ListenRequests
 from .servers import NodeListeners
 from .target.command import NodeCommand, node_command
@@ -65,7 +65,7 @@ class NodeRuntime:
         channel = self._open_channel(ours, theirs)
         env |= {
             "FASTLB_WORKER_ID": str(worker.worker_id),
-            "NODE_CHANNEL_FD": str(channel.worker_end.fileno()),
+            "NODE_CHANNEL_FD": str(CHANNEL_FD),
             "NODE_CHANNEL_SERIALIZATION_MODE": "json",
             "NODE_UNIQUE_ID": str(number),
         }
@@ -130,9 +130,9 @@ class NodeStart:
     answers_probes: bool
 
     @property
-    def pass_fds(self) -> tuple[int, ...]:
-        """Borrowed descriptors that the process inherits."""
-        return (self.channel.worker_end.fileno(),)
+    def pass_fds(self) -> Mapping[int, int]:
+        """Borrowed descriptors that the process inherits, by the number that each has there."""
+        return {CHANNEL_FD: self.channel.worker_end.fileno()}
 
     def connect(self, started: StartedProcess) -> NodeLink:
         """Take over our end, and have the dispatcher read it."""

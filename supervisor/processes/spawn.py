@@ -8,12 +8,23 @@ accident would hide our death from the others.
 """
 
 import errno
+import fcntl
 import os
-import subprocess
-from collections.abc import Iterable, Mapping
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import FastlbError
+
+# What Python ignores for itself and a child is to have as every process does.
+SIGNALS_OF_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+STDIN, STDOUT, STDERR = 0, 1, 2
+MOST_DESCRIPTORS_WITHOUT_PROC = 1024
+
+FileAction = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -33,15 +44,15 @@ class SpawnPlan:
     """What to start.
 
     Attributes:
-        command: program and arguments.
-        pass_fds: borrowed descriptors that it inherits, under the same numbers.
+        command: program (without a slash: looked for on the PATH of `env`) and arguments.
+        pass_fds: borrowed descriptors that it inherits, by the number that each has there (above 2).
         env: its whole environment; None: ours.
         cwd: its working directory; "": ours.
         stdout_fd, stderr_fd: borrowed; None: ours.
     """
 
     command: list[str]
-    pass_fds: Iterable[int]
+    pass_fds: Mapping[int, int]
     env: Mapping[str, str] | None = None
     cwd: str = ""
     stdout_fd: int | None = None
@@ -51,25 +62,87 @@ class SpawnPlan:
 def spawn(plan: SpawnPlan) -> SpawnedProcess:
     """Start a process with /dev/null as its standard input.
 
+    Not by `subprocess`: it passes descriptors on under their own numbers only.
+
     Raises:
         SpawnError: it could not be started.
     """
     try:
-        process = subprocess.Popen(
-            plan.command,
-            stdin=subprocess.DEVNULL,
-            stdout=plan.stdout_fd,
-            stderr=plan.stderr_fd,
-            env=plan.env,
-            cwd=plan.cwd or None,
-            pass_fds=tuple(plan.pass_fds),
-            process_group=0,
-        )
+        with ExitStack() as copies, _working_directory(plan.cwd):
+            env = os.environ if plan.env is None else plan.env
+            pid = os.posix_spawn(
+                _find_program(plan.command[0], env),
+                plan.command,
+                env,
+                file_actions=_file_actions(plan, copies),
+                setpgroup=0,
+                setsigdef=SIGNALS_OF_PYTHON,
+            )
     except OSError as error:
         raise SpawnError(_explain(error, plan)) from error
-    # It is ours to reap, through the pidfd; Popen must not try.
-    process.returncode = 0
-    return SpawnedProcess(process.pid, _open_pidfd(process.pid))
+    return SpawnedProcess(pid, _open_pidfd(pid))
+
+
+def _find_program(name: str, env: Mapping[str, str]) -> str:
+    if "/" in name:
+        return name
+    found = shutil.which(name, path=env.get("PATH"))
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    return found
+
+
+def _file_actions(plan: SpawnPlan, copies: ExitStack) -> list[FileAction]:
+    """What the child does with its descriptors before it becomes the program.
+
+    Each is taken from a copy above all numbers of the child: none is overwritten before its turn, and none has its
+    number already, which would leave it close-on-exec with older C libraries. `copies` closes them.
+    """
+    wanted = dict(plan.pass_fds)
+    wanted |= {number: fd for number, fd in ((STDOUT, plan.stdout_fd), (STDERR, plan.stderr_fd)) if fd is not None}
+    lowest = max((STDERR, *wanted)) + 1
+    actions: list[FileAction] = [(os.POSIX_SPAWN_OPEN, STDIN, os.devnull, os.O_RDONLY, 0)]
+    for number, fd in wanted.items():
+        copy = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
+        copies.callback(os.close, copy)
+        actions.append((os.POSIX_SPAWN_DUP2, copy, number))
+    kept = {STDIN, STDOUT, STDERR, *wanted}
+    return actions + [(os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable_fds() if fd not in kept]
+
+
+def _inheritable_fds() -> Iterator[int]:
+    """Ours that are not close-on-exec: what this process was started with; Python makes none."""
+    try:
+        open_fds = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        open_fds = list(range(MOST_DESCRIPTORS_WITHOUT_PROC))
+    for fd in open_fds:
+        try:
+            if os.get_inheritable(fd):
+                yield fd
+        except OSError:
+            continue  # that of the listing, or none
+
+
+@contextmanager
+def _working_directory(path: str) -> Iterator[None]:
+    """Be in this directory for a moment, which a child inherits: posix_spawn(3) cannot be told of one everywhere.
+
+    The event loop's thread does nothing else meanwhile, and others of this process use no relative paths but those of
+    Node apps, whose directory is ours for good.
+    """
+    if not path:
+        yield
+        return
+    before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chdir(path)
+        try:
+            yield
+        finally:
+            os.fchdir(before)
+    finally:
+        os.close(before)
 
 
 def _open_pidfd(pid: int) -> int:

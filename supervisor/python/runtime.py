@@ -34,11 +34,11 @@ class PythonStart:
         return [sys.executable, "-P", "-m", "fastlb.worker", str(self.channels.worker_lifecycle.fileno())]
 
     @property
-    def pass_fds(self) -> tuple[int, ...]:
-        """Borrowed descriptors that the process inherits."""
+    def pass_fds(self) -> Mapping[int, int]:
+        """Borrowed descriptors that the process inherits, under the numbers that they have here."""
         channels = self.channels
         ends = channels.worker_lifecycle.fileno(), channels.worker_end.fileno()
-        return *ends, channels.page_fd, self.parts.keeper.wakeup_fd
+        return {fd: fd for fd in (*ends, channels.page_fd, self.parts.keeper.wakeup_fd)}
 
     def connect(self, started: StartedProcess) -> PythonLink:
         """Take over our ends, and send the process its settings."""

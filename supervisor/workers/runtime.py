@@ -83,8 +83,8 @@ class PreparedStart(Protocol):
         """Program and arguments."""
 
     @property
-    def pass_fds(self) -> tuple[int, ...]:
-        """Borrowed descriptors that the process inherits."""
+    def pass_fds(self) -> Mapping[int, int]:
+        """Borrowed descriptors that the process inherits, by the number that each has there."""
 
     @property
     def env(self) -> Mapping[str, str]:

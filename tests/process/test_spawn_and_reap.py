@@ -25,7 +25,7 @@ uvloop.new_event_loop().close()  # libuv keeps a pipe from the first loop on
 
 def python(source: str, *fds: int) -> SpawnPlan:
     """A plan that runs `source`."""
-    return SpawnPlan([PROGRAM, "-c", source], pass_fds=fds)
+    return SpawnPlan([PROGRAM, "-c", source], pass_fds={fd: fd for fd in fds})
 
 
 async def exit_of(process: SpawnedProcess, before: Callable[[], None] = lambda: None) -> ExitStatus:
@@ -63,6 +63,60 @@ def test_child_inherits_what_it_is_given_and_nothing_else(tmp_path: Path) -> Non
     assert secret not in fds
     for fd in (secret, given, writer):
         os.close(fd)
+
+
+def test_descriptors_have_the_numbers_that_were_asked_for(tmp_path: Path) -> None:
+    """Also when a number there is that of another one here, or the same."""
+    seen = tmp_path / "seen"
+    files = [os.open(tmp_path / name, os.O_CREAT | os.O_RDONLY, 0o600) for name in "abc"]
+    a, b, c = files
+    wanted = {a: b, b: a, c: c, 3: a}
+    source = (
+        "import os, json; links = {int(fd): os.readlink(f'/proc/self/fd/{fd}') for fd in os.listdir('/proc/self/fd')"
+        f" if os.path.exists(f'/proc/self/fd/{{fd}}')}}; open({str(seen)!r}, 'w').write(json.dumps(links))"
+    )
+    plan = SpawnPlan([PROGRAM, "-c", source], pass_fds=wanted)
+    assert run(exit_of(spawn(plan))) == ExitStatus(0, None)
+    links = {int(fd): Path(link).name for fd, link in json.loads(seen.read_text()).items()}
+    assert {number: links[number] for number in wanted} == {a: "b", b: "a", c: "c", 3: "a"}
+    assert not any(os.get_inheritable(fd) for fd in files), "here nothing has changed"
+    for fd in files:
+        os.close(fd)
+
+
+def test_program_is_found_on_the_path_of_its_environment(tmp_path: Path) -> None:
+    script = tmp_path / "program-of-a-test"
+    script.write_text("#!/bin/sh\nexit 3\n")
+    script.chmod(0o755)
+    plan = SpawnPlan([script.name], {}, env={"PATH": str(tmp_path)})
+    assert run(exit_of(spawn(plan))) == ExitStatus(3, None)
+    with pytest.raises(SpawnError, match=script.name):
+        spawn(SpawnPlan([script.name], {}, cwd=str(tmp_path)))
+
+
+def test_nothing_that_is_inheritable_here_goes_along(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    file = os.open(tmp_path / "file", os.O_CREAT | os.O_RDONLY, 0o600)
+    os.set_inheritable(file, True)
+    source = f"import os; open({str(seen)!r}, 'w').write(str(os.path.exists('/proc/self/fd/{file}')))"
+    assert run(exit_of(spawn(python(source)))) == ExitStatus(0, None)
+    assert seen.read_text() == "False"
+    os.close(file)
+
+
+def test_working_directory_of_a_child_is_not_ours(tmp_path: Path) -> None:
+    before = os.getcwd()
+    plan = SpawnPlan([PROGRAM, "-c", "open('seen', 'w').close()"], {}, cwd=str(tmp_path))
+    assert run(exit_of(spawn(plan))) == ExitStatus(0, None)
+    assert (tmp_path / "seen").exists()
+    assert os.getcwd() == before
+
+
+@pytest.mark.parametrize("name", ["SIGPIPE", "SIGXFSZ"])
+def test_signals_that_python_ignores_end_a_child(name: str) -> None:
+    assert signal.getsignal(getattr(signal, name)) == signal.SIG_IGN
+    plan = SpawnPlan(["/bin/sh", "-c", f"kill -{name.removeprefix('SIG')} $$; exit 3"], {})
+    assert run(exit_of(spawn(plan))) == ExitStatus(None, getattr(signal, name))
 
 
 @pytest.mark.parametrize(
@@ -109,10 +163,10 @@ def test_stopped_group_is_killed() -> None:
 @pytest.mark.parametrize(
     ("plan", "words"),
     [
-        (SpawnPlan(["/no/such/program"], ()), "/no/such/program"),
-        (SpawnPlan([PROGRAM], (), cwd="/no/such/directory"), "/no/such/directory"),
-        (SpawnPlan([PROGRAM, "x" * 200_000], ()), "too large"),
-        (SpawnPlan(["/etc/passwd"], ()), "Permission denied"),
+        (SpawnPlan(["/no/such/program"], {}), "/no/such/program"),
+        (SpawnPlan([PROGRAM], {}, cwd="/no/such/directory"), "/no/such/directory"),
+        (SpawnPlan([PROGRAM, "x" * 200_000], {}), "too large"),
+        (SpawnPlan(["/etc/passwd"], {}), "Permission denied"),
     ],
 )
 def test_impossible_start_says_what_is_wrong(plan: SpawnPlan, words: str) -> None:

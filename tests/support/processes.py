@@ -90,6 +90,17 @@ def open_fds(pid: int) -> dict[int, str]:
     return found
 
 
+def inherited_fds(pid: int) -> dict[int, str]:
+    """Return what a program that opens nothing itself has open beside its standard streams."""
+    return {fd: name for fd, name in open_fds(pid).items() if fd > 2}
+
+
+def shared_sockets(pid: int, other: int) -> set[str]:
+    """Return which sockets two processes have both, their standard streams left out."""
+    names = set(inherited_fds(pid).values()) & set(open_fds(other).values())
+    return {name for name in names if name.startswith("socket:")}
+
+
 def queued_fds(pid: int) -> int:
     """Return how many descriptors have been sent to the process by unix sockets and not been received by it."""
     found = 0

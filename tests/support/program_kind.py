@@ -65,7 +65,11 @@ class ProgramStart:
     worker: WorkerHandle
     parts: RuntimeParts
     env: Mapping[str, str]
-    pass_fds: tuple[int, ...] = ()
+
+    @property
+    def pass_fds(self) -> Mapping[int, int]:
+        """None."""
+        return {}
 
     @property
     def command(self) -> list[str]:
