@@ -36,6 +36,12 @@ cdef enum CommandKind:
     COMMAND_SERVE = 15           # a Node worker: whose connections it may get
     COMMAND_PROBE = 16           # a Node worker: ask it for a sign of life
 
+# When a Node worker that is drained is told to disconnect
+cdef enum DrainWordKind:
+    DRAIN_TELL_NOW = 0
+    DRAIN_TELL_NEVER = 1  # it leaves by itself
+    DRAIN_TELL_LATER = 2  # by another DRAIN
+
 # What a successor must know of a Node worker's channel (DispatcherSlotRow.history, NodeWorkerFields.history)
 cdef enum NodeHistory:
     NODE_HISTORY_MID_LINE = 1      # the begin of a line was read: drop its rest
@@ -68,7 +74,7 @@ cdef union CommandFields:
     WorkerFields worker            # ADD_WORKER
     NodeWorkerFields node_worker   # ADD_NODE_WORKER
     uint32_t baseline              # ADMIT, of a Node worker: open descriptors that are no connections
-    uint32_t silently              # DRAIN, of a Node worker: 1 = it leaves by itself, do not tell it
+    uint32_t drain_word            # DRAIN, of a Node worker: DrainWordKind
     uint32_t policy                # SET_POLICY: PolicyKind
     uint64_t ping_token            # PING: comes back in PONG
     uint64_t listeners             # SERVE: bit i: it may get connections of listener i

@@ -45,6 +45,14 @@ class CommandName(IntEnum):
     PROBE = COMMAND_PROBE
 
 
+class DrainWord(IntEnum):
+    """When a Node worker that is drained is told to disconnect: DrainWordKind of command.pxd."""
+
+    NOW = DRAIN_TELL_NOW
+    NEVER = DRAIN_TELL_NEVER
+    LATER = DRAIN_TELL_LATER
+
+
 class EventName(IntEnum):
     """What a dispatcher reports (fields: command.pxd)."""
 
@@ -203,10 +211,10 @@ def encode_admit(slot, incarnation, baseline=0):
     return encoded(&command)
 
 
-def encode_drain(slot, incarnation, silently=False):
-    """Encode "take the worker out of the policy, and tell it" - `silently`: a Node worker that leaves by itself."""
+def encode_drain(slot, incarnation, word=DrainWord.NOW):
+    """Encode "take the worker out of the policy, and tell it" - a Node worker when `word` says."""
     cdef Command command = command_of(COMMAND_DRAIN, slot, incarnation)
-    command.fields.silently = bool(silently)
+    command.fields.drain_word = word
     return encoded(&command)
 
 

@@ -8,7 +8,8 @@ from libc.string cimport memset
 from fastlb.lb.command cimport (
     COMMAND_ADD_LISTENER, COMMAND_ADD_NODE_WORKER, COMMAND_ADD_WORKER, COMMAND_ADMIT, COMMAND_CONFIGURE, COMMAND_DRAIN,
     COMMAND_MAGIC, COMMAND_PAUSE, COMMAND_PING, COMMAND_PROBE, COMMAND_QUIT, COMMAND_REMOVE, COMMAND_REMOVE_LISTENER,
-    COMMAND_RESUME, COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, Command, ConfigureFields, ListenerFields,
+    COMMAND_RESUME, COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, DRAIN_TELL_LATER, Command, ConfigureFields,
+    ListenerFields,
 )
 from fastlb.lb.epoll cimport WATCHED_WAKEUP, watch_begin, watch_end, watched_data
 from fastlb.lb.events cimport report_rejected
@@ -196,6 +197,13 @@ cdef inline int handle_node_command(
     return node_probe(d, command.slot)
 
 
+cdef inline int handle_drain(Dispatcher *d, WorkerSlot *slot, uint32_t word) noexcept nogil:
+    if word > <uint32_t>DRAIN_TELL_LATER:
+        return -EINVAL
+    worker_drain(d, slot, word)
+    return 0
+
+
 cdef inline int handle_worker_command(Dispatcher *d, const Command *command) noexcept nogil:
     """Carry out ADMIT, DRAIN or REMOVE, for the incarnation that the command names and never for another."""
     cdef WorkerSlot *slot
@@ -209,9 +217,8 @@ cdef inline int handle_worker_command(Dispatcher *d, const Command *command) noe
     if command.kind == COMMAND_ADMIT:
         return handle_admit(d, slot, command.fields.baseline)
     if command.kind == COMMAND_DRAIN:
-        worker_drain(d, slot, command.fields.silently != 0)
-    else:
-        worker_forget(d, slot)
+        return handle_drain(d, slot, command.fields.drain_word)
+    worker_forget(d, slot)
     return 0
 
 

@@ -8,7 +8,8 @@ from libc.string cimport memset
 
 from fastlb.lb.atomics cimport store_i64, store_u32, store_u64
 from fastlb.lb.command cimport (
-    EVENT_DRAINED, EVENT_WORKER_DIED, NODE_HISTORY_MID_LINE, Command, NodeWorkerFields, WorkerFields,
+    DRAIN_TELL_NEVER, DRAIN_TELL_NOW, EVENT_DRAINED, EVENT_WORKER_DIED, NODE_HISTORY_MID_LINE, Command,
+    NodeWorkerFields, WorkerFields,
 )
 from fastlb.lb.connection cimport MAX_CREDIT, position_of
 from fastlb.lb.descriptors cimport descriptor_close, invariant
@@ -154,21 +155,26 @@ cdef inline void worker_serve(Dispatcher *d, WorkerSlot *slot, uint64_t listener
     slot_enter(d, slot, slot.state)
 
 
-cdef inline void worker_drain(Dispatcher *d, WorkerSlot *slot, bint silently) noexcept nogil:
+cdef inline void node_tell_end(Dispatcher *d, uint32_t index, uint32_t word) noexcept nogil:
+    """Tell a Node worker to close its servers, and its channel when it has finished, if `word` (DrainWordKind) says now."""
+    if word == <uint32_t>DRAIN_TELL_NEVER:
+        node_note_disconnected(d, index)
+    elif word == <uint32_t>DRAIN_TELL_NOW:
+        node_disconnect(d, index)
+
+
+cdef inline void worker_drain(Dispatcher *d, WorkerSlot *slot, uint32_t word) noexcept nogil:
     """Take a worker out of the policy; it reads what is left, then the end of its channel.
 
-    A Node worker is told instead (unless it leaves by itself: `silently`), and closes its channel when it has finished.
+    A Node worker is told instead, when `word` (DrainWordKind) says: one that is told later is drained once more for it.
     """
-    if slot.state != SLOT_ADDED and slot.state != SLOT_ADMITTED:
-        return
-    slot_enter(d, slot, SLOT_DRAINING)
-    if slot.node == NULL:
-        shutdown(slot.channel_fd, SHUT_WR)
-    elif silently:
-        node_note_disconnected(d, <uint32_t>(slot - d.slots))
-    else:
-        node_disconnect(d, <uint32_t>(slot - d.slots))
-    start_emptying(d, slot, EVENT_DRAINED)
+    if slot.state == SLOT_ADDED or slot.state == SLOT_ADMITTED:
+        slot_enter(d, slot, SLOT_DRAINING)
+        if slot.node == NULL:
+            shutdown(slot.channel_fd, SHUT_WR)
+        start_emptying(d, slot, EVENT_DRAINED)
+    if slot.state == SLOT_DRAINING and slot.node != NULL:
+        node_tell_end(d, <uint32_t>(slot - d.slots), word)
 
 
 cdef inline void worker_died(Dispatcher *d, uint32_t index) noexcept nogil:

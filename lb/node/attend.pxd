@@ -4,6 +4,7 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from fastlb.lb.command cimport DRAIN_TELL_NOW
 from fastlb.lb.handover cimport has_taker, is_served
 from fastlb.lb.node.channel cimport (
     NODE_ENDED, NODE_FULL, NODE_QUIET_NS, NODE_WRITING, STALE_AWAITED, STALE_PROBED, NodeChannel, stale_settled,
@@ -100,7 +101,7 @@ cdef inline void orphan_nodes(Dispatcher *d) noexcept nogil:
     for index in range(d.slots_end):
         if d.slots[index].node == NULL:
             continue
-        worker_drain(d, &d.slots[index], False)
+        worker_drain(d, &d.slots[index], DRAIN_TELL_NOW)
         # Its channel has ended, so it cannot be told there; and there is no supervisor that could end it.
         if d.slots[index].node.reading == NODE_ENDED:
             pidfd_signal(d.slots[index].pidfd, SIGTERM)

@@ -1,10 +1,11 @@
 """A Node worker that has to leave: told once, heard to the end; and what becomes of it without a supervisor."""
 
+import errno
 import signal
 import socket
 
 import pytest
-from fastlb.lb.command import EventName, WorkerBounds, encode_quit, encode_remove
+from fastlb.lb.command import DrainWord, EventName, WorkerBounds, encode_quit, encode_remove
 
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.node_channel_worker import DISCONNECT, RECEIVED, NodeChannelWorker, fill_channel, serve_until
@@ -21,7 +22,7 @@ def test_worker_is_told_once_to_disconnect() -> None:
         event = dispatcher.wait_event(EventName.DRAINED)
         assert (event.slot, event.incarnation, event.taken_back) == (0, worker.incarnation, 0)
         dispatcher.drain(worker)
-        dispatcher.drain(worker, silently=True)
+        dispatcher.drain(worker, DrainWord.NEVER)
         dispatcher.connect()
         dispatcher.ping()
         assert worker.texts() == [DISCONNECT]
@@ -31,11 +32,70 @@ def test_worker_is_told_once_to_disconnect() -> None:
 def test_worker_that_leaves_by_itself_is_told_nothing() -> None:
     with DispatcherProcess() as dispatcher:
         (worker,) = dispatcher.start_node_workers(1)
-        dispatcher.drain(worker, silently=True)
+        dispatcher.drain(worker, DrainWord.NEVER)
         dispatcher.wait_event(EventName.DRAINED)
         dispatcher.drain(worker)
         dispatcher.ping()
         assert worker.texts() == []
+
+
+def test_worker_that_drains_quietly_is_told_to_disconnect_later_and_once() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (worker,) = dispatcher.start_node_workers(1)
+        for _ in range(2):
+            dispatcher.drain(worker, DrainWord.LATER)
+        dispatcher.wait_event(EventName.DRAINED)
+        dispatcher.connect()
+        dispatcher.ping()
+        assert dispatcher.counters()["accepted"] == 0, "it is out of the policy"
+        assert worker.texts() == []
+        for _ in range(2):
+            dispatcher.drain(worker)
+        dispatcher.ping()
+        assert worker.texts() == [DISCONNECT]
+
+
+def test_worker_that_drains_quietly_and_leaves_by_itself_is_not_told() -> None:
+    with DispatcherProcess() as dispatcher:
+        (worker,) = dispatcher.start_node_workers(1)
+        dispatcher.drain(worker, DrainWord.LATER)
+        dispatcher.drain(worker, DrainWord.NEVER)
+        dispatcher.drain(worker)
+        dispatcher.ping()
+        assert worker.texts() == []
+
+
+def test_drain_with_an_unknown_word_changes_nothing() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (worker,) = dispatcher.start_node_workers(1)
+        dispatcher.drain(worker, 3)  # type: ignore[arg-type]
+        assert dispatcher.wait_event(EventName.REJECTED).error == errno.EINVAL
+        dispatcher.connect()
+        worker.wait_taken(1)
+
+
+def test_successor_tells_a_worker_that_drained_quietly() -> None:
+    with DispatcherProcess() as dispatcher:
+        (worker,) = dispatcher.start_node_workers(1)
+        dispatcher.drain(worker, DrainWord.LATER)
+        dispatcher.wait_event(EventName.DRAINED)
+        history = dispatcher.slot(worker)["history"]
+        assert history == 0, "nothing was told that a successor could not repeat"
+
+
+def test_without_a_supervisor_a_worker_that_drains_quietly_is_told() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (worker,) = dispatcher.start_node_workers(1)
+        dispatcher.drain(worker, DrainWord.LATER)
+        dispatcher.wait_event(EventName.DRAINED)
+        dispatcher.control.close()
+        worker.wait_line(DISCONNECT)
+        worker.close_channel()
+        assert worker.process.wait(timeout=scaled(10)) == -signal.SIGTERM
+        assert exit_code(dispatcher) == 0
 
 
 def test_worker_is_drained_when_the_fate_of_all_is_known() -> None:

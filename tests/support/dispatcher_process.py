@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from fastlb.lb.command import (
     LONGEST_EVENT_BYTES,
     DispatcherEvent,
+    DrainWord,
     EventName,
     NewWorker,
     Policy,
@@ -169,9 +170,9 @@ class DispatcherProcess:
         self.admit(*workers)
         return workers
 
-    def drain(self, worker: AnyWorker, silently: bool = False) -> None:
+    def drain(self, worker: AnyWorker, word: DrainWord = DrainWord.NOW) -> None:
         """DRAIN, without waiting."""
-        self.send(encode_drain(worker.slot, worker.incarnation, silently))
+        self.send(encode_drain(worker.slot, worker.incarnation, word))
 
     def remove(self, worker: AnyWorker) -> None:
         """REMOVE, and wait until it is carried out; the worker is closed."""
