@@ -25,6 +25,7 @@ STATUS_WORDS: dict[State, WorkerStatus] = {
     State.READY: "ready",
     State.ADMITTED: "online",
     State.DRAINING: "draining",
+    State.ENDING: "draining",
     State.STOPPING: "stopping",
     State.EXITED: "exited",
     State.BACKOFF: "backoff",

@@ -18,15 +18,18 @@ class State(Enum):
     READY = "ready"  # has proven that it can serve, gets no connections yet
     ADMITTED = "admitted"  # in the dispatcher's policy
     DRAINING = "draining"  # out of the policy, finishes what it has
+    ENDING = "ending"  # the same, and the app itself was told to end, its servers open
     STOPPING = "stopping"  # was signalled, or is on its way out by itself
     EXITED = "exited"  # no process: not yet started, or done for good
     BACKOFF = "backoff"  # no process: waits for its restart
     ERRORED = "errored"  # no process: crashed too often, given up
 
 
-ALIVE = frozenset({State.STARTING, State.READY, State.ADMITTED, State.DRAINING, State.STOPPING})
+ALIVE = frozenset({State.STARTING, State.READY, State.ADMITTED, State.DRAINING, State.ENDING, State.STOPPING})
 # States in which the event loop of a worker must turn.
-WATCHED = frozenset({State.READY, State.ADMITTED, State.DRAINING})
+WATCHED = frozenset({State.READY, State.ADMITTED, State.DRAINING, State.ENDING})
+# It was told to go, or is on its way out: it opens nothing any more.
+ON_THE_WAY_OUT = frozenset({State.DRAINING, State.ENDING, State.STOPPING})
 
 
 class LifeEventName(Enum):
@@ -41,6 +44,12 @@ class LifeEventName(Enum):
     DRAIN_REQUESTED = auto()  # the way to stop it
     STOP_REQUESTED = auto()  # at once, without draining
     DRAINED = auto()  # the dispatcher's word: its queue is empty
+    PRELOADED = auto()  # it can be drained quietly: it says when it has no connections
+    SIGNAL_CHOSEN = auto()  # its app wants to be told by kill_signal to end
+    MESSAGE_CHOSEN = auto()  # by the message `shutdown`
+    NOTHING_CHOSEN = auto()  # it listens for neither: Node is told to disconnect
+    IDLE = auto()  # draining quietly, it has no connections any more; its servers are open
+    SERVERS_CLOSED = auto()  # it has closed all of them
     LEFT = auto()  # it leaves by its own wish: gets nothing more, finishes what it has
     FINISHED = auto()  # it has closed its channel: it has no connections any more
     FAULTED = auto()  # it does what no worker may
@@ -69,6 +78,14 @@ class LifeEvent:
     jitter: float = 0.0
 
 
+class EndedBy(Enum):
+    """How a worker that drained quietly is told to end."""
+
+    DISCONNECT = auto()  # Node's own word: it closes the servers, then the channel
+    SIGNAL = auto()
+    MESSAGE = auto()
+
+
 @dataclass(frozen=True)
 class Spawn:
     """Start a process for the worker."""
@@ -81,9 +98,23 @@ class Admit:
 
 @dataclass(frozen=True)
 class Drain:
-    """Let the worker's process have no more connections and tell it to finish, unless it leaves `by_itself`."""
+    """Let the worker's process have no more connections; it is told to finish now, or later if `quietly`.
+
+    Not if it leaves `by_itself`.
+    """
 
     by_itself: bool = False
+    quietly: bool = False
+
+
+@dataclass(frozen=True)
+class SendShutdown:
+    """Send the worker's app the message `shutdown`."""
+
+
+@dataclass(frozen=True)
+class LetExit:
+    """Let nothing of ours keep the worker's process alive: its app has closed its servers."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +143,7 @@ class Report:
     reason: str = ""
 
 
-Effect: TypeAlias = Spawn | Admit | Drain | SendSignal | KillGroup | Discard | Report
+Effect: TypeAlias = Spawn | Admit | Drain | SendShutdown | LetExit | SendSignal | KillGroup | Discard | Report
 Effects: TypeAlias = tuple[Effect, ...]
 
 
@@ -158,6 +189,10 @@ class Lifecycle:
         has_been_ready: its process was ready.
         is_drained: the dispatcher has no more connections for it.
         is_finished: it has none left itself.
+        is_preloaded: its process can drain quietly.
+        is_quiet: it drains so; it will be told to end.
+        ended_by: by what.
+        is_idle: it had no connections when it was.
         failure: the last failure.
         restarts: processes that replaced crashed ones.
         crashes: what bounds them.
@@ -175,6 +210,10 @@ class Lifecycle:
     has_been_ready: bool = False
     is_drained: bool = False
     is_finished: bool = False
+    is_preloaded: bool = False
+    is_quiet: bool = False
+    ended_by: EndedBy = EndedBy.DISCONNECT
+    is_idle: bool = False
     failure: Failure | None = None
     restarts: int = 0
     crashes: CrashHistory = NO_CRASHES

@@ -4,7 +4,7 @@ Runs in the supervisor process. `step` is the only door between states: it takes
 a record and the effects that the caller must perform, in order. Everything that can come of an event is in this list
 (a test compares it with the table); whatever is not in it changes nothing:
 
-    STARTING -> STARTING: SERVING READY_SAID
+    STARTING -> STARTING: SERVING READY_SAID PRELOADED
     STARTING -> READY: SERVING READY_SAID
     STARTING -> ADMITTED: SERVING READY_SAID
     STARTING -> STOPPING: STARTUP_FAILED DRAIN_REQUESTED STOP_REQUESTED FINISHED FAULTED CHANNEL_CLOSED
@@ -12,19 +12,25 @@ a record and the effects that the caller must perform, in order. Everything that
     STARTING -> EXITED: SPAWN_FAILED EXITED
     STARTING -> BACKOFF: SPAWN_FAILED EXITED
     STARTING -> ERRORED: SPAWN_FAILED EXITED
+    READY -> READY: PRELOADED
     READY -> ADMITTED: ADMIT_REQUESTED
     READY -> DRAINING: DRAIN_REQUESTED LEFT
     READY -> STOPPING: STOP_REQUESTED FINISHED FAULTED HUNG CHANNEL_CLOSED DIED
     READY -> EXITED: EXITED
+    ADMITTED -> ADMITTED: PRELOADED
     ADMITTED -> DRAINING: DRAIN_REQUESTED LEFT
     ADMITTED -> STOPPING: STOP_REQUESTED FINISHED FAULTED HUNG CHANNEL_CLOSED DIED
     ADMITTED -> BACKOFF: EXITED
     ADMITTED -> ERRORED: EXITED
-    DRAINING -> DRAINING: DRAIN_REQUESTED DRAINED FINISHED
+    DRAINING -> DRAINING: DRAIN_REQUESTED DRAINED FINISHED SIGNAL_CHOSEN MESSAGE_CHOSEN NOTHING_CHOSEN
+    DRAINING -> ENDING: IDLE LEFT DEADLINE_PASSED
     DRAINING -> STOPPING: STOP_REQUESTED FAULTED HUNG DEADLINE_PASSED DIED
     DRAINING -> EXITED: EXITED
     DRAINING -> BACKOFF: EXITED
     DRAINING -> ERRORED: EXITED
+    ENDING -> ENDING: DRAINED FINISHED SERVERS_CLOSED LEFT
+    ENDING -> STOPPING: STOP_REQUESTED FAULTED HUNG DEADLINE_PASSED DIED
+    ENDING -> EXITED: EXITED
     STOPPING -> STOPPING: DRAIN_REQUESTED STOP_REQUESTED DRAINED FAULTED DEADLINE_PASSED DIED
     STOPPING -> EXITED: EXITED
     STOPPING -> BACKOFF: EXITED
@@ -36,7 +42,8 @@ a record and the effects that the caller must perform, in order. Everything that
 
 Where a line offers several states for one event, the record decides. EXITED of a worker that was asked to go, or was
 never admitted, leads to EXITED; of any other one to BACKOFF, or to ERRORED when it has crashed too often. SERVING is
-enough to be ready without `wait_ready`; a worker that was admitted before it crashed is then admitted at once.
+enough to be ready without `wait_ready`; a worker that was admitted before it crashed is then admitted at once. Only
+a worker that drains quietly gets from DRAINING to ENDING.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,12 +56,15 @@ from .life import (
     Discard,
     Drain,
     Effects,
+    EndedBy,
     Failure,
     KillGroup,
+    LetExit,
     Lifecycle,
     LifeEvent,
     LifeEventName,
     Report,
+    SendShutdown,
     SendSignal,
     Spawn,
     State,
@@ -62,6 +72,8 @@ from .life import (
 
 # From a signal that asks to one that forces.
 SIGNAL_GRACE = 1.0
+# Of kill_timeout, how much a worker that drains quietly has for its connections; the rest is for its app to end.
+QUIET_SHARE = 0.75
 
 Outcome: TypeAlias = tuple[Lifecycle, Effects]
 Transition: TypeAlias = Callable[[Lifecycle, LifeEvent, float], Outcome]
@@ -92,6 +104,10 @@ def _start(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
         has_been_ready=False,
         is_drained=False,
         is_finished=False,
+        is_preloaded=False,
+        is_quiet=False,
+        ended_by=EndedBy.DISCONNECT,
+        is_idle=False,
         failure=None,
     )
     return started, (Spawn(),)
@@ -131,9 +147,10 @@ def _admit_now(life: Lifecycle) -> Outcome:
 
 def _drain(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
     """READY, ADMITTED -> DRAINING."""
-    deadline = now + life.rules.kill_timeout
-    draining = replace(life, state=State.DRAINING, deadline=deadline, is_leaving=True)
-    return draining, (Drain(), Report("worker_draining"))
+    is_quiet = life.is_preloaded
+    deadline = now + life.rules.kill_timeout * (QUIET_SHARE if is_quiet else 1.0)
+    draining = replace(life, state=State.DRAINING, deadline=deadline, is_leaving=True, is_quiet=is_quiet)
+    return draining, (Drain(quietly=is_quiet), Report("worker_draining"))
 
 
 def _let_go(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
@@ -141,6 +158,77 @@ def _let_go(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
     deadline = now + life.rules.kill_timeout
     draining = replace(life, state=State.DRAINING, deadline=deadline, failure=Failure(event.reason))
     return draining, (Drain(by_itself=True), Report("worker_left", reason=event.reason))
+
+
+def _preloaded(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
+    return replace(life, is_preloaded=True), ()
+
+
+def _note_choice(life: Lifecycle, event: LifeEvent, _now: float) -> Outcome:
+    """DRAINING: the last word counts."""
+    return replace(life, ended_by=CHOICES[event.name]), ()
+
+
+def _tell_idle(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
+    """DRAINING -> ENDING: nothing is left that a signal could cut off; it may take its time to clean up."""
+    if not life.is_quiet:
+        return life, ()
+    return _tell_end(replace(life, is_idle=True), now + life.rules.kill_timeout)
+
+
+def _tell_end(life: Lifecycle, deadline: float) -> Outcome:
+    """DRAINING -> ENDING."""
+    effects: dict[EndedBy, Effects] = {
+        EndedBy.DISCONNECT: (Drain(),),
+        EndedBy.SIGNAL: (SendSignal(life.rules.kill_signal),),
+        EndedBy.MESSAGE: (SendShutdown(),),
+    }
+    return replace(life, state=State.ENDING, deadline=deadline), effects[life.ended_by]
+
+
+def _rest_of_kill_timeout(life: Lifecycle) -> float:
+    return life.rules.kill_timeout * (1 - QUIET_SHARE)
+
+
+def _end_draining(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
+    """DRAINING -> ENDING if it is quiet: what is still open is the app's business; else -> STOPPING."""
+    if life.is_quiet and not life.is_finished:
+        return _tell_end(life, now + _rest_of_kill_timeout(life))
+    return _give_up_finishing(life, event, now)
+
+
+def _leave_quietly(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
+    """DRAINING -> ENDING: its app has told Node to disconnect; it must not be told again."""
+    if not life.is_quiet:
+        return life, ()
+    deadline = (now if life.deadline is None else life.deadline) + _rest_of_kill_timeout(life)
+    ending = replace(life, state=State.ENDING, deadline=deadline, ended_by=EndedBy.DISCONNECT)
+    return ending, (Drain(by_itself=True),)
+
+
+def _note_left(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
+    """ENDING: so its app ends."""
+    return life, (Drain(by_itself=True),)
+
+
+def _let_exit(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
+    """ENDING: after `disconnect` Node closes the channel itself."""
+    return life, () if life.ended_by is EndedBy.DISCONNECT else (LetExit(),)
+
+
+def _note_ended(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
+    """ENDING: its channel is closed. An app that ends by itself is not disturbed again."""
+    if life.ended_by is EndedBy.DISCONNECT:
+        return _note_finished(life, event, now)
+    return replace(life, is_finished=True), ()
+
+
+def _end_ending(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
+    """ENDING -> STOPPING."""
+    if life.ended_by is not EndedBy.SIGNAL:
+        return _give_up_finishing(life, event, now)
+    killed, effects = _kill(replace(life, state=State.STOPPING), event, now)
+    return killed, effects if life.is_idle else (*effects, _cut_off(life))
 
 
 def _note_finished(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
@@ -164,12 +252,16 @@ def _leave(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
 
 
 def _give_up_finishing(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
-    """DRAINING -> STOPPING."""
+    """DRAINING, ENDING -> STOPPING."""
     stopping, effects = _signal(life, life.rules.kill_signal, now)
     if life.is_finished:  # it has no client left to wait for: it may take its time to clean up
         return replace(stopping, deadline=now + max(life.rules.kill_timeout, SIGNAL_GRACE)), effects
+    return stopping, (*effects, _cut_off(life))
+
+
+def _cut_off(life: Lifecycle) -> Report:
     reason = f"not finished within kill_timeout ({life.rules.kill_timeout:g} s)"
-    return stopping, (*effects, Report("worker_cut_off", failed=True, reason=reason))
+    return Report("worker_cut_off", failed=True, reason=reason)
 
 
 def _give_up_starting(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
@@ -179,7 +271,7 @@ def _give_up_starting(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome
     return _signal(replace(life, failure=failure), life.rules.abort_signal, now)
 
 
-def _note_startup_failed(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
+def _note_failed_start(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
     """STARTING -> STOPPING: it exits by itself, or is helped."""
     failure = Failure(event.reason, event.details, event.is_usage)
     return replace(life, state=State.STOPPING, deadline=now + SIGNAL_GRACE, failure=failure), ()
@@ -263,27 +355,39 @@ _E = LifeEventName
 _S = State
 
 # fmt: off
+CHOICES = {
+    _E.SIGNAL_CHOSEN: EndedBy.SIGNAL,
+    _E.MESSAGE_CHOSEN: EndedBy.MESSAGE,
+    _E.NOTHING_CHOSEN: EndedBy.DISCONNECT,
+}
+
 # One row an event, one column a state, in this order; `TABLE` joins the two.
-_LIVING_STATES = (_S.STARTING, _S.READY, _S.ADMITTED, _S.DRAINING, _S.STOPPING)
+_LIVING_STATES = (_S.STARTING, _S.READY, _S.ADMITTED, _S.DRAINING, _S.ENDING, _S.STOPPING)
 _LIVING: dict[LifeEventName, tuple[Transition, ...]] = {
-    _E.START_REQUESTED: (ignore,               ignore,       ignore,       ignore,             ignore),
-    _E.SPAWN_FAILED:    (_exit,                ignore,       ignore,       ignore,             ignore),
-    _E.SERVING:         (_note_serving,        ignore,       ignore,       ignore,             ignore),
-    _E.READY_SAID:      (_note_ready_said,     ignore,       ignore,       ignore,             ignore),
-    _E.STARTUP_FAILED:  (_note_startup_failed, ignore,       ignore,       ignore,             ignore),
-    _E.ADMIT_REQUESTED: (ignore,               _admit,       ignore,       ignore,             ignore),
-    _E.DRAIN_REQUESTED: (_cancel_start,        _drain,       _drain,       _leave,             _leave),
-    _E.STOP_REQUESTED:  (_stop,                _stop,        _stop,        _stop,              _stop),
-    _E.DRAINED:         (ignore,               ignore,       ignore,       _note_drained,      _note_drained),
-    _E.LEFT:            (ignore,               _let_go,      _let_go,      ignore,             ignore),
-    _E.FINISHED:        (_await_exit,          _await_exit,  _await_exit,  _note_finished,     ignore),
-    _E.FAULTED:         (_end_at_once,         _end_at_once, _end_at_once, _end_at_once,       _end_at_once),
-    _E.HUNG:            (ignore,               _abort,       _abort,       _abort,             ignore),
+    _E.START_REQUESTED: (ignore,             ignore,       ignore,       ignore,         ignore,        ignore),
+    _E.SPAWN_FAILED:    (_exit,              ignore,       ignore,       ignore,         ignore,        ignore),
+    _E.SERVING:         (_note_serving,      ignore,       ignore,       ignore,         ignore,        ignore),
+    _E.READY_SAID:      (_note_ready_said,   ignore,       ignore,       ignore,         ignore,        ignore),
+    _E.STARTUP_FAILED:  (_note_failed_start, ignore,       ignore,       ignore,         ignore,        ignore),
+    _E.ADMIT_REQUESTED: (ignore,             _admit,       ignore,       ignore,         ignore,        ignore),
+    _E.DRAIN_REQUESTED: (_cancel_start,      _drain,       _drain,       _leave,         ignore,        _leave),
+    _E.STOP_REQUESTED:  (_stop,              _stop,        _stop,        _stop,          _stop,         _stop),
+    _E.DRAINED:         (ignore,             ignore,       ignore,       _note_drained,  _note_drained, _note_drained),
+    _E.PRELOADED:       (_preloaded,         _preloaded,   _preloaded,   ignore,         ignore,        ignore),
+    _E.SIGNAL_CHOSEN:   (ignore,             ignore,       ignore,       _note_choice,   ignore,        ignore),
+    _E.MESSAGE_CHOSEN:  (ignore,             ignore,       ignore,       _note_choice,   ignore,        ignore),
+    _E.NOTHING_CHOSEN:  (ignore,             ignore,       ignore,       _note_choice,   ignore,        ignore),
+    _E.IDLE:            (ignore,             ignore,       ignore,       _tell_idle,     ignore,        ignore),
+    _E.SERVERS_CLOSED:  (ignore,             ignore,       ignore,       ignore,         _let_exit,     ignore),
+    _E.LEFT:            (ignore,             _let_go,      _let_go,      _leave_quietly, _note_left,    ignore),
+    _E.FINISHED:        (_await_exit,        _await_exit,  _await_exit,  _note_finished, _note_ended,   ignore),
+    _E.FAULTED:         (_end_at_once,       _end_at_once, _end_at_once, _end_at_once,   _end_at_once,  _end_at_once),
+    _E.HUNG:            (ignore,             _abort,       _abort,       _abort,         _abort,        ignore),
     # A draining worker closes its connection channel when it has read its end.
-    _E.CHANNEL_CLOSED:  (_await_exit,          _await_exit,  _await_exit,  ignore,             ignore),
-    _E.DEADLINE_PASSED: (_give_up_starting,    ignore,       ignore,       _give_up_finishing, _kill),
-    _E.DIED:            (_note_death,          _note_death,  _note_death,  _note_death,        _note_death),
-    _E.EXITED:          (_exit,                _exit,        _exit,        _exit,              _exit),
+    _E.CHANNEL_CLOSED:  (_await_exit,        _await_exit,  _await_exit,  ignore,         ignore,        ignore),
+    _E.DEADLINE_PASSED: (_give_up_starting,  ignore,       ignore,       _end_draining,  _end_ending,   _kill),
+    _E.DIED:            (_note_death,        _note_death,  _note_death,  _note_death,    _note_death,   _note_death),
+    _E.EXITED:          (_exit,              _exit,        _exit,        _exit,          _exit,         _exit),
 }
 
 _RESTING_STATES = (_S.EXITED, _S.BACKOFF, _S.ERRORED)
@@ -297,6 +401,12 @@ _RESTING: dict[LifeEventName, tuple[Transition, ...]] = {
     _E.DRAIN_REQUESTED: (ignore, _forget,  _forget),
     _E.STOP_REQUESTED:  (ignore, _forget,  _forget),
     _E.DRAINED:         (ignore, ignore,   ignore),
+    _E.PRELOADED:       (ignore, ignore,   ignore),
+    _E.SIGNAL_CHOSEN:   (ignore, ignore,   ignore),
+    _E.MESSAGE_CHOSEN:  (ignore, ignore,   ignore),
+    _E.NOTHING_CHOSEN:  (ignore, ignore,   ignore),
+    _E.IDLE:            (ignore, ignore,   ignore),
+    _E.SERVERS_CLOSED:  (ignore, ignore,   ignore),
     _E.LEFT:            (ignore, ignore,   ignore),
     _E.FINISHED:        (ignore, ignore,   ignore),
     _E.FAULTED:         (ignore, ignore,   ignore),

@@ -11,12 +11,16 @@ from fastlb.supervisor.workers.life import (
     Admit,
     Discard,
     Drain,
+    Effect,
     Effects,
     KillGroup,
+    LetExit,
     Lifecycle,
     LifecycleRules,
     LifeEvent,
     LifeEventName,
+    Report,
+    SendShutdown,
     SendSignal,
     Spawn,
     State,
@@ -41,6 +45,7 @@ PATHS = {
     State.READY: ["START_REQUESTED", "SERVING"],
     State.ADMITTED: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED"],
     State.DRAINING: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED", "DRAIN_REQUESTED"],
+    State.ENDING: ["START_REQUESTED", "PRELOADED", "SERVING", "ADMIT_REQUESTED", "DRAIN_REQUESTED", "IDLE"],
     State.STOPPING: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED", "HUNG"],
     State.BACKOFF: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED", "EXITED"],
 }
@@ -318,6 +323,84 @@ def test_worker_that_finishes_just_before_kill_timeout_gets_no_more_time() -> No
     draining, _ = after(in_state(State.ADMITTED), "DRAIN_REQUESTED", now=100.0)
     finished, _ = after(draining, "FINISHED", now=129.5)
     assert finished.deadline == 130.0
+
+
+def draining_quietly(*choices: str) -> Lifecycle:
+    """A worker that has drained quietly since 100.0, and said this meanwhile."""
+    preloaded, _ = after(in_state(State.ADMITTED), "PRELOADED", "DRAIN_REQUESTED", now=100.0)
+    return after(preloaded, *choices, now=101.0)[0]
+
+
+def test_quiet_drain_says_nothing_and_keeps_time_for_the_end() -> None:
+    preloaded, _ = after(in_state(State.ADMITTED), "PRELOADED")
+    draining, effects = after(preloaded, "DRAIN_REQUESTED", now=100.0)
+    assert effects[0] == Drain(quietly=True)
+    assert draining.deadline == 100.0 + 0.75 * RULES.kill_timeout
+
+
+ENDS = pytest.mark.parametrize(
+    ("choices", "effect"),
+    [
+        ((), Drain()),
+        (("SIGNAL_CHOSEN",), SendSignal("SIGTERM")),
+        (("MESSAGE_CHOSEN",), SendShutdown()),
+        (("SIGNAL_CHOSEN", "NOTHING_CHOSEN"), Drain()),
+    ],
+)
+
+
+@ENDS
+def test_idle_worker_is_told_to_end_as_it_wants_and_has_its_time(choices: tuple[str, ...], effect: Effect) -> None:
+    ending, effects = after(draining_quietly(*choices), "IDLE", now=102.0)
+    assert (ending.state, ending.deadline, effects) == (State.ENDING, 102.0 + RULES.kill_timeout, (effect,))
+    assert after(ending, "IDLE", now=103.0) == (ending, ()), "once"
+
+
+@ENDS
+def test_worker_that_is_never_idle_is_told_before_kill_timeout_ends(choices: tuple[str, ...], effect: Effect) -> None:
+    draining = draining_quietly(*choices)
+    ending, effects = after(draining, "DEADLINE_PASSED", now=122.5)
+    assert (ending.state, ending.deadline, effects) == (State.ENDING, 130.0, (effect,))
+    _, effects = after(ending, "DEADLINE_PASSED", now=130.0)
+    assert "worker_cut_off" in [effect.event for effect in effects if isinstance(effect, Report)]
+
+
+def test_worker_that_was_signalled_is_not_signalled_again_but_killed() -> None:
+    ending, _ = after(draining_quietly("SIGNAL_CHOSEN"), "IDLE", now=102.0)
+    closed, effects = after(ending, "SERVERS_CLOSED", now=103.0)
+    assert effects == (LetExit(),)
+    finished, effects = after(closed, "FINISHED", now=104.0)
+    assert (finished.deadline, effects) == (ending.deadline, ())
+    killed, effects = after(finished, "DEADLINE_PASSED", now=132.0)
+    assert kinds(effects) == [KillGroup, Report], "and nobody was cut off"
+    assert (killed.state, killed.deadline) == (State.STOPPING, None)
+
+
+def test_worker_that_was_told_to_disconnect_is_signalled_a_second_after_it_has() -> None:
+    ending, _ = after(draining_quietly(), "IDLE", now=102.0)
+    assert after(ending, "SERVERS_CLOSED", now=102.1) == (ending, ())
+    finished, effects = after(ending, "FINISHED", now=102.2)
+    assert (finished.deadline, effects) == (102.2 + SIGNAL_GRACE, ())
+    assert after(finished, "DEADLINE_PASSED", now=104.0)[1] == (SendSignal("SIGTERM"),)
+
+
+def test_worker_that_closes_its_channel_while_it_drains_quietly_is_signalled() -> None:
+    finished, _ = after(draining_quietly("SIGNAL_CHOSEN"), "FINISHED", now=102.0)
+    signalled, effects = after(finished, "DEADLINE_PASSED", now=102.0 + SIGNAL_GRACE)
+    assert (signalled.state, effects) == (State.STOPPING, (SendSignal("SIGTERM"),))
+
+
+def test_worker_that_leaves_by_itself_while_it_drains_quietly_is_never_told() -> None:
+    left, effects = after(draining_quietly(), "LEFT", now=102.0)
+    assert (left.state, left.deadline, effects) == (State.ENDING, 130.0, (Drain(by_itself=True),))
+    signalled, _ = after(draining_quietly("SIGNAL_CHOSEN"), "IDLE", now=102.0)
+    assert after(signalled, "LEFT", now=103.0) == (signalled, (Drain(by_itself=True),))
+
+
+def test_word_of_a_worker_that_does_not_drain_quietly_means_nothing() -> None:
+    draining = in_state(State.DRAINING)
+    for name in ("IDLE", "LEFT", "SERVERS_CLOSED"):
+        assert after(draining, name) == (draining, ())
 
 
 def test_worker_that_closes_its_channel_unasked_is_out_of_the_policy_and_must_exit() -> None:
