@@ -36,7 +36,7 @@ from .wanted import WantedState
 
 CONFIGURE_TIMEOUT = 10.0
 FIRST_RESPAWN_DELAY = 0.05
-# What the start of a dispatcher needs at most at a time: page, two ends, and the pipes of subprocess.
+# What the start of a dispatcher needs at most at a time: page, two ends, copies of what it inherits.
 RESERVED_DESCRIPTORS = 8
 # Of commands to a worker that is not there any more.
 GONE = (errno.EPIPE, errno.ECONNRESET, errno.ESTALE)

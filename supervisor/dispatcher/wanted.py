@@ -13,6 +13,7 @@ from ...lb.command import (
     EVERY_LISTENER,
     ChannelHistory,
     DispatcherEvent,
+    DrainWord,
     NewWorker,
     WorkerBounds,
     encode_add_listener,
@@ -54,7 +55,7 @@ class DispatchedWorker:
         hash_key: what ip-hash knows it by: a replacement of the same worker id keeps its clients.
         listeners: those whose connections it may get, a mask.
         baseline: open descriptors of a Node worker that are no connections.
-        leaves_by_itself: a Node worker that is not to be told to disconnect.
+        drain_word: when a Node worker that drains is told to disconnect.
         history: what dead dispatchers left behind on a Node worker's channel.
         on_event: is called with what a dispatcher says of it.
     """
@@ -69,7 +70,7 @@ class DispatchedWorker:
     membership: Membership = Membership.ADDED
     listeners: int = EVERY_LISTENER
     baseline: int = 0
-    leaves_by_itself: bool = False
+    drain_word: DrainWord = DrainWord.NOW
     history: ChannelHistory = NO_HISTORY
 
 
@@ -102,11 +103,14 @@ class WantedState:
         """Bring a worker into the policy; `baseline` as in DispatchedWorker."""
         self._change_membership(replace(self._workers[slot], membership=Membership.ADMITTED, baseline=baseline))
 
-    def drain(self, slot: int, *, leaves_by_itself: bool = False) -> None:
-        """Take a worker out of the policy and tell it that nothing more comes."""
+    def drain(self, slot: int, word: DrainWord = DrainWord.NOW) -> None:
+        """Take a worker out of the policy and tell it that nothing more comes; a Node worker when `word` says.
+
+        One that is to be told later can be drained once more, to tell it. Otherwise nothing happens the second time.
+        """
         worker = self._workers[slot]
-        if worker.membership is not Membership.DRAINING:
-            self._change_membership(replace(worker, membership=Membership.DRAINING, leaves_by_itself=leaves_by_itself))
+        if worker.membership is not Membership.DRAINING or worker.drain_word is DrainWord.LATER:
+            self._change_membership(replace(worker, membership=Membership.DRAINING, drain_word=word))
 
     def remove(self, slot: int) -> None:
         """Forget a worker that has exited; what it has not taken goes to others."""
@@ -221,7 +225,7 @@ def send_membership(link: DispatcherLink, worker: DispatchedWorker) -> None:
     if worker.membership is Membership.ADMITTED:
         command = encode_admit(worker.slot, worker.incarnation, worker.baseline)
     elif worker.membership is Membership.DRAINING:
-        command = encode_drain(worker.slot, worker.incarnation, worker.leaves_by_itself)
+        command = encode_drain(worker.slot, worker.incarnation, worker.drain_word)
     else:
         return
     link.send(command)

@@ -6,8 +6,8 @@ that it says comes here, is a claim, and harms nobody but itself.
 
 from typing import Any
 
-from ..output.event_log import EventLog
 from ..workers.life import LifeEvent, LifeEventName
+from ..workers.runtime import RuntimeParts
 from .link import Answer, NodeLink
 from .listen_requests import ListenRequests
 from .messages import (
@@ -23,6 +23,7 @@ from .messages import (
     encode_no_sockets,
     encode_user_message,
 )
+from .preload import Draining, Idle, Preloaded
 
 READY = "ready"
 MOST_LOGGED = 2048
@@ -32,15 +33,16 @@ class NodeConversation:
     """Answers all Node workers of an app.
 
     Args:
+        parts: what the runtime works with.
         requests: takes what they say of servers.
         links: of all workers, by slot; a link that is closed is taken out.
-        log: borrowed.
     """
 
-    def __init__(self, requests: ListenRequests, links: dict[int, NodeLink], log: EventLog) -> None:
+    def __init__(self, parts: RuntimeParts, requests: ListenRequests, links: dict[int, NodeLink]) -> None:
+        self._is_message_wanted = parts.config.shutdown_with_message
         self._requests = requests
         self._links = links
-        self._log = log
+        self._log = parts.log
 
     def on_line(self, link: NodeLink, line: bytes) -> None:
         """Take a whole line that a worker wrote."""
@@ -51,7 +53,7 @@ class NodeConversation:
             case Listening():
                 self._requests.on_listening(link, message)
             case Close(key):
-                self._requests.on_close(link, key)
+                self._on_close(link, key)
             case ExitedAfterDisconnect(seq):
                 reason = "left by its own wish: cluster.worker.disconnect()"
                 link.worker.apply(LifeEvent(LifeEventName.LEFT, reason))
@@ -62,10 +64,31 @@ class NodeConversation:
                 self._requests.answer(link, Answer(encode_no_sockets(message)))
             case UserMessage(value):
                 self._on_user_message(link, value)
+            case Preloaded() | Draining():
+                self._on_preload(link, message)
 
     def on_closed(self, link: NodeLink) -> None:
         """Forget a link that is being closed."""
         self._links.pop(link.slot, None)
+
+    def _on_close(self, link: NodeLink, key: str) -> None:
+        self._requests.on_close(link, key)
+        if not link.servers:
+            link.worker.apply(LifeEventName.SERVERS_CLOSED)
+
+    def _on_preload(self, link: NodeLink, message: Preloaded | Draining) -> None:
+        if isinstance(message, Preloaded):
+            link.worker.apply(LifeEventName.PRELOADED)
+            return
+        link.worker.apply(self._choice(message))
+        if isinstance(message, Idle):
+            link.worker.apply(LifeEventName.IDLE)
+
+    def _choice(self, message: Draining) -> LifeEventName:
+        """How the app wants to be told to end; under PM2 the message takes the signal's place, too."""
+        if self._is_message_wanted and message.hears_messages:
+            return LifeEventName.MESSAGE_CHOSEN
+        return LifeEventName.SIGNAL_CHOSEN if message.hears_signal else LifeEventName.NOTHING_CHOSEN
 
     def _on_user_message(self, link: NodeLink, value: Any) -> None:
         if value == READY:

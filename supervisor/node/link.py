@@ -13,15 +13,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from ...lb.command import ChannelHistory, DispatcherEvent, EventName
+from ...lb.command import ChannelHistory, DispatcherEvent, DrainWord, EventName
 from ..dispatcher.wanted import DispatchedWorker, WorkerKind
 from ..processes.resource_limits import descriptor_limit
 from ..workers.bounds import worker_bounds
 from ..workers.dispatched import DispatchedLink
 from ..workers.handle import WorkerHandle
-from ..workers.life import LifeEvent, LifeEventName
+from ..workers.life import LetExit, LifeEvent, LifeEventName, SendShutdown
 from ..workers.runtime import Pulse, RuntimeParts, StartedProcess, WorkDone
 from .messages import Listening, QueryServer, encode_user_message
+from .preload import encode_drain, encode_release
 from .servers import Server
 
 SHUTDOWN = "shutdown"
@@ -183,17 +184,26 @@ class NodeLink(DispatchedLink):
         self.admitted_at, self.explanation = time.monotonic(), ""
         self.keeper.wanted.admit(self.slot, self.baseline)
 
-    def drain(self, *, by_itself: bool) -> None:
+    def drain(self, *, by_itself: bool, quietly: bool) -> None:
         """Take the process out of the policy and tell it to finish.
 
-        That is Node's `disconnect`, after PM2's message if it is wanted.
+        That is Node's `disconnect`, after PM2's message if it is wanted. `quietly`: only what is loaded into it is
+        told, which ends keep-alive connections and says when none is open.
         """
         self.admitted_at = None
         if not self.keeper.wanted.knows(self.slot):
             return
-        if self._parts.config.shutdown_with_message and not by_itself:
-            self.write(encode_user_message(SHUTDOWN))
-        self.keeper.wanted.drain(self.slot, leaves_by_itself=by_itself)
+        if self._parts.config.shutdown_with_message and not by_itself and not quietly:
+            self.tell_app(SendShutdown())
+        word = DrainWord.LATER if quietly else DrainWord.NEVER if by_itself else DrainWord.NOW
+        self.keeper.wanted.drain(self.slot, word)
+        if quietly:
+            self.answer(Answer(encode_drain(self._parts.config.kill_signal)))
+
+    def tell_app(self, what: SendShutdown | LetExit) -> None:
+        """Send the app PM2's message; or let the process exit, though its IPC channel is open."""
+        if self.keeper.wanted.knows(self.slot):
+            self.write(encode_release() if isinstance(what, LetExit) else encode_user_message(SHUTDOWN))
 
     def on_particular_event(self, event: DispatcherEvent) -> None:
         """Take a line that the process wrote, or the end of its channel."""

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 from ..settings.addresses import TcpAddress, UnixAddress
 from ..sockets.refusals import explain_bind_error
-from ..workers.life import LifeEvent, LifeEventName, State
+from ..workers.life import ON_THE_WAY_OUT, LifeEvent, LifeEventName, State
 from ..workers.runtime import RuntimeParts
 from .binding import UNIX_SOCKET
 from .link import Answer, NodeLink, OpenServer
 from .messages import Listening, QueryServer, encode_refusal, encode_server, encode_shared_server
 from .servers import MOST_SERVERS, UDP_TYPES, NodeListeners, Server, ServerAddress, address_of
 
-FINISHING = (State.DRAINING, State.STOPPING)
 # A worker whose only servers are UDP serves when it has asked for no other one for so long.
 UDP_ONLY_GRACE = 1.0
 # Servers that are closed one by one because their worker leaves are closed by the generation that goes.
@@ -58,7 +57,7 @@ class ListenRequests:
 
     def on_query(self, link: NodeLink, query: QueryServer) -> None:
         """Answer a worker that wants to listen."""
-        if link.worker.life.state in FINISHING:
+        if link.worker.life.state in ON_THE_WAY_OUT:
             return  # Node's primary does not answer one that it has told to go, either
         try:
             server = self._obtain(query, link.worker.generation)
@@ -72,7 +71,7 @@ class ListenRequests:
 
     def on_listening(self, link: NodeLink, message: Listening) -> None:
         """Note that a server of a worker is up."""
-        if link.worker.life.state in FINISHING:
+        if link.worker.life.state in ON_THE_WAY_OUT:
             return
         for opened in link.servers.values():
             if not opened.is_listening and opened.is_meant_by(message):
@@ -121,7 +120,7 @@ class ListenRequests:
             return
         self._closed.remove(closed)
         server = closed.server
-        is_leaving = closed.link.worker.life.state in FINISHING
+        is_leaving = closed.link.worker.life.state in ON_THE_WAY_OUT
         is_held = any(server.key in link.servers for link in self._links.values())
         if not is_leaving and not is_held and self._is_open(closed.link):
             self._listeners.release(server)

@@ -9,6 +9,9 @@ from typing import Any
 
 import msgspec
 
+from . import preload
+from .preload import Draining, Preloaded
+
 ONLINE = "online"
 
 
@@ -83,7 +86,16 @@ class SocketQuestion(msgspec.Struct, frozen=True):
 
 
 NodeMessage = (
-    QueryServer | Listening | Close | Online | ExitedAfterDisconnect | UserMessage | HandleSent | SocketQuestion
+    QueryServer
+    | Listening
+    | Close
+    | Online
+    | ExitedAfterDisconnect
+    | UserMessage
+    | HandleSent
+    | SocketQuestion
+    | Preloaded
+    | Draining
 )
 
 ACTS: dict[str, type[Any]] = {
@@ -111,6 +123,8 @@ def decode_line(line: bytes) -> NodeMessage | None:
     kind: type[Any] | None = SocketQuestion if command in (SOCKETS_CLOSE, SOCKETS_COUNT) else None
     if command == "NODE_CLUSTER":
         kind = ACTS.get(str(value.get("act")))
+    elif command == preload.COMMAND:
+        kind = preload.ACTS.get(str(value.get("act")))
     if kind is None:
         return None
     try:

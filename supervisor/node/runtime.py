@@ -35,7 +35,7 @@ class NodeRuntime:
             parts.listeners, keeper.wanted.add_listener, keeper.wanted.remove_listener, parts.config.backlog
         )
         requests = ListenRequests(parts, self._listeners, self._links)
-        self._conversation = NodeConversation(requests, self._links, parts.log)
+        self._conversation = NodeConversation(parts, requests, self._links)
         keeper.on_replaced = self._repeat_answers
 
     @property

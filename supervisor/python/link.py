@@ -17,7 +17,7 @@ from ..processes.resource_limits import descriptor_limit
 from ..workers.bounds import worker_bounds
 from ..workers.dispatched import DispatchedLink
 from ..workers.handle import WorkerHandle
-from ..workers.life import LifeEvent, LifeEventName
+from ..workers.life import LetExit, LifeEvent, LifeEventName, SendShutdown
 from ..workers.runtime import Pulse, RuntimeParts, StartedProcess, WorkDone
 from .channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
 
@@ -82,12 +82,15 @@ class PythonLink(DispatchedLink):
         )
         self.keeper.wanted.admit(self.slot)
 
-    def drain(self, *, by_itself: bool) -> None:
+    def drain(self, *, by_itself: bool, quietly: bool) -> None:
         """Take the process out of the policy and let it read the end of its channel."""
         if self.keeper.wanted.knows(self.slot):
             self.keeper.wanted.drain(self.slot)
         else:
             self._end_connections()
+
+    def tell_app(self, what: SendShutdown | LetExit) -> None:
+        """Do nothing: it hears the end of its channel."""
 
     def work_done(self) -> WorkDone:
         """Return what its page says; connections that lie in its channel count as well."""

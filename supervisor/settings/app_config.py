@@ -108,6 +108,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     kill_timeout: Annotated[float, seconds("Time a draining worker has to finish.", "Lifecycle", "graceful_timeout", "timeout_graceful_shutdown")] = 30.0
     kill_signal: Annotated[Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"], Setting(help="Signal that ends a worker after kill_timeout.", section="Lifecycle")] = "SIGTERM"
     shutdown_with_message: Annotated[bool, Setting(help="Send a Node worker the message 'shutdown' when it is to finish.", section="Lifecycle", kinds=NODE)] = False
+    node_preload: Annotated[bool, Setting(help="Load a file of ours into Node workers, by which they end keep-alive connections gently and their handlers of kill_signal run.", section="Lifecycle", kinds=NODE)] = True
     hang_timeout: Annotated[float, seconds("A worker whose event loop gives no sign of life for so long is killed; 0: never.", "Lifecycle", "timeout_worker_healthcheck")] = 30.0
     request_timeout: Annotated[float, seconds("A worker with a request older than this is killed; 0: never.", "Lifecycle", "timeout", kinds=PYTHON)] = 0.0
     reload_settle: Annotated[float, seconds("Time the first replacement must live before it is trusted.", "Lifecycle")] = 1.0

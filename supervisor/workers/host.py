@@ -27,9 +27,11 @@ from .life import (
     Drain,
     Effect,
     KillGroup,
+    LetExit,
     LifeEvent,
     LifeEventName,
     Report,
+    SendShutdown,
     SendSignal,
     Spawn,
 )
@@ -90,8 +92,10 @@ class WorkerHost:
                 self._discard(worker, incarnation)
             case Admit() if incarnation:
                 incarnation.link.admit()
-            case Drain(by_itself) if incarnation:
-                incarnation.link.drain(by_itself=by_itself)
+            case Drain(by_itself, quietly) if incarnation:
+                incarnation.link.drain(by_itself=by_itself, quietly=quietly)
+            case SendShutdown() | LetExit() if incarnation:
+                incarnation.link.tell_app(effect)
             case SendSignal(signal) if incarnation:
                 incarnation.send_signal(signal)
             case KillGroup() if incarnation:

@@ -15,6 +15,7 @@ from ..processes.spawn import SpawnedProcess
 from ..settings.app_config import AppConfig
 from ..settings.traits import WorkerTraits
 from ..sockets.listeners import BoundListener
+from .life import LetExit, SendShutdown
 
 if TYPE_CHECKING:
     from ..dispatcher.keeper import DispatcherKeeper
@@ -48,11 +49,15 @@ class WorkerLink(Protocol):
     def admit(self) -> None:
         """Let the process have connections."""
 
-    def drain(self, *, by_itself: bool) -> None:
-        """Let the process have no more connections, and tell it to finish unless it leaves `by_itself`.
+    def drain(self, *, by_itself: bool, quietly: bool) -> None:
+        """Let the process have no more connections, and tell it to finish: now, or later if `quietly`.
 
-        When it is certain that none come any more, DRAINED is applied to the worker.
+        It is not told at all if it leaves `by_itself`. When it is certain that none come any more, DRAINED is applied
+        to the worker.
         """
+
+    def tell_app(self, what: SendShutdown | LetExit) -> None:
+        """Tell the app of the process something, which only some kinds can be told."""
 
     def work_done(self) -> WorkDone:
         """Return what the process has done so far."""

@@ -70,7 +70,7 @@ def test_drain_with_an_unknown_word_changes_nothing() -> None:
     with DispatcherProcess() as dispatcher:
         dispatcher.listen()
         (worker,) = dispatcher.start_node_workers(1)
-        dispatcher.drain(worker, 3)  # type: ignore[arg-type]
+        dispatcher.drain(worker, 3)
         assert dispatcher.wait_event(EventName.REJECTED).error == errno.EINVAL
         dispatcher.connect()
         worker.wait_taken(1)

@@ -170,7 +170,7 @@ class DispatcherProcess:
         self.admit(*workers)
         return workers
 
-    def drain(self, worker: AnyWorker, word: DrainWord = DrainWord.NOW) -> None:
+    def drain(self, worker: AnyWorker, word: int = DrainWord.NOW) -> None:
         """DRAIN, without waiting."""
         self.send(encode_drain(worker.slot, worker.incarnation, word))
 

@@ -16,7 +16,7 @@ from fastlb.supervisor.processes.reaper import send_signal
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.settings.traits import Replacing, WorkerTraits
 from fastlb.supervisor.workers.handle import WorkerHandle
-from fastlb.supervisor.workers.life import LifeEventName
+from fastlb.supervisor.workers.life import LetExit, LifeEventName, SendShutdown
 from fastlb.supervisor.workers.runtime import RuntimeParts, StartedProcess, WorkDone
 
 ALIVE_AFTER = 0.05
@@ -37,11 +37,14 @@ class ProgramLink:
     def admit(self) -> None:
         """Do nothing: it serves already."""
 
-    def drain(self, *, by_itself: bool) -> None:
+    def drain(self, *, by_itself: bool, quietly: bool) -> None:
         """Ask it to end."""
         if not by_itself:
             send_signal(self._pidfd, self._signal)
         self._worker.apply(LifeEventName.DRAINED)
+
+    def tell_app(self, what: SendShutdown | LetExit) -> None:
+        """Do nothing: it was asked."""
 
     def work_done(self) -> WorkDone:
         """Return that nothing is known."""

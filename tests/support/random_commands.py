@@ -41,7 +41,7 @@ class RandomCommand:
             CommandName.ADD_WORKER: lambda: encode_add_worker(self._worker()),
             CommandName.ADD_NODE_WORKER: self._add_node_worker,
             CommandName.ADMIT: lambda: encode_admit(slot, incarnation, self._bits(32)),
-            CommandName.DRAIN: lambda: encode_drain(slot, incarnation, bool(self._bits(1))),
+            CommandName.DRAIN: lambda: encode_drain(slot, incarnation, self._bits(2)),
             CommandName.REMOVE: lambda: encode_remove(slot, incarnation),
             CommandName.PAUSE: encode_pause,
             CommandName.RESUME: encode_resume,

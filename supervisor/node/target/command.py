@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ...errors import UsageError
 from ...settings.app_config import AppConfig
+from ..preload import preload_options
 from .interpreter import find_interpreter, node_version, refuse_unsupported, tsx_options, typescript_options
 from .script import resolve_script
 
@@ -69,8 +70,9 @@ def node_command(config: AppConfig) -> NodeCommand:
     path = find_interpreter("node" if name == "tsx" else config.interpreter or "node", env)
     version = node_version(path, env)
     loader = tsx_options(version, script) if name == "tsx" else typescript_options(version, script, options)
-    inspect_port = _inspect_port([*_options_of_environment(env), *options])
-    return _command([path, *loader, *options], script, config.args, inspect_port)
+    all_options = [*_options_of_environment(env), *options]
+    preload = preload_options(all_options) if config.node_preload else []
+    return _command([path, *preload, *loader, *options], script, config.args, _inspect_port(all_options))
 
 
 def _command(

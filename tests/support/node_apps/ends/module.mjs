@@ -1,0 +1,2 @@
+// plain.js as an ES module.
+import './plain.js';
