@@ -10,9 +10,8 @@
 //   release      supervisor to worker, when it has closed its servers: nothing of ours is to keep it alive
 'use strict';
 
-const { isMainThread } = require('worker_threads');
-
 const COMMAND = 'NODE_FASTLB';
+const MAJOR = parseInt(process.versions.node, 10);
 const OPTION = /^--require=.*preload\.cjs$/;
 
 /** What Node keeps under a symbol of its own; undefined where this version does not. */
@@ -94,8 +93,8 @@ class Worker {
   drain({ signal, idle_ms: idleMs }) {
     Object.assign(this, { isDraining: true, signal, idleMs });
     this.sayWithListeners('draining');
-    // GOAWAY; streams go on to their end (those of a client of Node 16 do not).
-    for (const session of this.sessions) session.close();
+    // GOAWAY; streams go on to their end. Node 16 would end them.
+    if (MAJOR >= 18) for (const session of this.sessions) session.close();
     this.awaitConnections();
   }
 
@@ -134,18 +133,17 @@ class Worker {
   }
 }
 
-/** Else `fork()` in the app would load this file, too. */
+/** Else `fork()` in the app would load this file, too. A thread loads it all the same. */
 function hide() {
   if (OPTION.test(process.execArgv[0])) process.execArgv.shift();
   delete require.cache[__filename];
 }
 
-if (isMainThread && process.connected) {
-  const cluster = require('cluster');
-  hide();
-  if (cluster.worker) {
-    const worker = new Worker(cluster);
-    worker.noteSessions();
-    worker.listen();
-  }
+hide();
+// Not in a thread of the app, which has no channel.
+const cluster = process.connected ? require('cluster') : {};
+if (cluster.worker) {
+  const worker = new Worker(cluster);
+  worker.noteSessions();
+  worker.listen();
 }

@@ -5,6 +5,7 @@ and stopped while a client keeps a connection open and another one waits for its
 """
 
 import json
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,3 +103,72 @@ def test_server_that_is_closed_on_a_signal(fastlb: Fastlb, script: str, signal: 
 @HELD
 def test_version(fastlb: Fastlb, node_major: Path, held: tuple[str, ...]) -> None:
     assert_each_ends_once(start_node(fastlb, "ends/plain.js", "--interpreter", str(node_major), *OPTIONS, *held), EXITS)
+
+
+@HELD
+def test_clients_that_never_go_are_told_by_the_app_before_kill_timeout(fastlb: Fastlb, held: tuple[str, ...]) -> None:
+    app = start_node(fastlb, "ends/endless.js", "--kill-timeout", "4", *held)
+    with Connection(app.address, timeout=15) as first, Connection(app.address, timeout=15) as second:
+        for client in (first, second):
+            assert client.sock.recv(5) == b"hello"
+        stopping = fastlb.popen("stop", "app")
+        for client in (first, second):
+            assert [client.sock.recv(100), client.sock.recv(100)] == [b"goodbye", b""]
+            client.close()
+        _, errors = stopping.communicate(timeout=scaled(20))
+    assert stopping.returncode == 0, errors
+    assert words(app, "saved").total() == WORKERS
+    log = app.log("supervisor")
+    assert log.count(f'reason="{EXITS}"') == WORKERS, log
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_message_takes_the_place_of_the_signal(fastlb: Fastlb, wanted: bool) -> None:
+    options = ("--shutdown-with-message",) if wanted else ()
+    assert_each_ends_once(start_node(fastlb, "ends/message.js", *OPTIONS, *options), EXITS)
+
+
+def test_channel_is_open_until_the_app_has_ended(fastlb: Fastlb) -> None:
+    app = start_node(fastlb, "ends/sends.js", *OPTIONS)
+    assert_each_ends_once(app, EXITS)
+    assert app.log("supervisor").count("process_msg") == 2 * WORKERS
+
+
+def test_without_what_is_loaded_nodes_own_disconnect_comes_first(fastlb: Fastlb) -> None:
+    app = start_node(fastlb, "ends/plain.js", "--no-node-preload", *OPTIONS)
+    with slow_request(app):
+        app.ok("reload")
+    app.ok("stop")
+    assert words(app, "saved").total() == 0
+    assert app.log("supervisor").count(f'reason="{EXITS}"') == 2 * WORKERS
+
+
+@pytest.mark.parametrize("node_major", NODE_VERSIONS, indirect=True, ids=[f"node-{major}" for major in NODE_VERSIONS])
+def test_nobody_sees_what_is_loaded(fastlb: Fastlb, node_major: Path) -> None:
+    options = ("--interpreter", str(node_major), "--node-args", "--max-old-space-size=200")
+    seen = start_node(fastlb, "shows_preload.js", *options).get().json()
+    mine = ["--max-old-space-size=200"]
+    for process in (seen["worker"], seen["child"]):
+        assert process["execArgv"] == mine
+        assert process["loaded"] == []
+        assert process["NODE_OPTIONS"] is None
+    assert seen["child"]["cmdline"][1:2] == mine
+    assert seen["thread"] == mine
+    assert seen["program"][0] == "-p"
+
+
+@pytest.mark.parametrize("node_major", NODE_VERSIONS, indirect=True, ids=[f"node-{major}" for major in NODE_VERSIONS])
+def test_http2_sessions_are_told_and_end(fastlb: Fastlb, node_major: Path) -> None:
+    """GOAWAY: a client opens no stream any more, and the one that runs is answered."""
+    app = start_node(fastlb, "ends/http2.js", "--interpreter", str(node_major), *OPTIONS, workers=1)
+    client = subprocess.Popen(
+        [node_major, APPS / "ends" / "http2_client.js", f"http://127.0.0.1:{app.address[1]}", "1000"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with client:
+        wait_until(lambda: words(app, "begun").total() == 1, "the stream is being processed")
+        app.ok("stop", timeout=20)
+        heard, _ = client.communicate(timeout=scaled(10))
+    assert heard.split() == ["goaway", "200", "closed"]
+    assert words(app, "saved").total() == 1

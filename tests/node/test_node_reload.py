@@ -194,7 +194,7 @@ def test_reload_follows_a_link_to_the_new_release(fastlb: Fastlb, current: Path)
 
 def command_of(app: App) -> str:
     """The script that its first worker runs."""
-    return processes.command_line(app.worker_pids[0])[1]
+    return processes.command_line(app.worker_pids[0])[-1]
 
 
 def test_release_that_was_removed_changes_nothing(fastlb: Fastlb, current: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fastlb.supervisor.errors import FastlbError, UsageError
+from fastlb.supervisor.node.preload import PRELOAD
 from fastlb.supervisor.node.target import interpreter
 from fastlb.supervisor.node.target.command import NodeCommand, node_command
 from fastlb.supervisor.settings.app_config import AppConfig
@@ -52,7 +53,8 @@ def install_tsx(directory: Path) -> Path:
 
 
 def command(target: str = "dist/server.js", **settings: Any) -> NodeCommand:
-    return node_command(AppConfig(target=target, name="a", **settings))
+    """Without what is loaded into a worker, unless it is asked for."""
+    return node_command(AppConfig(target=target, name="a", **{"node_preload": False, **settings}))
 
 
 def refusal(kind: type[FastlbError], target: str = "dist/server.js", **settings: Any) -> str:
@@ -60,6 +62,31 @@ def refusal(kind: type[FastlbError], target: str = "dist/server.js", **settings:
         command(target, **settings)
     assert type(refused.value) is kind, refused.value
     return refused.value.message
+
+
+# What is loaded before the app
+
+
+def test_preload_comes_before_all_options_of_the_user() -> None:
+    started = command(node_preload=True, node_args=("--import x",))
+    assert started.argv[1:4] == (f"--require={PRELOAD}", "--import", "x")
+    assert PRELOAD.is_file()
+
+
+@pytest.mark.parametrize("option", ["--permission", "--experimental-permission", "--experimental-policy=p.json"])
+@pytest.mark.parametrize("by_environment", [False, True])
+def test_nothing_is_loaded_where_files_outside_of_the_app_are_forbidden(
+    monkeypatch: pytest.MonkeyPatch, option: str, by_environment: bool
+) -> None:
+    if by_environment:
+        monkeypatch.setenv("NODE_OPTIONS", option)
+    started = command(node_preload=True, node_args=() if by_environment else (option,))
+    assert f"--require={PRELOAD}" not in started.argv
+
+
+def test_nothing_is_loaded_into_deno(tmp_path: Path) -> None:
+    make_program(tmp_path / "bin" / "deno", "exit 1")
+    assert f"--require={PRELOAD}" not in command(node_preload=True, interpreter="deno").argv
 
 
 # Scripts
