@@ -96,6 +96,8 @@ class Worker {
     // GOAWAY; streams go on to their end. Node 16 would end them.
     if (MAJOR >= 18) for (const session of this.sessions) session.close();
     this.awaitConnections();
+    // For apps that want to know: worker 0, whose number its replacement has already, may have a job that only one does.
+    process.nextTick(() => process.emit('fastlb:draining'));
   }
 
   /** Again when all are closed: a server that is not of the cluster may have got more. */

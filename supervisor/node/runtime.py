@@ -70,8 +70,12 @@ class NodeRuntime:
             "NODE_UNIQUE_ID": str(number),
         }
         command = self._commands[worker.generation]
-        argv = command.for_worker(worker.worker_id)
-        return NodeStart(self, worker, channel, argv, env, command.answers_probes)
+        inspect_port = command.port_for_worker(worker.worker_id, is_free_port)
+        if inspect_port:
+            self._parts.log.info("inspector_port", worker_id=worker.worker_id, port=inspect_port)
+        # Who is stopped by a debugger does not hang.
+        answers_probes = command.answers_probes and inspect_port is None
+        return NodeStart(self, worker, channel, command.for_worker(inspect_port), env, answers_probes)
 
     def connect(self, start: "NodeStart", started: StartedProcess) -> NodeLink:
         """Take over our end of a process's channel, and have the dispatcher read it."""
@@ -119,7 +123,7 @@ class NodeStart:
         channel: its IPC channel.
         command: program and arguments.
         env: its whole environment.
-        answers_probes: it answers the question for a sign of life; Deno does not.
+        answers_probes: it answers the question for a sign of life; Deno does not, nor who is stopped by a debugger.
     """
 
     runtime: NodeRuntime
@@ -137,3 +141,14 @@ class NodeStart:
     def connect(self, started: StartedProcess) -> NodeLink:
         """Take over our end, and have the dispatcher read it."""
         return self.runtime.connect(self, started)
+
+
+def is_free_port(port: int) -> bool:
+    """Whether nobody of this machine listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

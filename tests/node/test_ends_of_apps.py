@@ -134,6 +134,14 @@ def test_channel_is_open_until_the_app_has_ended(fastlb: Fastlb) -> None:
     assert app.log("supervisor").count("process_msg") == 2 * WORKERS
 
 
+def test_app_that_wants_to_know_is_told_that_it_drains_before_its_requests_are_over(fastlb: Fastlb) -> None:
+    app = start_node(fastlb, "ends/sends.js", *OPTIONS, workers=1)
+    with slow_request(app):
+        app.ok("reload")
+        wait_until(lambda: words(app, "draining").total() == 1, "it is told")
+        assert words(app, "saved").total() == 0
+
+
 def test_without_what_is_loaded_nodes_own_disconnect_comes_first(fastlb: Fastlb) -> None:
     app = start_node(fastlb, "ends/plain.js", "--no-node-preload", *OPTIONS)
     with slow_request(app):

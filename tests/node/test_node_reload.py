@@ -15,7 +15,7 @@ from tests.support.fastlb_process import App, Fastlb, describe
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
 from tests.support.node_driver import free_port, start_node, start_where_it_asks, variables
-from tests.support.node_packages import APPS
+from tests.support.node_packages import APPS, NODE_VERSIONS
 from tests.support.waiting import scaled, wait_until
 
 QUICK = ("--reload-settle", "0.2", "--listen-timeout", "5")
@@ -59,8 +59,18 @@ def test_no_new_connection_fails_during_reloads(fastlb: Fastlb) -> None:
     assert load.report.failed == 0, load.report
 
 
-def test_no_request_that_a_worker_has_begun_is_lost_with_keep_alive(fastlb: Fastlb) -> None:
-    app = start_node(fastlb, "http.js", *QUICK)
+@pytest.mark.parametrize("node_major", NODE_VERSIONS, indirect=True, ids=[f"node-{major}" for major in NODE_VERSIONS])
+def test_no_keep_alive_client_loses_a_request(fastlb: Fastlb, node_major: Path) -> None:
+    app = start_node(fastlb, "http.js", "--interpreter", str(node_major), *QUICK)
+    with LoadProcess(Plan(address=app.address, keep_alive=True)) as load:
+        for _ in range(3):
+            app.ok("reload")
+            load.wait_for(200)
+    assert load.report.failed == 0, load.report
+
+
+def test_no_request_that_a_worker_has_begun_is_lost_by_nodes_own_disconnect(fastlb: Fastlb) -> None:
+    app = start_node(fastlb, "http.js", "--no-node-preload", *QUICK)
     with LoadProcess(Plan(address=app.address, keep_alive=True)) as load:
         for _ in range(2):
             app.ok("reload")

@@ -52,6 +52,11 @@ def install_tsx(directory: Path) -> Path:
     return loader
 
 
+def line(started: NodeCommand, worker_id: int, *taken: int) -> list[str]:
+    """The command line of a worker when these ports are taken."""
+    return started.for_worker(started.port_for_worker(worker_id, lambda port: port not in taken))
+
+
 def command(target: str = "dist/server.js", **settings: Any) -> NodeCommand:
     """Without what is loaded into a worker, unless it is asked for."""
     return node_command(AppConfig(target=target, name="a", **{"node_preload": False, **settings}))
@@ -97,7 +102,7 @@ def test_command_is_node_options_script_arguments(app: Path, tmp_path: Path) -> 
     script = str(app / "dist" / "server.js")
     options = ("--a", "--b=c d", "--e")
     assert started.argv == (str(tmp_path / "bin" / "node"), *options, script, "--port", "1")
-    assert started.for_worker(3) == list(started.argv)
+    assert started.for_worker(None) == list(started.argv)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +257,7 @@ def test_deno_runs_the_script_with_all_permissions(app: Path, tmp_path: Path) ->
     deno = make_program(tmp_path / "bin" / "deno", "exit 1")
     script = str(app / "dist" / "server.js")
     started = command(interpreter="deno", node_args=("--inspect",))
-    assert started.for_worker(1) == [deno, "run", "-A", "--inspect", script]
+    assert started.for_worker(None) == [deno, "run", "-A", "--inspect", script]
     (tmp_path / "bin" / "deno").unlink()
     assert "no program 'deno' on PATH" in refusal(FastlbError, interpreter="deno")
 
@@ -330,19 +335,27 @@ def test_loader_of_the_user_is_believed(app: Path, options: str) -> None:
     ],
 )
 def test_each_worker_has_an_inspector_of_its_own(app: Path, options: str, port: int) -> None:
-    words = command(node_args=(options,), args=("x",)).for_worker(3)
+    words = line(command(node_args=(options,), args=("x",)), 3)
     script = str(app / "dist" / "server.js")
     assert words[1:] == [*options.split(), f"--inspect-port={port}", script, "x"]
 
 
 @pytest.mark.parametrize("options", ["--inspect-port=9400", "--max-old-space-size=100", "--inspector-like"])
 def test_without_inspector_there_is_no_port(options: str) -> None:
-    assert "--inspect-port=9232" not in command(node_args=(options,)).for_worker(3)
+    assert "--inspect-port=9232" not in line(command(node_args=(options,)), 3)
+
+
+def test_replacement_has_the_next_free_inspector_port() -> None:
+    started = command(node_args=("--inspect=9400",), workers=3)
+    assert "--inspect-port=9401" in line(started, 1)
+    assert "--inspect-port=9404" in line(started, 1, 9401), "those between are of the other workers"
+    assert "--inspect-port=9407" in line(started, 1, 9401, 9404)
+    assert "--inspect-port=9401" in line(started, 1, *range(9400, 9500)), "Node says that it is taken"
 
 
 def test_inspector_of_node_options_counts() -> None:
     started = command(env={"NODE_OPTIONS": "--enable-source-maps --inspect"})
-    assert "--inspect-port=9231" in started.for_worker(2)
+    assert "--inspect-port=9231" in line(started, 2)
 
 
 @pytest.mark.parametrize(
@@ -366,7 +379,7 @@ def test_options_with_which_node_is_no_worker(options: str, reason: str) -> None
 def test_real_node_runs_the_command(app: Path) -> None:
     (app / "print.cjs").write_text("console.log(process.argv.slice(2).join(), process.debugPort, process.execArgv[0])")
     settings: dict[str, Any] = {"node_args": ("--inspect=127.0.0.1:0 --title='a b'",), "args": ("--x", "y")}
-    words = command("print.cjs", interpreter=str(NODE), **settings).for_worker(1)
+    words = line(command("print.cjs", interpreter=str(NODE), **settings), 1)
     result = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert result.stdout.startswith("--x,y "), result
     assert "--inspect=127.0.0.1:0" in result.stdout
@@ -378,6 +391,6 @@ def test_real_node_takes_the_last_inspect_port_and_keeps_the_host(app: Path) -> 
     with socket.create_server(("127.0.0.1", 0)) as probe:
         free = probe.getsockname()[1]
     options = (f"--inspect=127.0.0.1:{free - 1}",)
-    words = command("print.cjs", interpreter=str(NODE), node_args=options).for_worker(1)
+    words = line(command("print.cjs", interpreter=str(NODE), node_args=options), 1)
     result = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert result.stdout.startswith(f"ws://127.0.0.1:{free}/"), result

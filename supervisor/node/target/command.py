@@ -8,7 +8,7 @@ node process that runs the app: the channel is for that one.
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...errors import UsageError
@@ -20,6 +20,7 @@ from .script import resolve_script
 INSPECT_OPTIONS = ("--inspect", "--inspect-brk", "--inspect-wait")
 INSPECT_PORT_OPTIONS = ("--inspect-port", "--debug-port")
 DEFAULT_INSPECT_PORT = 9229
+MOST_PORTS_TRIED = 16
 LOWEST_FREE_PORT, HIGHEST_PORT = 1024, 65535
 # With these node runs something else than the script, or runs it in a process of its own.
 REFUSED_OPTIONS = (
@@ -36,19 +37,32 @@ class NodeCommand:
         argv: what is the same for all.
         script_at: index of the script in `argv`.
         inspect_port: where the inspector of worker 0 listens, 0: anywhere; None: there is none.
+        workers: how many there are: as far above its first port a worker looks for another one.
         answers_probes: the program answers the question for a sign of life: Node does, Deno does not.
     """
 
     argv: tuple[str, ...]
     script_at: int
     inspect_port: int | None = None
+    workers: int = 1
     answers_probes: bool = True
 
-    def for_worker(self, worker_id: int) -> list[str]:
-        """Return the command of one worker: as Node's cluster does, each has an inspector port of its own."""
-        if self.inspect_port is None:
+    def port_for_worker(self, worker_id: int, is_free: Callable[[int], bool]) -> int | None:
+        """Return where the inspector of a worker is to listen; None: it has none, 0: anywhere.
+
+        As with Node's cluster each has a port of its own; while the worker that it replaces has it, the next free one.
+        """
+        if not self.inspect_port:
+            return self.inspect_port
+        ids = range(worker_id, worker_id + self.workers * MOST_PORTS_TRIED, self.workers)
+        ports = [_port_of_worker(self.inspect_port, number) for number in ids]
+        return next(filter(is_free, ports), ports[0])
+
+    def for_worker(self, inspect_port: int | None) -> list[str]:
+        """Return the command of a worker whose inspector listens there."""
+        if inspect_port is None:
             return list(self.argv)
-        option = f"--inspect-port={_port_of_worker(self.inspect_port, worker_id)}"
+        option = f"--inspect-port={inspect_port}"
         return [*self.argv[: self.script_at], option, *self.argv[self.script_at :]]
 
 
@@ -72,13 +86,8 @@ def node_command(config: AppConfig) -> NodeCommand:
     loader = tsx_options(version, script) if name == "tsx" else typescript_options(version, script, options)
     all_options = [*_options_of_environment(env), *options]
     preload = preload_options(all_options) if config.node_preload else []
-    return _command([path, *preload, *loader, *options], script, config.args, _inspect_port(all_options))
-
-
-def _command(
-    program: Sequence[str], script: str, args: Sequence[str], inspect_port: int | None = None
-) -> NodeCommand:
-    return NodeCommand((*program, script, *args), len(program), inspect_port)
+    program = (path, *preload, *loader, *options)
+    return NodeCommand((*program, script, *config.args), len(program), _inspect_port(all_options), config.workers)
 
 
 def _node_options(node_args: Iterable[str]) -> list[str]:
