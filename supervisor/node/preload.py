@@ -1,21 +1,16 @@
-"""Owns the supervisor's side of what is loaded into a Node worker before the app: which option loads it, its messages.
+"""Owns the messages of what is loaded into a Node worker before the app, target/preload.cjs. Pure; no I/O.
 
-Runs in the supervisor process. The other side is preload.cjs. A worker without it, such as one of Deno's, is drained
-by Node's own `disconnect`. What it says is the worker's claim, as everything else.
+Used in the supervisor process. A worker without it, such as one of Deno's, is drained by Node's own `disconnect`. What
+it says is the worker's claim, as everything else.
 """
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 COMMAND = "NODE_FASTLB"
-PRELOAD = Path(__file__).with_name("preload.cjs")
 # How long an idle keep-alive connection stays: a request that is on its way arrives within it.
 IDLE_MS = 500
-# With these a file outside of the app's folder cannot be loaded.
-FORBIDDING_OPTIONS = ("--permission", "--experimental-permission", "--experimental-policy")
 
 
 class Preloaded(msgspec.Struct, frozen=True):
@@ -34,13 +29,6 @@ class Idle(Draining, frozen=True):
 
 
 ACTS: dict[str, type[Any]] = {"here": Preloaded, "draining": Draining, "idle": Idle}
-
-
-def preload_options(options: Iterable[str]) -> list[str]:
-    """Return the options that load it, for a node with these options."""
-    if any(option.partition("=")[0] in FORBIDDING_OPTIONS for option in options):
-        return []
-    return [f"--require={PRELOAD}"]
 
 
 def encode_drain(signal: str) -> bytes:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from fastlb.supervisor.errors import FastlbError, UsageError
-from fastlb.supervisor.node.preload import PRELOAD
 from fastlb.supervisor.node.target import interpreter
 from fastlb.supervisor.node.target.command import NodeCommand, node_command
+from fastlb.supervisor.node.target.preload_option import PRELOAD
 from fastlb.supervisor.settings.app_config import AppConfig
 
 from tests.support.processes import is_running

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from ...errors import UsageError
 from ...settings.app_config import AppConfig
-from ..preload import preload_options
 from .interpreter import find_interpreter, node_version, refuse_unsupported, tsx_options, typescript_options
+from .preload_option import preload_options
 from .script import resolve_script
 
 INSPECT_OPTIONS = ("--inspect", "--inspect-brk", "--inspect-wait")
