@@ -13,7 +13,7 @@ import msgspec
 from ..supervisor.control.client import ControlClient, NotRunning, OtherVersion
 from ..supervisor.control.protocol import Done, StopParams
 from ..supervisor.errors import FastlbError
-from ..supervisor.home.app_lock import AppLock, find_holder, is_running
+from ..supervisor.home.app_lock import AppLock, find_holder, is_running, wait_until_free
 from .apps import ANSWER_SECONDS, NoSocket, connected, paths_of
 from .output import Output, ProgressDisplay
 from .parallel import answer_of, ask_each
@@ -85,9 +85,10 @@ def _terminate_holder(name: str, force: bool, problem: FastlbError) -> str:
     Raises:
         FastlbError: it is not known which process that is.
     """
-    holder = find_holder(paths_of(name))
+    paths = paths_of(name)
+    holder = find_holder(paths)
     if holder is None:
-        if is_running(paths_of(name)):
+        if is_running(paths):
             raise problem
         return "stopped"
     try:
@@ -100,6 +101,9 @@ def _terminate_holder(name: str, force: bool, problem: FastlbError) -> str:
         pass  # it has just ended
     finally:
         holder.close()
+    if find_holder(paths):
+        return _terminate_holder(name, force, problem)  # it was only the command that starts the app
+    wait_until_free(paths)  # a supervisor that has just begun gives up, as nobody waits for it any more
     return f"stopped by a signal to its supervisor (pid {holder.pid})"
 
 

@@ -18,7 +18,7 @@ import uvloop
 from .app import AppResources
 from .errors import EXIT_FAILURE, FastlbError
 from .home.app_lock import AppLock
-from .home.paths import AppPaths, prepare_app_dir, prepare_home
+from .home.paths import AppPaths
 from .kinds import traits_of
 from .launch.messages import LaunchRequest, read_request
 from .launch.reporter import Reporter
@@ -54,7 +54,7 @@ def run(request: LaunchRequest, reporter: Reporter) -> None:
     """
     paths = AppPaths(Path(request.home), request.config.name)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(claimed(paths))
+        stack.enter_context(claimed(paths, request.lock_fd))
         terminal = stack.enter_context(contextlib.closing(TerminalOutput())) if request.foreground else None
         log = stack.enter_context(contextlib.closing(opened_log(paths, terminal)))
         raise_descriptor_limit()
@@ -65,19 +65,9 @@ def run(request: LaunchRequest, reporter: Reporter) -> None:
 
 
 @contextlib.contextmanager
-def claimed(paths: AppPaths) -> Iterator[None]:
-    """Hold the app's directory; forget it if the app has never started.
-
-    Raises:
-        FastlbError: the app runs already, or the directory cannot be used.
-    """
-    prepare_home(paths.home)
-    prepare_app_dir(paths)
-    lock = AppLock.acquire(paths)
-    if lock is None:
-        raise FastlbError(
-            f"{paths.name} is already running: see `fastlb list`; to start another app choose another --name"
-        )
+def claimed(paths: AppPaths, lock_fd: int) -> Iterator[None]:
+    """Hold the app's lock, which the starter has taken; forget the app if it has never started."""
+    AppLock.inherit(lock_fd)
     try:
         yield
     finally:

@@ -15,7 +15,6 @@ from ..errors import FastlbError
 from ..regular_file import NotRegularFile, open_regular, read_regular
 from .paths import AppPaths, prepare_app_dir
 
-
 class AppLock:
     """The proof that a supervisor of this app is alive: a lock that the kernel drops with the process.
 
@@ -50,6 +49,17 @@ class AppLock:
             # A `delete` removed the directory between our open and our lock: this lock guards nothing.
             os.close(fd)
             prepare_app_dir(paths)
+
+    @classmethod
+    def inherit(cls, fd: int) -> Self:
+        """Take over the lock that the process which started this one holds; `fd` is owned from here on."""
+        os.set_inheritable(fd, False)
+        _write_holder(fd)
+        return cls(fd)
+
+    def fileno(self) -> int:
+        """Return the descriptor, which stays this object's: a process that inherits it holds the lock as well."""
+        return self._fd
 
     def release(self) -> None:
         """Let another process have the lock. Not needed before exit."""
@@ -104,6 +114,22 @@ def find_holder(paths: AppPaths) -> LockHolder | None:
         return holder
     holder.close()
     return None
+
+
+def wait_until_free(paths: AppPaths) -> None:
+    """Wait, however long, until nobody holds the lock of this app.
+
+    Raises:
+        FastlbError: the lock cannot be opened.
+    """
+    try:
+        fd = _open_lock(paths.lock, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError, NotRegularFile):
+        return
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, _whole_file(fcntl.F_RDLCK))
+    finally:
+        os.close(fd)
 
 
 def _write_holder(fd: int) -> None:

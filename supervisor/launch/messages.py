@@ -23,12 +23,14 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
         home: absolute path of $FASTLB_HOME.
         foreground: also show the output of the workers on the terminal.
         systemd_fds: how many listening sockets systemd passed, from descriptor 3 on.
+        lock_fd: the app's lock, which the starter has taken.
     """
 
     config: AppConfig
     home: str
     foreground: bool = False
     systemd_fds: int = 0
+    lock_fd: int
 
 
 class ProgressReport(msgspec.Struct, frozen=True, tag_field="event", tag="progress"):

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NoReturn, Self
 import msgspec
 
 from ..errors import FastlbError
-from ..home.paths import AppPaths, prepare_home
+from ..home.app_lock import AppLock
+from ..home.paths import AppPaths, prepare_app_dir, prepare_home
 from ..settings.addresses import SYSTEMD_FIRST_FD
 from ..settings.app_config import AppConfig
 from .messages import NO_REPORT_FD, FailedReport, LaunchReport, LaunchRequest, ProgressReport, request_file
@@ -75,17 +76,19 @@ def launch_detached(config: AppConfig, paths: AppPaths) -> LaunchedSupervisor:
     Raises:
         FastlbError: the home cannot be used, or the process could not be started.
     """
-    prepare_home(paths.home)
     ours, theirs = socket.socketpair()
-    request = LaunchRequest(config=config, home=str(paths.home), systemd_fds=systemd_fd_count())
-    with theirs, contextlib.ExitStack() as stack:
+    with theirs, _claimed(paths) as lock, contextlib.ExitStack() as stack:
+        request = LaunchRequest(
+            config=config, home=str(paths.home), systemd_fds=systemd_fd_count(), lock_fd=lock.fileno()
+        )
         request_fd = request_file(request)
         stack.callback(os.close, request_fd)
         error_fd = _open_error_log(paths)
         stack.callback(os.close, error_fd)
-        pass_fds = {request_fd, theirs.fileno(), *_inherited_fds(request)}
+        pass_fds = {request_fd, theirs.fileno(), lock.fileno(), *_inherited_fds(request)}
         command = _command(config.name, request_fd, theirs.fileno())
         process = _spawn(command, pass_fds, error_fd)
+        lock.release()  # the supervisor has it now
     return LaunchedSupervisor(process, ours)
 
 
@@ -95,20 +98,48 @@ def exec_foreground(config: AppConfig, paths: AppPaths) -> NoReturn:
     Raises:
         FastlbError: the interpreter could not be executed.
     """
-    request = LaunchRequest(
-        config=config, home=str(paths.home), foreground=True, systemd_fds=systemd_fd_count()
-    )
-    request_fd = request_file(request)
-    for fd in (request_fd, *_inherited_fds(request)):
-        with contextlib.suppress(OSError):  # a wrong fd:N is reported where it is used
-            os.set_inheritable(fd, True)
-    command = _command(config.name, request_fd, NO_REPORT_FD)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with _claimed(paths) as lock:
+        request = LaunchRequest(
+            config=config,
+            home=str(paths.home),
+            foreground=True,
+            systemd_fds=systemd_fd_count(),
+            lock_fd=lock.fileno(),
+        )
+        request_fd = request_file(request)
+        for fd in (request_fd, lock.fileno(), *_inherited_fds(request)):
+            with contextlib.suppress(OSError):  # a wrong fd:N is reported where it is used
+                os.set_inheritable(fd, True)
+        command = _command(config.name, request_fd, NO_REPORT_FD)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        try:
+            os.execv(command[0], command)
+        except OSError as error:
+            raise _not_started(error) from error
+
+
+@contextlib.contextmanager
+def _claimed(paths: AppPaths) -> Iterator[AppLock]:
+    """Hold the lock of an app from the beginning of its start, so that commands know of it; forget a failed first one.
+
+    Raises:
+        FastlbError: the app runs already, or its directory cannot be used.
+    """
+    prepare_home(paths.home)
+    prepare_app_dir(paths)
+    lock = AppLock.acquire(paths)
+    if lock is None:
+        raise FastlbError(
+            f"{paths.name} is already running: see `fastlb list`; to start another app choose another --name"
+        )
     try:
-        os.execv(command[0], command)
-    except OSError as error:
-        raise _not_started(error) from error
+        yield lock
+    except BaseException:
+        if not paths.config.exists():
+            paths.remove()
+        lock.release()
+        raise
 
 
 def systemd_fd_count() -> int:

@@ -8,6 +8,10 @@ import stat
 import subprocess
 from pathlib import Path
 
+import pytest
+from fastlb.supervisor.home.app_lock import is_running
+from fastlb.supervisor.home.paths import AppPaths
+
 from tests.support import processes
 from tests.support.fastlb_process import APPS, COMMAND, Fastlb
 from tests.support.waiting import scaled, wait_until
@@ -51,6 +55,26 @@ def test_stop_ends_a_start_under_way(fastlb: Fastlb) -> None:
     assert start.returncode == 1
     assert "the start was cancelled" in errors
     assert not fastlb.pids
+    fastlb.allow_in_logs("Fatal Python error")
+
+
+@pytest.mark.parametrize("command", [["kill"], ["stop", "app"], ["delete", "app"]])
+@pytest.mark.parametrize("delay_tries", range(4))
+def test_start_that_has_just_begun_is_known_and_can_be_ended(
+    fastlb: Fastlb, command: list[str], delay_tries: int
+) -> None:
+    with fastlb.popen("start", "never_ready:app", "--name", "app", "--bind", "127.0.0.1:0") as start:
+        paths = AppPaths(fastlb.home, "app")
+        wait_until(lambda: is_running(paths), "the lock is taken")
+        for _ in range(delay_tries):
+            fastlb.cli("list")  # so that it comes at another moment of the start
+        result = fastlb.cli(*command, timeout=30)
+        assert result.returncode == 0, result.stderr
+        assert "stopped" in result.stdout or "deleted" in result.stdout
+        start.communicate()
+        assert start.returncode != 0
+    assert not fastlb.pids
+    assert fastlb.list_json() == []
     fastlb.allow_in_logs("Fatal Python error")
 
 
