@@ -28,6 +28,7 @@ from ..processes.reaper import ExitStatus, Reaper, kill_group
 from ..processes.spawn import SpawnError
 from ..settings.app_config import AppConfig, Balance
 from ..sockets.listeners import BoundListener
+from .agreement import Agreement
 from .counters import Counters
 from .node_lines import NodeLines
 from .process import PING_TIMEOUT, DispatcherProcess, start_dispatcher
@@ -59,6 +60,7 @@ class DispatcherKeeper:
         wanted: what every dispatcher is told; change it here.
         lines: what Node workers are told and say.
         counters: what dispatchers have counted.
+        agreement: compares what the dispatcher has with what is wanted.
         slots: the free places in a dispatcher's table.
         on_replaced: called when another dispatcher has been told everything; may be None.
     """
@@ -73,6 +75,7 @@ class DispatcherKeeper:
         self.wanted = WantedState(listeners)
         self.lines = NodeLines(self.wanted)
         self.counters = Counters(self.wanted)
+        self.agreement = Agreement(self.wanted, self.counters, log)
         self.on_replaced: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._config = config
@@ -84,6 +87,7 @@ class DispatcherKeeper:
         self._dispatcher: DispatcherProcess | None = None
         self._configured: asyncio.Future[None] | None = None
         self._gone = asyncio.Event()
+        self._open_questions: dict[asyncio.Future[None], int] = {}  # the token that answers it; 0: not asked yet
         self._respawn: asyncio.TimerHandle | None = None
         self._epoch = 0
         self._failures = 0
@@ -133,9 +137,36 @@ class DispatcherKeeper:
         if dispatcher.answers.is_overdue(elapsed):
             self._log.error("dispatcher_hung", pid=dispatcher.process.pid, timeout=PING_TIMEOUT)
             self.kill()
+        else:
+            self.agreement.mend()
         token = dispatcher.answers.next_question()
         if token is not None:
             dispatcher.link.send(encode_ping(token))
+
+    async def carried_out(self) -> None:
+        """Return when a dispatcher has carried out, or rejected, everything that is wanted by now."""
+        question: asyncio.Future[None] = self._loop.create_future()
+        self._open_questions[question] = 0
+        try:
+            self._ask(question)
+            await question
+        finally:
+            del self._open_questions[question]
+
+    def _ask(self, question: asyncio.Future[None]) -> None:
+        """Without a dispatcher, its successor is asked."""
+        if self._is_quitting and not question.done():
+            question.set_result(None)
+        elif self._dispatcher:
+            token = self._dispatcher.answers.one_more_question()
+            self._open_questions[question] = token
+            self._dispatcher.link.send(encode_ping(token))
+
+    def _on_pong(self, dispatcher: DispatcherProcess, token: int) -> None:
+        dispatcher.answers.answered(token)
+        for question, asked in self._open_questions.items():
+            if 0 < asked <= token and not question.done():
+                question.set_result(None)
 
     async def quit(self, timeout: float) -> None:
         """Let the dispatcher hand over what it holds and exit, or kill it after `timeout` seconds; none follows."""
@@ -178,6 +209,8 @@ class DispatcherKeeper:
         configure = encode_configure(self._epoch, policy_of(self._config.balance), handover_timeout_ns)
         dispatcher.link.send(configure, (dispatcher.page_fd, self._wakeup_fd))
         self.wanted.connect(dispatcher.link)
+        for question in self._open_questions:
+            self._ask(question)
         if self.on_replaced:
             self.on_replaced()
 
@@ -196,7 +229,7 @@ class DispatcherKeeper:
             case EventName.CONFIGURED:
                 self._on_configured(dispatcher, event.epoch)
             case EventName.PONG:
-                dispatcher.answers.answered(event.ping_token)
+                self._on_pong(dispatcher, event.ping_token)
             case EventName.LISTENER_ERROR:
                 reason = os.strerror(event.error)
                 self._log.warning("accept_failed", listener=event.listener_id, reason=reason, errors=event.failures)
@@ -230,7 +263,11 @@ class DispatcherKeeper:
         self.counters.end()
         dispatcher.close()
         self._gone.set()
+        for question in self._open_questions:
+            self._open_questions[question] = 0
         if self._is_quitting:
+            for question in self._open_questions:
+                self._ask(question)
             return
         self._log.error("dispatcher_died", pid=dispatcher.process.pid, reason=status)
         if self._configured and not self._configured.done():

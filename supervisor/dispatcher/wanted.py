@@ -147,6 +147,21 @@ class WantedState:
         worker = self._workers.get(slot)
         return worker.incarnation if worker else None
 
+    def worker_in(self, slot: int) -> DispatchedWorker | None:
+        """Return what is wanted in a slot; None: nothing."""
+        return self._workers.get(slot)
+
+    def workers(self) -> list[DispatchedWorker]:
+        """Return what is wanted of all workers."""
+        return list(self._workers.values())
+
+    def tell_again(self, slot: int) -> None:
+        """Repeat everything about the worker in a slot."""
+        worker = self._workers.get(slot)
+        if worker and self._link:
+            send_worker(self._link, worker)
+            send_membership(self._link, worker)
+
     def deliver(self, event: DispatcherEvent) -> None:
         """Call the `on_event` of the worker that an event is about, unless it has gone meanwhile."""
         worker = self._workers.get(event.slot)

@@ -15,6 +15,7 @@ from ..errors import FastlbError
 from ..regular_file import NotRegularFile, open_regular, read_regular
 from .paths import AppPaths, prepare_app_dir
 
+
 class AppLock:
     """The proof that a supervisor of this app is alive: a lock that the kernel drops with the process.
 

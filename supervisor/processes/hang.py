@@ -96,8 +96,18 @@ class AnswerWatch:
         self._is_waiting, self._waited = True, 0.0
         return self._token
 
+    def one_more_question(self) -> int:
+        """Return the token of a new question, also while one is open."""
+        if self._is_waiting:
+            self._token += 1
+            return self._token
+        token = self.next_question()
+        assert token is not None
+        return token
+
     def answered(self, token: int) -> None:
-        """An answer came."""
+        """Take an answer: it answers all questions before its own, too."""
+        self._waited = 0.0
         if token == self._token:
             self._is_waiting = False
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..errors import EXIT_USAGE, StartFailed
+from ..errors import EXIT_USAGE, FastlbError, StartFailed
 from ..processes.backoff import RestartRules
 from ..processes.hang import Attention
 from ..settings.app_config import AppConfig
@@ -80,8 +80,7 @@ class Crew:
 
         try:
             await _run_all([start(worker_id) for worker_id in worker_ids])
-            for worker in started:
-                await self.admit(worker)
+            await _run_all([self.admit(worker) for worker in started])
         except StartFailed:
             await self.drain_until_gone(started)
             raise
@@ -116,15 +115,19 @@ class Crew:
         raise start_failed(new, "died within reload_settle")
 
     async def admit(self, new: WorkerHandle) -> None:
-        """Let a ready worker have connections.
+        """Let a ready worker have connections; return when it is certain that it gets some.
 
         Raises:
-            StartFailed: it is not ready any more.
+            StartFailed: it is not ready any more, or gets none.
         """
         new.apply(LifeEventName.ADMIT_REQUESTED)
-        if new.life.state is not State.ADMITTED:
+        if new.life.state is not State.ADMITTED or new.incarnation is None:
             await new.until(lambda life: life.state is State.EXITED)  # by then it is known why
             raise start_failed(new, "died before it was admitted")
+        try:
+            await new.incarnation.link.admitted()
+        except FastlbError as error:
+            raise StartFailed(error.message) from error
 
     async def drain_until_out(self, old: WorkerHandle) -> None:
         """Drain a worker; return when it gets nothing more, or is gone. Its end follows by itself."""

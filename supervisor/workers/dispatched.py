@@ -4,11 +4,17 @@ Runs in the supervisor process. What the dispatcher says of a worker comes from 
 """
 
 import abc
+import asyncio
 
 from ...lb.command import DispatcherEvent, EventName
+from ..errors import FastlbError
 from .handle import WorkerHandle
 from .life import LifeEventName
 from .runtime import RuntimeParts, StartedProcess
+
+# How often, and after how many seconds, what a dispatcher had to reject is repeated.
+MOST_TRIES = 10
+RETRY_DELAY = 0.2
 
 
 class DispatchedLink(abc.ABC):
@@ -42,6 +48,23 @@ class DispatchedLink(abc.ABC):
     @abc.abstractmethod
     def on_particular_event(self, event: DispatcherEvent) -> None:
         """Take what the dispatcher says of processes of one kind only."""
+
+    async def admitted(self) -> None:
+        """Return when the dispatcher has the process in its policy; what it had to reject is repeated for a while.
+
+        Raises:
+            FastlbError: it still rejects it.
+        """
+        for _ in range(MOST_TRIES):
+            await self.keeper.carried_out()
+            if self.keeper.agreement.is_kept(self.slot):
+                return
+            await asyncio.sleep(RETRY_DELAY)
+            self.keeper.agreement.repeat(self.slot)
+        raise FastlbError(
+            f"the dispatcher did not take worker {self.worker.worker_id}: command_rejected in the supervisor's log"
+            " says why"
+        )
 
     def leave_dispatcher(self) -> None:
         """Have the dispatcher forget the process; what it has not taken goes to others."""

@@ -49,6 +49,13 @@ class WorkerLink(Protocol):
     def admit(self) -> None:
         """Let the process have connections."""
 
+    async def admitted(self) -> None:
+        """Return when it is certain that the process gets connections, or that it is not to get any more.
+
+        Raises:
+            FastlbError: it does not get any; the message says why.
+        """
+
     def drain(self, *, by_itself: bool, quietly: bool) -> None:
         """Let the process have no more connections, and tell it to finish: now, or later if `quietly`.
 

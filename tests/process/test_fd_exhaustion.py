@@ -1,6 +1,8 @@
 """No descriptors left in the dispatcher or in the workers: clients wait, none is reset, CPU stays low."""
 
+import os
 import select
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -84,3 +86,25 @@ def is_answered(client: Connection) -> bool:
 def any_answered(clients: list[Connection]) -> bool:
     """Say whether a response has come to one of them; nothing is read."""
     return bool(select.select([client.sock for client in clients], [], [], 0)[0])
+
+
+def test_worker_that_the_dispatcher_cannot_take_fails_the_reload_and_nothing_is_changed(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2", "--reload-settle", "0.1")
+    before = app.worker_pids
+    with no_free_descriptor(app.dispatcher_pid):
+        failed = fastlb.cli("reload", "app")
+        assert failed.returncode == 1
+        assert "nothing was changed" in failed.stderr
+        assert "the dispatcher did not take worker 0" in failed.stderr
+        assert app.worker_pids == before
+    assert app.get(timeout=10).status == 200
+    app.ok("reload")
+
+
+def test_worker_that_the_dispatcher_could_not_take_is_offered_again(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "1")
+    (worker,) = app.worker_pids
+    with no_free_descriptor(app.dispatcher_pid):
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: "command_rejected" in app.log("supervisor"), "the restarted worker is rejected")
+    assert app.get(timeout=10).status == 200

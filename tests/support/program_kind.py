@@ -37,6 +37,9 @@ class ProgramLink:
     def admit(self) -> None:
         """Do nothing: it serves already."""
 
+    async def admitted(self) -> None:
+        """Return at once: it serves already."""
+
     def drain(self, *, by_itself: bool, quietly: bool) -> None:
         """Ask it to end."""
         if not by_itself:
