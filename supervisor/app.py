@@ -33,7 +33,7 @@ from .workers.bounds import low_limit_warning
 from .workers.crew import Crew
 from .workers.host import HostParts, WorkerHost
 from .workers.reload import ReloadRules, reload_workers
-from .workers.roster import established, missing_ids, surplus
+from .workers.roster import admitted_count, established, given_up_ids, missing_ids, surplus
 from .workers.runtime import RuntimeParts, WorkerRuntime, make_runtime
 
 LONGEST_LOOK_INTERVAL = 1.0
@@ -153,7 +153,7 @@ class App:
             StartFailed: the new ones did not start; the others go on untouched.
             BusyError: another operation is running.
             UsageError: no such number of workers can be.
-            FastlbError: it is done, but could not be written down.
+            FastlbError: it is done, but could not be written down, or workers that were given up are among them.
         """
         check_target_workers(target_workers)
         return await self._operations.run(Operation.SCALE, lambda: self._scale(target_workers, progress))
@@ -226,10 +226,17 @@ class App:
         retiring = surplus(self._crew.members, target)
         await asyncio.gather(*(self._crew.drain_until_out(worker) for worker in retiring))
         scaled = f"scaled from {before} to {count_of(target, 'worker')}"
+        given_up = given_up_ids(self._crew.members)
         try:
             save_config(self._resources.paths, self._crew.settings)
         except FastlbError as error:
             raise FastlbError(f"{scaled}, but a later start will not know it: {error.message}") from error
+        if given_up:
+            numbers = ", ".join(map(str, given_up))
+            raise FastlbError(
+                f"{scaled}, but {len(given_up)} of them crashed too often and do not run (worker {numbers}):"
+                f" `fastlb reload {self._config.name}` starts them again"
+            )
         return scaled
 
     async def _start_missing(self, progress: OnProgress) -> None:
@@ -238,7 +245,8 @@ class App:
         there = target - len(worker_ids)
         if worker_ids:
             await self._start_workers(worker_ids, there, progress)
-        progress(Progress(f"{count_of(target, 'worker')} admitted", target, target))
+        admitted = admitted_count(self._crew.members)
+        progress(Progress(f"{admitted} of {count_of(target, 'worker')} admitted", admitted, target))
 
     async def _start_workers(self, worker_ids: Iterable[int], there: int, progress: OnProgress) -> None:
         target = self.target_workers

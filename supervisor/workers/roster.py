@@ -65,6 +65,16 @@ def missing_ids(members: Iterable[Member], target: int) -> list[int]:
     return [next(free) for _ in range(target - len(taken))]
 
 
+def given_up_ids(members: Iterable[Member]) -> list[int]:
+    """Return the ids of those that stay although they have crashed too often, and do not run."""
+    return [m.worker_id for m in staying(members) if m.life.state is State.ERRORED]
+
+
+def admitted_count(members: Iterable[Member]) -> int:
+    """Return how many workers get connections."""
+    return sum(m.life.state is State.ADMITTED for m in staying(members))
+
+
 def app_status(members: Sequence[Member], target: int, meanwhile: AppStatus | None) -> AppStatus:
     """Return one word for the app.
 
@@ -76,7 +86,7 @@ def app_status(members: Sequence[Member], target: int, meanwhile: AppStatus | No
     if meanwhile:
         return meanwhile
     states = [member.life.state for member in staying(members)]
-    admitted = states.count(State.ADMITTED)
+    admitted = admitted_count(members)
     if admitted >= target:
         return "online"
     if admitted or any(state in ALIVE or state is State.BACKOFF for state in states):

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.errors import BusyError, FastlbError, StartFailed, UsageError
 
 from tests.support import processes
@@ -273,5 +274,24 @@ def test_scaling_down_keeps_those_that_serve(release: Release) -> None:
         await running.wait_online(1)
         assert running.pids == [survivor]
         assert (await running.get()).status == 200
+
+    run(config("release:app", max_restarts=1), scenario)
+
+
+def test_scaling_up_beside_a_worker_that_was_given_up_says_so(release: Release) -> None:
+    async def scenario(running: RunningApp) -> None:
+        await running.start()
+        told: list[Progress] = []
+        release("dies_at_import")
+        os.kill(running.pids[0], signal.SIGKILL)
+        await running.wait_until(lambda: running.statuses == ["errored", "online"], "the first is given up")
+        release("asgi_probe")
+        with pytest.raises(FastlbError, match=r"scaled from 2 to 3 workers, but 1 of them .*\(worker 0\)"):
+            await running.app.scale(3, told.append)
+        assert running.statuses == ["errored", "online", "online"]
+        assert (told[-1].text, told[-1].admitted) == ("2 of 3 workers admitted", 2)
+        assert running.app.target_workers == 3
+        await running.app.reload(ignore_progress)
+        await running.wait_online(3)
 
     run(config("release:app", max_restarts=1), scenario)
