@@ -37,10 +37,12 @@ def main(arguments: list[str]) -> int:
         config = read_config(int(arguments[2])) if is_second_try else lifecycle.read_config()
     except OtherRelease:
         return refuse_to_start(lifecycle, StartupFailed(OTHER_RELEASE))
-    inherited = (lifecycle.fileno(), config.channel_fd, config.page_fd, config.wakeup_fd)
+    inherited = (lifecycle.fileno(), config.channel_fd, config.page_fd, config.wakeup_fd, config.lifeline_fd)
     for fd in inherited:
         os.set_inheritable(fd, False)
-    start_orphan_guard(lifecycle.fileno(), config.kill_timeout)
+    # The guard's poll keeps open what it watches, so it has a pipe of its own: a worker that closes its lifecycle channel
+    # must be seen to have done so.
+    start_orphan_guard(config.lifeline_fd, config.kill_timeout)
     guard = ForkGuard(inherited)
     guard.install()
     print_line_by_line()

@@ -38,6 +38,8 @@ class ListenerInfo(msgspec.Struct, frozen=True):
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a worker must know; descriptors are numbers in the worker's table. Fields as in AppConfig.
 
+    `lifeline_fd`: a pipe that ends with the supervisor, for the orphan guard alone.
+
     All are required: defaults are declared in AppConfig alone, and the supervisor sends every field.
     """
 
@@ -49,6 +51,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     channel_fd: int
     page_fd: int
     wakeup_fd: int
+    lifeline_fd: int
     listeners: tuple[ListenerInfo, ...]
     args: tuple[str, ...]
     app_dir: str

@@ -9,7 +9,7 @@ import resource
 
 from ..errors import FastlbError
 
-# Held by the supervisor for one worker: lifecycle channel, both ends of the connection channel, page, pidfd,
+# Held by the supervisor for one worker: lifecycle channel, lifeline, both ends of the connection channel, page, pidfd,
 # two pipes. The dispatcher holds fewer. Twice, as a reload has two generations.
 DESCRIPTORS_PER_WORKER = 2 * 8
 DESCRIPTORS_BESIDE = 64

@@ -26,7 +26,8 @@ from .channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
 class PythonChannels:
     """All channels of one process: ours, and its own (`worker_...`), and its place in the dispatcher's table.
 
-    `worker_end` is both: the process inherits one, and we keep it to take connections back.
+    `worker_end` is both: the process inherits one, and we keep it to take connections back. Nothing goes through the
+    lifeline, a pipe: that its end is open tells the process that we live.
     """
 
     slot: int
@@ -35,6 +36,8 @@ class PythonChannels:
     dispatcher_end: socket.socket
     worker_end: socket.socket
     page_fd: int
+    lifeline_fd: int
+    worker_lifeline_fd: int
 
 
 class PythonLink(DispatchedLink):
@@ -114,6 +117,7 @@ class PythonLink(DispatchedLink):
         self._channels.dispatcher_end.close()
         self._channels.worker_end.close()
         os.close(self._channels.page_fd)
+        os.close(self._channels.lifeline_fd)
 
     def on_particular_event(self, event: DispatcherEvent) -> None:
         """Take the end of the connection channel: the process closes it when something is wrong, or at its end."""

@@ -38,7 +38,8 @@ class PythonStart:
         """Borrowed descriptors that the process inherits, under the numbers that they have here."""
         channels = self.channels
         ends = channels.worker_lifecycle.fileno(), channels.worker_end.fileno()
-        return {fd: fd for fd in (*ends, channels.page_fd, self.parts.keeper.wakeup_fd)}
+        fds = (*ends, channels.page_fd, channels.worker_lifeline_fd, self.parts.keeper.wakeup_fd)
+        return {fd: fd for fd in fds}
 
     def connect(self, started: StartedProcess) -> PythonLink:
         """Take over our ends, and send the process its settings."""
@@ -55,6 +56,7 @@ class PythonStart:
             channel_fd=self.channels.worker_end.fileno(),
             page_fd=self.channels.page_fd,
             wakeup_fd=self.parts.keeper.wakeup_fd,
+            lifeline_fd=self.channels.worker_lifeline_fd,
             listeners=tuple(listener.info for listener in self.parts.listeners),
         )
 
@@ -104,4 +106,9 @@ class PythonRuntime:
         dispatcher_end.setblocking(False)
         page_fd = create_worker_page()
         ours.callback(os.close, page_fd)
-        return PythonChannels(slot, lifecycle, worker_lifecycle, dispatcher_end, worker_end, page_fd)
+        worker_lifeline_fd, lifeline_fd = os.pipe()
+        ours.callback(os.close, lifeline_fd)
+        theirs.callback(os.close, worker_lifeline_fd)
+        return PythonChannels(
+            slot, lifecycle, worker_lifecycle, dispatcher_end, worker_end, page_fd, lifeline_fd, worker_lifeline_fd
+        )

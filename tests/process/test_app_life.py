@@ -322,7 +322,21 @@ def test_worker_that_closes_everything_is_replaced() -> None:
             client.send("/close-all")
             await running.wait_until(lambda: running.pids not in ([], [pid]), "another process is online")
 
-    run(config("closes_everything:app", workers=1, hang_timeout=2.0), scenario)
+        assert running.events("worker_hung") == 0, "it is noticed by its channel, at once"
+
+    run(config("closes_everything:app", workers=1), scenario)
+
+
+def test_worker_that_closes_its_lifecycle_channel_is_replaced_at_once() -> None:
+    async def scenario(running: RunningApp) -> None:
+        await running.start()
+        (pid,) = running.pids
+        with Connection(running.address) as client:
+            client.send("/close-lifecycle")
+            await running.wait_until(lambda: running.pids not in ([], [pid]), "another process is online")
+        assert running.events("worker_hung") == 0
+
+    run(config("closes_lifecycle:app", workers=1), scenario)
 
 
 def test_same_worker_ids_are_used_again() -> None:

@@ -15,5 +15,5 @@ def worker_config(**settings: Any) -> WorkerConfig:
     shared = set(WorkerConfig.__struct_fields__) & set(AppConfig.__struct_fields__)
     defaults: dict[str, Any] = {name: getattr(app, name) for name in shared}
     own = {"wire_version": WIRE_VERSION, "worker_id": 0, "generation": 1, "listeners": ()}
-    descriptors = {"channel_fd": -1, "page_fd": -1, "wakeup_fd": -1}
+    descriptors = {"channel_fd": -1, "page_fd": -1, "wakeup_fd": -1, "lifeline_fd": -1}
     return WorkerConfig(**{**defaults, **own, **descriptors, **settings})

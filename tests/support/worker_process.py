@@ -101,7 +101,9 @@ class WorkerProcess:
         self.page_fd = create_worker_page()
         self.page = WorkerPageView(self.page_fd)
         self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        fds = self.inherited_fds = (lifecycle_fd.fileno(), channel_fd.fileno(), self.page_fd, self.wakeup_fd)
+        lifeline_fd, self._lifeline_fd = os.pipe()
+        own_fds = (channel_fd.fileno(), self.page_fd, self.wakeup_fd, lifeline_fd)
+        fds = self.inherited_fds = (lifecycle_fd.fileno(), *own_fds)
         config = worker_config(
             **{
                 "listeners": tuple(listener.info for listener in listeners),
@@ -109,6 +111,7 @@ class WorkerProcess:
                 "channel_fd": fds[1],
                 "page_fd": fds[2],
                 "wakeup_fd": fds[3],
+                "lifeline_fd": fds[4],
                 **settings,
             }
         )
@@ -124,6 +127,7 @@ class WorkerProcess:
             )
         lifecycle_fd.close()
         channel_fd.close()
+        os.close(lifeline_fd)
         self._lifecycle.settimeout(scaled(20))
         self._lines = self._lifecycle.makefile("rb")
         self._lifecycle.sendall(msgspec.json.encode(config) + b"\n")
@@ -197,8 +201,11 @@ class WorkerProcess:
         return self._lifecycle.recv(65536, socket.MSG_PEEK) if readable else b""
 
     def disappear(self) -> None:
-        """Close our ends of both channels: supervisor and dispatcher are dead."""
+        """Close our ends of everything: supervisor and dispatcher are dead. May be called twice."""
         self._lines.close()
+        if self._lifeline_fd >= 0:
+            os.close(self._lifeline_fd)
+            self._lifeline_fd = -1
         self._lifecycle.close()
         self._channel.close()
 
