@@ -40,8 +40,8 @@ def main(arguments: list[str]) -> int:
     inherited = (lifecycle.fileno(), config.channel_fd, config.page_fd, config.wakeup_fd, config.lifeline_fd)
     for fd in inherited:
         os.set_inheritable(fd, False)
-    # The guard's poll keeps open what it watches, so it has a pipe of its own: a worker that closes its lifecycle channel
-    # must be seen to have done so.
+    # The guard's poll keeps open what it watches, so it has a pipe of its own: a worker that closes its lifecycle
+    # channel must be seen to have done so.
     start_orphan_guard(config.lifeline_fd, config.kill_timeout)
     guard = ForkGuard(inherited)
     guard.install()
