@@ -156,7 +156,7 @@ cdef inline void worker_serve(Dispatcher *d, WorkerSlot *slot, uint64_t listener
 
 
 cdef inline void node_tell_end(Dispatcher *d, uint32_t index, uint32_t word) noexcept nogil:
-    """Tell a Node worker to close its servers, and then its channel, if `word` (DrainWordKind) says now."""
+    """Tell a Node worker to finish and to close its channel then, if `word` (DrainWordKind) says now."""
     if word == <uint32_t>DRAIN_TELL_NEVER:
         node_note_disconnected(d, index)
     elif word == <uint32_t>DRAIN_TELL_NOW:

@@ -15,8 +15,11 @@ import pytest
 
 from tests.support.client import Connection
 from tests.support.fastlb_process import App, Fastlb
-from tests.support.node_driver import WORKERS, copy_apps, start_node
+from tests.support.http_exchange import exchange
+from tests.support.node_clients import tls_variables
+from tests.support.node_driver import WORKERS, copy_apps, start_node, variables
 from tests.support.node_packages import APPS, NODE_VERSIONS, NotInstallableError, node_modules
+from tests.support.tls import client_context
 from tests.support.waiting import scaled, wait_until
 
 EXITS, DIES = "exited with code 0", "killed by SIGTERM"
@@ -180,3 +183,16 @@ def test_http2_sessions_are_told_and_end(fastlb: Fastlb, node_major: Path) -> No
         heard, _ = client.communicate(timeout=scaled(10))
     assert heard.split() == ["goaway", "200", "closed"]
     assert words(app, "saved").total() == 1
+
+
+@pytest.mark.parametrize("node_major", NODE_VERSIONS, indirect=True, ids=[f"node-{major}" for major in NODE_VERSIONS])
+def test_idle_tls_client_does_not_keep_the_worker(fastlb: Fastlb, node_major: Path) -> None:
+    options = (*variables(tls_variables()), "--interpreter", str(node_major), *OPTIONS)
+    app = start_node(fastlb, "https.js", *options, workers=1)
+    with (
+        Connection(app.address, timeout=15) as connection,
+        client_context().wrap_socket(connection.sock, server_hostname="test") as client,
+    ):
+        assert exchange(client, "/").status == 200
+        app.ok("stop", timeout=20)
+        assert client.recv(100) == b""
