@@ -93,14 +93,16 @@ def _settled(given: Mapping[str, Any]) -> dict[str, Any]:
     return dict(given) | ({"cwd": name_of_directory(given["cwd"])} if "cwd" in given else {})
 
 
-def launch(config: AppConfig) -> str:
+def launch(config: AppConfig, *, wait: bool = True) -> str:
     """Start the supervisor of `config`, show how it goes, return where it listens.
+
+    `wait`: only when the workers have lived for `settle`.
 
     Raises:
         FastlbError: it did not start; with a worker's traceback if one failed.
     """
     paths = _prepared_paths(config)
-    with launch_detached(config, paths) as supervisor, ProgressDisplay(Output.for_errors()) as display:
+    with launch_detached(config, paths, wait=wait) as supervisor, ProgressDisplay(Output.for_errors()) as display:
         for report in supervisor:
             if isinstance(report, ProgressReport):
                 display.show(report.text, report.admitted, report.workers)

@@ -112,7 +112,7 @@ async def supervise(request: LaunchRequest, reporter: Reporter, resources: AppRe
         FastlbError: the app did not start.
     """
     with contextlib.closing(WorkerOutput(resources.paths, resources.log, resources.terminal)) as output:
-        await Supervision(request.config, resources, output, reporter).run()
+        await Supervision(request.config, resources, output, reporter, wait=request.wait).run()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import asyncio
 import os
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,13 +108,13 @@ class App:
         """Return what `show` says of the app."""
         return self._status.details(self._operations.current, self._operations.failure)
 
-    async def start(self, progress: OnProgress) -> None:
-        """Start the dispatcher and all workers; return when they are admitted.
+    async def start(self, progress: OnProgress, *, wait: bool = True) -> None:
+        """Start the dispatcher and all workers; return when they are admitted and (`wait`) have lived for `settle`.
 
         Raises:
             StartFailed: with the worker's traceback in `details`; nothing runs any more.
         """
-        await self._operations.run(Operation.START, lambda: self._start(progress))
+        await self._operations.run(Operation.START, lambda: self._start(progress, self._config.settle if wait else 0.0))
 
     async def stop(self, force: bool = False) -> None:
         """Drain the workers and end everything; with `force` at once. May be called again while it runs."""
@@ -167,7 +167,7 @@ class App:
         }
         self._operations.ask(request, works[request.operation])
 
-    async def _start(self, progress: OnProgress) -> None:
+    async def _start(self, progress: OnProgress, settle: float) -> None:
         warning = low_limit_warning(self._config, self._traits, descriptor_limit())
         if warning:
             self._resources.log.warning("low_descriptor_limit", reason=warning)
@@ -175,7 +175,7 @@ class App:
         try:
             if self._traits.needs_dispatcher:
                 await self._keeper.start()
-            await self._start_missing(progress)
+            await self._start_missing(progress, settle)
         except BaseException:
             await self._end_processes()
             raise
@@ -185,14 +185,14 @@ class App:
         await self._crew.drain_until_gone(self._crew.members)
         self._crew.generation += 1
         try:
-            await self._start_missing(progress)
+            await self._start_missing(progress, self._config.settle)
         except StartFailed as error:
             raise error.after("no worker runs now, and clients wait until a restart succeeds") from error
         return f"restarted {count_of(self.target_workers, 'worker')}"
 
     async def _reload(self, progress: OnProgress, parallel: int | None) -> str:
         rules = ReloadRules(
-            settle=self._config.reload_settle,
+            settle=self._config.settle,
             delay=self._config.reload_delay,
             parallel=parallel or self._config.reload_parallel,
             replacing=self._traits.replacing,
@@ -207,7 +207,7 @@ class App:
         progress(Progress("starting the first replacement", 0, target))
         if old:
             await reload_workers(old, self._crew, rules, on_replaced)
-        await self._start_missing(progress)
+        await self._start_missing(progress, self._config.settle)
         return f"reloaded {count_of(target, 'worker')}"
 
     async def _scale(self, target: int, progress: OnProgress) -> str:
@@ -216,7 +216,7 @@ class App:
         check_limits(target)
         self._crew.target_workers = target
         try:
-            await self._start_missing(progress)
+            await self._start_missing(progress, self._config.settle)
         except StartFailed as error:
             self._crew.target_workers = before
             raise error.after("nothing was changed") from error
@@ -239,23 +239,23 @@ class App:
             )
         return scaled
 
-    async def _start_missing(self, progress: OnProgress) -> None:
+    async def _start_missing(self, progress: OnProgress, settle: float) -> None:
         target = self.target_workers
         worker_ids = missing_ids(self._crew.members, target)
-        there = target - len(worker_ids)
         if worker_ids:
-            await self._start_workers(worker_ids, there, progress)
+            await self._start_workers(worker_ids, settle, progress)
         admitted = admitted_count(self._crew.members)
         progress(Progress(f"{admitted} of {count_of(target, 'worker')} admitted", admitted, target))
 
-    async def _start_workers(self, worker_ids: Iterable[int], there: int, progress: OnProgress) -> None:
+    async def _start_workers(self, worker_ids: Sequence[int], settle: float, progress: OnProgress) -> None:
         target = self.target_workers
+        there = target - len(worker_ids)
 
         def on_ready(ready: int) -> None:
             progress(Progress(f"{there + ready} of {target} workers ready", there + ready, target))
 
         progress(Progress("starting workers", there, target))
-        await self._crew.start_workers(worker_ids, on_ready)
+        await self._crew.start_workers(worker_ids, on_ready, settle)
 
     async def _end(self) -> None:
         """End everything that runs; may be called once."""

@@ -32,11 +32,19 @@ class Supervision:
         config: the settings.
         resources, output: borrowed.
         reporter: tells whoever launched us how the start goes.
+        wait: whether success is only reported when the workers have lived for `settle`.
     """
 
     def __init__(
-        self, config: AppConfig, resources: AppResources, output: WorkerOutput, reporter: Reporter
+        self,
+        config: AppConfig,
+        resources: AppResources,
+        output: WorkerOutput,
+        reporter: Reporter,
+        *,
+        wait: bool = True,
     ) -> None:
+        self._wait = wait
         self._config = config
         self._resources = resources
         self._output = output
@@ -91,7 +99,7 @@ class Supervision:
         self._reporter.started(f"{self._config.name} listens on {addresses}")
 
     async def _start_or_cancel(self) -> None:
-        starting = asyncio.create_task(self._app.start(self._reporter.progress))
+        starting = asyncio.create_task(self._app.start(self._reporter.progress, wait=self._wait))
         gone = asyncio.create_task(self._reporter.launcher_gone())
         stopping = asyncio.create_task(self._stop_wanted.wait())
         await asyncio.wait({starting, gone, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -33,7 +33,7 @@ def run(scale: Scale) -> Iterator[Finding]:
     """Warm up, measure, restart and reload, measure again."""
     warm_up, restarts, reloads = scale.of(100), scale.of(1000), scale.of(200)
     with Fastlb() as fastlb:
-        quick = ("--reload-settle", "0", "--min-uptime", "0", "--restart-delay", "0.01")
+        quick = ("--settle", "0", "--min-uptime", "0", "--restart-delay", "0.01")
         app = fastlb.start("asgi_probe:app", "--workers", str(WORKERS), *quick)
         pids = {"supervisor": app.supervisor_pid, "dispatcher": app.dispatcher_pid}
         restart_workers(app, warm_up)

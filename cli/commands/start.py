@@ -23,8 +23,9 @@ EXAMPLES = (
 
 @click.command("start", cls=SettingsCommand, examples=EXAMPLES, short_help="Start an app in the background.")
 @click.argument("target")
-def command(target: str, args: tuple[str, ...], **given: Any) -> None:
-    """Start an app in the background, and return when its workers serve.
+@click.option("--no-wait", is_flag=True, help="Return when the workers are ready, without waiting for --settle.")
+def command(target: str, args: tuple[str, ...], no_wait: bool, **given: Any) -> None:
+    """Start an app in the background, and return when its workers serve and have lived for --settle.
 
     TARGET is module:attribute (an ASGI or WSGI app, found out by looking), module:factory(), or a Node script
     (.js .mjs .cjs .ts .mts, a folder with a package.json). The name of an app that was stopped starts it as
@@ -33,7 +34,7 @@ def command(target: str, args: tuple[str, ...], **given: Any) -> None:
     When it fails, nothing of it is left running, and a worker's traceback is shown.
     """
     config = requested_config(target, args, given_settings(given))
-    where = launch(config)
+    where = launch(config, wait=not no_wait)
     output = Output.for_results()
     output.line(where)
     output.table(app_table([read_state(config.name).entry]))

@@ -24,6 +24,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
         foreground: also show the output of the workers on the terminal.
         systemd_fds: how many listening sockets systemd passed, from descriptor 3 on.
         lock_fd: the app's lock, which the starter has taken.
+        wait: report success only when the workers have lived for `settle`.
     """
 
     config: AppConfig
@@ -31,6 +32,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
     foreground: bool = False
     systemd_fds: int = 0
     lock_fd: int
+    wait: bool = True
 
 
 class ProgressReport(msgspec.Struct, frozen=True, tag_field="event", tag="progress"):

@@ -68,10 +68,10 @@ class LaunchedSupervisor:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def launch_detached(config: AppConfig, paths: AppPaths) -> LaunchedSupervisor:
+def launch_detached(config: AppConfig, paths: AppPaths, *, wait: bool = True) -> LaunchedSupervisor:
     """Start the supervisor of `config` in a session of its own; it keeps directory and environment.
 
-    Descriptors that `config.bind` names (fd:N) and those passed by systemd go with it.
+    `wait` as in LaunchRequest. Descriptors that `config.bind` names (fd:N) and those passed by systemd go with it.
 
     Raises:
         FastlbError: the home cannot be used, or the process could not be started.
@@ -79,7 +79,11 @@ def launch_detached(config: AppConfig, paths: AppPaths) -> LaunchedSupervisor:
     ours, theirs = socket.socketpair()
     with theirs, _claimed(paths) as lock, contextlib.ExitStack() as stack:
         request = LaunchRequest(
-            config=config, home=str(paths.home), systemd_fds=systemd_fd_count(), lock_fd=lock.fileno()
+            config=config,
+            home=str(paths.home),
+            systemd_fds=systemd_fd_count(),
+            lock_fd=lock.fileno(),
+            wait=wait,
         )
         request_fd = request_file(request)
         stack.callback(os.close, request_fd)

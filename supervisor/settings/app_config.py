@@ -111,7 +111,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     node_preload: Annotated[bool, Setting(help="Load a file of ours into Node workers, by which they end keep-alive connections gently and their handlers of kill_signal run.", section="Lifecycle", kinds=NODE)] = True
     hang_timeout: Annotated[float, seconds("A worker whose event loop gives no sign of life for so long is killed; 0: never.", "Lifecycle", "timeout_worker_healthcheck")] = 30.0
     request_timeout: Annotated[float, seconds("A worker with a request older than this is killed; 0: never.", "Lifecycle", "timeout", kinds=PYTHON)] = 0.0
-    reload_settle: Annotated[float, seconds("Time the first replacement must live before it is trusted.", "Lifecycle")] = 1.0
+    settle: Annotated[float, seconds("Time that ready workers must live before a start counts as done, and the first replacement before a reload trusts it.", "Lifecycle", "reload_settle")] = 1.0
     reload_delay: Annotated[float, seconds("Pause between two replacements of a reload.", "Lifecycle")] = 0.0
     reload_parallel: Annotated[int, Setting(help="Workers that a reload replaces at a time.", section="Lifecycle", minimum=1, maximum=MAX_WORKERS, flags=("--parallel",))] = 1
     min_uptime: Annotated[float, seconds("A worker that exits within this time after it was ready counts as unstable.", "Lifecycle")] = 1.0

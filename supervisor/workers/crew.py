@@ -7,7 +7,7 @@ decided by the lifecycle table.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from msgspec.structs import replace
 
@@ -19,7 +19,7 @@ from ..settings.cpus import usable_cpus
 from ..settings.traits import WorkerTraits
 from .handle import WorkerHandle
 from .host import WorkerHost
-from .life import WATCHED, Lifecycle, LifecycleRules, LifeEvent, LifeEventName, State
+from .life import ALIVE, WATCHED, Lifecycle, LifecycleRules, LifeEvent, LifeEventName, State
 
 # How many workers load the app at a time: more only makes each of them slower, and a broken app
 # would print its traceback as many times.
@@ -59,8 +59,12 @@ class Crew:
         self._members = [member for member in self._members if not member.is_gone]
         return self._members
 
-    async def start_workers(self, worker_ids: Iterable[int], on_ready: Callable[[int], None]) -> None:
-        """Start workers in parallel; when all are ready, admit all. `on_ready` is told how many are.
+    async def start_workers(
+        self, worker_ids: Iterable[int], on_ready: Callable[[int], None], settle: float
+    ) -> None:
+        """Start workers in parallel; when all are ready, admit all, and return when all have lived for `settle` then.
+
+        `on_ready` is told how many are ready.
 
         Raises:
             StartFailed: the first failure; then none of them is left.
@@ -81,6 +85,7 @@ class Crew:
         try:
             await _run_all([start(worker_id) for worker_id in worker_ids])
             await _run_all([self.admit(worker) for worker in started])
+            await self._watch_admitted(started, settle)
         except StartFailed:
             await self.drain_until_gone(started)
             raise
@@ -112,7 +117,17 @@ class Crew:
         except TimeoutError:
             return
         await new.until(lambda life: life.state is State.EXITED)
-        raise start_failed(new, "died within reload_settle")
+        raise start_failed(new, "died within settle")
+
+    async def _watch_admitted(self, workers: Sequence[WorkerHandle], seconds: float) -> None:
+        """Return when all have served for so long. Raises StartFailed for one that does not serve any more."""
+        try:
+            async with asyncio.timeout(seconds):
+                await _run_all([_fail_when_down(worker) for worker in workers])
+        except TimeoutError:
+            for worker in workers:
+                if worker.life.state is not State.ADMITTED:
+                    await _fail_when_down(worker)
 
     async def admit(self, new: WorkerHandle) -> None:
         """Let a ready worker have connections; return when it is certain that it gets some.
@@ -217,6 +232,13 @@ def start_failed(worker: WorkerHandle, otherwise: str) -> StartFailed:
         return StartFailed(failure.reason, exit_code=EXIT_USAGE)
     message = f"worker {worker.worker_id} did not start: {failure.reason}"
     return StartFailed(message, details=failure.details)
+
+
+async def _fail_when_down(worker: WorkerHandle) -> NoReturn:
+    """Wait until an admitted worker is down and it is known why; raise StartFailed."""
+    await worker.until(lambda life: life.state is not State.ADMITTED)
+    await worker.until(lambda life: life.state not in ALIVE or life.restarts > 0)
+    raise start_failed(worker, "died within settle")
 
 
 async def _run_all(works: Sequence[Coroutine[Any, Any, None]]) -> None:

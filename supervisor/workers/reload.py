@@ -3,7 +3,7 @@
 Runs in the supervisor process. Everything that can happen while it runs:
 
     the first replacement fails, or dies    nothing has changed, StartFailed
-      within reload_settle
+      within settle
     a later replacement fails               it stops there, StartFailed: old ones that remain and new ones
                                             that are ready go on
     the old worker does not finish          the reload has moved on: its own deadlines end it

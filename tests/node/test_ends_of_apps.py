@@ -24,7 +24,7 @@ from tests.support.waiting import scaled, wait_until
 
 EXITS, DIES = "exited with code 0", "killed by SIGTERM"
 # A worker that is not idle within three quarters of it is told with its connections open: not in these tests.
-OPTIONS = ("--kill-timeout", "600", "--reload-settle", "0.1")
+OPTIONS = ("--kill-timeout", "600", "--settle", "0.1")
 LIBRARIES = {
     "nest.js": DIES,
     "fastify.js": EXITS,

@@ -213,7 +213,7 @@ def test_keep_alive_clients_do_not_notice_the_death_of_the_dispatcher(fastlb: Fa
 
 def test_reload_survives_dispatchers_that_die_as_soon_as_they_are_ready(fastlb: Fastlb) -> None:
     """What a worker asks while there is none, or one that dies with it, must be answered by the next one."""
-    app = start_node(fastlb, "http.js", "--reload-settle", "0", "--listen-timeout", "30")
+    app = start_node(fastlb, "http.js", "--settle", "0", "--listen-timeout", "30")
     supervisor = app.supervisor_pid
     for _ in range(3):
         before = set(app.worker_pids)
@@ -251,7 +251,7 @@ def test_workers_and_dispatcher_that_die_together_come_back(fastlb: Fastlb) -> N
 
 def test_worker_that_drains_while_the_dispatcher_dies_finishes(fastlb: Fastlb, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    app = start_node(fastlb, "http.js", "--reload-settle", "0", workers=1)
+    app = start_node(fastlb, "http.js", "--settle", "0", workers=1)
     with Connection(app.address, timeout=20) as client:
         client.send(f"/until?file={gate}", close=True)
         wait_until_blocked(fastlb)

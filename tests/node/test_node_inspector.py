@@ -7,7 +7,7 @@ from tests.support.fastlb_process import App, Fastlb
 from tests.support.node_driver import free_port, start_node
 from tests.support.waiting import wait_until
 
-QUICK = ("--reload-settle", "0.1")
+QUICK = ("--settle", "0.1")
 
 
 def ports(app: App) -> list[int]:

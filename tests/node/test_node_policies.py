@@ -67,7 +67,7 @@ def test_ip_hash_moves_only_the_clients_of_a_worker_that_goes(fastlb: Fastlb) ->
 
 
 def test_ip_hash_keeps_clients_at_the_number_of_a_worker_over_a_reload(fastlb: Fastlb) -> None:
-    app = start_node(fastlb, "http.js", "--balance", "ip-hash", "--reload-settle", "0", *PATIENT)
+    app = start_node(fastlb, "http.js", "--balance", "ip-hash", "--settle", "0", *PATIENT)
 
     def numbers() -> dict[str, str]:
         return {source: get(app.address, source=source).json()["NODE_APP_INSTANCE"] for source in SOURCES}

@@ -18,7 +18,7 @@ from tests.support.node_driver import free_port, start_node, start_where_it_asks
 from tests.support.node_packages import APPS, NODE_VERSIONS
 from tests.support.waiting import scaled, wait_until
 
-QUICK = ("--reload-settle", "0.2", "--listen-timeout", "5")
+QUICK = ("--settle", "0.2", "--listen-timeout", "5")
 # What a keep-alive client meets whose next request crosses the end that the worker has sent.
 RACE = {"reset", "closed_early"}
 
@@ -108,7 +108,7 @@ def test_running_request_is_answered_by_the_old_worker(fastlb: Fastlb, tmp_path:
 def test_broken_release_changes_nothing(
     fastlb: Fastlb, release: Callable[[str], None], broken: str, shown: str
 ) -> None:
-    app = start_node(fastlb, "release.js", "--reload-settle", "0.5", "--listen-timeout", "2")
+    app = start_node(fastlb, "release.js", "--settle", "0.5", "--listen-timeout", "2")
     before = app.worker_pids
     with LoadProcess(Plan(address=app.address)) as load:
         load.wait_for(20)

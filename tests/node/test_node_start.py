@@ -282,3 +282,9 @@ def test_list_and_show_tell_connections_and_no_requests(fastlb: Fastlb) -> None:
         assert re.split(r" +", columns.strip())[7] == "requests"
         assert re.split(r" +", row.strip())[7] == "-", shown
     assert json.loads(fastlb.ok("list", "--json").stdout)[0]["workers"][0]["requests"] is None
+
+
+def test_app_that_throws_soon_after_it_listens_has_not_started(fastlb: Fastlb) -> None:
+    failed = fastlb.try_start(str(APPS / "dies_after_listening.js"), "--settle", "1", "--env", "PORT=0")
+    assert failed.returncode == 1
+    assert "this app does not live long" in failed.stderr, "the traceback is on the screen"

@@ -12,7 +12,7 @@ from tests.support.fastlb_process import App, Fastlb
 from tests.support.node_driver import start_node, wait_for_answers_of
 from tests.support.waiting import scaled, wait_until
 
-QUICK = ("--reload-settle", "0.1")
+QUICK = ("--settle", "0.1")
 
 
 def wait_for_running_request(fastlb: Fastlb, requests: int = 1) -> None:

@@ -10,7 +10,7 @@ from tests.support.load_process import LoadProcess
 from tests.support.node_driver import start_node, wait_for_answers_of
 from tests.support.node_packages import NODE_VERSIONS
 
-QUICK = ("--reload-settle", "0.2", "--kill-timeout", "3")
+QUICK = ("--settle", "0.2", "--kill-timeout", "3")
 
 
 @pytest.mark.parametrize("node_major", NODE_VERSIONS, indirect=True, ids=[f"node-{major}" for major in NODE_VERSIONS])

@@ -130,7 +130,7 @@ def test_clean_exit_that_nobody_asked_for_is_a_crash() -> None:
 
 def test_crash_loop_ends_in_errored_and_a_reload_tries_again() -> None:
     async def scenario(running: RunningApp) -> None:
-        await running.start()
+        await running.app.start(ignore_progress, wait=False)
         await running.wait_until(lambda: running.statuses == ["errored"], "it is given up")
         assert running.app.status().status == "errored"
         assert running.events("worker_crashed") == 3

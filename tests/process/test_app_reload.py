@@ -260,7 +260,7 @@ def test_many_restarts_and_reloads_leave_descriptors_as_they_were() -> None:
         assert processes.fd_count(os.getpid()) == before
         assert processes.thread_count(os.getpid()) < 20
 
-    run(config(reload_settle=0.0), scenario)
+    run(config(settle=0.0), scenario)
 
 
 def test_scaling_down_keeps_those_that_serve(release: Release) -> None:

@@ -8,7 +8,7 @@ from tests.support import processes
 from tests.support.fastlb_process import Fastlb, describe
 from tests.support.waiting import wait_until
 
-FAST_LOOP = ("--max-restarts", "3", "--restart-delay", "0.01", "--reload-settle", "0.1")
+FAST_LOOP = ("--max-restarts", "3", "--restart-delay", "0.01", "--settle", "0")
 
 
 def test_worker_that_dies_after_ready_is_given_up(fastlb: Fastlb) -> None:
@@ -47,7 +47,7 @@ def test_worker_that_exits_with_0_unasked_has_failed_and_is_restarted(fastlb: Fa
 
 
 def test_stop_ends_an_app_that_is_in_a_crash_loop(fastlb: Fastlb) -> None:
-    fastlb.try_start("dies_after_ready:app", "--max-restarts", "1000", "--restart-delay", "0.01")
+    fastlb.try_start("dies_after_ready:app", "--max-restarts", "1000", "--restart-delay", "0.01", "--settle", "0")
     app = fastlb.app()
     wait_until(lambda: app.entry()["workers"][0]["restarts"] >= 1, "it is looping", 20)
     result = fastlb.cli("stop", "app")

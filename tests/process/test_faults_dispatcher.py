@@ -91,7 +91,7 @@ def test_counts_go_on_under_the_new_dispatcher(fastlb: Fastlb) -> None:
 
 
 def test_reload_works_under_the_new_dispatcher(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "2", "--reload-settle", "0.1")
+    app = fastlb.start("asgi_probe:app", "--workers", "2", "--settle", "0.1")
     replace_dispatcher(app, signal.SIGKILL)
     with LoadProcess(Plan(address=app.address)) as load:
         load.wait_for(50)

@@ -89,7 +89,7 @@ def any_answered(clients: list[Connection]) -> bool:
 
 
 def test_worker_that_the_dispatcher_cannot_take_fails_the_reload_and_nothing_is_changed(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "2", "--reload-settle", "0.1")
+    app = fastlb.start("asgi_probe:app", "--workers", "2", "--settle", "0.1")
     before = app.worker_pids
     with no_free_descriptor(app.dispatcher_pid):
         failed = fastlb.cli("reload", "app")

@@ -191,3 +191,14 @@ def run_command(fastlb: Fastlb, command: list[str], **options: object) -> CliRes
 
     words = [str(COMMAND) if word == "fastlb" else word for word in command]
     return subprocess.run(words, env=fastlb.env, cwd=APPS, capture_output=True, text=True, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def test_app_that_dies_soon_after_it_is_ready_has_not_started(fastlb: Fastlb) -> None:
+    failed = fastlb.try_start("dies_after_ready:app", "--settle", "1")
+    assert failed.returncode == 1
+    assert "did not start: exited with code 7" in failed.stderr
+    assert not fastlb.pids, "nothing of it is left"
+
+
+def test_start_that_does_not_wait_says_that_it_runs(fastlb: Fastlb) -> None:
+    assert fastlb.try_start("dies_after_ready:app", "--settle", "60", "--no-wait").returncode == 0

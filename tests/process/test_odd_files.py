@@ -58,7 +58,7 @@ def test_start_names_a_pipe_where_a_file_of_ours_belongs(fastlb: Fastlb, stopped
 
 @pytest.mark.parametrize("kind", ["out", "error", "supervisor"])
 def test_log_that_was_replaced_by_a_pipe_holds_nobody_up(fastlb: Fastlb, kind: str) -> None:
-    app = fastlb.start("printer:app", "--env", "PRINTER_LINES=1", "--reload-settle", "0")
+    app = fastlb.start("printer:app", "--env", "PRINTER_LINES=1", "--settle", "0")
     with replaced_by_pipe(fastlb.home / "logs" / f"app-{kind}.log") as path:
         # A file is looked at once a second.
         wait_until(lambda: reload_is_said(fastlb, app, f"file={path}", kind), "it is said", timeout=15)
@@ -66,7 +66,7 @@ def test_log_that_was_replaced_by_a_pipe_holds_nobody_up(fastlb: Fastlb, kind: s
 
 
 def test_supervisors_log_that_was_moved_away_is_written_anew(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--reload-settle", "0")
+    app = fastlb.start("asgi_probe:app", "--settle", "0")
     path = fastlb.home / "logs" / "app-supervisor.log"
     path.rename(path.with_name("app-supervisor.log.1"))
 
@@ -84,7 +84,7 @@ def test_logs_of_a_pipe_end_with_a_sentence(fastlb: Fastlb, stopped: App) -> Non
 
 
 def test_control_socket_that_was_removed_is_made_anew(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--reload-settle", "0")
+    app = fastlb.start("asgi_probe:app", "--settle", "0")
     path = fastlb.home / "apps" / "app" / "control.sock"
     for _ in range(2):
         path.unlink()

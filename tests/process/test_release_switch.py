@@ -13,7 +13,7 @@ from tests.support.fastlb_process import App, Fastlb
 from tests.support.node_packages import node_binary
 from tests.support.waiting import wait_until
 
-QUICK = ("--name", "app", "--bind", "127.0.0.1:0", "--reload-settle", "0")
+QUICK = ("--name", "app", "--bind", "127.0.0.1:0", "--settle", "0")
 PYTHON_APP = """
 from pathlib import Path
 RELEASE = Path(__file__).parent.name.encode()

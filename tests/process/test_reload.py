@@ -11,7 +11,7 @@ from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
 from tests.support.waiting import scaled, wait_until
 
-QUICK = ("--workers", "2", "--reload-settle", "0.2", "--listen-timeout", f"{scaled(3):g}")
+QUICK = ("--workers", "2", "--settle", "0.2", "--listen-timeout", f"{scaled(3):g}")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_idle_keep_alive_client_is_answered_once_more_and_told_to_close(fastlb: 
 
 def test_request_that_runs_during_the_reload_is_finished_by_the_old_worker(fastlb: Fastlb, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    app = fastlb.start("asgi_probe:app", "--workers", "1", "--reload-settle", "0.2")
+    app = fastlb.start("asgi_probe:app", "--workers", "1", "--settle", "0.2")
     (old_pid,) = app.worker_pids
     with Connection(app.address) as client:
         client.send(f"/until?{gate}")

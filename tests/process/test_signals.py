@@ -27,7 +27,7 @@ def test_ttou_never_takes_the_last_worker(fastlb: Fastlb) -> None:
 
 
 def test_hup_reloads(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "1", "--reload-settle", "0.1")
+    app = fastlb.start("asgi_probe:app", "--workers", "1", "--settle", "0.1")
     before = app.worker_pids
     os.kill(app.supervisor_pid, signal.SIGHUP)
     wait_until(lambda: "reload_done" in app.log("supervisor"), "it is reloaded")
@@ -36,7 +36,7 @@ def test_hup_reloads(fastlb: Fastlb) -> None:
 
 
 def test_hup_during_a_reload_is_carried_out_after_it_and_once(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "1", "--reload-settle", "1")
+    app = fastlb.start("asgi_probe:app", "--workers", "1", "--settle", "1")
     pid = app.supervisor_pid
     os.kill(pid, signal.SIGHUP)
     wait_until(lambda: "reload_begun" in app.log("supervisor"), "the first reload runs")
@@ -52,7 +52,7 @@ def test_hup_during_a_reload_is_carried_out_after_it_and_once(fastlb: Fastlb) ->
 
 
 def test_reload_that_waits_is_cancelled_by_a_stop(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "1", "--reload-settle", "30")
+    app = fastlb.start("asgi_probe:app", "--workers", "1", "--settle", "30")
     for _ in range(2):
         os.kill(app.supervisor_pid, signal.SIGHUP)
         wait_until(lambda: "reload_begun" in app.log("supervisor"), "the first reload runs")

@@ -19,7 +19,7 @@ SLEEP = "sleep 1000"
 
 
 def config(target: str = SLEEP, workers: int = 2) -> AppConfig:
-    return AppConfig(target=target, name="app", workers=workers, reload_settle=0.2, restart_delay=0.01)
+    return AppConfig(target=target, name="app", workers=workers, settle=0.2, restart_delay=0.01)
 
 
 def test_programs_run_without_a_dispatcher_and_are_restarted() -> None:

@@ -78,9 +78,10 @@ class Fastlb:
         return result
 
     def try_start(self, target: str, *options: str, name: str = "app", timeout: float = 60.0) -> CliResult:
-        """Start an app on a free port (unless `--bind` is given), whatever comes of it."""
+        """Start an app on a free port (unless `--bind` is given), whatever comes of it; it settles quickly."""
         bind = () if {"--bind", "-b"} & set(options) else ("--bind", "127.0.0.1:0")
-        return self.cli("start", target, "--name", name, *bind, *options, timeout=timeout)
+        settle = () if {"--settle", "--no-wait"} & set(options) else ("--settle", "0.1")
+        return self.cli("start", target, "--name", name, *bind, *settle, *options, timeout=timeout)
 
     def start(self, target: str = "asgi_probe:app", *options: str, name: str = "app") -> "App":
         """Start an app, which must succeed."""

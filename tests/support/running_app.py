@@ -104,7 +104,7 @@ def ignore_progress(progress: Progress) -> None:
 def config(target: str = "asgi_probe:app", **settings: Any) -> AppConfig:
     """Settings of an app beside this module, on a free port."""
     defaults: dict[str, Any] = {"name": "app", "bind": ("127.0.0.1:0",), "workers": 2, "app_dir": str(APPS)}
-    defaults |= {"reload_settle": 0.3, "restart_delay": 0.01, "log_level": "warning"}
+    defaults |= {"settle": 0.3, "restart_delay": 0.01, "log_level": "warning"}
     return AppConfig(target=target, **(defaults | settings))
 
 
