@@ -92,8 +92,7 @@ def _terminate_holder(name: str, force: bool, problem: FastlbError) -> str:
             raise problem
         return "stopped"
     try:
-        for _ in range(2 if force else 1):  # the second one means: at once
-            signal.pidfd_send_signal(holder.pidfd, signal.SIGTERM)
+        signal.pidfd_send_signal(holder.pidfd, signal.SIGQUIT if force else signal.SIGTERM)
         watch = select.poll()
         watch.register(holder.pidfd, select.POLLIN)
         watch.poll()

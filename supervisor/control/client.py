@@ -150,10 +150,9 @@ class ControlClient:
                 on_start(msgspec.json.decode(message.params, type=dict[str, int]))
 
     def terminate(self, *, force: bool = False) -> None:
-        """Send the supervisor's process the signal to end; with `force` twice, which means at once."""
+        """Send the supervisor's process the signal to end; with `force` the one to end at once."""
         with contextlib.suppress(ProcessLookupError):
-            for _ in range(2 if force else 1):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
+            signal.pidfd_send_signal(self._pidfd, signal.SIGQUIT if force else signal.SIGTERM)
 
     def wait_for_exit(self) -> None:
         """After a `stop` was answered: wait until the supervisor's process is gone (at most `timeout`).

@@ -4,8 +4,10 @@ Nothing else in $FASTLB_HOME says that an app runs. The holder writes who it is 
 the lock is held: a pid alone would lie after a crash. It must never follow a symbolic link.
 """
 
+import contextlib
 import fcntl
 import os
+import select
 import struct
 import sys
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Self
 from ..errors import FastlbError
 from ..regular_file import NotRegularFile, open_regular, read_regular
 from .paths import AppPaths, prepare_app_dir
+
+HOLDER_BYTES = 48
 
 
 class AppLock:
@@ -93,6 +97,13 @@ class LockHolder:
         self.pid = pid
         self.pidfd = pidfd
 
+    @property
+    def has_exited(self) -> bool:
+        """Whether the process is at its end, although nobody may have collected it yet."""
+        watch = select.poll()
+        watch.register(self.pidfd, select.POLLIN)
+        return bool(watch.poll(0))
+
     def close(self) -> None:
         """Close the pidfd."""
         os.close(self.pidfd)
@@ -110,8 +121,8 @@ def find_holder(paths: AppPaths) -> LockHolder | None:
     except (OSError, ValueError):
         return None
     holder = LockHolder(pid, pidfd)
-    # Both, and in this order: then the pidfd is of the process that wrote itself down and still holds the lock.
-    if _start_of(pid) == started_at and is_running(paths):
+    # In this order: then the pidfd is of the process that wrote itself down; it holds the lock unless it has exited.
+    if _start_of(pid) == started_at and is_running(paths) and not holder.has_exited:
         return holder
     holder.close()
     return None
@@ -135,8 +146,10 @@ def wait_until_free(paths: AppPaths) -> None:
 
 def _write_holder(fd: int) -> None:
     pid = os.getpid()
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{pid} {_start_of(pid)}\n".encode(), 0)
+    # Always as long, so that one write replaces what a holder before us, or our starter, has written.
+    line = f"{pid} {_start_of(pid)}".ljust(HOLDER_BYTES - 1) + "\n"
+    with contextlib.suppress(OSError):  # a full disk must not keep an app from starting: then nobody is named
+        os.pwrite(fd, line.encode(), 0)
 
 
 def _start_of(pid: int) -> int | None:
