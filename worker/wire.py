@@ -63,6 +63,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     lifespan: str
     threads: int
     timeout_keep_alive: float
+    stall_timeout: float
     limit_concurrency: int
     limit_request_head: int
     limit_request_body: int

@@ -89,6 +89,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     lifespan: Annotated[Literal["auto", "on", "off"], Setting(help="ASGI lifespan protocol.", section="HTTP", kinds=PYTHON)] = "auto"
     threads: Annotated[int, Setting(help="Threads of a WSGI worker: requests that it runs at a time.", section="HTTP", minimum=1, maximum=1000, kinds=PYTHON)] = 1
     timeout_keep_alive: Annotated[float, seconds("Idle time after which a connection is closed.", "HTTP", "keepalive", "keep_alive", kinds=PYTHON)] = 5.0
+    stall_timeout: Annotated[float, seconds("Time a client has for a whole request head, for the next part of a body, and to take a part of a response.", "HTTP", "channel_timeout", "client_header_timeout", "client_body_timeout", "send_timeout", minimum=0.1, kinds=PYTHON)] = 60.0
     limit_concurrency: Annotated[int, Setting(help="Connections or tasks of an ASGI worker above which it answers 503; 0: no limit.", section="HTTP", minimum=0, kinds=PYTHON)] = 0
     limit_request_head: Annotated[int, Setting(help="Largest request line and headers together (431 above).", section="HTTP", unit="bytes", minimum=1024, aliases=("limit_request_field_size", "h11_max_incomplete_event_size"), metavar="SIZE", kinds=PYTHON)] = 65536
     limit_request_body: Annotated[int, Setting(help="Largest request body of a WSGI app (413 above); 0: no limit.", section="HTTP", unit="bytes", minimum=0, aliases=("max_request_body_size",), metavar="SIZE", kinds=PYTHON)] = 1_073_741_824

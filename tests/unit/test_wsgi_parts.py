@@ -5,12 +5,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from fastlb.worker.timeout_wheel import TICK, TimeoutWheel
 from fastlb.worker.wsgi import outbox as outbox_module
 from fastlb.worker.wsgi.environ import is_host
 from fastlb.worker.wsgi.outbox import ClientGone, Outbox
 from fastlb.worker.wsgi.request_body import MEMORY_BYTES, RequestBody
 from fastlb.worker.wsgi.response_head import ResponseHead
-from fastlb.worker.wsgi.timeout_wheel import TICK, TimeoutWheel
 from fastlb.worker.wsgi.trusted_proxies import TrustedProxies
 
 from tests.support.waiting import scaled

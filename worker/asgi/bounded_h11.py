@@ -38,6 +38,14 @@ class BoundedH11(Refusing):
         if not self._refused:
             super().data_received(data)  # type: ignore[misc]
 
+    def awaits_head(self) -> bool:
+        """Say whether all that came is answered or being answered, but for a part of a head."""
+        return self.conn.their_state is h11.IDLE
+
+    def has_part_of_head(self) -> bool:
+        """Say whether a part of a head has come."""
+        return bool(self.conn.trailing_data[0])
+
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed; 431 where h11 says so."""
         if getattr(sys.exception(), "error_status_hint", 400) != TOO_LONG_STATUS:

@@ -10,13 +10,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fastlb.lb.inbox import HandedSocket
 from uvicorn import Config
 
 TOO_LONG_TEXT = b"Request Header Fields Too Large"
-TOO_LONG = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 31\r\nconnection: close\r\n\r\n" + TOO_LONG_TEXT
+REFUSAL = (
+    b"HTTP/1.1 %d %b\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
 )
+TOO_LONG = REFUSAL % (431, TOO_LONG_TEXT, len(TOO_LONG_TEXT), TOO_LONG_TEXT)
+TIMED_OUT = REFUSAL % (408, b"Request Timeout", len(b"Request Timeout"), b"Request Timeout")
 TOO_LONG_STATUS = 431
 # After a refusal: how long what the client still sends is thrown away, so that it can read why.
 LINGER = 2.0
@@ -31,8 +33,10 @@ class Refusing:
     config: Config
     connections: set[Any]
     loop: asyncio.AbstractEventLoop
-    transport: asyncio.Transport
+    transport: Any
     cycle: Any
+    flow: Any
+    handed: HandedSocket
     _refused = False
 
     def refuse_after_responses(self) -> None:
@@ -43,19 +47,26 @@ class Refusing:
         else:
             self.cycle.on_response = self.answer_too_long
 
-    def refuse_current(self, is_first: bool) -> None:
-        """Answer 431 to a request whose body is being read; only close where a response has begun or is due before."""
+    def refuse_current(self, is_first: bool, answer: bytes = TOO_LONG) -> None:
+        """Answer a request whose body is being read; only close where a response has begun or is due before."""
         self._refused = True
         if self.cycle.response_started or not is_first:
             self.transport.close()
-        else:
-            self.answer_too_long()
+            return
+        # Nothing that the app still sends may follow; it is told that the client is gone.
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        self.answer_and_close(answer)
 
     def answer_too_long(self) -> None:
+        """Answer 431 and close."""
+        self.answer_and_close(TOO_LONG)
+
+    def answer_and_close(self, answer: bytes) -> None:
         """Write the response, close our half and read on for a while: closing with unread bytes would reset it."""
         if self.transport.is_closing():
             return
-        self.transport.write(TOO_LONG)
+        self.transport.write(answer)
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.loop.call_later(LINGER, self.transport.close)
@@ -85,6 +96,15 @@ class BoundedHttpTools(Refusing):
             if self not in self.connections or self.transport.is_closing():
                 return  # after an upgrade the rest is not ours
             self._receive(data[start : start + limit], limit)
+
+    def awaits_head(self) -> bool:
+        """Say whether all that came is answered or being answered, but for a part of a head."""
+        cycle = self.cycle
+        return cycle is None or cycle.scope is not self.scope or (cycle.response_complete and not cycle.more_body)
+
+    def has_part_of_head(self) -> bool:
+        """Say whether a part of a head has come."""
+        return self._is_in_head()
 
     def on_body(self, body: bytes) -> None:
         """Count anew after each part of a body (the parser calls it)."""

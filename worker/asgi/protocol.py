@@ -20,7 +20,9 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
 from ..local_addresses import LocalAddress
+from ..timeout_wheel import TimeoutWheel
 from .bounded_sections import BoundedHttpTools
+from .deadlines import Deadlines
 
 CONNECTION_CLOSE = (b"connection", b"close")
 
@@ -66,17 +68,22 @@ class HandedConnection:
             self.cycle.default_headers = [*self.cycle.default_headers, CONNECTION_CLOSE]
 
 
-def protocol_class(http: str) -> type[Any]:
-    """Return uvicorn's protocol class for `http` ("auto", "httptools", "h11"), for handed connections."""
+def protocol_class(http: str, wheel: TimeoutWheel, stall_timeout: float) -> type[Any]:
+    """Return uvicorn's protocol class for `http` ("auto", "httptools", "h11"), for handed connections.
+
+    `wheel` watches their deadlines; `stall_timeout`, seconds, is how long one waits for its client.
+    """
+    shared = {"wheel": wheel, "stall_timeout": stall_timeout}
     if http == "h11":
         from uvicorn.protocols.http.h11_impl import H11Protocol
 
         from .bounded_h11 import BoundedH11
 
-        return type("HandedH11Protocol", (BoundedH11, HandedConnection, H11Protocol), {})
+        return type("HandedH11Protocol", (BoundedH11, Deadlines, HandedConnection, H11Protocol), shared)
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    return type("HandedHttpToolsProtocol", (BoundedHttpTools, HandedConnection, HttpToolsProtocol), {})
+    parts = (BoundedHttpTools, Deadlines, HandedConnection, HttpToolsProtocol)
+    return type("HandedHttpToolsProtocol", parts, shared)
 
 
 class WebSocketTasks(set["asyncio.Task[Any]"]):

@@ -24,6 +24,7 @@ from ..heartbeat import Heartbeat
 from ..lifecycle_channel import LifecycleChannel
 from ..local_addresses import LocalAddresses
 from ..quiet_drain import ORPHAN_QUIET_TIME, QuietDrain
+from ..timeout_wheel import TimeoutWheel
 from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
 from ..worker_log import LEVELS
 from .protocol import (
@@ -64,7 +65,8 @@ class FastlbServer(uvicorn.Server):
         self.server_state.tasks = self._tasks  # type: ignore[assignment]
         websocket_state = WebSocketState(self.server_state, websocket_tasks)
         config.ws = websocket_factory(worker.ws, websocket_state)  # type: ignore[assignment]
-        config.http = protocol_class(worker.http)
+        self._wheel = TimeoutWheel(asyncio.get_running_loop())
+        config.http = protocol_class(worker.http, self._wheel, worker.stall_timeout)
         self._local_addresses = LocalAddresses(worker.listeners)
         self._stopping = asyncio.Event()
         self._drain: QuietDrain | None = None

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..timeout_wheel import TimeoutWheel
 from ..wire import WorkerConfig
 from .app_threads import AppThreads
 from .request_reader import RequestRules
-from .timeout_wheel import TimeoutWheel
 from .trusted_proxies import TrustedProxies
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 SERVER_NAME = "fastlb"
-STALL_TIMEOUT = 60.0
 # A new connection without a whole request counts as busy for so long, unless another one was as slow a moment ago.
 GRACE = 0.002
 IMPATIENCE = 1.0
@@ -68,7 +67,7 @@ class Service:
         self.keep_alive_timeout = config.timeout_keep_alive
         self.secure = bool(config.ssl_certfile)
         self.access_log = config.access_log
-        self.stall_timeout = STALL_TIMEOUT
+        self.stall_timeout = config.stall_timeout
         self.impatient_until = 0.0
         self.draining = False
         self.unfinished = 0
