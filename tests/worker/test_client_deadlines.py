@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ async def until_gone(receive):
     while (await receive())["type"] != "http.disconnect":
         pass
 """
-KINDS: dict[str, tuple[str, dict[str, str]]] = {
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "wsgi": (WSGI, {}),
     "httptools": (ASGI, {"http": "httptools"}),
     "h11": (ASGI, {"http": "h11"}),
