@@ -19,7 +19,7 @@ from .fork_guard import ForkGuard
 from .fresh_start import FreshStart, has_current_loop, read_config, wants_loop
 from .lifecycle_channel import LifecycleChannel, OtherRelease
 from .wire import EXIT_STARTUP_FAILED, StartupFailed, WorkerConfig
-from .worker_log import configure_logging, print_line_by_line
+from .worker_log import configure_logging, enable_loggers, print_line_by_line
 
 OTHER_RELEASE = (
     "fastlb was updated since this app was started, and its supervisor still is the old one:"
@@ -67,6 +67,7 @@ def run_app(config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard,
         # Made and run once now: its parts are the system's own, whatever the app replaces at its import.
         runner.run(asyncio.sleep(0))
         loaded = load(config, runner)
+        enable_loggers()
         if loaded.interface == "asgi":
             from .asgi.server import serve_asgi
 

@@ -1,7 +1,9 @@
 """Owns where a worker's own log goes, and when what the app prints leaves the process: with each line.
 
-Runs in workers, before the app is imported, and never again, so that an app can arrange it otherwise. Messages go to
-standard error, the access log to standard output; the supervisor reads both.
+Runs in workers, before the app is imported, so that the app can arrange it otherwise: its word on levels and handlers
+stands. What an app does not mean is undone after its import and its start: logging.config.dictConfig silences, by its
+default, every logger that it does not name. Messages go to standard error, the access log to standard output; the
+supervisor reads both.
 """
 
 import io
@@ -17,6 +19,9 @@ LEVELS = {
     "debug": logging.DEBUG,
     "trace": TRACE,
 }
+
+
+OURS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "fastlb.worker")
 
 
 def print_line_by_line() -> None:
@@ -37,3 +42,11 @@ def configure_logging(log_level: str) -> None:
         logger.addHandler(handler)
         logger.setLevel(LEVELS[log_level])
         logger.propagate = False
+    # uvicorn compares the level of this one itself with that of its traces.
+    logging.getLogger("uvicorn.error").setLevel(LEVELS[log_level])
+
+
+def enable_loggers() -> None:
+    """Let the loggers of uvicorn and ours speak again that a configuration of the app's has disabled in passing."""
+    for name in OURS:
+        logging.getLogger(name).disabled = False

@@ -26,7 +26,7 @@ from ..local_addresses import LocalAddresses
 from ..quiet_drain import ORPHAN_QUIET_TIME, QuietDrain
 from ..timeout_wheel import TimeoutWheel
 from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
-from ..worker_log import LEVELS
+from ..worker_log import enable_loggers
 from .protocol import (
     CONNECTION_CLOSE,
     HandedConnection,
@@ -75,6 +75,7 @@ class FastlbServer(uvicorn.Server):
     async def startup(self, sockets: list[Any] | None = None) -> None:
         """Start the app, then take connections and say so."""
         await super().startup(sockets=[])
+        enable_loggers()
         loop, inbox = asyncio.get_running_loop(), self._inbox
         drain = self._drain = QuietDrain(loop, inbox, self, self.stop)
         self._heartbeat = Heartbeat(loop, inbox, self._tasks.oldest_began_ns)
@@ -155,7 +156,6 @@ def uvicorn_config(app: object, worker: WorkerConfig) -> uvicorn.Config:
         interface="asgi3",
         lifespan=worker.lifespan,  # type: ignore[arg-type]
         log_config=None,
-        log_level=worker.log_level,
         access_log=worker.access_log,
         proxy_headers=worker.proxy_headers,
         forwarded_allow_ips=worker.forwarded_allow_ips,
@@ -170,9 +170,10 @@ def uvicorn_config(app: object, worker: WorkerConfig) -> uvicorn.Config:
     )
 
 
-def count_app_errors(status: WorkerStatus, level: int) -> None:
+def count_app_errors(status: WorkerStatus) -> None:
     """Count failing requests, also when errors themselves are not to be logged."""
     logger = logging.getLogger("uvicorn.error")
+    level = logger.getEffectiveLevel()
     logger.setLevel(min(level, logging.ERROR))
     logger.addFilter(AppErrorCounter(status, level))
 
@@ -190,7 +191,7 @@ async def _serve(
     app: object, config: WorkerConfig, lifecycle: LifecycleChannel, errors: StartupErrors, guard: ForkGuard
 ) -> int:
     server = FastlbServer(uvicorn_config(app, config), config, lifecycle, guard)
-    count_app_errors(server.status, LEVELS[config.log_level])
+    count_app_errors(server.status)
     try:
         await server.serve()
     except SystemExit:
