@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import socket
-from functools import partial
 
 from fastlb.supervisor.home.paths import AppPaths
 
@@ -13,13 +12,9 @@ from tests.support.client import Connection, get
 from tests.support.fastlb_process import App, Fastlb
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 KILLS = 5
-
-
-def has_descriptors(pid: int, count: int) -> bool:
-    return processes.fd_count(pid) >= count
 
 
 def take_every_descriptor(app: App, supervisor: int, idle: contextlib.ExitStack) -> int:
@@ -31,9 +26,11 @@ def take_every_descriptor(app: App, supervisor: int, idle: contextlib.ExitStack)
 
     path = str(AppPaths(app.fastlb.home, app.name).control_socket)
     while has_gap():
-        more = processes.fd_count(supervisor) + 1
-        idle.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
-        wait_until(partial(has_descriptors, supervisor, more), "it has accepted the connection")
+        client = idle.enter_context(socket.socket(socket.AF_UNIX))
+        client.settimeout(scaled(10))
+        client.connect(path)
+        client.sendall(b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{}}\n')
+        assert client.recv(4096), "it has accepted the connection, and keeps it open"
     return processes.limit_open_files(supervisor, max(processes.open_fds(supervisor)) + 1)[0]
 
 
