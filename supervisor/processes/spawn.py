@@ -13,7 +13,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,7 @@ def spawn(plan: SpawnPlan) -> SpawnedProcess:
         SpawnError: it could not be started.
     """
     try:
+        _mark_ours()
         with ExitStack() as copies, _working_directory(plan.cwd):
             env = os.environ if plan.env is None else plan.env
             pid = os.posix_spawn(
@@ -95,33 +96,37 @@ def _find_program(name: str, env: Mapping[str, str]) -> str:
 def _file_actions(plan: SpawnPlan, copies: ExitStack) -> list[FileAction]:
     """What the child does with its descriptors before it becomes the program.
 
-    Each is taken from a copy above all numbers of the child: none is overwritten before its turn, and none has its
-    number already, which would leave it close-on-exec with older C libraries. `copies` closes them.
+    Each is taken from a copy that has none of the child's numbers: none is overwritten before its turn, and none has
+    its number already, which would leave it close-on-exec with older C libraries. `copies` closes them.
     """
     wanted = dict(plan.pass_fds)
     wanted |= {number: fd for number, fd in ((STDOUT, plan.stdout_fd), (STDERR, plan.stderr_fd)) if fd is not None}
-    lowest = max((STDERR, *wanted)) + 1
     actions: list[FileAction] = [(os.POSIX_SPAWN_OPEN, STDIN, os.devnull, os.O_RDONLY, 0)]
     for number, fd in wanted.items():
-        copy = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
-        copies.callback(os.close, copy)
+        copy = _copy(fd, copies)
+        while copy in wanted:
+            copy = _copy(fd, copies)
         actions.append((os.POSIX_SPAWN_DUP2, copy, number))
-    kept = {STDIN, STDOUT, STDERR, *wanted}
-    return actions + [(os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable_fds() if fd not in kept]
+    return actions
 
 
-def _inheritable_fds() -> Iterator[int]:
-    """Ours that are not close-on-exec: what this process was started with; Python makes none."""
+def _copy(fd: int, copies: ExitStack) -> int:
+    """Of any number: where the limit of descriptors is low there are none above others."""
+    copy = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, STDERR + 1)
+    copies.callback(os.close, copy)
+    return copy
+
+
+def _mark_ours() -> None:
+    """Make what this process was started with close-on-exec, too; Python opens nothing that is inheritable."""
     try:
         open_fds = [int(name) for name in os.listdir("/proc/self/fd")]
     except OSError:
         open_fds = list(range(MOST_DESCRIPTORS_WITHOUT_PROC))
     for fd in open_fds:
-        try:
-            if os.get_inheritable(fd):
-                yield fd
-        except OSError:
-            continue  # that of the listing, or none
+        with suppress(OSError):  # that of the listing, or none
+            if fd > STDERR and os.get_inheritable(fd):
+                os.set_inheritable(fd, False)
 
 
 @contextmanager

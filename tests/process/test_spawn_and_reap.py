@@ -2,8 +2,10 @@
 
 import asyncio
 import ctypes
+import fcntl
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -81,6 +83,20 @@ def test_descriptors_have_the_numbers_that_were_asked_for(tmp_path: Path) -> Non
     assert {number: links[number] for number in wanted} == {a: "b", b: "a", c: "c", 3: "a"}
     assert not any(os.get_inheritable(fd) for fd in files), "here nothing has changed"
     for fd in files:
+        os.close(fd)
+
+
+def test_descriptor_below_the_limit_is_passed_on_where_none_is_free_above_it() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    low = os.open("/dev/null", os.O_RDONLY)
+    high = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 60)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (high + 1, before[1]))
+    try:
+        process = spawn(python(f"import os; os.fstat({high})", high))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert run(exit_of(process)) == ExitStatus(0, None)
+    for fd in (low, high):
         os.close(fd)
 
 
