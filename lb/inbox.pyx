@@ -8,6 +8,7 @@ recvmsg(2) into a full descriptor table loses connections without an error.
 import os
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from posix.unistd cimport getpid, pid_t
 
 from fastlb.lb.connection cimport (
     CONNECTION_HEADER_BYTES, CONNECTION_MAGIC, CONNECTION_RECORD_BYTES, CONNECTIONS_PER_MESSAGE,
@@ -15,9 +16,10 @@ from fastlb.lb.connection cimport (
 )
 from fastlb.lb.page cimport WorkerStatus
 from fastlb.lb.posix cimport (
-    AF_INET, AF_INET6, AF_UNIX, EAGAIN, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, O_CLOEXEC, O_DIRECTORY, O_PATH,
-    RLIMIT_NOFILE, SOCK_STREAM, close, fstat, getrlimit, getsockname, if_indextoname, inet_ntop, ntohs, open, recv,
-    rlimit, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, socklen_t, stat,
+    AF_INET, AF_INET6, AF_UNIX, EAGAIN, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, O_CLOEXEC, O_DIRECTORY,
+    O_PATH, RLIMIT_NOFILE, SHUT_WR, SOCK_STREAM, close, fstat, getrlimit, getsockname, if_indextoname, inet_ntop,
+    ntohs, open, recv, rlimit, shutdown, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un,
+    socklen_t, stat,
 )
 from fastlb.lb.received cimport Received, close_rights, receive
 
@@ -121,6 +123,14 @@ cdef class HandedSocket:
         cdef uint8_t byte
         return self.fd >= 0 and recv(self.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 1
 
+    def end_sending(self):
+        """Tell the client that nothing follows, whoever else has the descriptor: a child that C code forked.
+
+        For before its close, when everything that was written is in the kernel. Does nothing in such a child.
+        """
+        if self.fd >= 0 and getpid() == self.inbox.pid:
+            shutdown(self.fd, SHUT_WR)
+
     def occupy(self):
         """Count the connection as busy again, until release() or close()."""
         if not self.busy and self.fd >= 0:
@@ -185,6 +195,7 @@ cdef class ConnectionInbox:
     cdef public object on_close
     cdef int channel_fd
     cdef int table_fd
+    cdef pid_t pid
     cdef int64_t counted_fds    # Linux < 6.2: open descriptors at the last count
     cdef int64_t uncounted_fds  # Linux < 6.2: connections since then
 
@@ -192,6 +203,7 @@ cdef class ConnectionInbox:
         self.table_fd = open(b"/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)
         self.uncounted_fds = RECOUNT_EVERY
         self.channel_fd = channel_fd
+        self.pid = getpid()
         self.status = status
         self.connection_fds = set()
 

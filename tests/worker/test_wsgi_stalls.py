@@ -57,6 +57,9 @@ class Place:
         """Say that nothing is there yet, as when a client is slower than the hand-over."""
         return False
 
+    def end_sending(self) -> None:
+        """Leave the end of the connection to its close."""
+
 
 Transition = tuple[ConnectionState, ConnectionState]
 

@@ -1,9 +1,14 @@
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 class CorkedTransport:
-    def __init__(self, inner: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None: ...
+    def __init__(
+        self,
+        inner: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        end_sending: Callable[[], object] | None,
+    ) -> None: ...
     @property
     def inner(self) -> asyncio.Transport: ...
     def write(self, data: bytes | bytearray | memoryview) -> None: ...

@@ -47,7 +47,9 @@ class HandedConnection:
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Do what uvicorn's does, without asking the kernel for addresses through two socket objects."""
         self.connections.add(self)
-        self.transport = CorkedTransport(transport, self.loop)
+        # TLS has an end of its own, which must be sent before that of the connection.
+        end_sending = None if self.scheme == "https" else self.handed.end_sending
+        self.transport = CorkedTransport(transport, self.loop, end_sending)
         self.flow = FlowControl(transport)
         # Idle until a request begins: an ASGI worker is busy with requests, not with connections.
         self.handed.release()

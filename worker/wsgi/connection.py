@@ -48,6 +48,9 @@ class Occupant(Protocol):
     def has_unread(self) -> bool:
         """Say whether bytes of the client wait unread."""
 
+    def end_sending(self) -> None:
+        """Tell the client that nothing follows what is in the kernel."""
+
 
 class Connection(asyncio.Protocol):
     """Speaks HTTP/1.1 with one client.
@@ -347,7 +350,7 @@ class Connection(asyncio.Protocol):
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
             self._transport.abort()
         else:
-            self._transport.close()
+            self._close()
 
     def _refuse(self, refused: Refused) -> None:
         """Answer with an error of our own, after what was asked before, and end the connection."""
@@ -377,6 +380,9 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         """End the connection when the transport has sent what it holds."""
         self._enter(CLOSING)
+        # TLS has an end of its own, which must be sent before that of the connection.
+        if not self._service.secure and not self._transport.get_write_buffer_size():
+            self._occupant.end_sending()
         self._transport.close()
 
     def _look_for_progress(self, exchange: Exchange) -> None:
