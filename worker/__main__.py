@@ -18,6 +18,7 @@ from .app_loader import AppLoadError, LoadedApp, load_app
 from .fork_guard import ForkGuard
 from .fresh_start import FreshStart, has_current_loop, read_config, wants_loop
 from .lifecycle_channel import LifecycleChannel, OtherRelease
+from .standard_descriptors import fill_standard_descriptors
 from .wire import EXIT_STARTUP_FAILED, StartupFailed, WorkerConfig
 from .worker_log import configure_logging, enable_loggers, print_line_by_line
 
@@ -68,6 +69,7 @@ def run_app(config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard,
         runner.run(asyncio.sleep(0))
         loaded = load(config, runner)
         enable_loggers()
+        fill_standard_descriptors()
         if loaded.interface == "asgi":
             from .asgi.server import serve_asgi
 

@@ -24,6 +24,7 @@ from ..heartbeat import Heartbeat
 from ..lifecycle_channel import LifecycleChannel
 from ..local_addresses import LocalAddresses
 from ..quiet_drain import ORPHAN_QUIET_TIME, QuietDrain
+from ..standard_descriptors import fill_standard_descriptors
 from ..timeout_wheel import TimeoutWheel
 from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
 from ..worker_log import enable_loggers
@@ -76,6 +77,7 @@ class FastlbServer(uvicorn.Server):
         """Start the app, then take connections and say so."""
         await super().startup(sockets=[])
         enable_loggers()
+        fill_standard_descriptors()
         loop, inbox = asyncio.get_running_loop(), self._inbox
         drain = self._drain = QuietDrain(loop, inbox, self, self.stop)
         self._heartbeat = Heartbeat(loop, inbox, self._tasks.oldest_began_ns)
