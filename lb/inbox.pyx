@@ -8,6 +8,7 @@ recvmsg(2) into a full descriptor table loses connections without an error.
 import os
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp
 from posix.unistd cimport getpid, pid_t
 
 from fastlb.lb.connection cimport (
@@ -27,6 +28,8 @@ cdef enum:
     TEXT_BYTES = 64          # above INET6_ADDRSTRLEN and IF_NAMESIZE
     RESERVED_FDS = 64        # kept for the app's own files and sockets
     RECOUNT_EVERY = 32       # connections between two counts of the table on Linux < 6.2
+
+cdef uint8_t[12] MAPPED_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]  # ::ffff:a.b.c.d
 
 if sizeof(ConnectionRecord) != CONNECTION_RECORD_BYTES:
     raise ImportError(f"connection record: {sizeof(ConnectionRecord)} bytes, not {CONNECTION_RECORD_BYTES}")
@@ -160,6 +163,9 @@ cdef class HandedSocket:
 
 cdef str address_text(int family, const uint8_t *address, uint32_t scope_id):
     cdef char text[TEXT_BYTES]
+    if family == AF_INET6 and memcmp(address, MAPPED_PREFIX, sizeof(MAPPED_PREFIX)) == 0:
+        # An IPv4 client of a listener for both: nobody who knows its address knows it in this form.
+        return address_text(AF_INET, address + sizeof(MAPPED_PREFIX), 0)
     if inet_ntop(family, address, text, sizeof(text)) == NULL:
         return ""
     host = text.decode("ascii")

@@ -55,9 +55,11 @@ class BoundListener:
 
     @property
     def address(self) -> str:
-        """Where the socket really listens: 127.0.0.1:8000, [::]:8000 or unix:/run/app.sock."""
+        """Where the socket really listens: 127.0.0.1:8000, [::]:8000, *:8000 (IPv4 as well) or unix:/run/app.sock."""
         if self.info.family == "unix":
             return f"unix:{self.info.host}"
+        if self.info.host == "::" and _is_dual_stack(self.socket):
+            return f"*:{self.info.port}"
         host = f"[{self.info.host}]" if self.info.family == "inet6" else self.info.host
         return f"{host}:{self.info.port}"
 
@@ -138,9 +140,10 @@ class _Binder:
         """A name with several addresses (localhost) is bound on all that this machine has, on one port."""
         port, bound_before = address.port, len(self.bound)
         refusal: FastlbError | None = None
-        for family, host in _resolve(spec, address):
+        for family, host, scope_id in _resolve(spec, address):
+            name = (host, port, 0, scope_id) if scope_id else (host, port)
             try:
-                sock = self._listen_tcp(family, (host, port), dual_stack=address.host == ANY_HOST)
+                sock = self._listen_tcp(family, name, dual_stack=address.host == ANY_HOST)
             except OSError as error:
                 refusal = explain_bind_error(error, spec, TcpAddress(host, port))
                 # localhost has an IPv6 address even where IPv6 is off.
@@ -153,7 +156,7 @@ class _Binder:
             raise refusal
 
     def _listen_tcp(
-        self, family: socket.AddressFamily, name: tuple[str, int], *, dual_stack: bool
+        self, family: socket.AddressFamily, name: tuple[str | int, ...], *, dual_stack: bool
     ) -> socket.socket:
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -207,24 +210,43 @@ def describe(listener_id: int, sock: socket.socket) -> ListenerInfo:
     if sock.family == socket.AF_UNIX:
         path = os.fsdecode(name) if isinstance(name, bytes) else name
         return ListenerInfo(listener_id, "unix", path, 0)
-    return ListenerInfo(listener_id, "inet6" if sock.family == socket.AF_INET6 else "inet", name[0], name[1])
+    if sock.family == socket.AF_INET6:
+        return ListenerInfo(listener_id, "inet6", _with_zone(name[0], name[3]), name[1])
+    return ListenerInfo(listener_id, "inet", name[0], name[1])
 
 
 def _may_repeat(address: object) -> bool:
     return isinstance(address, TcpAddress) and address.port == 0
 
 
-def _resolve(spec: str, address: TcpAddress) -> list[tuple[socket.AddressFamily, str]]:
+def _with_zone(host: str, scope_id: int) -> str:
+    """An IPv6 address as people write it: one of a link has its interface behind it, fe80::1%eth0."""
+    if not scope_id or "%" in host:
+        return host
+    try:
+        return f"{host}%{socket.if_indextoname(scope_id)}"
+    except OSError:
+        return f"{host}%{scope_id}"
+
+
+def _is_dual_stack(sock: socket.socket) -> bool:
+    """Whether a socket on :: takes IPv4 as well; a closed one is not asked any more."""
+    return sock.fileno() >= 0 and not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+
+
+def _resolve(spec: str, address: TcpAddress) -> list[tuple[socket.AddressFamily, str, int]]:
+    """Return family, host and scope id of each address; the id, 0 but for one of a link, says of which interface."""
     if address.host == ANY_HOST:
-        return [(socket.AF_INET6, "::")] if _has_ipv6() else [(socket.AF_INET, "0.0.0.0")]
+        return [(socket.AF_INET6, "::", 0)] if _has_ipv6() else [(socket.AF_INET, "0.0.0.0", 0)]
     try:
         found = socket.getaddrinfo(address.host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise FastlbError(
             f"--bind {spec}: {address.host} has no address ({error}): check the name, or write an address"
         ) from error
-    hosts = dict.fromkeys((family, str(name[0])) for family, _, _, _, name in found)
-    return [(family, host) for family, host in hosts if family in (socket.AF_INET, socket.AF_INET6)]
+    scopes = {(family, str(name[0])): int(name[3]) if len(name) > 3 else 0 for family, _, _, _, name in found}
+    internet = (socket.AF_INET, socket.AF_INET6)
+    return [(family, host, scope_id) for (family, host), scope_id in scopes.items() if family in internet]
 
 
 def _has_ipv6() -> bool:

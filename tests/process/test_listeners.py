@@ -34,7 +34,7 @@ def bound(*bind: str, systemd_fds: int = 0, socket_mode: str = "0660") -> Iterat
         close_all(listeners)
 
 
-def connects(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
+def connects(family: socket.AddressFamily, address: str | tuple[str | int, ...]) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as client:
         client.settimeout(scaled(5))
         return client.connect_ex(address) == 0
@@ -65,11 +65,36 @@ def test_listener_is_set_up_for_a_dispatcher() -> None:
                 assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+def link_local_addresses() -> list[str]:
+    """Return this machine's IPv6 addresses of a link, with their interfaces."""
+    try:
+        lines = Path("/proc/net/if_inet6").read_text().split("\n")
+    except OSError:
+        return []
+    fields = [line.split() for line in lines if line.startswith("fe80")]
+    packed = [(bytes.fromhex(address), interface) for address, *_, interface in fields]
+    return [f"{socket.inet_ntop(socket.AF_INET6, address)}%{interface}" for address, interface in packed]
+
+
+@pytest.mark.skipif(not link_local_addresses(), reason="no interface has an IPv6 address of its link")
+def test_address_of_a_link_is_bound_on_its_interface() -> None:
+    host = link_local_addresses()[0]
+    with bound(f"[{host}]:0") as [listener]:
+        assert listener.address == f"[{host}]:{listener.info.port}"
+        scope_id = socket.if_nametoindex(host.partition("%")[2])
+        assert connects(socket.AF_INET6, (host.partition("%")[0], listener.info.port, 0, scope_id))
+
+
+def test_address_tells_whether_ipv4_is_meant_as_well() -> None:
+    with bound(":0") as [both], bound("[::]:0") as [only]:
+        assert (both.address, only.address) == (f"*:{both.info.port}", f"[::]:{only.info.port}")
+
+
 @pytest.mark.parametrize("spec", [":0", "*:0"])
 def test_every_address_means_both_families(spec: str) -> None:
     with bound(spec) as [listener]:
         assert listener.info.family == "inet6"
-        assert listener.address == f"[::]:{listener.info.port}"
+        assert listener.address == f"*:{listener.info.port}"
         assert connects(socket.AF_INET, ("127.0.0.1", listener.info.port))
         assert connects(socket.AF_INET6, ("::1", listener.info.port))
 

@@ -1,0 +1,62 @@
+"""Whose forwarded headers are believed, and what an app is told of its client, by both kinds of workers."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.raw_http import RawClient, get
+from tests.support.worker_process import Listener, serving_worker
+
+WSGI = """
+import json
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [json.dumps([environ["REMOTE_ADDR"], environ["SERVER_NAME"], environ["wsgi.url_scheme"]]).encode()]
+"""
+ASGI = """
+import json
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise ValueError(scope["type"])
+    body = json.dumps([(scope["client"] or [""])[0], scope["server"][0], scope["scheme"]]).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+"""
+KINDS = {"wsgi": (WSGI, "auto"), "asgi on uvloop": (ASGI, "auto"), "asgi on asyncio": (ASGI, "asyncio")}
+FORWARDED = ("X-Forwarded-For: 8.8.8.8", "X-Forwarded-Proto: https")
+
+
+class DualStackListener(Listener):
+    """A listener on every address of both families; its clients come over IPv4."""
+
+    def __init__(self) -> None:
+        super().__init__(socket.AF_INET6, ("::", 0))
+
+    def connect(self) -> socket.socket:
+        """Return a new client connection."""
+        return socket.create_connection(("127.0.0.1", self.address[1]), timeout=10)
+
+
+def seen(directory: Path, kind: str, listener: Listener, *headers: str, **settings: Any) -> list[str]:
+    """Return client, server and scheme as the app sees them."""
+    source, loop = KINDS[kind]
+    with serving_worker(directory, source, [listener], loop=loop, **settings) as worker:
+        with RawClient(worker.connect()) as client:
+            shown: list[str] = json.loads(client.send(get("/", *headers, "Connection: close")).response().body)
+    return shown
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ipv4_client_of_a_listener_for_both_has_an_ipv4_address(tmp_path: Path, kind: str) -> None:
+    assert seen(tmp_path, kind, DualStackListener()) == ["127.0.0.1", "127.0.0.1", "http"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_local_proxy_is_believed_on_a_listener_for_both(tmp_path: Path, kind: str) -> None:
+    client, _, scheme = seen(tmp_path, kind, DualStackListener(), *FORWARDED)
+    assert (client, scheme) == ("8.8.8.8", "https")
