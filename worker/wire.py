@@ -19,6 +19,9 @@ READY = "ready"
 # the status page, or of the connection messages. `pip install -U` changes the workers of a supervisor that runs.
 WIRE_VERSION = 1
 
+# In `forwarded_allow_ips`: whoever may connect to a unix socket.
+UNIX_PEERS = "unix:"
+
 # Exit codes of a worker that never served.
 EXIT_STARTUP_FAILED = 3
 

@@ -95,7 +95,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     limit_request_body: Annotated[int, Setting(help="Largest request body of a WSGI app (413 above); 0: no limit.", section="HTTP", unit="bytes", minimum=0, aliases=("max_request_body_size",), metavar="SIZE", kinds=PYTHON)] = 1_073_741_824
     root_path: Annotated[str, Setting(help="Path prefix under which the app is mounted.", section="HTTP", aliases=("script_name",), kinds=PYTHON)] = ""
     proxy_headers: Annotated[bool, Setting(help="Believe X-Forwarded-Proto and X-Forwarded-For of trusted proxies.", section="HTTP", kinds=PYTHON)] = True
-    forwarded_allow_ips: Annotated[str, Setting(help="Trusted proxies: addresses or networks, comma separated, or *.", section="HTTP", metavar="LIST", kinds=PYTHON)] = "127.0.0.1,::1"
+    forwarded_allow_ips: Annotated[str, Setting(help="Trusted proxies, comma separated: addresses, networks, unix: (whoever may connect to a unix socket of --bind), or *.", section="HTTP", metavar="LIST", kinds=PYTHON)] = "127.0.0.1,::1,unix:"
     server_header: Annotated[bool, Setting(help="Send a Server header.", section="HTTP", kinds=PYTHON)] = True
     date_header: Annotated[bool, Setting(help="Send a Date header.", section="HTTP", kinds=PYTHON)] = True
     ssl_certfile: Annotated[str, Setting(help="Certificate chain, PEM: the workers speak TLS.", section="HTTP", aliases=("certfile",), metavar="FILE", kinds=PYTHON)] = ""

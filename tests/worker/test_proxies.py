@@ -45,9 +45,11 @@ class DualStackListener(Listener):
 def seen(directory: Path, kind: str, listener: Listener, *headers: str, **settings: Any) -> list[str]:
     """Return client, server and scheme as the app sees them."""
     source, loop = KINDS[kind]
-    with serving_worker(directory, source, [listener], loop=loop, **settings) as worker:
-        with RawClient(worker.connect()) as client:
-            shown: list[str] = json.loads(client.send(get("/", *headers, "Connection: close")).response().body)
+    with (
+        serving_worker(directory, source, [listener], loop=loop, **settings) as worker,
+        RawClient(worker.connect()) as client,
+    ):
+        shown: list[str] = json.loads(client.send(get("/", *headers, "Connection: close")).response().body)
     return shown
 
 
@@ -60,3 +62,20 @@ def test_ipv4_client_of_a_listener_for_both_has_an_ipv4_address(tmp_path: Path, 
 def test_local_proxy_is_believed_on_a_listener_for_both(tmp_path: Path, kind: str) -> None:
     client, _, scheme = seen(tmp_path, kind, DualStackListener(), *FORWARDED)
     assert (client, scheme) == ("8.8.8.8", "https")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("settings", "believed"), [({}, True), ({"forwarded_allow_ips": "127.0.0.1"}, False)])
+def test_proxy_on_a_unix_socket_is_believed_unless_the_list_leaves_it_out(
+    tmp_path: Path, kind: str, settings: dict[str, str], believed: bool
+) -> None:
+    listener = Listener(socket.AF_UNIX, str(tmp_path / "s"))
+    client, _, scheme = seen(tmp_path, kind, listener, *FORWARDED, **settings)
+    assert (client, scheme) == (("8.8.8.8", "https") if believed else ("", "http"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_client_cannot_claim_an_address_through_a_proxy_on_a_unix_socket(tmp_path: Path, kind: str) -> None:
+    listener = Listener(socket.AF_UNIX, str(tmp_path / "s"))
+    claimed = seen(tmp_path, kind, listener, "X-Forwarded-For: 1.1.1.1, 8.8.8.8")
+    assert claimed[0] == "8.8.8.8"

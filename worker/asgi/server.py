@@ -37,6 +37,7 @@ from .protocol import (
     shared_arguments,
     websocket_factory,
 )
+from .proxies import behind_proxies
 from .uvicorn_log import AppErrorCounter, StartupErrors
 
 DATE_INTERVAL = 1.0
@@ -154,13 +155,12 @@ class FastlbServer(uvicorn.Server):
 def uvicorn_config(app: object, worker: WorkerConfig) -> uvicorn.Config:
     """Return uvicorn's settings for the loaded `app`."""
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        behind_proxies(app, worker),
         interface="asgi3",
         lifespan=worker.lifespan,  # type: ignore[arg-type]
         log_config=None,
         access_log=worker.access_log,
-        proxy_headers=worker.proxy_headers,
-        forwarded_allow_ips=worker.forwarded_allow_ips,
+        proxy_headers=False,  # behind_proxies() has done it
         root_path=worker.root_path,
         limit_concurrency=worker.limit_concurrency or None,
         timeout_keep_alive=worker.timeout_keep_alive,  # type: ignore[arg-type]

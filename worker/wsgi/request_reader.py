@@ -89,7 +89,7 @@ class RequestReader:
         self._sink = sink
         self._parser: Any = httptools.HttpRequestParser(self)
         proxies = rules.proxies
-        self._proxies = proxies if proxies is not None and proxies.trusts(base["REMOTE_ADDR"]) else None
+        self._proxies = proxies if proxies is not None and proxies.trusts_peer(base["REMOTE_ADDR"]) else None
         self._environ: Environ = {}
         self._body: RequestBody | None = None
         self._target = b""

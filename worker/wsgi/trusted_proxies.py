@@ -7,6 +7,8 @@ Pure; runs in the event loop's thread of a worker process. The rules are uvicorn
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from ..wire import UNIX_PEERS
+
 REMEMBERED_LENGTH = 64
 SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
@@ -15,12 +17,14 @@ class TrustedProxies:
     """Addresses and networks whose forwarded headers are believed."""
 
     def __init__(self, allowed: str) -> None:
-        """Parse a comma separated list of addresses, networks and literals; `*` trusts everybody.
+        """Parse a comma separated list of addresses, networks and literals; `*` trusts everybody, `unix:` whoever may
+        connect to a unix socket.
 
         A literal is anything else, compared as it is: a name that a proxy writes into X-Forwarded-For.
         """
         entries = [entry.strip() for entry in allowed.split(",") if entry.strip()]
         self._everybody = "*" in entries
+        self._unix_peers = UNIX_PEERS in entries or self._everybody
         self._networks: list[IPv4Network | IPv6Network] = []
         self._literals: set[str] = set()
         for entry in entries:
@@ -29,6 +33,10 @@ class TrustedProxies:
             except ValueError:
                 self._literals.add(entry)
         self._remembered = lru_cache(maxsize=1024)(self._trusts)
+
+    def trusts_peer(self, address: str) -> bool:
+        """Say whether a connection's other end is trusted; `address` is empty for a unix socket, which has none."""
+        return self.trusts(address) if address else self._unix_peers
 
     def trusts(self, address: str) -> bool:
         """Say whether `address`, or a name that a proxy writes for one, is trusted."""
