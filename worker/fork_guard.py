@@ -20,7 +20,7 @@ from .lifecycle_channel import forget_channel_of_this_process
 
 # What Python itself sets for a signal that it handles.
 PYTHON_DEFAULTS = {signal.SIGINT: signal.default_int_handler}
-LOOP_MODULES = ("asyncio.", "uvloop.")
+LOOP_MODULES = ("asyncio.", "uvloop.", "fastlb.worker.")
 
 
 class ForkGuard:

@@ -111,15 +111,25 @@ class FastlbServer(uvicorn.Server):
         handled = (signal.SIGTERM, signal.SIGINT)
         for number in handled:
             loop.add_signal_handler(number, self.handle_exit, number, None)
+            # In the place of the loop's own, which does as little: libraries look here for the server.
+            signal.signal(number, self.on_signal_seen)
+            signal.siginterrupt(number, False)
         try:
             yield
         finally:
             for number in handled:
                 loop.remove_signal_handler(number)
 
+    def on_signal_seen(self, sig: int, frame: FrameType | None) -> None:
+        """Do nothing: the loop calls handle_exit."""
+
     async def main_loop(self) -> None:
-        """Renew the default headers once a second until it is time to shut down."""
-        while not await self.on_tick(0):
+        """Renew the default headers once a second until it is time to shut down.
+
+        `should_exit` alone does not end it: during the drain it only tells streams that they are to end.
+        """
+        while not self._stopping.is_set():
+            await self.on_tick(0)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DATE_INTERVAL):
                     await self._stopping.wait()
@@ -133,7 +143,12 @@ class FastlbServer(uvicorn.Server):
                 connection.announce_end()
 
     def end_unused(self) -> None:
-        """Drain: close connections without a request, tell websockets that the server restarts (1012)."""
+        """Drain: close connections without a request, tell websockets and streams that the server restarts.
+
+        Websockets by a close with 1012; streams, as those of sse-starlette, by what they look at: `should_exit`, or a
+        `handle_exit` that they have put in the place of uvicorn's.
+        """
+        super().handle_exit(signal.SIGTERM, None)
         for connection in list(self.server_state.connections):
             if not isinstance(connection, HandedConnection) or connection.is_unused():
                 connection.shutdown()
