@@ -22,6 +22,11 @@ TIMED_OUT = REFUSAL % (408, b"Request Timeout", len(b"Request Timeout"), b"Reque
 TOO_LONG_STATUS = 431
 # After a refusal: how long what the client still sends is thrown away, so that it can read why.
 LINGER = 2.0
+# Whole requests that may wait behind the one that is answered; what comes after them stays bytes.
+WAITING_LIMIT = 32
+# What is read at once of many small requests: so many may begin in it that WAITING_LIMIT is not exceeded by far.
+PIECE_BYTES = 512
+HEAD_END = b"\r\n\r\n"
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -85,10 +90,14 @@ class BoundedHttpTools(Refusing):
     scope: Any
     app: Any
     _bodiless_bytes = 0
+    _unread = b""  # what came behind WAITING_LIMIT requests; reading is paused
 
     def data_received(self, data: bytes) -> None:
         """Parse `data` in pieces of at most the limit: what ends within the piece in which it began is short enough."""
         limit = self.config.h11_max_incomplete_event_size or 0
+        if self._unread or data.count(HEAD_END) > WAITING_LIMIT:
+            self._receive_pieces(self._unread + data, limit)
+            return
         if len(data) <= limit:
             self._receive(data, limit)
             return
@@ -96,6 +105,15 @@ class BoundedHttpTools(Refusing):
             if self not in self.connections or self.transport.is_closing():
                 return  # after an upgrade the rest is not ours
             self._receive(data[start : start + limit], limit)
+
+    def on_response_complete(self) -> None:
+        """Read on when nothing waits any more (uvicorn's cycle calls it)."""
+        super().on_response_complete()  # type: ignore[misc]
+        if self._unread and not self.pipeline:
+            unread, self._unread = self._unread, b""
+            self.data_received(unread)
+        if self.pipeline or self._unread:
+            self.flow.pause_reading()  # uvicorn reads on after each response
 
     def awaits_head(self) -> bool:
         """Say whether all that came is answered or being answered, but for a part of a head."""
@@ -110,6 +128,16 @@ class BoundedHttpTools(Refusing):
         """Count anew after each part of a body (the parser calls it)."""
         self._bodiless_bytes = 0
         super().on_body(body)  # type: ignore[misc]
+
+    def _receive_pieces(self, data: bytes, limit: int) -> None:
+        """Read of `data` what WAITING_LIMIT has room for; keep the rest."""
+        at, size = 0, min(PIECE_BYTES, limit)
+        while at < len(data) and len(self.pipeline) < WAITING_LIMIT:
+            if self not in self.connections or self.transport.is_closing():
+                return
+            self._receive(data[at : at + size], limit)
+            at += size
+        self._unread = data[at:]
 
     def _receive(self, data: bytes, limit: int) -> None:
         if self._refused:

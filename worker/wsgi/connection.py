@@ -34,6 +34,11 @@ RESET_AT_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 # How much an encrypted transport may hold; a plain one holds what the kernel did not take of the last
 # write.
 SECURE_BUFFER_BYTES = 256 * 1024
+# Whole requests that may wait behind the one that is answered; what comes after them stays bytes.
+WAITING_LIMIT = 32
+# What is read at once of many small requests: so many may begin in it that WAITING_LIMIT is not exceeded by far.
+PIECE_BYTES = 512
+HEAD_END = b"\r\n\r\n"
 
 
 class Occupant(Protocol):
@@ -62,7 +67,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_base", "_current", "_file_sender", "_grace", "_half_closed", "_occupant", "_owes_continue", "_paused",
-        "_reader", "_refused", "_service", "_state", "_transport", "_unsent_bytes", "_waiting", "deadline",
+        "_reader", "_refused", "_service", "_state", "_transport", "_unread", "_unsent_bytes", "_waiting", "deadline",
         "watched_tick",
     )  # fmt: skip
 
@@ -75,6 +80,7 @@ class Connection(asyncio.Protocol):
         self._reader: RequestReader | None = None
         self._current: Exchange | None = None  # there is one while ANSWERING
         self._waiting: deque[Exchange] = deque()
+        self._unread = b""  # what came behind WAITING_LIMIT requests; reading is paused
         self._refused: Refused | None = None
         self._file_sender: FileSender | None = None
         self._owes_continue = self._paused = self._half_closed = False
@@ -117,7 +123,10 @@ class Connection(asyncio.Protocol):
         if reader is None or self._refused is not None:
             return
         try:
-            reader.feed(data)
+            if self._unread or data.count(HEAD_END) > WAITING_LIMIT:
+                self._read_pieces(reader, self._unread + data)
+            else:
+                reader.feed(data)
         except Refused as refused:
             self._refuse(refused)
         except OSError as error:
@@ -129,6 +138,14 @@ class Connection(asyncio.Protocol):
             self._wait_a_moment()
         elif reader.begun:
             self._await_rest(reader)
+
+    def _read_pieces(self, reader: RequestReader, data: bytes) -> None:
+        """Read of `data` what WAITING_LIMIT has room for; keep the rest. Raises what the reader does."""
+        at = 0
+        while at < len(data) and len(self._waiting) < WAITING_LIMIT:
+            reader.feed(data[at : at + PIECE_BYTES])
+            at += PIECE_BYTES
+        self._unread = data[at:]
 
     def eof_received(self) -> bool:
         """Note that the client sends no more (asyncio calls it). It may still read: keep open for what it has asked.
@@ -294,7 +311,9 @@ class Connection(asyncio.Protocol):
             self._close()
         elif self._waiting:
             self._start(self._waiting.popleft())
-            if not self._waiting:
+            if not self._waiting and self._unread:
+                self.data_received(b"")
+            if not self._waiting and not self._unread:
                 self._transport.resume_reading()
         elif self._refused is not None:
             self._refuse(self._refused)
