@@ -7,6 +7,7 @@ from pathlib import Path
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 UTIME, STIME, THREADS = 13, 14, 19
+CONNECTED = "03"  # of a socket in /proc/net/unix that somebody holds: SS_CONNECTED
 
 
 def children(pid: int) -> list[int]:
@@ -99,6 +100,12 @@ def shared_sockets(pid: int, other: int) -> set[str]:
     """Return which sockets two processes have both, their standard streams left out."""
     names = set(inherited_fds(pid).values()) & set(open_fds(other).values())
     return {name for name in names if name.startswith("socket:")}
+
+
+def accepted_connections(path: str) -> int:
+    """Return how many connections to the unix socket at `path` have been accepted and not been closed there."""
+    rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    return sum(row[-1] == path and row[5] == CONNECTED for row in rows)
 
 
 def queued_fds(pid: int) -> int:
