@@ -6,7 +6,6 @@ contender's own process counts (/proc/PID/schedstat, ns), so the load generator'
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -60,11 +59,10 @@ class PlainLoop:
 
     def __enter__(self) -> PlainLoop:
         self.folder = tempfile.TemporaryDirectory()
-        program = os.path.join(self.folder.name, "plain_loop")
+        program = str(Path(self.folder.name, "plain_loop"))
         compiler = shutil.which("cc") or "gcc"
         subprocess.run([compiler, "-O2", "-o", program, PLAIN_LOOP], check=True)
-        self.wakeup_fd = os.eventfd(0)
-        self.workers = [ChannelWorker(slot, 1, self.wakeup_fd) for slot in range(WORKERS)]
+        self.workers = [ChannelWorker(slot, 1) for slot in range(WORKERS)]
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self.listener.setblocking(False)
         self.address = self.listener.getsockname()
@@ -81,7 +79,6 @@ class PlainLoop:
         for worker in self.workers:
             worker.close()
         self.listener.close()
-        os.close(self.wakeup_fd)
         self.folder.cleanup()
 
 

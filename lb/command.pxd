@@ -9,7 +9,7 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef enum:
-    COMMAND_MAGIC = 0x334D4C46  # "FLM3"
+    COMMAND_MAGIC = 0x344D4C46  # "FLM4"
     # A line for a Node worker. The kernel queues so much whole or not at all (a stream socket's message up to
     # 32 KiB is one buffer), so a dispatcher that dies never leaves half a line.
     LONGEST_SEND_BYTES = 16384
@@ -19,10 +19,10 @@ cdef enum:
 # With the descriptors that come along. A command about a worker is for the incarnation that it names, never for another
 # one in the same slot.
 cdef enum CommandKind:
-    COMMAND_CONFIGURE = 1        # dispatcher page, wake-up eventfd
+    COMMAND_CONFIGURE = 1        # dispatcher page
     COMMAND_ADD_LISTENER = 2     # the listening socket
     COMMAND_REMOVE_LISTENER = 3
-    COMMAND_ADD_WORKER = 4       # our end of its channel, a duplicate of the worker's end, pidfd, worker page
+    COMMAND_ADD_WORKER = 4       # our end of its channel, a duplicate of the worker's end, pidfd, its page, its eventfd
     COMMAND_ADD_NODE_WORKER = 5  # our end of its IPC channel, its /proc/PID/fd, pidfd
     COMMAND_ADMIT = 6            # a worker: into the policy
     COMMAND_DRAIN = 7            # a worker: out of the policy, and told that nothing more comes

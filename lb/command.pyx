@@ -158,7 +158,7 @@ cdef int fill_worker(WorkerFields *fields, worker) except -1:
 
 
 def encode_configure(epoch, policy, handover_timeout_ns):
-    """Encode the first command of every dispatcher. Descriptors: dispatcher page, wake-up eventfd."""
+    """Encode the first command of every dispatcher. Descriptor: dispatcher page."""
     cdef Command command = command_of(COMMAND_CONFIGURE)
     command.fields.configure.epoch = epoch
     command.fields.configure.policy = policy
@@ -184,8 +184,8 @@ def encode_remove_listener(listener_id):
 def encode_add_worker(worker):
     """Encode "know this NewWorker", which has a channel of ours; it is not in the policy yet.
 
-    Descriptors: dispatcher's channel end, duplicate of the worker's end, pidfd, worker page. The dispatcher takes back
-    whatever lies in the channel, so a successor begins with nothing untaken.
+    Descriptors: dispatcher's channel end, duplicate of the worker's end, pidfd, worker page, the worker's wake-up
+    eventfd. The dispatcher takes back whatever lies in the channel, so a successor begins with nothing untaken.
     """
     cdef Command command = command_of(COMMAND_ADD_WORKER, worker.slot, worker.incarnation)
     fill_worker(&command.fields.worker, worker)

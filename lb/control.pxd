@@ -11,7 +11,7 @@ from fastlb.lb.command cimport (
     COMMAND_RESUME, COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, DRAIN_TELL_LATER, Command, ConfigureFields,
     ListenerFields,
 )
-from fastlb.lb.epoll cimport WATCHED_WAKEUP, watch_begin, watch_end, watched_data
+from fastlb.lb.epoll cimport watch_end
 from fastlb.lb.events cimport report_rejected
 from fastlb.lb.listeners cimport listener_adopt, listener_close, listener_remove
 from fastlb.lb.node.attend cimport orphan_nodes
@@ -20,9 +20,9 @@ from fastlb.lb.node.write cimport OutgoingLine, node_probe, node_say
 from fastlb.lb.page cimport DISPATCHER_PAGE_MAGIC, DispatcherPage, MAX_LISTENERS, MAX_SLOTS, page_map
 from fastlb.lb.policy cimport POLICY_COUNT
 from fastlb.lb.posix cimport (
-    AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPOLLET, EPOLLIN, EPROTO, ESTALE, F_GETFL, F_SETFL, MSG_CTRUNC, MSG_TRUNC,
-    O_NONBLOCK, POLLHUP, POLLRDHUP, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, fcntl,
-    getsockopt, munmap, poll, pollfd,
+    AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPROTO, ESTALE, F_GETFL, F_SETFL, MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK,
+    POLLHUP, POLLRDHUP, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET, fcntl, getsockopt,
+    munmap, poll, pollfd,
 )
 from fastlb.lb.received cimport Received, close_rights, receive
 from fastlb.lb.slots cimport SLOT_ADDED, SLOT_ADMITTED, SLOT_FREE, WorkerSlot
@@ -35,10 +35,6 @@ from fastlb.lb.workers cimport (
 cdef enum:
     COMMANDS_PER_TURN = 64
     EPOCH_LIMIT = 1 << 21  # so that a connection's number for a Node worker stays below 2**53
-    # The order of CONFIGURE's descriptors
-    CONFIGURE_PAGE_FD = 0
-    CONFIGURE_WAKEUP_FD = 1
-    CONFIGURE_FDS = 2
 
 
 cdef inline int socket_option(int fd, int option) noexcept nogil:
@@ -54,35 +50,26 @@ cdef inline bint is_channel(int fd, int kind) noexcept nogil:
 
 
 cdef inline void make_nonblocking(int fd) noexcept nogil:
-    """Make a descriptor non-blocking: a listener or eventfd on which we could hang would stop every worker."""
+    """Make a descriptor non-blocking: a listener on which we could hang would stop every worker."""
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK)
 
 
 cdef inline int handle_configure(Dispatcher *d, const ConfigureFields *wanted, Received *received) noexcept nogil:
     cdef void *page = NULL
-    cdef int result, wakeup_fd
-    if received.fd_count != CONFIGURE_FDS or wanted.policy >= POLICY_COUNT or wanted.handover_timeout_ns <= 0:
+    cdef int result
+    if received.fd_count != 1 or wanted.policy >= POLICY_COUNT or wanted.handover_timeout_ns <= 0:
         return -EINVAL
     if d.configured:
         d.outbox.configured = wanted.epoch == d.epoch
         return 0 if wanted.epoch == d.epoch else -EBUSY
     if wanted.epoch >= EPOCH_LIMIT:
         return -EINVAL
-    wakeup_fd = received.fds[CONFIGURE_WAKEUP_FD]
-    result = page_map(received.fds[CONFIGURE_PAGE_FD], sizeof(DispatcherPage), &page)
+    result = page_map(received.fds[0], sizeof(DispatcherPage), &page)
     if result < 0:
         return result
-    if (<DispatcherPage *>page).magic == DISPATCHER_PAGE_MAGIC:
-        # edge-triggered: never read, so a wake-up costs no system call more
-        result = watch_begin(d.epoll_fd, wakeup_fd, EPOLLIN | EPOLLET, watched_data(WATCHED_WAKEUP, 0))
-    else:
-        result = -EINVAL
-    if result < 0:
+    if (<DispatcherPage *>page).magic != DISPATCHER_PAGE_MAGIC:
         munmap(page, sizeof(DispatcherPage))
         return -EINVAL
-    make_nonblocking(wakeup_fd)
-    d.wakeup_fd = wakeup_fd
-    received.fds[CONFIGURE_WAKEUP_FD] = -1
     configure(d, wanted, <DispatcherPage *>page)
     return 0
 

@@ -108,7 +108,7 @@ cdef void publish(Dispatcher *d) noexcept nogil:
 
 
 cdef void watch_workers(Dispatcher *d, bint wanted) noexcept nogil:
-    """Have the workers that could let us go on write the wake-up eventfd when they move, or (not `wanted`) not."""
+    """Have the workers that could let us go on write their eventfds when they move, or (not `wanted`) not."""
     cdef WorkerSlot *slot
     cdef bint watched
     for index in range(d.slots_end):
@@ -175,7 +175,6 @@ cdef void dispatcher_close(Dispatcher *d) noexcept nogil:
         descriptor_close(&held_first(&d.held).fd)
         held_drop_first(&d.held)
         count(&d.page.dropped, 1)
-    descriptor_close(&d.wakeup_fd)
     descriptor_close(&d.timer_fd)
     descriptor_close(&d.descriptor_table_fd)
     descriptor_close(&d.epoll_fd)
@@ -190,7 +189,7 @@ cdef int dispatcher_open(Dispatcher *d, int control_fd) noexcept nogil:
     """Begin with an empty state that watches the control socket, which is ours from now on; 0 or -errno."""
     cdef int result
     d.control_fd = descriptor_adopted(control_fd)
-    d.wakeup_fd = d.timer_fd = d.descriptor_table_fd = -1
+    d.timer_fd = d.descriptor_table_fd = -1
     d.page = &d.private_page
     d.now_ns = monotonic_ns()
     for index in range(MAX_LISTENERS):

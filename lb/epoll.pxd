@@ -7,7 +7,7 @@ from fastlb.lb.posix cimport EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, epoll_
 
 cdef enum WatchedKind:
     WATCHED_CONTROL = 0
-    WATCHED_WAKEUP = 1
+    WATCHED_WAKEUP = 1    # index: the worker's slot
     WATCHED_LISTENER = 2  # index: listener id
     WATCHED_PIDFD = 3     # index: the worker's slot
     WATCHED_TIMER = 4

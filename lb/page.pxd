@@ -36,7 +36,7 @@ cdef struct WorkerPage:
     int64_t loop_lag_ns         # how late that turn was
     int64_t oldest_request_ns   # when the oldest request that still runs began; 0: none runs
     uint8_t reserved2[16]
-    # line 3, dispatcher: 1 = "I sleep until a worker moves": write the wake-up eventfd after a move
+    # line 3, dispatcher: 1 = "I sleep until a worker moves": write your wake-up eventfd after a move
     uint32_t starved
     uint8_t reserved3[60]
     # lines 4-7, worker: request latencies
@@ -95,7 +95,9 @@ cdef inline void page_wake_dispatcher(WorkerPage *page, int wakeup_fd) noexcept 
     cdef uint64_t one = 1
     full_fence()
     if load_u32(&page.starved):
-        write(wakeup_fd, &one, sizeof(one))  # EAGAIN: the eventfd is readable already
+        # It is this worker's alone, and nobody reads it: it fails (EAGAIN) only in a worker that has brought the
+        # count to its highest itself, and waits only in one that has made it blocking as well. Others do not notice.
+        write(wakeup_fd, &one, sizeof(one))
 
 
 cdef int page_create(const char *name, size_t size) noexcept nogil

@@ -59,6 +59,7 @@ cdef struct WorkerSlot:
     int channel_fd
     int duplicate_fd      # of the worker's end: what it has not taken can be taken back from here; Node: -1
     int pidfd
+    int wakeup_fd         # the worker writes it when it moves and we sleep; never read; Node: -1
     NodeChannel *node     # NULL: a worker with a channel of ours
     WorkerPage *page      # of a Node worker: the one in its NodeChannel
     # positions (connection.pxd): settled_position <= sent_position, both of this dispatcher's epoch

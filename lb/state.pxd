@@ -66,7 +66,6 @@ cdef struct CommandMessage:
 cdef struct Dispatcher:
     int epoll_fd
     int control_fd
-    int wakeup_fd
     int timer_fd
     int descriptor_table_fd
     bint configured

@@ -13,14 +13,14 @@ from fastlb.lb.command cimport (
 )
 from fastlb.lb.connection cimport MAX_CREDIT, position_of
 from fastlb.lb.descriptors cimport descriptor_close, invariant
-from fastlb.lb.epoll cimport WATCHED_PIDFD, watch_begin, watch_end, watched_data
+from fastlb.lb.epoll cimport WATCHED_PIDFD, WATCHED_WAKEUP, watch_begin, watch_end, watched_data
 from fastlb.lb.events cimport drop_slot_reports
 from fastlb.lb.node.channel cimport NodeChannel
 from fastlb.lb.node.look cimport node_begin_counting
 from fastlb.lb.node.read cimport node_close_reading
 from fastlb.lb.node.write cimport node_count, node_disconnect, node_note_disconnected, node_poll
 from fastlb.lb.page cimport WORKER_PAGE_MAGIC, DispatcherSlotRow, WorkerPage, page_map
-from fastlb.lb.posix cimport EINVAL, ENOMEM, EPOLLIN, SHUT_RD, SHUT_WR, munmap, shutdown
+from fastlb.lb.posix cimport EINVAL, ENOMEM, EPOLLET, EPOLLIN, SHUT_RD, SHUT_WR, munmap, shutdown
 from fastlb.lb.slots cimport (
     SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot, slot_refresh,
 )
@@ -33,7 +33,8 @@ cdef enum:
     WORKER_DUPLICATE_FD = 1
     WORKER_PIDFD = 2
     WORKER_PAGE_FD = 3
-    WORKER_FDS = 4
+    WORKER_WAKEUP_FD = 4
+    WORKER_FDS = 5
     NODE_DESCRIPTORS_FD = 1  # in place of the duplicate; channel and pidfd stand where they do above
     NODE_WORKER_FDS = 3
     # A connection's number = epoch << NODE_NUMBER_SHIFT | n, so that an answer to a predecessor means nothing
@@ -42,6 +43,25 @@ cdef enum:
 
 cdef inline int pidfd_watch(Dispatcher *d, uint32_t index) noexcept nogil:
     return watch_begin(d.epoll_fd, d.slots[index].pidfd, EPOLLIN, watched_data(WATCHED_PIDFD, index))
+
+
+cdef inline int wakeup_watch(Dispatcher *d, uint32_t index) noexcept nogil:
+    # Edge-triggered, and never read: a wake-up costs no system call more, and a worker that makes its eventfd a
+    # blocking one has nobody but itself to wait.
+    return watch_begin(
+        d.epoll_fd, d.slots[index].wakeup_fd, EPOLLIN | EPOLLET, watched_data(WATCHED_WAKEUP, index)
+    )
+
+
+cdef inline int worker_watch(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Watch the death and the wake-ups of a worker with a channel of ours; 0 or -errno (then neither is watched)."""
+    cdef int result = pidfd_watch(d, index)
+    if result < 0:
+        return result
+    result = wakeup_watch(d, index)
+    if result < 0:
+        watch_end(d.epoll_fd, d.slots[index].pidfd)
+    return result
 
 
 cdef inline void slot_fill(
@@ -58,11 +78,12 @@ cdef inline void slot_fill(
     slot.channel_fd = fds[WORKER_CHANNEL_FD]
     slot.duplicate_fd = fds[WORKER_DUPLICATE_FD]
     slot.pidfd = fds[WORKER_PIDFD]
+    slot.wakeup_fd = -1
     slot.sent_position = slot.settled_position = position_of(d.epoch, 0)
 
 
 cdef inline int worker_add(Dispatcher *d, const Command *command, int *fds) noexcept nogil:
-    """Take over a worker's four descriptors, which the caller has checked; 0 or -errno (then the caller owns them)."""
+    """Take over a worker's five descriptors, which the caller has checked; 0 or -errno (then the caller owns them)."""
     cdef WorkerSlot *slot = &d.slots[command.slot]
     cdef void *page = NULL
     cdef int result
@@ -71,7 +92,8 @@ cdef inline int worker_add(Dispatcher *d, const Command *command, int *fds) noex
         return result
     slot_fill(d, slot, command.incarnation, &command.fields.worker, fds)
     slot.page = <WorkerPage *>page
-    result = pidfd_watch(d, command.slot) if slot.page.magic == WORKER_PAGE_MAGIC else -EINVAL
+    slot.wakeup_fd = fds[WORKER_WAKEUP_FD]
+    result = worker_watch(d, command.slot) if slot.page.magic == WORKER_PAGE_MAGIC else -EINVAL
     if result < 0:
         munmap(page, sizeof(WorkerPage))
         memset(slot, 0, sizeof(slot[0]))
@@ -226,10 +248,12 @@ cdef inline void slot_release(Dispatcher *d, uint32_t index) noexcept nogil:
     if slot.node != NULL:
         node_release(d, index)
     else:
+        watch_end(d.epoll_fd, slot.wakeup_fd)
         munmap(slot.page, sizeof(WorkerPage))
     descriptor_close(&slot.channel_fd)
     descriptor_close(&slot.duplicate_fd)
     descriptor_close(&slot.pidfd)
+    descriptor_close(&slot.wakeup_fd)
     memset(slot, 0, sizeof(slot[0]))
     slot_mark_changed(d, slot)
 

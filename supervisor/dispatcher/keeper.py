@@ -83,7 +83,6 @@ class DispatcherKeeper:
         self._log = log
         self.slots = FreeSlots()
         self._reserve = DescriptorReserve(RESERVED_DESCRIPTORS)
-        self._wakeup_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._dispatcher: DispatcherProcess | None = None
         self._configured: asyncio.Future[None] | None = None
         self._gone = asyncio.Event()
@@ -93,11 +92,6 @@ class DispatcherKeeper:
         self._failures = 0
         self._is_quitting = False
         self._replaced = 0
-
-    @property
-    def wakeup_fd(self) -> int:
-        """The eventfd by which workers wake the dispatcher; borrowed."""
-        return self._wakeup_fd
 
     @property
     def is_attentive(self) -> bool:
@@ -190,12 +184,9 @@ class DispatcherKeeper:
             kill_group(self._dispatcher.process.pid, self._dispatcher.process.pidfd)
 
     def close(self) -> None:
-        """Close the wake-up; the dispatcher must have quit. May be called twice."""
+        """Close what is held for another dispatcher; the present one must have quit. May be called twice."""
         self.wanted.close()
         self._reserve.close()
-        fd, self._wakeup_fd = self._wakeup_fd, -1
-        if fd >= 0:
-            os.close(fd)
 
     def _spawn(self) -> None:
         self._respawn = None
@@ -207,7 +198,7 @@ class DispatcherKeeper:
         self.counters.begin(self._epoch, dispatcher.page)
         handover_timeout_ns = int(self._config.handover_timeout * 1e9)
         configure = encode_configure(self._epoch, policy_of(self._config.balance), handover_timeout_ns)
-        dispatcher.link.send(configure, (dispatcher.page_fd, self._wakeup_fd))
+        dispatcher.link.send(configure, (dispatcher.page_fd,))
         self.wanted.connect(dispatcher.link)
         for question in self._open_questions:
             self._ask(question)

@@ -9,9 +9,9 @@ import resource
 
 from ..errors import FastlbError
 
-# Held by the supervisor for one worker: lifecycle channel, lifeline, both ends of the connection channel, page, pidfd,
-# two pipes. The dispatcher holds fewer. Twice, as a reload has two generations.
-DESCRIPTORS_PER_WORKER = 2 * 8
+# Held by the supervisor for one worker: lifecycle channel, lifeline, both ends of the connection channel, page,
+# eventfd, pidfd, two pipes. The dispatcher holds fewer. Twice, as a reload has two generations.
+DESCRIPTORS_PER_WORKER = 2 * 9
 DESCRIPTORS_BESIDE = 64
 PROCESSES_BESIDE = 2  # the dispatcher, and a moment of its successor
 TASKS_PER_WORKER = 2  # the process, and its orphan guard or the threads of Node

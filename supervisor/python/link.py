@@ -26,8 +26,9 @@ from .channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
 class PythonChannels:
     """All channels of one process: ours, and its own (`worker_...`), and its place in the dispatcher's table.
 
-    `worker_end` is both: the process inherits one, and we keep it to take connections back. Nothing goes through the
-    lifeline, a pipe: that its end is open tells the process that we live.
+    `worker_end` is both: the process inherits one, and we keep it to take connections back. By `wakeup_fd`, an eventfd,
+    the process wakes the dispatcher. Nothing goes through the lifeline, a pipe: that its end is open tells the process
+    that we live.
     """
 
     slot: int
@@ -36,6 +37,7 @@ class PythonChannels:
     dispatcher_end: socket.socket
     worker_end: socket.socket
     page_fd: int
+    wakeup_fd: int
     lifeline_fd: int
     worker_lifeline_fd: int
 
@@ -117,6 +119,7 @@ class PythonLink(DispatchedLink):
         self._channels.dispatcher_end.close()
         self._channels.worker_end.close()
         os.close(self._channels.page_fd)
+        os.close(self._channels.wakeup_fd)
         os.close(self._channels.lifeline_fd)
 
     def on_particular_event(self, event: DispatcherEvent) -> None:
@@ -125,11 +128,11 @@ class PythonLink(DispatchedLink):
             self.worker.apply(LifeEvent(LifeEventName.CHANNEL_CLOSED, "closed its connection channel"))
 
     @property
-    def _dispatcher_fds(self) -> tuple[int, int, int, int]:
+    def _dispatcher_fds(self) -> tuple[int, ...]:
         """Borrowed, in the order of ADD_WORKER."""
         pidfd = self.started.process.pidfd
         ends = self._channels.dispatcher_end.fileno(), self._channels.worker_end.fileno()
-        return *ends, pidfd, self._channels.page_fd
+        return *ends, pidfd, self._channels.page_fd, self._channels.wakeup_fd
 
     def _end_connections(self) -> None:
         """Tell the process itself that no more connections come; for when no dispatcher does."""

@@ -38,7 +38,7 @@ class PythonStart:
         """Borrowed descriptors that the process inherits, under the numbers that they have here."""
         channels = self.channels
         ends = channels.worker_lifecycle.fileno(), channels.worker_end.fileno()
-        fds = (*ends, channels.page_fd, channels.worker_lifeline_fd, self.parts.keeper.wakeup_fd)
+        fds = (*ends, channels.page_fd, channels.worker_lifeline_fd, channels.wakeup_fd)
         return {fd: fd for fd in fds}
 
     def connect(self, started: StartedProcess) -> PythonLink:
@@ -55,7 +55,7 @@ class PythonStart:
             generation=self.worker.generation,
             channel_fd=self.channels.worker_end.fileno(),
             page_fd=self.channels.page_fd,
-            wakeup_fd=self.parts.keeper.wakeup_fd,
+            wakeup_fd=self.channels.wakeup_fd,
             lifeline_fd=self.channels.worker_lifeline_fd,
             listeners=tuple(listener.info for listener in self.parts.listeners),
         )
@@ -106,9 +106,19 @@ class PythonRuntime:
         dispatcher_end.setblocking(False)
         page_fd = create_worker_page()
         ours.callback(os.close, page_fd)
+        wakeup_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        ours.callback(os.close, wakeup_fd)
         worker_lifeline_fd, lifeline_fd = os.pipe()
         ours.callback(os.close, lifeline_fd)
         theirs.callback(os.close, worker_lifeline_fd)
         return PythonChannels(
-            slot, lifecycle, worker_lifecycle, dispatcher_end, worker_end, page_fd, lifeline_fd, worker_lifeline_fd
+            slot=slot,
+            lifecycle=lifecycle,
+            worker_lifecycle=worker_lifecycle,
+            dispatcher_end=dispatcher_end,
+            worker_end=worker_end,
+            page_fd=page_fd,
+            wakeup_fd=wakeup_fd,
+            lifeline_fd=lifeline_fd,
+            worker_lifeline_fd=worker_lifeline_fd,
         )

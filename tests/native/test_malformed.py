@@ -140,7 +140,7 @@ def test_malformed_messages_in_a_channel_are_thrown_away(some_fds: list[int]) ->
         spoiled = dispatcher.new_worker(1)
         dispatcher.remove(spoiled)
         for incarnation in range(1, CHANNELS + 1):
-            spoiled = ChannelWorker(1, incarnation, dispatcher.wakeup_fd)
+            spoiled = ChannelWorker(1, incarnation)
             spoil(spoiled, generator, some_fds)
             dispatcher.workers[1] = spoiled
             dispatcher.add(spoiled)
@@ -217,10 +217,10 @@ def random_claim(generator: random.Random) -> bytes:
     return ((base + generator.randrange(-20, 20)) % 2**64).to_bytes(8, "little")
 
 
-@pytest.mark.parametrize("wrong", range(4))
+@pytest.mark.parametrize("wrong", range(5))
 def test_add_worker_with_a_wrong_descriptor_is_rejected(wrong: int, some_fds: list[int]) -> None:
     with DispatcherProcess() as dispatcher:
-        worker = ChannelWorker(0, 1, dispatcher.wakeup_fd)
+        worker = ChannelWorker(0, 1)
         fds = worker.fds
         fds[wrong] = some_fds[3]
         dispatcher.send(encode_add_worker(NewWorker(0, 1, UNBOUNDED, 0)), fds)

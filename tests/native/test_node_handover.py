@@ -52,7 +52,7 @@ def test_connections_are_numbered_within_the_epoch(epoch: int) -> None:
 def test_epoch_whose_numbers_javascript_cannot_hold_is_refused() -> None:
     with DispatcherProcess(configured=False) as dispatcher:
         command = encode_configure(2**21, Policy.ROUND_ROBIN, SOON_NS)
-        dispatcher.send(command, [dispatcher.page_fd, dispatcher.wakeup_fd])
+        dispatcher.send(command, [dispatcher.page_fd])
         assert dispatcher.wait_event(EventName.REJECTED).command == CommandName.CONFIGURE
         dispatcher.configure()
 

@@ -5,6 +5,8 @@ import random
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.support import processes
 from tests.support.client import Connection
 from tests.support.fastlb_process import App, Fastlb
@@ -75,6 +77,20 @@ def test_blocked_worker_does_not_delay_new_clients(fastlb: Fastlb, tmp_path: Pat
         assert app.show()["dispatcher"]["redispatched"] < 20
         gate.touch()
         assert client.receive().json()["pid"] not in answers
+
+
+# What a blocked worker does not take goes to the other after the time-out; a full one must not need it.
+@pytest.mark.parametrize(("path", "handover_timeout"), [("/fill", "30s"), ("/fill-and-block", "50ms")])
+def test_worker_that_spoils_its_wakeups_harms_only_itself(fastlb: Fastlb, path: str, handover_timeout: str) -> None:
+    options = ("--workers", "2", "--threads", "1", "--handover-timeout", handover_timeout)
+    app = fastlb.start("fills_wakeups:app", *options)
+    workers = app.worker_pids
+    spoiled = int(app.get(path).body)
+    # More clients than workers: whenever one is done, the dispatcher sleeps until it is told so.
+    with LoadProcess(Plan(address=app.address, clients=CLIENTS)) as load:
+        load.wait_for(1000, timeout=20)
+    assert load.report.failed <= 1, load.report
+    assert {pid for pid in workers if pid != spoiled} <= set(app.worker_pids)
 
 
 def test_connections_queued_to_a_killed_worker_are_served_by_others(fastlb: Fastlb) -> None:

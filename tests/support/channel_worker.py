@@ -69,7 +69,6 @@ class ChannelWorker:
     Args:
         slot: its place in the dispatcher's table.
         incarnation: token that tells it from others in the same slot.
-        wakeup_fd: borrowed: the app's wake-up eventfd.
         bounds: credit, capacity, max_connections.
         hash_key: identity for ip-hash; None: the slot.
     """
@@ -78,7 +77,6 @@ class ChannelWorker:
         self,
         slot: int,
         incarnation: int,
-        wakeup_fd: int,
         bounds: WorkerBounds = UNBOUNDED,
         hash_key: int | None = None,
     ) -> None:
@@ -89,7 +87,8 @@ class ChannelWorker:
         self.dispatcher_end, self.channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel.setblocking(False)
         self.page_fd = create_worker_page()
-        self.status = WorkerStatus(self.page_fd, wakeup_fd)
+        self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.status = WorkerStatus(self.page_fd, self.wakeup_fd)
         self.page = WorkerPageView(self.page_fd)
         self.process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         self.pidfd = os.pidfd_open(self.process.pid)
@@ -98,7 +97,7 @@ class ChannelWorker:
     @property
     def fds(self) -> list[int]:
         """What ADD_WORKER carries, in its order."""
-        return [self.dispatcher_end.fileno(), self.channel.fileno(), self.pidfd, self.page_fd]
+        return [self.dispatcher_end.fileno(), self.channel.fileno(), self.pidfd, self.page_fd, self.wakeup_fd]
 
     def receive(self) -> TakenMessage | None:
         """Receive one message without saying so in the page: as a worker that is stopped between the two."""
@@ -177,5 +176,6 @@ class ChannelWorker:
             self.process.stdin.close()
         os.close(self.pidfd)
         os.close(self.page_fd)
+        os.close(self.wakeup_fd)
         self.dispatcher_end.close()
         self.channel.close()

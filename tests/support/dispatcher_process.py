@@ -49,9 +49,9 @@ if TYPE_CHECKING:  # these types exist in the stub only
 IMPORT_LOOP = "import sys; from fastlb.lb.dispatcher import run"
 RUN_LOOP = "sys.exit(run(int(sys.argv[1])))"
 NEVER_NS = 3600 * 10**9
-OWN_DESCRIPTORS = 5  # epoll, control, wake-up, timer, /proc/self/fd
-# channel, duplicate of the worker's end, pidfd; of a Node worker: channel, /proc/PID/fd, pidfd
-DESCRIPTORS_PER_WORKER = 3
+OWN_DESCRIPTORS = 4  # epoll, control, timer, /proc/self/fd
+DESCRIPTORS_PER_WORKER = 4  # channel, duplicate of the worker's end, pidfd, eventfd
+DESCRIPTORS_PER_NODE_WORKER = 3  # channel, /proc/PID/fd, pidfd
 
 AnyWorker = ChannelWorker | NodeChannelWorker
 
@@ -75,7 +75,6 @@ class DispatcherProcess:
         before_run: str = "",
         configured: bool = True,
     ) -> None:
-        self.wakeup_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.page_fd = create_dispatcher_page()
         self.page = DispatcherPageView(self.page_fd)
         self.workers: dict[int, AnyWorker] = {}
@@ -101,7 +100,7 @@ class DispatcherProcess:
 
     def configure(self) -> None:
         """Send CONFIGURE and wait for the answer."""
-        self.send(encode_configure(*self.configuration), [self.page_fd, self.wakeup_fd])
+        self.send(encode_configure(*self.configuration), [self.page_fd])
         self.wait_event(EventName.CONFIGURED)
 
     def send(self, command: bytes, fds: list[int] | None = None) -> None:
@@ -144,7 +143,7 @@ class DispatcherProcess:
         self, slot: int, bounds: WorkerBounds = UNBOUNDED, incarnation: int = 0, hash_key: int | None = None
     ) -> ChannelWorker:
         """Make a worker and ADD it, without admitting it."""
-        worker = ChannelWorker(slot, incarnation or 1000 + slot, self.wakeup_fd, bounds, hash_key)
+        worker = ChannelWorker(slot, incarnation or 1000 + slot, bounds, hash_key)
         self.workers[slot] = worker
         self.add(worker)
         return worker
@@ -271,7 +270,10 @@ class DispatcherProcess:
 
     def expected_descriptors(self) -> int:
         """How many it should have: its own, what it was given, and connections that are still its own too."""
-        given = len(self.listeners) + DESCRIPTORS_PER_WORKER * len(self.workers)
+        of_node = sum(isinstance(worker, NodeChannelWorker) for worker in self.workers.values())
+        of_ours = len(self.workers) - of_node
+        of_workers = DESCRIPTORS_PER_NODE_WORKER * of_node + DESCRIPTORS_PER_WORKER * of_ours
+        given = len(self.listeners) + of_workers
         return OWN_DESCRIPTORS + given + self.counters()["held"] + self.expected_copies()
 
     def expected_copies(self) -> int:
@@ -317,7 +319,6 @@ class DispatcherProcess:
             worker.close()
         for listener in self.listeners.values():
             listener.close()
-        os.close(self.wakeup_fd)
         os.close(self.page_fd)
 
     def __enter__(self) -> DispatcherProcess:
