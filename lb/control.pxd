@@ -17,7 +17,9 @@ from fastlb.lb.listeners cimport listener_adopt, listener_close, listener_remove
 from fastlb.lb.node.attend cimport orphan_nodes
 from fastlb.lb.node.channel cimport NODE_MARKER
 from fastlb.lb.node.write cimport OutgoingLine, node_probe, node_say
-from fastlb.lb.page cimport DISPATCHER_PAGE_MAGIC, DispatcherPage, MAX_LISTENERS, MAX_SLOTS, page_map
+from fastlb.lb.page cimport (
+    DISPATCHER_PAGE_MAGIC, MAX_LISTENERS, MAX_SLOTS, SLOT_ADDED, SLOT_ADMITTED, SLOT_FREE, DispatcherPage, page_map,
+)
 from fastlb.lb.policy cimport POLICY_COUNT
 from fastlb.lb.posix cimport (
     AF_UNIX, EAGAIN, EBUSY, EINVAL, EMFILE, EPROTO, ESTALE, F_GETFL, F_SETFL, MSG_CTRUNC, MSG_TRUNC, O_NONBLOCK,
@@ -25,7 +27,7 @@ from fastlb.lb.posix cimport (
     munmap, poll, pollfd,
 )
 from fastlb.lb.received cimport Received, close_rights, receive
-from fastlb.lb.slots cimport SLOT_ADDED, SLOT_ADMITTED, SLOT_FREE, WorkerSlot
+from fastlb.lb.slots cimport WorkerSlot
 from fastlb.lb.state cimport Dispatcher, candidates_refresh
 from fastlb.lb.workers cimport (
     NODE_WORKER_FDS, WORKER_CHANNEL_FD, WORKER_DUPLICATE_FD, WORKER_FDS, node_add, worker_add, worker_admit,

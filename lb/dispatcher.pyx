@@ -25,14 +25,14 @@ from fastlb.lb.handover cimport dispatch_held
 from fastlb.lb.held cimport held_drop_first, held_first
 from fastlb.lb.listeners cimport accept_from_all, is_accepting, listener_remove, listeners_poll, on_listener_event
 from fastlb.lb.node.attend cimport attend_nodes, on_node_event, waits_for_orphans
-from fastlb.lb.page cimport DispatcherPage, MAX_LISTENERS
+from fastlb.lb.page cimport MAX_LISTENERS, SLOT_ADMITTED, SLOT_DRAINING, SLOT_FREE, DispatcherPage
 from fastlb.lb.posix cimport (
     CLOCK_MONOTONIC, EPOLL_CLOEXEC, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, SIG_IGN, SIGHUP, SIGINT, SIGPIPE,
     SIGQUIT, SIGTERM, TFD_CLOEXEC, TFD_NONBLOCK, epoll_create1, epoll_event, epoll_wait, errno, monotonic_ns, munmap,
     signal, timerfd_create,
 )
 from fastlb.lb.send_error cimport SEND_BROKEN, SEND_FULL, SEND_PAUSE, SEND_RETRY, classify_send_error
-from fastlb.lb.slots cimport SLOT_ADMITTED, SLOT_DRAINING, SLOT_FREE, WorkerSlot
+from fastlb.lb.slots cimport WorkerSlot
 from fastlb.lb.state cimport Dispatcher, candidates_refresh, count, publish_changed, slot_look
 from fastlb.lb.takeback cimport empty_channels, rescue_overdue
 from fastlb.lb.workers cimport release_removed, slot_release, worker_died

@@ -14,7 +14,7 @@ from fastlb.lb.events cimport report_slot
 from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push, held_push_first, held_room
 from fastlb.lb.node.channel cimport NODE_BROKEN
 from fastlb.lb.node.write cimport node_enter_writing, node_hand_over, node_wait_for_room
-from fastlb.lb.page cimport MAX_LISTENERS
+from fastlb.lb.page cimport MAX_LISTENERS, SLOT_DEAD
 from fastlb.lb.policy cimport (
     NOBODY, POLICY_IP_HASH, candidate_charge, candidate_close, choose, choose_rescuer, is_able, listener_bit,
 )
@@ -22,7 +22,7 @@ from fastlb.lb.posix cimport (
     CMSG_DATA, CMSG_LEN, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, iovec, msghdr, sendmsg,
 )
 from fastlb.lb.send_error cimport SEND_FULL, SEND_PAUSE, SEND_RETRY, SendVerdict, classify_send_error
-from fastlb.lb.slots cimport SLOT_DEAD, Stage, WorkerSlot, slot_record_sent
+from fastlb.lb.slots cimport Stage, WorkerSlot, slot_record_sent
 from fastlb.lb.state cimport (
     ACCEPTS_PER_TURN, BITMAP_WORDS, Dispatcher, SEND_PAUSE_NS, bitmap_clear, bitmap_set, count, lowest_bit, may_take,
     slot_enter, slot_mark_changed, start_emptying,

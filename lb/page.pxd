@@ -43,6 +43,14 @@ cdef struct WorkerPage:
     uint64_t latency_us[LATENCY_BUCKETS]
     uint8_t reserved4[3584]
 
+# What a worker is to its dispatcher (diagram: slots.pxd)
+cdef enum SlotStateKind:
+    SLOT_FREE = 0
+    SLOT_ADDED = 1     # known, and not in the policy
+    SLOT_ADMITTED = 2  # in the policy: the only state that gets connections
+    SLOT_DRAINING = 3  # takes what it has been sent, gets nothing more
+    SLOT_DEAD = 4      # its process has ended or its channel is broken
+
 cdef struct DispatcherListenerRow:
     uint64_t accepted
     uint64_t errors         # accept4 failures that made the listener pause
@@ -56,7 +64,7 @@ cdef struct DispatcherSlotRow:
     uint64_t taken_back     # of these, how many were taken back
     uint64_t untaken        # as of the last wake-up
     uint64_t open           # as of the last wake-up
-    uint64_t state          # SlotState of slots.pxd
+    uint64_t state          # SlotStateKind
     # of a Node worker only; what a successor must know is stored before the act that it speaks of
     uint64_t handles_sent   # messages that are answered by NODE_HANDLE_ACK or NODE_HANDLE_NACK
     uint64_t answers_read   # of these, how many were answered
@@ -95,8 +103,8 @@ cdef inline void page_wake_dispatcher(WorkerPage *page, int wakeup_fd) noexcept 
     cdef uint64_t one = 1
     full_fence()
     if load_u32(&page.starved):
-        # It is this worker's alone, and nobody reads it: it fails (EAGAIN) only in a worker that has brought the
-        # count to its highest itself, and waits only in one that has made it blocking as well. Others do not notice.
+        # The eventfd is this worker's alone, and never read. So a write fails (EAGAIN) only in a worker that has
+        # brought the count to its highest itself, and waits only in one that has made it blocking as well.
         write(wakeup_fd, &one, sizeof(one))
 
 

@@ -1,8 +1,16 @@
+from enum import IntEnum
 from typing import TypedDict
 
 PAGE_SLOTS: int
 PAGE_LISTENERS: int
 PAGE_LATENCY_BUCKETS: int
+
+class SlotState(IntEnum):
+    FREE = 0
+    ADDED = 1
+    ADMITTED = 2
+    DRAINING = 3
+    DEAD = 4
 
 class WorkerCounters(TypedDict):
     position: int

@@ -3,6 +3,8 @@
 Runs in dispatcher, supervisor and workers. Never waits, never trusts a worker's numbers. Layout: page.pxd.
 """
 
+from enum import IntEnum
+
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastlb.lb.atomics cimport load_i64, load_u32, load_u64, store_i64, store_u64
@@ -17,6 +19,17 @@ from fastlb.lb.posix cimport (
 PAGE_SLOTS = MAX_SLOTS
 PAGE_LISTENERS = MAX_LISTENERS
 PAGE_LATENCY_BUCKETS = LATENCY_BUCKETS
+
+
+class SlotState(IntEnum):
+    """What a worker is to its dispatcher, the `state` of its slot: SlotStateKind of page.pxd."""
+
+    FREE = SLOT_FREE
+    ADDED = SLOT_ADDED
+    ADMITTED = SLOT_ADMITTED
+    DRAINING = SLOT_DRAINING
+    DEAD = SLOT_DEAD
+
 
 if sizeof(WorkerPage) != WORKER_PAGE_BYTES:
     raise ImportError(f"worker page has {sizeof(WorkerPage)} bytes, expected {WORKER_PAGE_BYTES}")

@@ -13,14 +13,7 @@ from fastlb.lb.atomics cimport load_u64
 from fastlb.lb.connection cimport CONNECTIONS_PER_MESSAGE, MAX_CREDIT, ConnectionMessage
 from fastlb.lb.descriptors cimport invariant
 from fastlb.lb.node.channel cimport NodeChannel
-from fastlb.lb.page cimport WorkerPage
-
-cdef enum SlotState:
-    SLOT_FREE = 0
-    SLOT_ADDED = 1     # known, and not in the policy
-    SLOT_ADMITTED = 2  # in the policy: the only state that gets connections
-    SLOT_DRAINING = 3  # takes what it has been sent, gets nothing more
-    SLOT_DEAD = 4      # its process has ended or its channel is broken
+from fastlb.lb.page cimport SLOT_ADMITTED, WorkerPage
 
 cdef enum:
     CLAIM_CEILING = 0x7FFFFFFF

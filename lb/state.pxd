@@ -9,10 +9,10 @@ from fastlb.lb.command cimport LONGEST_SEND_BYTES, Command
 from fastlb.lb.connection cimport position_sent
 from fastlb.lb.held cimport HeldQueue
 from fastlb.lb.node.channel cimport node_is_slow, node_may_be_sent, node_places
-from fastlb.lb.page cimport DispatcherPage, DispatcherSlotRow, MAX_LISTENERS, MAX_SLOTS
+from fastlb.lb.page cimport MAX_LISTENERS, MAX_SLOTS, SLOT_ADMITTED, DispatcherPage, DispatcherSlotRow
 from fastlb.lb.policy cimport Candidate, CandidateTable, POLICY_IP_HASH, STICKY_CREDIT, hash_seed_of
 from fastlb.lb.slots cimport (
-    SLOT_ADMITTED, WorkerSlot, slot_is_receiver, slot_open, slot_overdue_at_ns, slot_refresh, slot_room, slot_untaken,
+    WorkerSlot, slot_is_receiver, slot_open, slot_overdue_at_ns, slot_refresh, slot_room, slot_untaken,
 )
 
 cdef enum:

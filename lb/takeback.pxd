@@ -12,10 +12,11 @@ from fastlb.lb.descriptors cimport SPARE_DESCRIPTORS, descriptors_free
 from fastlb.lb.events cimport report_slot
 from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node.read cimport node_empty_channel
+from fastlb.lb.page cimport SLOT_ADMITTED, SLOT_DRAINING
 from fastlb.lb.policy cimport POLICY_IP_HASH, candidate_close
 from fastlb.lb.posix cimport FIONREAD, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, ioctl, recv
 from fastlb.lb.received cimport Received, close_rights, receive
-from fastlb.lb.slots cimport SLOT_ADMITTED, SLOT_DRAINING, WorkerSlot, slot_settle
+from fastlb.lb.slots cimport WorkerSlot, slot_settle
 from fastlb.lb.state cimport (
     BITMAP_WORDS, Dispatcher, MAX_HOPS, PASS_OVER_NS, bitmap_clear, count, lowest_bit, overdue_at_ns, slot_mark_changed,
 )

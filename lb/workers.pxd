@@ -19,11 +19,12 @@ from fastlb.lb.node.channel cimport NodeChannel
 from fastlb.lb.node.look cimport node_begin_counting
 from fastlb.lb.node.read cimport node_close_reading
 from fastlb.lb.node.write cimport node_count, node_disconnect, node_note_disconnected, node_poll
-from fastlb.lb.page cimport WORKER_PAGE_MAGIC, DispatcherSlotRow, WorkerPage, page_map
-from fastlb.lb.posix cimport EINVAL, ENOMEM, EPOLLET, EPOLLIN, SHUT_RD, SHUT_WR, munmap, shutdown
-from fastlb.lb.slots cimport (
-    SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WorkerSlot, slot_refresh,
+from fastlb.lb.page cimport (
+    SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WORKER_PAGE_MAGIC, DispatcherSlotRow, WorkerPage,
+    page_map,
 )
+from fastlb.lb.posix cimport EINVAL, ENOMEM, EPOLLET, EPOLLIN, SHUT_RD, SHUT_WR, munmap, shutdown
+from fastlb.lb.slots cimport WorkerSlot, slot_refresh
 from fastlb.lb.state cimport Dispatcher, bitmap_clear, slot_enter, slot_mark_changed, start_emptying
 from fastlb.lb.takeback cimport take_back_all
 
@@ -47,7 +48,7 @@ cdef inline int pidfd_watch(Dispatcher *d, uint32_t index) noexcept nogil:
 
 cdef inline int wakeup_watch(Dispatcher *d, uint32_t index) noexcept nogil:
     # Edge-triggered, and never read: a wake-up costs no system call more, and a worker that makes its eventfd a
-    # blocking one has nobody but itself to wait.
+    # blocking one makes itself wait, and no other.
     return watch_begin(
         d.epoll_fd, d.slots[index].wakeup_fd, EPOLLIN | EPOLLET, watched_data(WATCHED_WAKEUP, index)
     )

@@ -22,10 +22,11 @@ from fastlb.lb.node.wire cimport (
     NodeLine, RECEIVED_LINE, classify_node_line, is_internal,
 )
 from fastlb.lb.node.write cimport OutgoingLine, node_count, node_fixed_line, node_flush, node_poll, node_say
+from fastlb.lb.page cimport SLOT_DEAD
 from fastlb.lb.posix cimport (
     EAGAIN, EINTR, EMSGSIZE, ENOMEM, MSG_DONTWAIT, MSG_PEEK, SIGTERM, errno, pidfd_signal, recv,
 )
-from fastlb.lb.slots cimport SLOT_DEAD, WorkerSlot
+from fastlb.lb.slots cimport WorkerSlot
 from fastlb.lb.state cimport Dispatcher, NODE_READ_BYTES, count, slot_enter, slot_mark_changed, start_emptying
 
 cdef enum:

@@ -3,12 +3,10 @@
 Runs in the supervisor. What the dispatcher has is what its page says, which is as new as its last answer.
 """
 
+from ...lb.page import SlotState
 from ..output.event_log import EventLog
 from .counters import Counters
 from .wanted import DispatchedWorker, Membership, WantedState
-
-# States of a slot, as in lb/slots.pxd.
-SLOT_ADDED, SLOT_ADMITTED = 1, 2
 
 
 class Agreement:
@@ -48,5 +46,5 @@ class Agreement:
         if row is None:
             return False
         if worker.membership is Membership.ADMITTED:
-            return row["state"] != SLOT_ADDED
-        return worker.membership is not Membership.DRAINING or row["state"] not in (SLOT_ADDED, SLOT_ADMITTED)
+            return row["state"] != SlotState.ADDED
+        return worker.membership is not Membership.DRAINING or row["state"] not in (SlotState.ADDED, SlotState.ADMITTED)

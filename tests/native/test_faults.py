@@ -8,12 +8,12 @@ import socket
 import pytest
 from fastlb.lb.command import CommandName, EventName, WorkerBounds, encode_add_listener
 from fastlb.lb.dispatcher import accept_verdict, send_verdict
+from fastlb.lb.page import SlotState
 
 from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.waiting import wait_until
 
-SLOT_DEAD = 4
 DEEP = WorkerBounds(credit=128, capacity=0, max_connections=0)
 
 ACCEPT_RETRIED = {
@@ -102,7 +102,7 @@ def test_taking_back_waits_for_free_descriptors() -> None:
         fill_descriptor_table(dispatcher)
         victim.kill()
         other.take_all()
-        wait_until(lambda: dispatcher.slot(victim)["state"] == SLOT_DEAD, "death seen")
+        wait_until(lambda: dispatcher.slot(victim)["state"] == SlotState.DEAD, "death seen")
         assert dispatcher.counters()["redispatched"] == 0
         set_descriptor_limit(dispatcher, 1024)
         dispatcher.wait_event(EventName.WORKER_DIED)

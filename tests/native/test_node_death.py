@@ -10,13 +10,13 @@ from contextlib import contextmanager
 
 import pytest
 from fastlb.lb.command import CommandName, EventName, WorkerBounds
+from fastlb.lb.page import SlotState
 
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.node_channel_worker import RECEIVED, NodeChannelWorker, serve_until
 from tests.support.waiting import wait_until
 
 FIVE = WorkerBounds(credit=5, capacity=0, max_connections=0)
-SLOT_DEAD = 4
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def test_worker_that_closes_its_channel_is_out(read: bool) -> None:
         serve_until([survivor], 5)
         check_all_answered(clients)
         dispatcher.ping()
-        assert dispatcher.slot(victim)["state"] == SLOT_DEAD
+        assert dispatcher.slot(victim)["state"] == SlotState.DEAD
         dispatcher.connect(count=4)
         survivor.wait_taken(4)
         victim.kill()

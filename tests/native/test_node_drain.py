@@ -6,6 +6,7 @@ import socket
 
 import pytest
 from fastlb.lb.command import DrainWord, EventName, WorkerBounds, encode_quit, encode_remove
+from fastlb.lb.page import SlotState
 
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.node_channel_worker import DISCONNECT, RECEIVED, NodeChannelWorker, fill_channel, serve_until
@@ -233,7 +234,7 @@ def test_without_a_supervisor_a_worker_that_was_told_is_not_told_again() -> None
         worker.close_channel()
         worker.process.wait(timeout=scaled(10))
         assert exit_code(dispatcher) == 0
-        assert dispatcher.slot(worker)["state"] == 0
+        assert dispatcher.slot(worker)["state"] == SlotState.FREE
 
 
 def test_quit_leaves_the_workers_alone() -> None:
