@@ -25,6 +25,7 @@ from .launch.reporter import Reporter
 from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
+from .processes.oom_score import lower_own_score
 from .processes.resource_limits import check_limits, raise_descriptor_limit
 from .signals import outlive_harmless_signals
 from .sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
@@ -58,10 +59,12 @@ def run(request: LaunchRequest, reporter: Reporter) -> None:
         terminal = stack.enter_context(contextlib.closing(TerminalOutput())) if request.foreground else None
         log = stack.enter_context(contextlib.closing(opened_log(paths, terminal)))
         raise_descriptor_limit()
+        worker_oom_score = lower_own_score()
         check_limits(request.config.workers)
         listeners = stack.enter_context(listening(request, log))
         log.info("supervisor_started", pid=os.getpid(), binds=",".join(bound.address for bound in listeners))
-        uvloop.run(supervise(request, reporter, AppResources(paths, log, listeners, terminal)))
+        resources = AppResources(paths, log, listeners, terminal, worker_oom_score)
+        uvloop.run(supervise(request, reporter, resources))
 
 
 @contextlib.contextmanager

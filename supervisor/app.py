@@ -49,13 +49,14 @@ OnProgress = Callable[[Progress], None]
 class AppResources:
     """What the process has taken hold of outside itself; all borrowed, but an App closes `listeners` when it stops.
 
-    `terminal`: of a foreground app, else None.
+    `terminal`: of a foreground app, else None. `worker_oom_score`: see processes/oom_score.py; None: as it is.
     """
 
     paths: AppPaths
     log: EventLog
     listeners: list[BoundListener]
     terminal: TerminalOutput | None = None
+    worker_oom_score: int | None = None
 
 
 class App:
@@ -79,7 +80,8 @@ class App:
         self._keeper = DispatcherKeeper(config, resources.listeners, self._reaper, resources.log)
         self._traits = traits
         self._runtime = self._make_runtime()
-        host = WorkerHost(config, HostParts(self._runtime, self._reaper, output, resources.log))
+        parts = HostParts(self._runtime, self._reaper, output, resources.log, resources.worker_oom_score)
+        host = WorkerHost(config, parts)
         self._crew = Crew(config, self._traits, host)
         sources = StatusSources(
             config, self._traits, self._crew, host, self._keeper, self.addresses, resources.paths

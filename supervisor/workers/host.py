@@ -16,6 +16,7 @@ from ..errors import FastlbError, StartFailed, UsageError
 from ..output.event_log import EventLog
 from ..output.worker_output import WorkerOutput
 from ..processes.hang import HangLimits, WorkerWatch
+from ..processes.oom_score import set_score
 from ..processes.reaper import ExitStatus, Reaper
 from ..processes.spawn import SpawnPlan, spawn
 from ..settings.app_config import AppConfig
@@ -51,12 +52,13 @@ class Totals:
 
 @dataclass(frozen=True)
 class HostParts:
-    """What a WorkerHost works with; all borrowed."""
+    """What a WorkerHost works with; all borrowed. `oom_score`: of the workers' processes; None: as it is."""
 
     runtime: WorkerRuntime
     reaper: Reaper
     output: WorkerOutput
     log: EventLog
+    oom_score: int | None = None
 
 
 class WorkerHost:
@@ -133,6 +135,8 @@ class WorkerHost:
             started = StartedProcess(number, spawn(self._plan(start, pipes)))
             ours.pop_all()
         process = started.process
+        if self._parts.oom_score is not None:
+            set_score(process.pid, self._parts.oom_score)
         incarnation = self._adopt(worker, start, pipes, started)
         self._parts.reaper.watch(process.pid, process.pidfd, partial(self._on_exit, worker, incarnation))
         self._parts.log.info("worker_started", **_names(worker), pid=process.pid)

@@ -71,6 +71,13 @@ class Fastlb:
         self._started.append(subprocess.Popen([str(COMMAND), *args], **(usual | options)))
         return self._started[-1]
 
+    def run_program(self, *command: str, timeout: float = 60.0) -> CliResult:
+        """Run a program that runs `fastlb` in its turn, which must succeed."""
+        options: dict[str, Any] = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
+        result = subprocess.run(command, env=self.env, cwd=APPS, timeout=scaled(timeout), **options)
+        assert result.returncode == 0, f"{command}: {describe(result)}\n{self.logs_text()}"
+        return result
+
     def ok(self, *args: str, timeout: float = 60.0) -> CliResult:
         """Run `fastlb ARGS`, which must succeed."""
         result = self.cli(*args, timeout=timeout)
