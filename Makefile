@@ -60,6 +60,7 @@ trials: $(VENV)/.installed-test ## every promise at full size, one table (half a
 	$(BIN)/python -m benchmarks.trials
 
 mutants: $(VENV)/.installed-test ## put faults in and see whether the tests find them (an hour)
+	$(PIP_INSTALL) -e '.[test,lint,mutants]'
 	$(BIN)/python -m benchmarks.mutants
 
 ci: ## everything that must pass before a change lands

@@ -1,8 +1,10 @@
 """Puts faults in and writes which of them the tests found: `python -m benchmarks.mutants [--only core wsgi python]`"""
 
 import argparse
+import queue
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.machine import describe_machine
@@ -10,47 +12,70 @@ from benchmarks.machine import describe_machine
 from .core_mutants import CORE
 from .mutant import Mutant, Outcome
 from .python_mutants import run_python_mutants
-from .report import render_outcomes, render_python
+from .report import render
+from .results import ListResult, killed_before, load_results, store_results
 from .workspace import Workspace
 from .wsgi_mutants import WSGI
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-LISTS: dict[str, tuple[str, Sequence[Mutant], tuple[str, ...]]] = {
-    "core": ("The compiled core", CORE, ("tests/native", "tests/worker/test_inbox.py")),
-    "wsgi": ("WSGI: framing of requests and responses", WSGI, ("tests/unit/test_wsgi_parts.py", "tests/worker")),
+LISTS: dict[str, tuple[Sequence[Mutant], tuple[str, ...]]] = {
+    "core": (CORE, ("tests/native", "tests/worker/test_inbox.py", "tests/worker/test_page_order.py")),
+    "wsgi": (WSGI, ("tests/unit/test_wsgi_parts.py", "tests/worker")),
 }
 
 
 def main() -> int:
-    """Run, write benchmarks/results/mutants.md; exit code 1 when a mutant lived that should not."""
-    parser = argparse.ArgumentParser(description="Which faults do the tests find?")
-    parser.add_argument("--only", nargs="+", choices=[*LISTS, "python"], help="default: all")
-    parser.add_argument("--output", default="mutants", help="name of the file in benchmarks/results")
-    options = parser.parse_args()
-    wanted = options.only or [*LISTS, "python"]
-    workspace = Workspace()
-    command = f"python -m benchmarks.mutants {' '.join(sys.argv[1:])}".strip()
-    lines = ["# Faults put in on purpose, and whether the tests found them", "", *describe_machine(command), ""]
-    outcomes: list[Outcome] = []
-    for name in (name for name in LISTS if name in wanted):
-        title, mutants, tests = LISTS[name]
-        found = [try_one(workspace, mutant, tests) for mutant in mutants]
-        workspace.builds()  # the last fault is still in the compiled modules
-        outcomes += found
-        lines += render_outcomes(title, found)
-    if "python" in wanted:
-        lines += render_python(run_python_mutants(workspace))
-    RESULTS.mkdir(exist_ok=True)
+    """Run, write benchmarks/results/mutants.{json,md}; exit code 1 when a mutant lived that should not."""
+    options = parse_arguments()
+    kept = RESULTS / f"{options.output}.json"
+    results = load_results(kept)
+    measured = describe_machine(f"python -m benchmarks.mutants {' '.join(sys.argv[1:])}".strip())
+    for name in (name for name in LISTS if name in options.only):
+        mutants, tests = LISTS[name]
+        known = killed_before(results.lists.get(name), mutants) if options.survivors else {}
+        found = try_mutants([mutant for mutant in mutants if mutant not in known], tests, options.at_once)
+        outcomes = {**known, **{outcome.mutant: outcome for outcome in found}}
+        results.lists[name] = ListResult(measured, [outcomes[mutant] for mutant in mutants])
+        store_results(kept, results)
+    if "python" in options.only:
+        results.python = run_python_mutants(Workspace(), measured)
+        store_results(kept, results)
+    lines = render(results)
     (RESULTS / f"{options.output}.md").write_text("\n".join(lines))
     print("\n".join(lines))
-    return int(any(outcome.fate != "killed" and not outcome.mutant.equivalent for outcome in outcomes))
+    return int(any(outcome.is_unexplained for result in results.lists.values() for outcome in result.outcomes))
 
 
-def try_one(workspace: Workspace, mutant: Mutant, tests: tuple[str, ...]) -> Outcome:
-    """Try a mutant and show what came of it."""
-    outcome = workspace.try_mutant(mutant, tests)
-    print(f"{outcome.fate}: {mutant.rule}: {mutant.file}: {mutant.new!r} {outcome.told_by}", flush=True)
-    return outcome
+def parse_arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description="Which faults do the tests find?")
+    everything = [*LISTS, "python"]
+    parser.add_argument("--only", nargs="+", choices=everything, default=everything, help="default: all")
+    parser.add_argument("--survivors", action="store_true", help="leave out what the last run of a list has killed")
+    parser.add_argument("--at-once", type=int, default=2, help="mutants that are tried at the same time")
+    parser.add_argument("--output", default="mutants", help="name of the files in benchmarks/results")
+    return parser.parse_args()
+
+
+def try_mutants(mutants: Sequence[Mutant], tests: tuple[str, ...], at_once: int) -> list[Outcome]:
+    """Try mutants, each in a copy of the tree that no other uses at the time, after the tests passed without one."""
+    with ThreadPoolExecutor(at_once) as pool:
+        free: queue.Queue[Workspace] = queue.Queue()
+        for workspace in pool.map(Workspace, range(min(at_once, len(mutants)))):
+            free.put(workspace)
+
+        def try_one(mutant: Mutant) -> Outcome:
+            workspace = free.get()
+            try:
+                outcome = workspace.try_mutant(mutant, tests)
+            finally:
+                free.put(workspace)
+            print(f"{outcome.fate}: {mutant.rule}: {mutant.file}: {mutant.new!r} {outcome.told_by}", flush=True)
+            return outcome
+
+        if mutants:
+            free.queue[0].check(tests)
+        return list(pool.map(try_one, mutants))
 
 
 if __name__ == "__main__":

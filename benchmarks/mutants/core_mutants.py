@@ -144,4 +144,36 @@ RULES: dict[str, tuple[Fault, ...]] = {
     ),
 }  # fmt: skip
 
-CORE: tuple[Mutant, ...] = mutants_of(RULES)
+NATIVE = "tests/native/test_"
+TAKING_BACK = (f"{NATIVE}takeback.py", f"{NATIVE}policy.py")
+BOUNDS = (f"{NATIVE}bounds.py", f"{NATIVE}malformed.py", f"{NATIVE}dispatch.py")
+TESTS: dict[str, tuple[str, ...]] = {
+    "a connection hops twice at most": TAKING_BACK,
+    "the position is stored last": (
+        "tests/worker/test_page_order.py",
+        "tests/worker/test_inbox.py",
+        f"{NATIVE}bounds.py",
+    ),
+    "under ip-hash nothing is taken back from a live worker": (*TAKING_BACK, f"{NATIVE}dispatch.py"),
+    "from a live worker only what is overdue is taken back": TAKING_BACK,
+    "what is taken back goes to one who takes it at once": TAKING_BACK,
+    "a worker that left a message is passed over for a while": TAKING_BACK,
+    "credit bounds what a worker has not taken": BOUNDS,
+    "capacity bounds busy connections, max_connections open ones": BOUNDS,
+    "a worker under pressure gets nothing": (f"{NATIVE}bounds.py", "tests/worker/test_inbox.py"),
+    "what a page says is clamped": (f"{NATIVE}malformed.py", f"{NATIVE}takeback.py"),
+    "round-robin is exact": (f"{NATIVE}policy.py", f"{NATIVE}dispatch.py"),
+    "least-connections chooses the fewest open": (f"{NATIVE}policy.py", f"{NATIVE}bounds.py"),
+    "ip-hash is a rendezvous": (f"{NATIVE}policy.py", f"{NATIVE}dispatch.py"),
+    "an error of accept4 costs no client and no spin": (f"{NATIVE}faults.py",),
+    "no failed send loses a connection": (f"{NATIVE}faults.py",),
+    "messages are whole or thrown away": (f"{NATIVE}malformed.py", "tests/worker/test_inbox.py"),
+    "a connection is accepted only when somebody may take it": (f"{NATIVE}bounds.py", f"{NATIVE}node_listeners.py"),
+    "a worker that drains gets nothing new and loses nothing": (f"{NATIVE}takeback.py",),
+    "what a dead worker has not taken goes to others": (f"{NATIVE}takeback.py", f"{NATIVE}faults.py"),
+    "a sleeping dispatcher is woken": (f"{NATIVE}wakeup.py", f"{NATIVE}bounds.py", "tests/worker/test_inbox.py"),
+}
+# Faults that change nothing that can be seen, and why.
+EQUIVALENT: dict[Fault, str] = {}
+
+CORE: tuple[Mutant, ...] = mutants_of(RULES, TESTS, EQUIVALENT)

@@ -16,6 +16,7 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
         file: relative to the root.
         old: a piece of the file that occurs once.
         new: what takes its place.
+        tests: files of tests that hold the rule: they are tried before all others.
         equivalent: why no test can find it, of one that changes nothing that can be seen; else "".
     """
 
@@ -23,7 +24,18 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     old: str
     new: str
+    tests: tuple[str, ...] = ()
     equivalent: str = ""
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the compiled modules must be built anew."""
+        return self.file.endswith((".pyx", ".pxd"))
+
+    @property
+    def fault(self) -> "Fault":
+        """What tells it from all others."""
+        return (self.file, self.old, self.new)
 
     def applied_to(self, text: str) -> str | None:
         """Return the text with the fault in it; None when `old` is not there exactly once."""
@@ -34,21 +46,40 @@ Fault = tuple[str, str, str]  # file, what stands there, what takes its place
 
 
 def mutants_of(
-    rules: Mapping[str, tuple[Fault, ...]], equivalent: Mapping[Fault, str] | None = None
+    rules: Mapping[str, tuple[Fault, ...]],
+    tests: Mapping[str, tuple[str, ...]],
+    equivalent: Mapping[Fault, str],
 ) -> tuple[Mutant, ...]:
-    """Return the mutants of a table of rules; `equivalent`: why no test can find a fault."""
-    why = equivalent or {}
+    """Return the mutants of a table of rules.
+
+    Args:
+        rules: the faults of each rule.
+        tests: the files of tests of each rule.
+        equivalent: why no test can find a fault.
+    """
     return tuple(
-        Mutant(rule=rule, file=fault[0], old=fault[1], new=fault[2], equivalent=why.get(fault, ""))
+        Mutant(
+            rule=rule,
+            file=fault[0],
+            old=fault[1],
+            new=fault[2],
+            tests=tests.get(rule, ()),
+            equivalent=equivalent.get(fault, ""),
+        )
         for rule, faults in rules.items()
         for fault in faults
     )
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of a mutant. `told_by`: the test that failed first."""
+    """What came of a mutant. `told_by`: the test that failed first, and again when it was run alone."""
 
     mutant: Mutant
     fate: Fate
     told_by: str = ""
     seconds: float = 0.0
+
+    @property
+    def is_unexplained(self) -> bool:
+        """Whether it lives and nobody has said why that does no harm."""
+        return self.fate != "killed" and not self.mutant.equivalent

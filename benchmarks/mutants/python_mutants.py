@@ -43,11 +43,12 @@ timeout = 60
 class PythonReport(msgspec.Struct, frozen=True):
     """What came of mutmut's mutants: how many there were, and the diff of each that no test found, by its name."""
 
+    measured: list[str]
     total: int
     survivors: Mapping[str, str]
 
 
-def run_python_mutants(workspace: Workspace) -> PythonReport:
+def run_python_mutants(workspace: Workspace, measured: list[str]) -> PythonReport:
     """Run mutmut over MODULES (about ten minutes)."""
     copy = workspace.path / "python"
     shutil.rmtree(copy, ignore_errors=True)
@@ -60,7 +61,7 @@ def run_python_mutants(workspace: Workspace) -> PythonReport:
     mutmut(workspace, copy, "run")
     results = dict(RESULT.findall(mutmut(workspace, copy, "results", "--all", "true")))
     missed = sorted(name for name, fate in results.items() if fate != "killed")
-    return PythonReport(len(results), {name: mutmut(workspace, copy, "show", name) for name in missed})
+    return PythonReport(measured, len(results), {name: mutmut(workspace, copy, "show", name) for name in missed})
 
 
 def config_text() -> str:

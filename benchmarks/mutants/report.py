@@ -4,14 +4,35 @@ from collections.abc import Sequence
 
 from .mutant import Outcome
 from .python_mutants import EXPLAINED, PythonReport
+from .results import ListResult, Results
+
+TITLES = {"core": "The compiled core", "wsgi": "WSGI: framing of requests and responses"}
+HEADING = """# Faults put in on purpose, and whether the tests found them
+
+A fault is found when a test fails with it, and fails again alone. Every test passes without it. A fault that lives is
+explained, or the tests miss something.
+"""
 
 
-def render_outcomes(title: str, outcomes: Sequence[Outcome]) -> list[str]:
+def render(results: Results) -> list[str]:
+    """Return the report of everything that is known."""
+    lines = [*HEADING.splitlines(), ""]
+    for name, result in results.lists.items():
+        lines += render_list(TITLES[name], result)
+    if results.python:
+        lines += render_python(results.python)
+    return lines
+
+
+def render_list(title: str, result: ListResult) -> list[str]:
     """Return the table of one hand-written list."""
+    outcomes: Sequence[Outcome] = result.outcomes
     killed = sum(outcome.fate == "killed" for outcome in outcomes)
     explained = sum(outcome.fate != "killed" and bool(outcome.mutant.equivalent) for outcome in outcomes)
     lines = [
         f"## {title}: {killed} of {len(outcomes)} found, {explained} change nothing that can be seen",
+        "",
+        *result.measured,
         "",
         "| rule | file | instead of | stands | |",
         "|---|---|---|---|---|",
@@ -40,6 +61,8 @@ def render_python(report: PythonReport) -> list[str]:
     lines = [
         f"## Pure Python of the supervisor, by mutmut: {killed} of {report.total} found, "
         f"{len(report.survivors) - len(unexplained)} explained, {len(unexplained)} not",
+        "",
+        *report.measured,
         "",
     ]
     for name, diff in report.survivors.items():

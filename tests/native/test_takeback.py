@@ -147,10 +147,13 @@ def test_connection_hops_at_most_twice() -> None:
         dispatcher.connect()
         wait_redispatched(dispatcher, 2)
         wait_until(lambda: dispatcher.counters()["dispatched"] == 3, "third hand-over")
+        dispatcher.wait_quiet()  # it is overdue a third time by now
         for _ in range(5):
             workers[2].status.record_busy(1)
             workers[2].status.record_busy(-1)
             dispatcher.ping()
+        dispatcher.admit(dispatcher.new_worker(3))  # who would take it at once
+        dispatcher.ping()
         assert dispatcher.counters()["redispatched"] == 2
         (connection,) = [taken for worker in workers for taken in worker.take_all()]
         assert connection.hops == 2
@@ -168,6 +171,7 @@ def test_nothing_is_taken_from_a_stuck_worker_under_ip_hash() -> None:
         assert not any(worker.page.read()["starved"] for worker in workers)
         dispatcher.ping()
         assert dispatcher.counters()["wakeups"] == wakeups + 1
+        assert dispatcher.counters()["redispatched"] == 0
         taken[0].kill()
         dispatcher.wait_event(EventName.WORKER_DIED)
         (other,) = [worker for worker in workers if worker is not taken[0]]

@@ -1,0 +1,42 @@
+"""The lists of faults in benchmarks/mutants still fit the code that they are put into."""
+
+from collections import Counter
+
+import pytest
+
+from benchmarks.mutants import core_mutants, python_mutants, wsgi_mutants
+from benchmarks.mutants.core_mutants import CORE
+from benchmarks.mutants.mutant import Mutant
+from benchmarks.mutants.wsgi_mutants import WSGI
+from tests.contract.sources import ROOT
+
+LISTS = (CORE, WSGI)
+LEAST_FAULTS_OF_A_RULE = 3
+
+
+@pytest.mark.parametrize("mutants", LISTS)
+def test_every_fault_applies_once(mutants: tuple[Mutant, ...]) -> None:
+    texts = {mutant.file: (ROOT / mutant.file).read_text() for mutant in mutants}
+    astray = [(mutant.file, mutant.old) for mutant in mutants if mutant.applied_to(texts[mutant.file]) is None]
+    assert not astray, "what stands there is not there exactly once"
+
+
+@pytest.mark.parametrize("mutants", LISTS)
+def test_every_rule_has_faults_and_tests(mutants: tuple[Mutant, ...]) -> None:
+    faults = Counter(mutant.rule for mutant in mutants)
+    assert min(faults.values()) >= LEAST_FAULTS_OF_A_RULE, faults
+    assert len({mutant.fault for mutant in mutants}) == len(mutants)
+    assert all(mutant.tests for mutant in mutants)
+    assert not [name for mutant in mutants for name in mutant.tests if not (ROOT / name).is_file()]
+
+
+def test_what_is_explained_is_in_the_lists() -> None:
+    for mutants, explained in ((CORE, core_mutants.EQUIVALENT), (WSGI, wsgi_mutants.EQUIVALENT)):
+        assert explained.keys() <= {mutant.fault for mutant in mutants}
+    assert core_mutants.TESTS.keys() == core_mutants.RULES.keys()
+
+
+def test_what_mutmut_gets_is_there() -> None:
+    for module, tests in python_mutants.MODULES.items():
+        assert (ROOT / module).is_file()
+        assert (ROOT / tests).is_file()
