@@ -3,8 +3,8 @@
 import argparse
 import queue
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from benchmarks.machine import describe_machine
@@ -33,10 +33,13 @@ def main() -> int:
     for name in (name for name in LISTS if name in options.only):
         mutants, tests = LISTS[name]
         known = killed_before(results.lists.get(name), mutants) if options.survivors else {}
-        found = try_mutants([mutant for mutant in mutants if mutant not in known], tests, options.at_once)
-        outcomes = {**known, **{outcome.mutant: outcome for outcome in found}}
-        results.lists[name] = ListResult(measured, [outcomes[mutant] for mutant in mutants])
-        store_results(kept, results)
+        result = results.lists[name] = ListResult(measured, list(known.values()))
+        wanted = [mutant for mutant in mutants if mutant not in known]
+        for outcome in try_mutants(wanted, () if options.own else tests, options.at_once):
+            print(f"{outcome.fate}: {outcome.mutant.rule}: {outcome.mutant.new!r} {outcome.told_by}", flush=True)
+            result.outcomes.append(outcome)
+            result.outcomes.sort(key=lambda one: mutants.index(one.mutant))
+            store_results(kept, results)
     if "python" in options.only:
         results.python = run_python_mutants(Workspace(), measured)
         store_results(kept, results)
@@ -52,13 +55,16 @@ def parse_arguments() -> argparse.Namespace:
     everything = [*LISTS, "python"]
     parser.add_argument("--only", nargs="+", choices=everything, default=everything, help="default: all")
     parser.add_argument("--survivors", action="store_true", help="leave out what the last run of a list has killed")
+    parser.add_argument("--own", action="store_true", help="run the rule's own tests only: what lives may yet be found")
     parser.add_argument("--at-once", type=int, default=2, help="mutants that are tried at the same time")
     parser.add_argument("--output", default="mutants", help="name of the files in benchmarks/results")
     return parser.parse_args()
 
 
-def try_mutants(mutants: Sequence[Mutant], tests: tuple[str, ...], at_once: int) -> list[Outcome]:
-    """Try mutants, each in a copy of the tree that no other uses at the time, after the tests passed without one."""
+def try_mutants(mutants: Sequence[Mutant], tests: Sequence[str], at_once: int) -> Iterator[Outcome]:
+    """Try mutants, each in a copy of the tree that no other uses at the time; yield what came of each, as it comes."""
+    if not mutants:
+        return
     with ThreadPoolExecutor(at_once) as pool:
         free: queue.Queue[Workspace] = queue.Queue()
         for workspace in pool.map(Workspace, range(min(at_once, len(mutants)))):
@@ -67,15 +73,13 @@ def try_mutants(mutants: Sequence[Mutant], tests: tuple[str, ...], at_once: int)
         def try_one(mutant: Mutant) -> Outcome:
             workspace = free.get()
             try:
-                outcome = workspace.try_mutant(mutant, tests)
+                return workspace.try_mutant(mutant, tests)
             finally:
                 free.put(workspace)
-            print(f"{outcome.fate}: {mutant.rule}: {mutant.file}: {mutant.new!r} {outcome.told_by}", flush=True)
-            return outcome
 
-        if mutants:
-            free.queue[0].check(tests)
-        return list(pool.map(try_one, mutants))
+        free.queue[0].check(sorted({*tests, *(name for mutant in mutants for name in mutant.tests)}))
+        for done in as_completed([pool.submit(try_one, mutant) for mutant in mutants]):
+            yield done.result()
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
 
 NATIVE = "tests/native/test_"
 TAKING_BACK = (f"{NATIVE}takeback.py", f"{NATIVE}policy.py")
-BOUNDS = (f"{NATIVE}bounds.py", f"{NATIVE}malformed.py", f"{NATIVE}dispatch.py")
+BOUNDS = (f"{NATIVE}bounds.py", f"{NATIVE}dispatch.py", f"{NATIVE}malformed.py")
 TESTS: dict[str, tuple[str, ...]] = {
     "a connection hops twice at most": TAKING_BACK,
     "the position is stored last": (
@@ -161,7 +161,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "credit bounds what a worker has not taken": BOUNDS,
     "capacity bounds busy connections, max_connections open ones": BOUNDS,
     "a worker under pressure gets nothing": (f"{NATIVE}bounds.py", "tests/worker/test_inbox.py"),
-    "what a page says is clamped": (f"{NATIVE}malformed.py", f"{NATIVE}takeback.py"),
+    "what a page says is clamped": (f"{NATIVE}bounds.py", f"{NATIVE}malformed.py"),
     "round-robin is exact": (f"{NATIVE}policy.py", f"{NATIVE}dispatch.py"),
     "least-connections chooses the fewest open": (f"{NATIVE}policy.py", f"{NATIVE}bounds.py"),
     "ip-hash is a rendezvous": (f"{NATIVE}policy.py", f"{NATIVE}dispatch.py"),

@@ -3,7 +3,8 @@
 import os
 import socket
 
-from fastlb.lb.command import Policy, WorkerBounds, encode_pause, encode_resume
+import pytest
+from fastlb.lb.command import EventName, Policy, WorkerBounds, encode_pause, encode_resume
 
 from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
@@ -55,6 +56,38 @@ def test_max_connections_bounds_open_connections() -> None:
         assert dispatcher.counters()["accepted"] == 4
         worker.finish(connections[0])
         dispatcher.wait_dispatched(5)
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        WorkerBounds(credit=4, capacity=0, max_connections=0),
+        WorkerBounds(credit=16, capacity=4, max_connections=0),
+        WorkerBounds(credit=16, capacity=0, max_connections=4),
+    ],
+)
+def test_bounds_hold_when_another_workers_channel_breaks_in_the_same_turn(bounds: WorkerBounds) -> None:
+    """What is chosen for a worker and not sent yet counts when the workers are listed anew."""
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        broken, whole = dispatcher.start_workers(2, bounds)
+        dispatcher.send(encode_pause())
+        dispatcher.connect(count=8)
+        broken.channel.shutdown(socket.SHUT_RDWR)
+        dispatcher.send(encode_resume())
+        dispatcher.wait_event(EventName.CHANNEL_CLOSED, slot=0)
+        dispatcher.ping()
+        assert dispatcher.slot(whole)["untaken"] == 4
+        assert dispatcher.counters()["held"] == 4
+        arrived = 0
+
+        def all_arrived() -> bool:
+            nonlocal arrived
+            arrived += len(whole.take_all())
+            whole.finish_all()
+            return arrived == 8
+
+        wait_until(all_arrived, "all connections arrived")
 
 
 def test_pressure_means_no_credit() -> None:
@@ -172,3 +205,44 @@ def test_nonblocking_listener_and_descriptors_are_closed_on_exec() -> None:
         (connection,) = worker.take_all()
         assert not os.get_blocking(connection.fd)
         assert not os.get_blocking(listener.fileno())
+
+
+def test_a_position_counts_as_far_as_we_sent_and_never_back() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (worker,) = dispatcher.start_workers(1, WorkerBounds(credit=2, capacity=0, max_connections=0))
+        worker.status.record_taken((1 << 40) + 1000, 0)
+        dispatcher.ping()
+        dispatcher.connect(count=2)
+        dispatcher.wait_dispatched(2)
+        assert dispatcher.slot(worker)["untaken"] == 2
+        worker.status.record_taken((1 << 40) + 2, 0)
+        dispatcher.ping()
+        assert dispatcher.slot(worker)["untaken"] == 0
+        worker.status.record_taken((1 << 40) + 1, 0)
+        dispatcher.ping()
+        assert dispatcher.slot(worker)["untaken"] == 0
+        dispatcher.connect(count=2)
+        dispatcher.wait_dispatched(4)
+        assert len(worker.take_all()) == 4
+
+
+def test_more_busy_than_we_calculate_with_is_not_idle() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (worker,) = dispatcher.start_workers(1, WorkerBounds(credit=2, capacity=1, max_connections=0))
+        worker.status.record_busy(1 << 32)
+        dispatcher.ping()
+        dispatcher.connect()
+        wait_starved(dispatcher)
+        assert dispatcher.counters()["accepted"] == 0
+
+
+def test_more_closed_than_taken_is_none_open() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (worker,) = dispatcher.start_workers(1, WorkerBounds(credit=2, capacity=0, max_connections=1))
+        worker.status.record_closed()
+        dispatcher.ping()
+        dispatcher.connect()
+        dispatcher.wait_dispatched(1)

@@ -3,14 +3,16 @@
 import os
 import select
 import socket
+import time
 
-from fastlb.lb.command import EventName, Policy, WorkerBounds, encode_quit
+from fastlb.lb.command import EventName, Policy, WorkerBounds, encode_pause, encode_quit, encode_resume
 
 from tests.support.channel_worker import ChannelWorker, encode_message
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.waiting import scaled, wait_until
 
 SOON_NS = 5_000_000
+PASS_OVER = 0.1  # how long a stuck worker gets nothing; seconds
 DEEP = WorkerBounds(credit=32, capacity=0, max_connections=0)
 
 
@@ -352,3 +354,99 @@ def test_the_only_worker_is_not_asked_to_wake_us_about_what_it_has_not_taken() -
         dispatcher.assert_silent(0.05)
         dispatcher.ping()
         assert not worker.page.read()["starved"]
+
+
+def test_two_that_take_nothing_get_nothing_of_each_other() -> None:
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        workers = dispatcher.start_workers(2)
+        dispatcher.send(encode_pause())
+        dispatcher.connect(count=2)
+        dispatcher.send(encode_resume())
+        dispatcher.wait_dispatched(2)
+        dispatcher.wait_quiet()  # both are overdue by now
+        dispatcher.ping()
+        assert dispatcher.counters()["redispatched"] == 0
+        assert [dispatcher.slot(worker)["untaken"] for worker in workers] == [1, 1]
+
+
+def test_stuck_workers_connections_go_to_a_busy_one_that_moves() -> None:
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        stuck, busy = dispatcher.start_workers(2)
+        busy.status.record_busy(2)
+        dispatcher.connect()
+        wait_until(lambda: stuck.page.read()["starved"], "dispatcher watches the workers")
+        dispatcher.wait_quiet()
+        assert dispatcher.counters()["redispatched"] == 0
+        busy.status.record_busy(-1)
+        busy.take_until(1)
+
+
+def test_not_overdue_stays_with_its_worker() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        slow, _idle = dispatcher.start_workers(2)
+        dispatcher.connect()
+        dispatcher.wait_dispatched(1)
+        for _ in range(3):
+            dispatcher.ping()
+        assert dispatcher.counters()["redispatched"] == 0
+        slow.take_until(1)
+
+
+def test_what_hopped_before_goes_to_its_own_worker_under_ip_hash() -> None:
+    with DispatcherProcess(Policy.IP_HASH) as dispatcher:
+        dispatcher.listen()
+        workers = dispatcher.start_workers(3)
+        dispatcher.connect()
+        dispatcher.wait_dispatched(1)
+        (own,) = [worker for worker in workers if dispatcher.slot(worker)["untaken"]]
+        left = dispatcher.new_worker(3)
+        dispatcher.ping()
+        with open(os.devnull) as null:
+            socket.send_fds(left.dispatcher_end, [encode_message(1, 1, hops=1)], [null.fileno()])
+        left.kill()
+        dispatcher.wait_event(EventName.WORKER_DIED)
+        own.take_until(2)
+
+
+def test_one_client_in_a_while_finds_out_that_a_worker_is_stuck() -> None:
+    """All others go past it at once: 20 clients, one after the other, and every second one would be its."""
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        stuck, other = dispatcher.start_workers(2)
+        began = time.monotonic()
+        for number in range(1, 21):
+            dispatcher.connect()
+            other.take_until(number)
+        tries = (time.monotonic() - began) / PASS_OVER
+        assert 1 <= dispatcher.slot(stuck)["taken_back"] <= 2 + tries
+        assert dispatcher.slot(stuck)["sent"] == dispatcher.slot(stuck)["taken_back"]
+
+
+def test_stuck_worker_that_moves_is_chosen_again_at_once() -> None:
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        stuck, other = dispatcher.start_workers(2)
+        dispatcher.connect()
+        other.take_until(1)
+        assert dispatcher.slot(stuck)["sent"] == 1
+        stuck.status.record_busy(1)
+        dispatcher.ping()
+        dispatcher.connect(count=2)
+        wait_until(lambda: dispatcher.slot(stuck)["sent"] == 2, "one more for the worker that moved")
+
+
+def test_stuck_worker_is_tried_again_after_a_while() -> None:
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        stuck, other = dispatcher.start_workers(2)
+
+        def is_tried_again() -> bool:
+            dispatcher.connect()
+            other.take_until(len(other.taken) + 1)
+            other.finish_all()
+            return dispatcher.slot(stuck)["sent"] >= 2
+
+        wait_until(is_tried_again, "a second connection for the stuck worker")

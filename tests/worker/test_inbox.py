@@ -80,6 +80,16 @@ def test_taken_connections_are_counted_before_they_are_returned(channel: Channel
     assert (counters["closed"], counters["busy"], counters["lost"]) == (3, 0, 0)
 
 
+def test_figures_add_up_over_messages(channel: Channel, pipe_fd: int) -> None:
+    taken = []
+    for position, count in ((2, 2), (5, 3)):
+        channel.send(encode_connections(position, [LOCALHOST] * count), [pipe_fd] * count)
+        taken += channel.inbox.receive()
+    counters = channel.page.read()
+    assert (counters["taken"], counters["busy"], counters["position"]) == (5, 5, 5)
+    abandon(taken)
+
+
 def test_empty_and_ended_channels_are_told_apart(channel: Channel) -> None:
     assert channel.inbox.receive() == []
     assert not channel.inbox.ended
