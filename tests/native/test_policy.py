@@ -47,6 +47,11 @@ def test_least_connections_evens_out() -> None:
     assert chosen == {1: 10, 2: 10, 3: 10}
 
 
+def test_least_connections_counts_what_it_gives() -> None:
+    table = table_of([MUCH] * 2, [3, 0])
+    assert [table.choose(Policy.LEAST_CONNECTIONS)[0] for _ in range(7)] == [1, 1, 1, 0, 1, 0, 1]
+
+
 def test_least_connections_takes_turns_among_equals() -> None:
     table = table_of([MUCH] * 3)
     assert [table.choose(Policy.LEAST_CONNECTIONS)[0] for _ in range(6)] == [0, 1, 2, 0, 1, 2]

@@ -2,9 +2,11 @@
 
 import pytest
 from fastlb.supervisor.processes.backoff import (
+    JITTER,
     LONGEST_DELAY,
     CrashHistory,
     RestartRules,
+    Verdict,
     after_exit,
     grown_delay,
 )
@@ -34,6 +36,24 @@ def test_delay_grows_with_each_unstable_exit() -> None:
         delays.append(verdict.delay)
         history = verdict.history
     assert delays == pytest.approx([0.1, 0.15, 0.225, 0.3375])
+
+
+def test_jitter_lengthens_a_delay_by_its_part() -> None:
+    verdict = after_exit(RULES, CrashHistory(), now=5.0, uptime=0.0, jitter=0.5)
+    assert verdict.delay == pytest.approx(0.1 * (1 + JITTER / 2))
+
+
+def test_an_exit_is_forgotten_when_the_window_has_passed() -> None:
+    for window, kept in ((60.0, 1), (61.0, 2)):
+        rules = RestartRules(min_uptime=1.0, max_restarts=15, restart_window=window, restart_delay=0.1)
+        verdict = after_exit(rules, CrashHistory(unstable_exits=(40.0,)), now=100.0, uptime=0.0, jitter=0.0)
+        assert len(verdict.history.unstable_exits) == kept
+
+
+def test_who_is_given_up_keeps_its_history() -> None:
+    rules = RestartRules(min_uptime=1.0, max_restarts=1, restart_window=60.0, restart_delay=0.1)
+    verdict = after_exit(rules, CrashHistory(), now=5.0, uptime=0.0, jitter=0.0)
+    assert verdict == Verdict(CrashHistory(unstable_exits=(5.0,), streak=1), None)
 
 
 def test_delay_has_an_upper_bound_however_long_the_streak() -> None:
