@@ -178,6 +178,9 @@ EQUIVALENT: dict[Fault, str] = {
     (LISTENERS, "        listener.ready = False\n        return False\n", "        return False\n"): (
         "one accept4 in vain each turn: no figure of ours counts it, and the dispatcher sleeps as before"
     ),
+    (LISTENERS, "    if verdict == ACCEPT_BROKEN:\n        listener_break(d, index)\n", ""): (
+        "the kernel tells again of a listener that was shut and is not polled, and then it is broken (on_listener_event)"
+    ),
     (LISTENERS, "        listener.pause_ns = 0\n", ""): (
         "the next shortage of descriptors begins with a pause of 100 ms instead of 10: a timing, and no test is one"
     ),

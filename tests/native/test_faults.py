@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import socket
+import time
 
 import pytest
 from fastlb.lb.command import CommandName, EventName, WorkerBounds, encode_add_listener
@@ -15,6 +16,7 @@ from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.waiting import wait_until
 
 DEEP = WorkerBounds(credit=128, capacity=0, max_connections=0)
+PAUSES = (0.02, 0.04, 0.08, 0.1)  # of a listener, the second to the fifth in a row; seconds
 
 ACCEPT_RETRIED = {
     "EINTR", "ECONNABORTED", "ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET", "EHOSTUNREACH",
@@ -65,10 +67,12 @@ def test_full_descriptor_table_pauses_and_resets_nobody() -> None:
         dispatcher.listen()
         (worker,) = dispatcher.start_workers(1, DEEP)
         fill_descriptor_table(dispatcher)
+        began = time.monotonic()
         clients = dispatcher.connect(count=30)
         event = dispatcher.wait_event(EventName.LISTENER_ERROR)
         assert (event.listener_id, event.error) == (0, errno.EMFILE)
         wait_until(lambda: dispatcher.page.read_listener(0)["pauses"] >= 6, "the sixth pause")
+        assert time.monotonic() - began >= sum(PAUSES)  # a pause may be late, and never early
         dispatcher.ping()
         reports = [event for event in dispatcher.events if event.name is EventName.LISTENER_ERROR]
         assert len(reports) == 1  # once a second at most
