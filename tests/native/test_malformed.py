@@ -116,7 +116,7 @@ def test_malformed_commands_cost_their_sender_only(some_fds: list[int]) -> None:
 
 def random_message(generator: random.Random, fds: list[int]) -> tuple[bytes, list[int]]:
     """A channel message that no dispatcher sends."""
-    shape = generator.randrange(5)
+    shape = generator.randrange(6)
     count = generator.randrange(1, 17)
     valid = encode_message(generator.getrandbits(64), count)
     if shape == 0:
@@ -128,6 +128,8 @@ def random_message(generator: random.Random, fds: list[int]) -> tuple[bytes, lis
         return valid[: generator.randrange(1, len(valid))], generator.choices(fds, k=count)
     if shape == 3:
         return valid[:4] + generator.randbytes(4) + valid[8:], generator.choices(fds, k=count)
+    if shape == 4:
+        return bytes(byte ^ 0xFF for byte in valid[:4]) + valid[4:], generator.choices(fds, k=count)
     return valid + b"more", generator.choices(fds, k=generator.choice((count, 253)))
 
 

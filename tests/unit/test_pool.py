@@ -8,7 +8,7 @@ from fastlb.supervisor.operations import Operation
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.workers.crew import lifecycle_rules
 from fastlb.supervisor.workers.life import Lifecycle, State
-from fastlb.supervisor.workers.roster import app_status, established, missing_ids, staying, surplus
+from fastlb.supervisor.workers.roster import app_status, established, given_up_ids, missing_ids, staying, surplus
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +54,17 @@ def test_newest_ids_go_first() -> None:
 def test_those_that_serve_nobody_go_before_those_that_serve() -> None:
     members = [worker(0, State.ERRORED), worker(1, State.BACKOFF), worker(2), worker(3)]
     assert [w.worker_id for w in surplus(members, 1)] == [0, 1, 3]
+
+
+def test_of_two_with_one_id_the_newer_goes_first_and_is_listed_last() -> None:
+    members = [worker(0, generation=2), worker(0, generation=1)]
+    assert [w.generation for w in staying(members)] == [1, 2]
+    assert [w.generation for w in surplus(members, 1)] == [2]
+
+
+def test_given_up_are_those_that_stay_and_do_not_run() -> None:
+    members = [worker(0), worker(1, State.ERRORED), worker(2, State.BACKOFF), worker(3, State.ERRORED, leaving=True)]
+    assert given_up_ids(members) == [1]
 
 
 @given(ids=st.sets(st.integers(0, 20)), target=st.integers(1, 20))
