@@ -127,10 +127,10 @@ RULES: dict[str, tuple[Fault, ...]] = {
         (LISTENERS, "    return not d.paused and not d.finishing\n", "    return True\n"),
     ),
     "a worker that drains gets nothing new and loses nothing": (
-        (WORKERS, "        shutdown(slot.channel_fd, SHUT_WR)\n", "        pass\n"),
-        (WORKERS, "    start_emptying(d, slot, EVENT_DRAINED)\n", ""),
+        (WORKERS, "            shutdown(slot.channel_fd, SHUT_WR)\n", "            pass\n"),
+        (WORKERS, "        start_emptying(d, slot, EVENT_DRAINED)\n", ""),
         (TAKEBACK, "    if slot.state == SLOT_DRAINING and d.admitted == 0:\n        return channel_is_empty(slot)\n", ""),
-        (WORKERS, "    slot_enter(d, slot, SLOT_DRAINING)\n", ""),
+        (WORKERS, "        slot_enter(d, slot, SLOT_DRAINING)\n", ""),
     ),
     "what a dead worker has not taken goes to others": (
         (WORKERS, "    start_emptying(d, slot, EVENT_WORKER_DIED)\n", ""),

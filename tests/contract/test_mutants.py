@@ -22,6 +22,13 @@ def test_every_fault_applies_once(mutants: tuple[Mutant, ...]) -> None:
 
 
 @pytest.mark.parametrize("mutants", LISTS)
+def test_a_fault_of_whole_lines_keeps_their_indentation(mutants: tuple[Mutant, ...]) -> None:
+    texts = {mutant.file: "\n" + (ROOT / mutant.file).read_text() for mutant in mutants}
+    lines = [mutant for mutant in mutants if mutant.old.startswith(" ") and mutant.old.endswith("\n")]
+    assert not [(mutant.file, mutant.old) for mutant in lines if f"\n{mutant.old}" not in texts[mutant.file]]
+
+
+@pytest.mark.parametrize("mutants", LISTS)
 def test_every_rule_has_faults_and_tests(mutants: tuple[Mutant, ...]) -> None:
     faults = Counter(mutant.rule for mutant in mutants)
     assert min(faults.values()) >= LEAST_FAULTS_OF_A_RULE, faults

@@ -105,14 +105,14 @@ def test_all_workers_are_replaced_one_after_the_other() -> None:
 def test_failure_of_the_first_changes_nothing(step: str) -> None:
     crew = ScriptedCrew(old=3)
     getattr(crew, step).add(0)
-    with pytest.raises(StartFailed, match="^nothing was changed, the old workers go on: "):
+    with pytest.raises(StartFailed, match=r"^nothing was changed, the old workers go on: "):
         run(crew)
     assert crew.living == crew.serving == set(crew.workers)
 
 
 def test_later_failure_stops_there_and_both_generations_go_on() -> None:
     crew = ScriptedCrew(old=4, fails_to_start={2})
-    with pytest.raises(StartFailed, match="^2 of 4 workers were replaced, the other old ones go on: ") as failure:
+    with pytest.raises(StartFailed, match=r"^2 of 4 workers were replaced, the other old ones go on: ") as failure:
         run(crew)
     assert failure.value.details == "Traceback of it"
     assert crew.serving == {"new0", "new1", "old2", "old3"}

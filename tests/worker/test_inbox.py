@@ -5,6 +5,7 @@ import os
 import random
 import resource
 import socket
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from fastlb.lb.page import WorkerPageView, WorkerStatus, create_worker_page
 
 from tests.support.worker_process import HEADER, LARGEST_MESSAGE, MAGIC, RECORD, Peer, encode_connections
 
+STARVED_OFFSET = 192  # in a worker's page: its fourth line (lb/page.pxd)
 LOCALHOST = Peer(socket.AF_INET, socket.inet_aton("127.0.0.1"), 4242, listener_id=7)
 
 
@@ -87,6 +89,20 @@ def test_figures_add_up_over_messages(channel: Channel, pipe_fd: int) -> None:
         taken += channel.inbox.receive()
     counters = channel.page.read()
     assert (counters["taken"], counters["busy"], counters["position"]) == (5, 5, 5)
+    abandon(taken)
+
+
+def test_starved_dispatcher_is_woken_once_for_all_that_was_taken(channel: Channel, pipe_fd: int) -> None:
+    os.pwrite(channel.page_fd, (1).to_bytes(4, sys.byteorder), STARVED_OFFSET)
+    assert channel.page.read()["starved"]
+    assert channel.inbox.receive() == []
+    with pytest.raises(BlockingIOError):
+        os.eventfd_read(channel.wakeup_fd)
+    for position in (1, 2):
+        channel.send(encode_connections(position, [LOCALHOST]), [pipe_fd])
+    taken = channel.inbox.receive(most=2)
+    assert len(taken) == 2
+    assert os.eventfd_read(channel.wakeup_fd) == 1
     abandon(taken)
 
 
