@@ -11,6 +11,7 @@ import click
 
 from ..supervisor.errors import UsageError
 from ..supervisor.settings.declared import DeclaredSetting, declared_settings, parse_setting
+from ..supervisor.settings.quantities import check_unit_is_clear
 from ..supervisor.settings.reference import default_text, value_name
 from .options import AppCommand
 
@@ -40,6 +41,8 @@ class SettingOption(click.Option):
         try:
             if isinstance(given, tuple):
                 return tuple(parse_setting(self.setting, text) for text in given)
+            if isinstance(given, str) and self.setting.about.unit == "seconds":
+                check_unit_is_clear(given)
             return parse_setting(self.setting, given) if isinstance(given, str) else given
         except ValueError as error:
             raise UsageError(f"{ctx.command_path} {self.setting.option}: {error}") from None

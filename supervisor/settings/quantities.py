@@ -8,6 +8,8 @@ from collections.abc import Mapping
 SECONDS_BY_UNIT: Mapping[str, float] = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 BYTES_BY_UNIT: Mapping[str, int] = {"T": 1 << 40, "G": 1 << 30, "M": 1 << 20, "K": 1 << 10, "": 1}
 LONGEST_QUANTITY_CHARACTERS = 32
+# Above it a number without a unit may be meant in seconds or, as PM2 counts, in milliseconds.
+LONGEST_BARE_SECONDS = 600
 DURATION_EXAMPLES = "3s, 1m30s, 250ms, 2h, or a number of seconds"
 SIZE_EXAMPLES = "500M, 1.5G, 64K, or a number of bytes"
 
@@ -26,6 +28,23 @@ def parse_duration(text: str) -> float:
     if not parts or units != [unit for unit in SECONDS_BY_UNIT if unit in units]:
         raise ValueError(f"{text!r} is not a duration: give {DURATION_EXAMPLES}")
     return round(sum(number * SECONDS_BY_UNIT[unit] for number, unit in parts), 9)
+
+
+def check_unit_is_clear(text: str) -> None:
+    """Raise for a duration that a person typed without a unit and that is too long to be surely meant in seconds.
+
+    Raises:
+        ValueError: the message has both readings, with a unit.
+    """
+    parts = _split(text.strip())
+    if len(parts) != 1 or parts[0][1] or parts[0][0] <= LONGEST_BARE_SECONDS:
+        return
+    number = f"{parts[0][0]:.9f}".rstrip("0").rstrip(".")
+    as_seconds, as_milliseconds = format_duration(parts[0][0]), format_duration(parts[0][0] / 1000)
+    raise ValueError(
+        f"{number} may mean {as_seconds} or, in milliseconds, {as_milliseconds}:"
+        f" type the unit, {number}s or {number}ms"
+    )
 
 
 def parse_size(text: str) -> int:

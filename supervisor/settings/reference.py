@@ -15,8 +15,9 @@ INTRODUCTION = """\
 Every setting of an app is an option of `fastlb start` and `fastlb run`. `make docs` writes this page from
 their declaration in `supervisor/settings/app_config.py`; a test fails when it is stale.
 
-Durations are written `3s`, `1m30s`, `250ms`, `2h`, or as a number of seconds. Sizes are written `500M`,
-`1.5G`, `64K`, or as a number of bytes (K, M and G are powers of 1024).
+Durations are written `3s`, `1m30s`, `250ms`, `2h`, or as a number of seconds. On the command line a number above
+600 needs its unit, as it may be meant in milliseconds. Sizes are written `500M`, `1.5G`, `64K`, or as a number of bytes
+(K, M and G are powers of 1024).
 
 To change a setting of an app: `fastlb stop NAME`, then `fastlb start NAME` with the option. What is not
 given stays as it was.

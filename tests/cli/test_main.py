@@ -112,6 +112,11 @@ def test_value_that_is_not_utf_8_is_refused_and_not_shown(fastlb: Fastlb) -> Non
         ("delet shop", "there is no command 'delet'; see fastlb --help"),
         ("stpo shop", "there is no command 'stpo'; see fastlb --help"),
         ("resart shop", "there is no command 'resart'; see fastlb --help"),
+        (
+            "start a:b --kill-timeout 5000",
+            "fastlb start --kill-timeout: 5000 may mean 1h23m20s or, in milliseconds, 5s: type the unit, 5000s or",
+        ),
+        ("run a:b --hang-timeout 601", "601 may mean 10m1s or, in milliseconds, 601ms"),
         ("run a:b -w 0", "fastlb run --workers: 0 is too small: give at least 1 and at most 512, or max"),
         ("start a:b -w -1", "-1 is too small"),
         ("start a:b -w 1000000", "1000000 is too large"),

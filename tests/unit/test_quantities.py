@@ -3,7 +3,13 @@
 import contextlib
 
 import pytest
-from fastlb.supervisor.settings.quantities import format_duration, format_size, parse_duration, parse_size
+from fastlb.supervisor.settings.quantities import (
+    check_unit_is_clear,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_size,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,3 +77,14 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
     for parse in (parse_duration, parse_size):
         with contextlib.suppress(ValueError):
             assert parse(text) >= 0
+
+
+@pytest.mark.parametrize("text", ["5000s", "5000ms", "600", "0.5", "2h", "nonsense"])
+def test_duration_with_a_unit_or_of_at_most_ten_minutes_is_clear(text: str) -> None:
+    check_unit_is_clear(text)
+
+
+@pytest.mark.parametrize("text", ["601", "5000", "600.5", " 5000 "])
+def test_long_duration_without_a_unit_is_not_clear(text: str) -> None:
+    with pytest.raises(ValueError, match=r"may mean .* or, in milliseconds, .*: type the unit"):
+        check_unit_is_clear(text)
