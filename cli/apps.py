@@ -14,6 +14,7 @@ from ..supervisor.control.client import ControlClient, NotRunning
 from ..supervisor.control.protocol import AppDetails, AppEntry, AppStatus
 from ..supervisor.errors import FastlbError
 from ..supervisor.home.app_lock import is_running
+from ..supervisor.home.died import describe_death, has_died
 from ..supervisor.home.known_apps import list_apps
 from ..supervisor.home.paths import AppPaths, default_home
 from ..supervisor.home.stored_config import load_config
@@ -119,6 +120,8 @@ def read_state(name: str) -> AppState:
             return AppState(client.call("list"))
     except NotRunning:
         # With the lock held and no socket it has not opened it yet, or has closed it already.
+        if has_died(paths):
+            return _unanswered(paths, "died", describe_death(paths))
         return _unanswered(paths, "starting" if is_running(paths) else "stopped")
     except FastlbError as error:
         return _unanswered(paths, "unresponsive", error.message)
@@ -167,6 +170,7 @@ def _stopped_details(paths: AppPaths) -> AppDetails:
     from ..supervisor.settings.declared import hide_secrets
 
     config = load_config(paths)
-    entry = _entry_without_supervisor(paths.name, "stopped", config)
+    death = describe_death(paths) if has_died(paths) else ""
+    entry = _entry_without_supervisor(paths.name, "died" if death else "stopped", config)
     fields: dict[str, Any] = msgspec.structs.asdict(entry)
-    return AppDetails(**fields, settings=hide_secrets(config), dispatcher={}, files=paths.files)
+    return AppDetails(**fields, settings=hide_secrets(config), dispatcher={}, files=paths.files, last_error=death)

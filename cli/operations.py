@@ -14,6 +14,7 @@ from ..supervisor.control.client import ControlClient, NotRunning, OtherVersion
 from ..supervisor.control.protocol import Done, StopParams
 from ..supervisor.errors import FastlbError
 from ..supervisor.home.app_lock import AppLock, find_holder, is_running, wait_until_free
+from ..supervisor.home.died import forget_death
 from .apps import ANSWER_SECONDS, NoSocket, connected, paths_of
 from .output import Output, ProgressDisplay
 from .parallel import answer_of, ask_each
@@ -62,7 +63,8 @@ def stop(name: str, *, force: bool = False) -> str:
             # A `start` right after must not find it there.
             client.wait_for_exit()
     except NotRunning:
-        return "stopped already"
+        has_died = forget_death(paths_of(name))
+        return "its supervisor had died; now it counts as stopped" if has_died else "stopped already"
     except NoSocket as error:
         return _terminate_holder(name, force, error)
     return done

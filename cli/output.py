@@ -26,6 +26,7 @@ STATUS_COLORS = {
     "backoff": "yellow",
     "degraded": "yellow",
     "errored": "red",
+    "died": "red",
     "unresponsive": "red",
     "exited": "red",
     "stopped": "bright_black",

@@ -29,7 +29,9 @@ ERROR_INVALID_PARAMS = -32602
 ERROR_FAILED = -32000
 
 WorkerStatus = Literal["starting", "ready", "online", "draining", "stopping", "exited", "backoff", "errored"]
-AppStatus = Literal["starting", "online", "degraded", "reloading", "stopping", "stopped", "errored", "unresponsive"]
+AppStatus = Literal[
+    "starting", "online", "degraded", "reloading", "stopping", "stopped", "died", "errored", "unresponsive"
+]
 
 
 class WorkerEntry(msgspec.Struct, kw_only=True):
@@ -54,7 +56,8 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
 class AppEntry(msgspec.Struct, kw_only=True):
     """One app in `list --json`. `pid` is the supervisor's; None for a stopped app.
 
-    A supervisor never says `stopped` or `unresponsive` of itself: the command line says it for one that cannot answer.
+    A supervisor never says `stopped`, `died` or `unresponsive` of itself: the command line says it for one that
+    cannot answer.
     """
 
     name: str

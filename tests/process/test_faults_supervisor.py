@@ -14,9 +14,23 @@ def test_nothing_is_left_when_idle_and_the_next_start_succeeds(fastlb: Fastlb) -
     bind = app.binds[0]
     os.kill(app.supervisor_pid, signal.SIGKILL)
     wait_until(lambda: not fastlb.pids, "every process is gone", timeout=2)
-    assert app.entry()["status"] == "stopped"
+    assert app.entry()["status"] == "died"
     fastlb.start("asgi_probe:app", "--bind", bind)
     assert app.get().status == 200
+
+
+def test_killed_supervisor_is_told_from_a_stopped_one_until_it_is_stopped(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app")
+    pid = app.supervisor_pid
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not fastlb.pids, "every process is gone")
+    listed = fastlb.ok("list")
+    assert listed.stdout.splitlines()[1].split()[:2] == ["app", "died"]
+    assert f"app was not stopped: its supervisor (pid {pid}) was killed; the last that it wrote: " in listed.stderr
+    assert "`fastlb start app` starts it again" in app.show()["last_error"]
+    assert app.ok("stop").stdout == "app: its supervisor had died; now it counts as stopped\n"
+    assert app.entry()["status"] == "stopped"
+    assert app.ok("stop").stdout == "app: stopped already\n"
 
 
 def test_running_request_is_finished_before_the_worker_goes(fastlb: Fastlb, tmp_path: Path) -> None:
