@@ -93,6 +93,32 @@ def _settled(given: Mapping[str, Any]) -> dict[str, Any]:
     return dict(given) | ({"cwd": name_of_directory(given["cwd"])} if "cwd" in given else {})
 
 
+def refuse_other_app(config: AppConfig, given: Mapping[str, Any]) -> None:
+    """Raise if a start of `config` would overwrite the settings of an app that only happens to have the same name.
+
+    Whoever types a name (in `given`) means the app of that name.
+
+    Raises:
+        FastlbError: another app has the name that was made from the target.
+    """
+    name = config.name
+    if "name" in given or name not in list_apps(default_home()):
+        return
+    try:
+        stored = load_config(paths_of(name))
+    except FastlbError:
+        return  # its damaged file is replaced by this start
+    if (stored.cwd, stored.app_dir, _module(stored)) != (config.cwd, config.app_dir, _module(config)):
+        raise FastlbError(
+            f"{name} is the name of another app, {stored.target} in {stored.cwd}: give this one a --name of its own,"
+            f" or forget the other with `fastlb delete {name}`"
+        )
+
+
+def _module(config: AppConfig) -> str:
+    return config.target.partition(":")[0]
+
+
 def launch(config: AppConfig, *, wait: bool = True) -> str:
     """Start the supervisor of `config`, show how it goes, return where it listens.
 

@@ -6,7 +6,7 @@ import click
 
 from ..app_table import app_table
 from ..apps import read_state
-from ..launching import launch, requested_config
+from ..launching import launch, refuse_other_app, requested_config
 from ..output import Output
 from ..setting_options import SettingsCommand, given_settings
 
@@ -33,7 +33,10 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, **given: Any) -> 
 
     When it fails, nothing of it is left running, and a worker's traceback is shown.
     """
-    config = requested_config(target, args, given_settings(given))
+    settings = given_settings(given)
+    config = requested_config(target, args, settings)
+    if target != config.name:
+        refuse_other_app(config, settings)
     where = launch(config, wait=not no_wait)
     output = Output.for_results()
     output.line(where)

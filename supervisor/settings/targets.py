@@ -31,6 +31,7 @@ WRAPPERS = {
     "bun": SOME_SCRIPT,
     "deno": "fastlb start --interpreter deno server.ts",
 }
+SOURCE_FOLDER = "src"  # the package around an app, if it is called so, says nothing
 _BIN_FOLDERS = (".bin", "bin")
 _FACTORY_CALL = "()"
 
@@ -129,12 +130,13 @@ def _check_import(target: str) -> None:
 
 
 def name_from_target(target: str, interpreter: str = "") -> str:
-    """Return the name of an app that was not given one: `main` for `pkg.main:app`, `server` for `dist/server.js`.
+    """Return the name of an app that was not given one: `shop` for `shop.api:app`, `server` for `dist/server.js`.
 
     Empty for a directory or a package.json: what is in it says the name.
     """
     if worker_kind(target, interpreter) == "python":
-        return target.partition(":")[0].rpartition(".")[2][:64]
+        packages = [part for part in target.partition(":")[0].split(".") if part != SOURCE_FOLDER]
+        return (packages or [SOURCE_FOLDER])[0][:64]
     filename = posixpath.basename(target)
     if filename in ("", ".", "..", PACKAGE_FILE):
         return ""

@@ -6,9 +6,13 @@ import signal
 import subprocess
 from pathlib import Path
 
+from fastlb.supervisor.settings.app_config import AppConfig
+
 from tests.support.client import get
 from tests.support.fastlb_process import APPS, COMMAND, Fastlb, describe
 from tests.support.waiting import scaled, wait_until
+
+from .conftest import remember
 
 
 def test_start_says_where_it_listens_what_runs_and_what_comes_next(fastlb: Fastlb) -> None:
@@ -59,6 +63,26 @@ def test_interrupted_start_leaves_nothing(fastlb: Fastlb) -> None:
     assert "Traceback" not in complaints
     wait_until(lambda: not fastlb.pids, "nothing of it runs")
     assert fastlb.list_json() == []
+
+
+def test_other_app_with_the_same_default_name_is_not_overwritten(fastlb: Fastlb, tmp_path: Path) -> None:
+    settings = AppConfig(target="asgi_probe:app", name="asgi_probe", cwd=str(tmp_path), bind=("127.0.0.1:0",))
+    paths = remember(fastlb, settings)
+    before = paths.config.read_bytes()
+    result = fastlb.cli("start", "asgi_probe:app", "--bind", "127.0.0.1:0")
+    assert result.returncode == 1
+    expected = f"asgi_probe is the name of another app, asgi_probe:app in {tmp_path}: give this one a --name"
+    assert expected in result.stderr
+    assert paths.config.read_bytes() == before
+    fastlb.ok("start", "asgi_probe:app", "--bind", "127.0.0.1:0", "--name", "mine")
+    fastlb.ok("start", "asgi_probe:app", "--bind", "127.0.0.1:0", "--name", "asgi_probe")
+
+
+def test_app_of_the_same_folder_may_be_started_anew_by_its_target(fastlb: Fastlb) -> None:
+    for options in ((), ("--threads", "2")):
+        fastlb.ok("start", "wsgi_probe:app", "--bind", "127.0.0.1:0", *options)
+        fastlb.ok("stop", "wsgi_probe")
+    assert fastlb.app("wsgi_probe").show()["settings"]["threads"] == 2
 
 
 def test_each_report_names_its_app(fastlb: Fastlb) -> None:

@@ -9,9 +9,12 @@ from fastlb.supervisor.settings.targets import check_target, name_from_target, u
     ("target", "name"),
     [
         ("server:app", "server"),
-        ("pkg.main:app", "main"),
+        ("shop.api:app", "shop"),
+        ("project.wsgi:application", "project"),
         ("app:server", "app"),
-        ("a.b.c:create()", "c"),
+        ("a.b.c:create()", "a"),
+        ("src.shop.main:app", "shop"),
+        ("src:app", "src"),
         ("main:container.app", "main"),
     ],
 )
