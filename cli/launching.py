@@ -4,7 +4,9 @@ Runs in the user's shell.
 """
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,10 +14,10 @@ import msgspec
 from ..supervisor.errors import FastlbError, UsageError
 from ..supervisor.home.app_lock import is_running
 from ..supervisor.home.known_apps import list_apps
-from ..supervisor.home.paths import AppPaths, default_home
+from ..supervisor.home.paths import AppPaths, HomeUnusable, default_home, prepare_home
 from ..supervisor.home.stored_config import load_config
 from ..supervisor.kinds import traits_of
-from ..supervisor.launch.messages import FailedReport, ProgressReport
+from ..supervisor.launch.messages import FailedReport, Foreground, ProgressReport
 from ..supervisor.launch.starter import exec_foreground, launch_detached
 from ..supervisor.processes.environment import instance_environment
 from ..supervisor.processes.working_directory import enter_directory, name_of_directory
@@ -48,8 +50,16 @@ def requested_config(target: str, args: Sequence[str], given: Mapping[str, Any])
     return config
 
 
+def _known_apps() -> list[str]:
+    """Return the names of all apps; none where there can be no home, which is no obstacle to `run`."""
+    try:
+        return list_apps(default_home())
+    except (FastlbError, PermissionError):
+        return []
+
+
 def _stored_config(name: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig | None:
-    if name not in list_apps(default_home()):
+    if name not in _known_apps():
         return None
     refuse_running(paths_of(name))
     if given.get("name", name) != name:
@@ -66,7 +76,7 @@ def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> A
 
         raise refusal_here(wrapper, settings["cwd"])
     if ":" not in target and is_imported(target, interpreter):
-        suggestion = nearest(target, list_apps(default_home()))
+        suggestion = nearest(target, _known_apps())
         if suggestion:
             raise FastlbError(f"there is no app {target!r}; did you mean {suggestion}?")
     check_target(target, interpreter)
@@ -139,13 +149,29 @@ def launch(config: AppConfig, *, wait: bool = True) -> str:
     raise FastlbError(f"the start of {config.name} ended without a word: see {paths.supervisor_log}")
 
 
-def become_supervisor(config: AppConfig) -> None:
+def become_supervisor(config: AppConfig, *, log_files: bool, prefix: bool | None) -> None:
     """Replace this process by the supervisor of `config`, in the foreground. Returns only by raising.
+
+    Where the home cannot be used, and no files are asked for, a temporary directory takes its place, which is said.
+    `log_files` and `prefix` as in Foreground.
 
     Raises:
         FastlbError: it cannot be started here.
     """
-    exec_foreground(config, _prepared_paths(config))
+    problem = ""
+    try:
+        prepare_home(default_home())
+        refuse_running(paths_of(config.name))
+    except HomeUnusable as error:
+        if log_files:
+            raise
+        problem = error.message
+    _prepare_to_run(config)
+    home = Path(tempfile.mkdtemp(prefix="fastlb-")) if problem else default_home()
+    if problem:
+        Output.for_errors().line(f"fastlb | {problem}; commands reach this app with FASTLB_HOME={home}")
+    foreground = Foreground(log_files=log_files, prefix=prefix, temporary_home=bool(problem))
+    exec_foreground(config, AppPaths(home, config.name), foreground)
 
 
 def refuse_running(paths: AppPaths) -> None:
@@ -165,12 +191,16 @@ def refuse_running(paths: AppPaths) -> None:
 def _prepared_paths(config: AppConfig) -> AppPaths:
     paths = paths_of(config.name)
     refuse_running(paths)
+    _prepare_to_run(config)
+    return paths
+
+
+def _prepare_to_run(config: AppConfig) -> None:
     # The supervisor and its workers inherit it, so relative paths in the settings always mean the same.
     enter_directory(config.cwd)
     if not os.path.isdir(config.app_dir):
         raise FastlbError(f"--app-dir {config.app_dir}: there is no such directory in {os.getcwd()}")
     _check_workers(config)
-    return paths
 
 
 def _check_workers(config: AppConfig) -> None:

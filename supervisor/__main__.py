@@ -7,6 +7,7 @@ the workers inherit it: every file of ours is made with a mode of its own.
 
 import contextlib
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator
@@ -53,11 +54,12 @@ def run(request: LaunchRequest, reporter: Reporter) -> None:
     Raises:
         FastlbError: it did not start.
     """
-    paths = AppPaths(Path(request.home), request.config.name)
+    foreground = request.foreground
+    paths = AppPaths(Path(request.home), request.config.name, is_kept=foreground is None)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(claimed(paths, request.lock_fd))
-        terminal = stack.enter_context(contextlib.closing(TerminalOutput())) if request.foreground else None
-        log = stack.enter_context(contextlib.closing(opened_log(paths, terminal)))
+        stack.enter_context(claimed(paths, request))
+        terminal = stack.enter_context(contextlib.closing(TerminalOutput(foreground.prefix))) if foreground else None
+        log = stack.enter_context(contextlib.closing(opened_log(request, paths, terminal)))
         raise_descriptor_limit()
         worker_oom_score = lower_own_score()
         check_limits(request.config.workers)
@@ -68,25 +70,32 @@ def run(request: LaunchRequest, reporter: Reporter) -> None:
 
 
 @contextlib.contextmanager
-def claimed(paths: AppPaths, lock_fd: int) -> Iterator[None]:
-    """Hold the app's lock, which the starter has taken; forget the app if it has never started."""
-    AppLock.inherit(lock_fd)
+def claimed(paths: AppPaths, request: LaunchRequest) -> Iterator[None]:
+    """Hold the app's lock, which the starter has taken; forget the app if it was never to be remembered."""
+    AppLock.inherit(request.lock_fd)
     try:
         yield
     finally:
         # The lock is held to the very end of the process: who gets it next finds nothing of us.
         if not paths.config.exists():
             paths.remove()
+        if request.foreground and request.foreground.temporary_home:
+            shutil.rmtree(paths.home, ignore_errors=True)
 
 
-def opened_log(paths: AppPaths, terminal: TerminalOutput | None) -> EventLog:
+def has_files(request: LaunchRequest) -> bool:
+    """Whether output and events go to files: in the foreground only when that was asked for."""
+    return request.foreground is None or request.foreground.log_files
+
+
+def opened_log(request: LaunchRequest, paths: AppPaths, terminal: TerminalOutput | None) -> EventLog:
     """Return the supervisor's log; in the foreground the terminal shows it as well.
 
     Raises:
         FastlbError: the file cannot be opened.
     """
     echo = partial(terminal.show, "err", b"fastlb | ") if terminal else None
-    return EventLog(paths.supervisor_log, echo)
+    return EventLog(paths.supervisor_log if has_files(request) else None, echo)
 
 
 @contextlib.contextmanager
@@ -114,7 +123,8 @@ async def supervise(request: LaunchRequest, reporter: Reporter, resources: AppRe
     Raises:
         FastlbError: the app did not start.
     """
-    with contextlib.closing(WorkerOutput(resources.paths, resources.log, resources.terminal)) as output:
+    output = WorkerOutput(resources.paths, resources.log, resources.terminal, has_files=has_files(request))
+    with contextlib.closing(output):
         await Supervision(request.config, resources, output, reporter, wait=request.wait).run()
 
 

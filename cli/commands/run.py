@@ -16,10 +16,17 @@ EXAMPLES = (
 
 @click.command("run", cls=SettingsCommand, examples=EXAMPLES, short_help="Run an app in the foreground.")
 @click.argument("target")
-def command(target: str, args: tuple[str, ...], **given: Any) -> None:
+@click.option("--log-files/--no-log-files", help="Also write output and events to files.  [default: no]")
+@click.option(
+    "--prefix/--no-prefix",
+    default=None,
+    help="Say in front of each line which worker wrote it.  [default: on a terminal]",
+)
+def command(target: str, args: tuple[str, ...], log_files: bool, prefix: bool | None, **given: Any) -> None:
     """Run an app in the foreground, with the workers' output on the terminal.
 
     TARGET is as for `fastlb start`. SIGTERM or ^C finishes what is under way and stops, a second one stops at
-    once, SIGHUP reloads.
+    once, SIGHUP reloads. When it has ended, the app is not in the list, unless it was there before.
     """
-    become_supervisor(requested_config(target, args, given_settings(given)))
+    config = requested_config(target, args, given_settings(given))
+    become_supervisor(config, log_files=log_files, prefix=prefix)

@@ -14,30 +14,44 @@ import shutil
 import stat
 from pathlib import Path
 
-from ..errors import FastlbError, UsageError
+from ..errors import EXIT_USAGE, FastlbError
 from ..settings.addresses import MAX_UNIX_PATH_BYTES
 from ..settings.app_name import check_app_name
 
 
+class HomeUnusable(FastlbError):
+    """There is no directory for our files that can be used."""
+
+
 def default_home() -> Path:
-    """$FASTLB_HOME, or ~/.fastlb; always absolute, not yet created."""
+    """$FASTLB_HOME, or ~/.fastlb; always absolute, not yet created.
+
+    Raises:
+        HomeUnusable: the user has no home directory.
+    """
     value = os.environ.get("FASTLB_HOME")
     home = Path(value) if value else Path("~/.fastlb")
     try:
         return Path(os.path.abspath(home.expanduser()))
     except RuntimeError as error:
-        raise UsageError("there is no home directory for fastlb's files: set FASTLB_HOME") from error
+        raise HomeUnusable("there is no home directory for our files: set FASTLB_HOME", exit_code=EXIT_USAGE) from error
 
 
 class AppPaths:
     """The files of one app. Only names: nothing is created by making one.
 
+    Args:
+        home: the directory of all apps.
+        name: of the app.
+        is_kept: whether its settings are remembered, so that it stays in the list when it has ended.
+
     Raises:
         UsageError: the name is not allowed.
     """
 
-    def __init__(self, home: Path, name: str) -> None:
+    def __init__(self, home: Path, name: str, *, is_kept: bool = True) -> None:
         self.home = home
+        self.is_kept = is_kept
         self.name = check_app_name(name)
         self.app_dir = home / "apps" / name
         self.lock = self.app_dir / "lock"
@@ -53,9 +67,15 @@ class AppPaths:
 
     @property
     def files(self) -> dict[str, str]:
-        """The files that are of interest to people, by what they are."""
-        names = ("out_log", "error_log", "supervisor_log", "control_socket", "config")
-        return {name: str(getattr(self, name)) for name in names}
+        """The files that are of interest to people, and are there now, by what they are."""
+        paths = {
+            "out_log": self.out_log,
+            "error_log": self.error_log,
+            "supervisor_log": self.supervisor_log,
+            "control_socket": self.control_socket,
+            "config": self.config,
+        }
+        return {name: str(path) for name, path in paths.items() if path.exists()}
 
     def remove(self) -> None:
         """Forget the app; its logs stay. The caller holds the lock, or knows that nobody does."""
@@ -66,7 +86,7 @@ def prepare_home(home: Path) -> None:
     """Create `home` and its two directories, or check that they are ours alone to write.
 
     Raises:
-        FastlbError: not creatable, not a directory, another user's, or too deep for a unix socket in it.
+        HomeUnusable: not creatable, not a directory, another user's, or too deep for a unix socket in it.
     """
     for directory in (home, home / "apps", home / "logs"):
         _prepare_directory(directory)
@@ -118,5 +138,5 @@ def _check_owner(directory: Path, status: os.stat_result) -> None:
         raise _unusable(directory, "other users may write to it (chmod go-w it first)")
 
 
-def _unusable(directory: Path, reason: str) -> FastlbError:
-    return FastlbError(f"cannot use {directory}: {reason}. Set FASTLB_HOME to a directory of yours")
+def _unusable(directory: Path, reason: str) -> HomeUnusable:
+    return HomeUnusable(f"cannot use {directory}: {reason}. Set FASTLB_HOME to a directory of yours")

@@ -49,11 +49,13 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def save_config(paths: AppPaths, config: AppConfig) -> None:
-    """Remember how the app was started, for `restart` after a `stop`.
+    """Remember how the app was started, for `restart` after a `stop`, unless it is not to be kept.
 
     Raises:
         FastlbError: the disk does not take it; the old one is whole.
     """
+    if not paths.is_kept:
+        return
     try:
         write_atomically(paths.config, msgspec.json.format(msgspec.json.encode(config), indent=1))
     except OSError as error:

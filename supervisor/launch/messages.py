@@ -15,13 +15,27 @@ from ..settings.app_config import AppConfig
 NO_REPORT_FD = -1  # the supervisor speaks to the terminal
 
 
+class Foreground(msgspec.Struct, frozen=True, kw_only=True):
+    """How an app runs that keeps the terminal of its command.
+
+    Attributes:
+        log_files: also write its output and events to files.
+        prefix: show in front of each line which worker wrote it; None: on a terminal.
+        temporary_home: the home is made for this run, and is removed at its end.
+    """
+
+    log_files: bool = False
+    prefix: bool | None = None
+    temporary_home: bool = False
+
+
 class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the supervisor process is to do.
 
     Attributes:
         config: the app.
         home: absolute path of $FASTLB_HOME.
-        foreground: also show the output of the workers on the terminal.
+        foreground: show the output of the workers on the terminal, and forget the app at its end; None: it is detached.
         systemd_fds: how many listening sockets systemd passed, from descriptor 3 on.
         lock_fd: the app's lock, which the starter has taken.
         wait: report success only when the workers have lived for `settle`.
@@ -29,7 +43,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     config: AppConfig
     home: str
-    foreground: bool = False
+    foreground: Foreground | None = None
     systemd_fds: int = 0
     lock_fd: int
     wait: bool = True

@@ -6,6 +6,7 @@ Imports little. Once the app has started nothing here is used any more: that is 
 import contextlib
 import os
 import re
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,15 @@ from ..home.app_lock import AppLock
 from ..home.paths import AppPaths, prepare_app_dir, prepare_home
 from ..settings.addresses import SYSTEMD_FIRST_FD
 from ..settings.app_config import AppConfig
-from .messages import NO_REPORT_FD, FailedReport, LaunchReport, LaunchRequest, ProgressReport, request_file
+from .messages import (
+    NO_REPORT_FD,
+    FailedReport,
+    Foreground,
+    LaunchReport,
+    LaunchRequest,
+    ProgressReport,
+    request_file,
+)
 
 if TYPE_CHECKING:
     import subprocess
@@ -96,17 +105,17 @@ def launch_detached(config: AppConfig, paths: AppPaths, *, wait: bool = True) ->
     return LaunchedSupervisor(process, ours)
 
 
-def exec_foreground(config: AppConfig, paths: AppPaths) -> NoReturn:
+def exec_foreground(config: AppConfig, paths: AppPaths, foreground: Foreground) -> NoReturn:
     """Become the supervisor of `config`, in the foreground: same pid, same terminal, same descriptors.
 
     Raises:
         FastlbError: the interpreter could not be executed.
     """
-    with _claimed(paths) as lock:
+    with _gone_after_a_failure(paths, foreground), _claimed(paths) as lock:
         request = LaunchRequest(
             config=config,
             home=str(paths.home),
-            foreground=True,
+            foreground=foreground,
             systemd_fds=systemd_fd_count(),
             lock_fd=lock.fileno(),
         )
@@ -121,6 +130,16 @@ def exec_foreground(config: AppConfig, paths: AppPaths) -> NoReturn:
             os.execv(command[0], command)
         except OSError as error:
             raise _not_started(error) from error
+
+
+@contextlib.contextmanager
+def _gone_after_a_failure(paths: AppPaths, foreground: Foreground) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if foreground.temporary_home:
+            shutil.rmtree(paths.home, ignore_errors=True)
+        raise
 
 
 @contextlib.contextmanager

@@ -41,17 +41,17 @@ class EventLog:
     """Writes events to a file; a full disk costs events, and is told once there is room again.
 
     Args:
-        path: of the file; created at once.
+        path: of the file; created at once. None: there is none, and `echo` gets everything.
         echo: also gets every line (the terminal of `fastlb run`).
 
     Raises:
         FastlbError: it cannot be opened.
     """
 
-    def __init__(self, path: Path, echo: Callable[[bytes], None] | None = None) -> None:
+    def __init__(self, path: Path | None, echo: Callable[[bytes], None] | None = None) -> None:
         self._echo = echo
         try:
-            self._file = LineFile(path, _events_lost, self._report, twin_fd=STDERR_FD)
+            self._file = LineFile(path, _events_lost, self._report, twin_fd=STDERR_FD) if path else None
         except OSError as error:
             raise FastlbError(f"cannot write {path}: {error.strerror}") from error
 
@@ -69,22 +69,25 @@ class EventLog:
 
     def reopen_if_moved(self) -> None:
         """Open the file anew when its name leads to another one, or to none."""
-        self._file.reopen_if_moved()
+        if self._file:
+            self._file.reopen_if_moved()
 
     def close(self) -> None:
         """Close the file. Later events go nowhere."""
-        self._file.close()
+        if self._file:
+            self._file.close()
 
     def _report(self, problem: Problem) -> None:
         # The others are not for this file: it cannot be written, or says by a mark what it lacks.
-        if problem.event == "log_not_reopened":
+        if self._file and problem.event == "log_not_reopened":
             self.warning(problem.event, file=self._file.path, reason=problem.reason)
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         line = format_event(time.time(), level, event, fields).encode()
         if self._echo:
             self._echo(line)
-        self._file.append(line)
+        if self._file:
+            self._file.append(line)
 
 
 def _events_lost(count: int) -> bytes:

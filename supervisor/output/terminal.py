@@ -20,9 +20,16 @@ CLOSE_SECONDS = 1.0
 
 
 class TerminalOutput:
-    """Shows lines on standard output and standard error, in order, without ever blocking the caller."""
+    """Shows lines on standard output and standard error, in order, without ever blocking the caller.
 
-    def __init__(self) -> None:
+    Args:
+        prefix: whether a worker's lines are to say whose they are; None: on a terminal.
+
+    Attributes:
+        has_prefix: what that means for each stream.
+    """
+
+    def __init__(self, prefix: bool | None = None) -> None:
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._waiting_bytes = 0
         self._changed = threading.Condition()
@@ -30,8 +37,9 @@ class TerminalOutput:
         self._is_full = False
         self._on_full: Callable[[], object] = lambda: None
         self._on_room: Callable[[], object] = lambda: None
-        self._fds = {"out": STDOUT_FD, "err": STDERR_FD}
-        self._escapes = {stream: os.isatty(fd) for stream, fd in self._fds.items()}
+        self._fds: dict[Stream, int] = {"out": STDOUT_FD, "err": STDERR_FD}
+        self._escapes: dict[Stream, bool] = {stream: os.isatty(fd) for stream, fd in self._fds.items()}
+        self.has_prefix = self._escapes if prefix is None else dict.fromkeys(self._escapes, prefix)
         self._writer = threading.Thread(target=self._write_all, name="terminal", daemon=True)
         self._writer.start()
 

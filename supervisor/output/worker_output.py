@@ -1,4 +1,4 @@
-"""Owns where the workers' standard output and error go: two log files, followers, perhaps a terminal.
+"""Owns where the workers' standard output and error go: log files, followers, a terminal.
 
 Runs in the supervisor process. It must never block: a follower that does not read loses lines, and a terminal that
 stalls makes the workers wait.
@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from ..home.paths import AppPaths
@@ -19,19 +20,25 @@ from .terminal import TerminalOutput
 
 
 class WorkerOutput:
-    """Where the output of all workers of an app goes: two files, whoever follows, and perhaps a terminal.
+    """Where the output of all workers of an app goes: files, whoever follows, a terminal.
 
     Make it on the event loop.
+
+    Args:
+        paths: of the app.
+        log: told about problems with the files.
+        terminal: of a foreground app.
+        has_files: whether there are files.
 
     Raises:
         FastlbError: a log file cannot be opened.
     """
 
-    def __init__(self, paths: AppPaths, log: EventLog, terminal: TerminalOutput | None = None) -> None:
-        self._files: dict[Stream, LogFile] = {
-            "out": LogFile(paths.out_log, log),
-            "err": LogFile(paths.error_log, log),
-        }
+    def __init__(
+        self, paths: AppPaths, log: EventLog, terminal: TerminalOutput | None = None, *, has_files: bool = True
+    ) -> None:
+        names: dict[Stream, Path] = {"out": paths.out_log, "err": paths.error_log} if has_files else {}
+        self._files = {stream: LogFile(path, log) for stream, path in names.items()}
         self._name = paths.name
         self._terminal = terminal
         self._subscriptions: set[Subscription] = set()
@@ -67,8 +74,9 @@ class WorkerOutput:
         return len(self._subscriptions)
 
     def sizes(self) -> dict[Stream, int]:
-        """Sizes of the two files in bytes."""
-        return {stream: file.size_bytes for stream, file in self._files.items()}
+        """Sizes of the two files in bytes; 0 where there is none."""
+        sizes: dict[Stream, int] = {"out": 0, "err": 0}
+        return sizes | {stream: file.size_bytes for stream, file in self._files.items()}
 
     @contextlib.contextmanager
     def subscribed(self, stream: Literal["out", "err", "all"]) -> Iterator[Subscription]:
@@ -91,11 +99,12 @@ class WorkerOutput:
             file.close()
 
     def _write(self, stream: Stream, prefix: bytes, lines: bytes) -> None:
-        self._files[stream].append(lines)
+        if file := self._files.get(stream):
+            file.append(lines)
         for subscription in self._subscriptions:
             subscription.offer(stream, lines)
         if self._terminal:
-            self._terminal.show(stream, prefix, lines)
+            self._terminal.show(stream, prefix if self._terminal.has_prefix[stream] else b"", lines)
 
     def _hold(self) -> None:
         self._is_held = True
