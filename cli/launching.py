@@ -79,10 +79,24 @@ def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> A
         suggestion = nearest(target, _known_apps())
         if suggestion:
             raise FastlbError(f"there is no app {target!r}; did you mean {suggestion}?")
+    _refuse_file(target, interpreter, settings)
     check_target(target, interpreter)
     if "name" not in settings:
         settings["name"] = _default_name(target, interpreter, settings["cwd"])
     return AppConfig(target=target, args=tuple(args), **settings)
+
+
+def _refuse_file(target: str, interpreter: str, settings: Mapping[str, Any]) -> None:
+    """Raise for a Python file, or a module without an attribute, that is there: then it is known what was meant."""
+    if not is_imported(target, interpreter):
+        return
+    from .target_advice import what_to_type
+
+    advice = what_to_type(target, settings["cwd"], settings.get("app_dir", "."))
+    if advice and target.partition(":")[0].endswith(".py"):
+        raise UsageError(f"{target!r} is a file, and fastlb imports a module: type {advice}")
+    if advice:
+        raise UsageError(f"{target!r} does not say which object of the module is the app: type {advice}")
 
 
 def _default_name(target: str, interpreter: str, cwd: str) -> str:

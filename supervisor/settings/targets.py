@@ -31,6 +31,17 @@ WRAPPERS = {
     "bun": SOME_SCRIPT,
     "deno": "fastlb start --interpreter deno server.ts",
 }
+# Files that other tools start, or are told by, each with what it is.
+CONFIG_SUFFIXES = (".config.js", ".config.cjs", ".config.mjs", ".json", ".yml", ".yaml", ".toml", ".ini", ".cfg")
+FOREIGN_PROGRAMS = {
+    ".sh": "a shell script",
+    ".bash": "a shell script",
+    ".php": "a PHP program",
+    ".rb": "a Ruby program",
+    ".pl": "a Perl program",
+    ".go": "a Go program",
+    ".jar": "a Java program",
+}
 SOURCE_FOLDER = "src"  # the package around an app, if it is called so, says nothing
 _BIN_FOLDERS = (".bin", "bin")
 _FACTORY_CALL = "()"
@@ -66,10 +77,27 @@ def check_target(target: str, interpreter: str = "") -> None:
     """
     if wrapper := wrapper_name(target):
         raise wrapper_refusal(wrapper)
+    _refuse_other_file(target)
     if worker_kind(target, interpreter) == "node":
         _check_script(target, interpreter)
     else:
         _check_import(target)
+
+
+def _refuse_other_file(target: str) -> None:
+    filename = posixpath.basename(target)
+    if ":" in target or filename == PACKAGE_FILE:
+        return
+    if filename.endswith(CONFIG_SUFFIXES):
+        raise UsageError(
+            f"{target!r} is a configuration file, and fastlb reads none: type the app that it names, and its settings as"
+            " options, such as `fastlb start --workers 4 server.js`"
+        )
+    if what := FOREIGN_PROGRAMS.get(posixpath.splitext(filename)[1]):
+        raise UsageError(
+            f"{target!r} is {what}, and fastlb runs apps of Python and Node: type what it starts, MODULE:ATTRIBUTE or"
+            " server.js"
+        )
 
 
 def wrapper_name(program: str) -> str:

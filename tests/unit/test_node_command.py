@@ -394,3 +394,12 @@ def test_real_node_takes_the_last_inspect_port_and_keeps_the_host(app: Path) -> 
     words = line(command("print.cjs", interpreter=str(NODE), node_args=options), 1)
     result = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert result.stdout.startswith(f"ws://127.0.0.1:{free}/"), result
+
+
+def test_link_to_a_program_of_a_package_is_answered_with_what_it_links_to(app: Path) -> None:
+    programs = app / "node_modules" / ".bin"
+    programs.mkdir(parents=True)
+    (app / "node_modules" / "site" / "cli.js").parent.mkdir()
+    (app / "node_modules" / "site" / "cli.js").write_text("#!/usr/bin/env node\n")
+    (programs / "site").symlink_to("../site/cli.js")
+    assert "type `fastlb start node_modules/site/cli.js` instead" in refusal(UsageError, "node_modules/.bin/site")

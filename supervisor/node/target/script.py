@@ -77,12 +77,17 @@ def _refuse_shim(script: str) -> None:
     """A program of npm's: node itself started with it would start the app in another process."""
     name = os.path.basename(script)
     if os.path.basename(os.path.dirname(script)) == ".bin":
-        raise refusal_here(name)
+        raise _link_refusal(script) if os.path.islink(script) and name not in WRAPPERS else refusal_here(name)
     interpreter = _shebang_program(script)
     if interpreter in SHELLS:
         raise refusal_here(name)
     if interpreter.startswith("python"):
         raise UsageError(f"{script} is a Python program: type MODULE:ATTRIBUTE, such as server:app")
+
+
+def _link_refusal(script: str) -> UsageError:
+    meant = os.path.relpath(os.path.realpath(script))
+    return UsageError(f"{os.path.relpath(script)} is a link that npm made: type `fastlb start {meant}` instead")
 
 
 def _shebang_program(script: str) -> str:
