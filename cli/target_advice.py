@@ -1,4 +1,4 @@
-"""Owns what to type for a Python target that does not name a module and its app, where the file is there to be looked at.
+"""Owns what to type for a Python target that names no module with its app, where the file is there to be looked at.
 
 Runs in the user's shell. It reads the file, and must never run it.
 """

@@ -90,8 +90,8 @@ def _refuse_other_file(target: str) -> None:
         return
     if filename.endswith(CONFIG_SUFFIXES):
         raise UsageError(
-            f"{target!r} is a configuration file, and fastlb reads none: type the app that it names, and its settings as"
-            " options, such as `fastlb start --workers 4 server.js`"
+            f"{target!r} is a configuration file, and fastlb reads none: type the app that it names, and its settings"
+            " as options, such as `fastlb start --workers 4 server.js`"
         )
     if what := FOREIGN_PROGRAMS.get(posixpath.splitext(filename)[1]):
         raise UsageError(

@@ -3,6 +3,7 @@
 Nothing here changes anything.
 """
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 from ..errors import FastlbError
 from ..safe_text import escape_line
 from ..settings.addresses import TcpAddress, UnixAddress
+
+SUPERVISOR_MODULE = "fastlb.supervisor"
+DISPATCHER_MODULE = "fastlb.lb"
 
 
 def explain_bind_error(error: OSError, spec: str, address: TcpAddress | UnixAddress) -> FastlbError:
@@ -22,7 +26,7 @@ def explain_bind_error(error: OSError, spec: str, address: TcpAddress | UnixAddr
 def _explain_tcp(error: OSError, address: TcpAddress) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return f"port {address.port} is in use{_by_whom(address)}: stop that, or choose another --bind"
+            return f"port {address.port} is in use{_by_whom(address.port)}, or choose another --bind"
         case errno.EACCES | errno.EPERM:
             return (
                 f"ports below {_first_unprivileged_port()} need the capability CAP_NET_BIND_SERVICE, root, or"
@@ -56,30 +60,88 @@ def _first_unprivileged_port() -> int:
         return 1024
 
 
-def _by_whom(address: TcpAddress) -> str:
-    owners = listening_processes(address.port)
-    return f" by {', '.join(owners)}" if owners else ""
+def explain_answered_path(spec: str, path: Path) -> FastlbError:
+    """The message for a unix socket that somebody answers on already."""
+    app = _app_among(_path_holders(str(path)))
+    whose = f"{path} is in use{app}" if app else f"another process listens on {path}: stop it"
+    return FastlbError(f"--bind {spec}: {whose}, or use another path")
+
+
+def _app_among(pids: list[int]) -> str:
+    """Return ` by the app NAME: how to end it` if one of ours is among these processes; empty: none is."""
+    for pid in pids:
+        if name := _app_of(pid):
+            return f" by the app {name}: `{_home_prefix(pid)}fastlb stop {name}` ends it"
+    return ""
+
+
+def _by_whom(port: int) -> str:
+    pids = _port_holders(port)
+    owners = ", ".join(_describe_process(pid) for pid in pids)
+    return _app_among(pids) or (f" by {owners}: stop that" if owners else ": stop that")
 
 
 def listening_processes(port: int) -> list[str]:
     """Who listens on a TCP port: "name (pid 4711)" each; only processes that we may look at."""
+    return [_describe_process(pid) for pid in _port_holders(port)]
+
+
+def _port_holders(port: int) -> list[int]:
+    return sorted({pid for pid, address in _listeners("tcp") if getattr(address, "port", None) == port})
+
+
+def _path_holders(path: str) -> list[int]:
+    return sorted({pid for pid, address in _listeners("unix") if address == path})
+
+
+def _listeners(kind: str) -> list[tuple[int, object]]:
     import psutil  # slow to import, and needed only to explain a failure
 
     try:
-        connections = psutil.net_connections(kind="tcp")
+        connections = psutil.net_connections(kind=kind)
     except (psutil.Error, OSError):
         return []
-    listening = (c for c in connections if c.status == psutil.CONN_LISTEN and c.laddr)
-    pids = {c.pid for c in listening if c.laddr.port == port and c.pid}  # type: ignore[union-attr]
-    return [_describe_process(pid) for pid in sorted(pids)]
+    meant = (c for c in connections if c.pid and c.laddr and (kind == "unix" or c.status == psutil.CONN_LISTEN))
+    return [(c.pid, c.laddr) for c in meant]
 
 
-def _describe_process(pid: int) -> str:
+def _app_of(pid: int) -> str:
+    """Return the name of the app whose supervisor or dispatcher this is; empty: it is none of ours."""
+    words = _command_line(pid)
+    if DISPATCHER_MODULE in words:
+        words = _command_line(_parent(pid))
+    return words[-1] if SUPERVISOR_MODULE in words else ""
+
+
+def _home_prefix(pid: int) -> str:
+    """Return `FASTLB_HOME=DIR ` if an app of another home than ours is meant."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error, OSError):
+        theirs = psutil.Process(pid).environ().get("FASTLB_HOME", "")
+        if theirs != os.environ.get("FASTLB_HOME", ""):
+            return f"FASTLB_HOME={escape_line(theirs)} "
+    return ""
+
+
+def _parent(pid: int) -> int:
     import psutil
 
     try:
-        words = psutil.Process(pid).cmdline()
+        return int(psutil.Process(pid).ppid())
     except psutil.Error:
-        words = []
-    command = escape_line(" ".join(words))[:80] or "a process"
+        return 0
+
+
+def _command_line(pid: int) -> list[str]:
+    import psutil
+
+    try:
+        return list(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return []
+
+
+def _describe_process(pid: int) -> str:
+    command = escape_line(" ".join(_command_line(pid)))[:80] or "a process"
     return f"{command} (pid {pid})"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..errors import FastlbError
 from ..settings.addresses import MAX_UNIX_PATH_BYTES, UnixAddress
-from .refusals import explain_bind_error
+from .refusals import explain_answered_path, explain_bind_error
 
 
 def bind_unix(sock: socket.socket, path: Path, mode: int) -> None:
@@ -84,7 +84,7 @@ def _remove_dead_socket(spec: str, path: Path) -> None:
     if not stat.S_ISSOCK(status.st_mode):
         raise FastlbError(f"--bind {spec}: {path} exists and is not a socket: remove it, or use another path")
     if _is_answered(path):
-        raise FastlbError(f"--bind {spec}: another process listens on {path}: stop it, or use another path")
+        raise explain_answered_path(spec, path)
     if status.st_uid != os.geteuid():
         raise FastlbError(f"--bind {spec}: {path} is a dead socket of uid {status.st_uid}: remove it")
     path.unlink()

@@ -25,6 +25,17 @@ def has_ipv6() -> bool:
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 
 
+@pytest.mark.parametrize("kind", ["port", "unix"])
+def test_address_of_another_app_is_answered_with_how_to_stop_that(fastlb: Fastlb, kind: str) -> None:
+    bind = "127.0.0.1:0" if kind == "port" else f"unix:{fastlb.directory}/shop.sock"
+    app = fastlb.start("asgi_probe:app", "--bind", bind, name="shop")
+    result = fastlb.try_start("asgi_probe:app", "--bind", app.binds[0], name="blog")
+    assert result.returncode == 1
+    assert "is in use by the app shop: `fastlb stop shop` ends it, or " in result.stderr
+    assert "pid" not in result.stderr
+    fastlb.ok("stop", "shop")
+
+
 def test_port_0_is_reported_as_the_real_port(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", "--bind", "127.0.0.1:0")
     assert app.port > 0
