@@ -4,6 +4,7 @@ Runs in the user's shell. It imports a command's module only when it is used.
 """
 
 import importlib
+import io
 import os
 import sys
 
@@ -91,6 +92,7 @@ def main() -> int:
     if not sys.platform.startswith("linux"):
         sys.stderr.write("fastlb runs on Linux only: it is built on epoll, memfd, pidfd and SCM_RIGHTS.\n")
         return EXIT_FAILURE
+    _prepare_standard_streams()
     try:
         return _run()
     except FastlbError as error:
@@ -108,6 +110,20 @@ def main() -> int:
         return EXIT_INTERRUPTED
     finally:
         _flush_output()
+
+
+def _prepare_standard_streams() -> None:
+    """Open the null device in place of closed streams; write characters that a terminal cannot show as escapes."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number, which is this one
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - open to the end of the process
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - open to the end of the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _flush_output() -> None:

@@ -102,7 +102,7 @@ def _listeners(kind: str) -> list[tuple[int, object]]:
     except (psutil.Error, OSError):
         return []
     meant = (c for c in connections if c.pid and c.laddr and (kind == "unix" or c.status == psutil.CONN_LISTEN))
-    return [(c.pid, c.laddr) for c in meant]
+    return [(c.pid, c.laddr) for c in meant if c.pid]
 
 
 def _app_of(pid: int) -> str:

@@ -66,6 +66,20 @@ def test_reader_of_the_logs_of_several_apps_that_went_away_is_no_traceback(fastl
     assert result.stderr == b""
 
 
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["list", "logs --nostream", "show shop"])
+def test_closed_output_is_no_failure(fastlb: Fastlb, stopped: AppPaths, command: str, closed: str) -> None:
+    shell = ["sh", "-c", f"exec {COMMAND} {command} {closed}"]
+    result = subprocess.run(shell, env=fastlb.env, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_character_that_the_terminal_cannot_encode_is_escaped(fastlb: Fastlb, stopped: AppPaths) -> None:
+    stopped.out_log.write_text("caf\u00e9 \u2615\n", encoding="utf-8")
+    fastlb.env["PYTHONIOENCODING"] = "ascii"
+    assert fastlb.ok("logs", "shop", "--out").stdout == "caf\\xe9 \\u2615\n"
+
+
 def test_directory_that_was_removed_is_one_sentence(fastlb: Fastlb, tmp_path: Path) -> None:
     directory = tmp_path / "gone"
     command = f"cd {directory} && rmdir {directory} && exec {COMMAND} start app:app"
