@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+from functools import partial
 
 from fastlb.supervisor.home.paths import AppPaths
 
@@ -12,26 +13,30 @@ from tests.support.client import Connection, get
 from tests.support.fastlb_process import App, Fastlb
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
-from tests.support.waiting import scaled, wait_until
+from tests.support.waiting import wait_until
 
 KILLS = 5
 
 
+def has_accepted(path: str, clients: int) -> bool:
+    return processes.accepted_connections(path) == clients
+
+
 def take_every_descriptor(app: App, supervisor: int, idle: contextlib.ExitStack) -> int:
-    """Have a supervisor use every descriptor that it may have; return what its limit was."""
+    """Have a supervisor use every descriptor that it may have; return what its limit was.
 
-    def has_gap() -> bool:
-        used = processes.open_fds(supervisor)
-        return len(used) <= max(used)
-
+    It is looked at only while it has the connections of `idle` and no others: one that is about to be closed would be
+    counted, and its descriptor be free a moment later.
+    """
     path = str(AppPaths(app.fastlb.home, app.name).control_socket)
-    while has_gap():
-        client = idle.enter_context(socket.socket(socket.AF_UNIX))
-        client.settimeout(scaled(10))
-        client.connect(path)
-        client.sendall(b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{}}\n')
-        assert client.recv(4096), "it has accepted the connection, and keeps it open"
-    return processes.limit_open_files(supervisor, max(processes.open_fds(supervisor)) + 1)[0]
+    clients = 0
+    while True:
+        wait_until(partial(has_accepted, path, clients), f"it has the connections of {clients} clients")
+        used = processes.open_fds(supervisor)
+        if len(used) > max(used):
+            return processes.limit_open_files(supervisor, len(used))[0]
+        idle.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
+        clients += 1
 
 
 def replace_dispatcher(app: App, number: int, timeout: float = 5.0) -> None:
