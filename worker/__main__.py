@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         os.set_inheritable(fd, False)
     # The guard's poll keeps open what it watches, so it has a pipe of its own: a worker that closes its lifecycle
     # channel must be seen to have done so.
-    start_orphan_guard(config.lifeline_fd, config.kill_timeout)
+    start_orphan_guard(config.lifeline_fd)
     guard = ForkGuard(inherited)
     guard.install()
     print_line_by_line()

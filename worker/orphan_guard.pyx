@@ -1,13 +1,14 @@
 """Owns the end of a worker whose supervisor is gone, even when its interpreter is blocked.
 
 Runs in workers: one C thread that needs neither the interpreter nor its lock, sleeps in poll(2), and is never
-woken as long as the supervisor lives. The worker drains by itself when the supervisor goes; this is for the
-one that cannot. Declared here of the system is what lb/posix.pxd, which the dispatcher shares, has no use for: threads.
+woken as long as the supervisor lives. A worker that serves drains by itself when the supervisor goes; this is for the
+one that cannot, and for one that does not serve yet, which has nothing to finish. Declared here of the system is what
+lb/posix.pxd, which the dispatcher shares, has no use for: threads.
 """
 
 from libc.stdint cimport int64_t
-from libc.stdlib cimport free, malloc
 
+from fastlb.lb.atomics cimport load_i64, store_i64
 from fastlb.lb.errors cimport check
 from fastlb.lb.posix cimport (
     F_DUPFD_CLOEXEC, POLLHUP, POLLRDHUP, SIGKILL, close, errno, fcntl, poll, pollfd, timespec,
@@ -52,14 +53,11 @@ cdef extern from "<time.h>" nogil:
 cdef enum:
     STACK_BYTES = 65536
     EXIT_ORPHANED = 70  # EX_SOFTWARE of sysexits.h
+    NS = 1_000_000_000
 
 
 cdef int watched_fd = -1  # the guard's duplicate, for children that inherit it
-
-
-cdef struct Guard:
-    int lifecycle_fd
-    timespec grace
+cdef int64_t grace_ns = 0  # 0: there is nothing to finish
 
 
 cdef void end_group() noexcept nogil:
@@ -69,20 +67,23 @@ cdef void end_group() noexcept nogil:
 
 
 cdef void *guard_run(void *argument) noexcept nogil:
-    cdef Guard *guard = <Guard *>argument
+    cdef timespec grace
+    cdef int64_t length_ns
     cdef pollfd watched
-    watched.fd = guard.lifecycle_fd
+    watched.fd = watched_fd
     watched.events = POLLRDHUP
     watched.revents = 0
     while not watched.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL):
         poll(&watched, 1, -1)
-    while nanosleep(&guard.grace, &guard.grace) != 0:
+    length_ns = load_i64(&grace_ns)
+    grace.tv_sec, grace.tv_nsec = length_ns // NS, length_ns % NS
+    while nanosleep(&grace, &grace) != 0:
         pass
     end_group()
     return NULL
 
 
-cdef int guard_start(Guard *guard) noexcept nogil:
+cdef int guard_start() noexcept nogil:
     """Start the thread with every signal blocked, because signals are the interpreter's. 0 or -errno."""
     cdef pthread_t thread
     cdef pthread_attr_t attributes
@@ -93,31 +94,29 @@ cdef int guard_start(Guard *guard) noexcept nogil:
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED)
     sigfillset(&every)
     pthread_sigmask(SIG_SETMASK, &every, &before)
-    error = pthread_create(&thread, &attributes, guard_run, guard)
+    error = pthread_create(&thread, &attributes, guard_run, NULL)
     pthread_sigmask(SIG_SETMASK, &before, NULL)
     pthread_attr_destroy(&attributes)
     return -error
 
 
-def start_orphan_guard(int lifecycle_fd, double grace):
-    """Kill this process, and its group when it leads one, `grace` seconds after the end of `lifecycle_fd`.
+def start_orphan_guard(lifeline_fd):
+    """Kill this process, and its group when it leads one, at the end of `lifeline_fd`: until it has time to finish.
 
-    `lifecycle_fd` is borrowed (a duplicate is watched until the process ends). Raises OSError.
+    `lifeline_fd` is borrowed (a duplicate is watched until the process ends). Once a process. Raises OSError.
     """
     global watched_fd
-    cdef Guard *guard = <Guard *>malloc(sizeof(Guard))
-    if guard == NULL:
-        raise MemoryError
-    guard.lifecycle_fd = fcntl(lifecycle_fd, F_DUPFD_CLOEXEC, 0)
-    guard.grace.tv_sec = <int64_t>grace
-    guard.grace.tv_nsec = <long>((grace - <int64_t>grace) * 1e9)
-    cdef int result = -errno if guard.lifecycle_fd < 0 else guard_start(guard)
-    if result < 0:
-        if guard.lifecycle_fd >= 0:
-            close(guard.lifecycle_fd)
-        free(guard)
+    watched_fd = fcntl(lifeline_fd, F_DUPFD_CLOEXEC, 0)
+    cdef int result = -errno if watched_fd < 0 else guard_start()
+    if result < 0 and watched_fd >= 0:
+        close(watched_fd)
+        watched_fd = -1
     check(result, "watch the supervisor")
-    watched_fd = guard.lifecycle_fd
+
+
+def give_time_to_finish(double grace):
+    """Kill this process only `grace` seconds after the end of the lifeline from now on: it is about to serve."""
+    store_i64(&grace_ns, <int64_t>(grace * NS))
 
 
 def orphan_guard_fd():

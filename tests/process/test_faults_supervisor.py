@@ -56,6 +56,16 @@ def test_blocked_worker_is_gone_after_kill_timeout(fastlb: Fastlb) -> None:
         wait_until(lambda: not fastlb.pids, "every process is gone", timeout=5)
 
 
+def test_worker_that_is_still_importing_goes_with_the_supervisor(fastlb: Fastlb) -> None:
+    fastlb.allow_left_sockets()
+    starting = fastlb.popen("start", "imports_for_ever:app", "--name", "app", "--bind", "127.0.0.1:0")
+    wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "the app is being imported", timeout=10)
+    os.kill(fastlb.app().supervisor_pid, signal.SIGKILL)
+    # Nobody waits for what it would serve; kill_timeout (30 s) is for those who serve.
+    wait_until(lambda: not fastlb.pids, "every process is gone")
+    assert starting.wait(scaled(10)) == 1
+
+
 def test_two_starts_at_once_exactly_one_wins(fastlb: Fastlb) -> None:
     starting = [fastlb.popen("start", "asgi_probe:app", "--name", "app", "--bind", "127.0.0.1:0") for _ in range(2)]
     ended = [(process.communicate(timeout=scaled(30)), process.returncode) for process in starting]

@@ -16,7 +16,7 @@ import uvicorn
 from fastlb.lb.inbox import ConnectionInbox, HandedSocket
 from fastlb.lb.page import WorkerStatus
 from fastlb.worker.asgi.request_tasks import RequestTasks
-from fastlb.worker.orphan_guard import end_process_group
+from fastlb.worker.orphan_guard import end_process_group, give_time_to_finish
 
 from ..channel_server import ChannelServer
 from ..fork_guard import ForkGuard
@@ -88,6 +88,7 @@ class FastlbServer(uvicorn.Server):
         self.servers = [channel]  # type: ignore[list-item]
         await channel.start_serving()
         self._heartbeat.start()
+        give_time_to_finish(self._worker.kill_timeout)
         self._lifecycle.watch(loop, lambda: self._on_orphaned(drain))
         self._lifecycle.report(Serving("asgi"))
 

@@ -13,7 +13,7 @@ import sys
 import uvloop
 from fastlb.lb.inbox import ConnectionInbox, HandedSocket
 from fastlb.lb.page import WorkerStatus
-from fastlb.worker.orphan_guard import end_process_group
+from fastlb.worker.orphan_guard import end_process_group, give_time_to_finish
 
 from ..channel_server import ChannelServer
 from ..fork_guard import ForkGuard
@@ -162,6 +162,7 @@ async def _serve(
     guard.cover(loop, inbox)
     server = WsgiServer(Service(app, config, loop, status), config, inbox, ssl_context)
     await server.start()
+    give_time_to_finish(config.kill_timeout)
     lifecycle.watch(loop, server.orphan)
     lifecycle.report(Serving("wsgi", capacity=config.threads))
     await server.wait_ended()
