@@ -306,6 +306,7 @@ class App:
         elapsed = self._attention.look(time.monotonic())
         self._keeper.check(elapsed)
         self._crew.find_hung(elapsed, self._attention)
+        self._crew.find_impeded(elapsed)
         self._forget_old_generations()
         self._reaper.collect_orphans()
 

@@ -114,6 +114,7 @@ class StatusReport:
         entry.connections = done.connections
         entry.requests = None if done.requests is None else before.requests + done.requests
         entry.errors += done.errors
+        entry.impediment = incarnation.link.impediment
         entry.rss_bytes, entry.cpu_percent = usage.rss_bytes, usage.cpu_percent
         return entry
 

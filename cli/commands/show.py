@@ -35,6 +35,11 @@ def _show(details: AppDetails, output: Output) -> None:
     if details.workers:
         output.heading("workers")
         output.table(worker_table(details.workers))
+    impeded = [worker for worker in details.workers if worker.impediment]
+    if impeded:
+        output.heading("impediments")
+        for worker in impeded:
+            output.line(f"worker {worker.id} {worker.impediment}")
     pairs = {"settings": _settings(details), "dispatcher": details.dispatcher, "files": details.files}
     for title, values in pairs.items():
         if values:

@@ -37,7 +37,8 @@ AppStatus = Literal[
 class WorkerEntry(msgspec.Struct, kw_only=True):
     """One worker in `list --json`; the order of the fields is the order in the output.
 
-    `requests` is None where nobody counts them: in a Node worker there is no code of ours.
+    `requests` is None where nobody counts them: in a Node worker there is no code of ours. `impediment`: why it gets
+    fewer connections than it could, a phrase that follows "worker 1".
     """
 
     id: int
@@ -51,6 +52,7 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
     cpu_percent: float
     generation: int = 1
     errors: int = 0
+    impediment: str = ""
 
 
 class AppEntry(msgspec.Struct, kw_only=True):

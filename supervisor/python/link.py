@@ -13,13 +13,14 @@ from ...lb.command import DispatcherEvent, EventName
 from ...lb.page import WorkerPageView
 from ...worker.wire import Serving, StartupFailed, WorkerConfig
 from ..dispatcher.wanted import DispatchedWorker
-from ..processes.resource_limits import descriptor_limit
+from ..processes.resource_limits import MOST_DESCRIPTORS, descriptor_limit
 from ..workers.bounds import worker_bounds
 from ..workers.dispatched import DispatchedLink
 from ..workers.handle import WorkerHandle
 from ..workers.life import LetExit, LifeEvent, LifeEventName, SendShutdown
 from ..workers.runtime import Pulse, RuntimeParts, StartedProcess, WorkDone
 from .channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
+from .claims import ClaimWatch, impediment_in
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class PythonLink(DispatchedLink):
         self._parts = parts
         self._channels = channels
         self._page = WorkerPageView(channels.page_fd)
+        self._claims = ClaimWatch()
         self._capacity = 0  # most busy connections, by its own report; 0: unbounded
         self._lifecycle = WorkerChannel(asyncio.get_running_loop(), channels.lifecycle, self._on_message)
 
@@ -107,6 +109,19 @@ class PythonLink(DispatchedLink):
         """Return what its page says."""
         page = self._page.read()
         return Pulse(page["heartbeat_ns"], page["oldest_request_ns"])
+
+    @property
+    def impediment(self) -> str:
+        """What has stood on its page for a while."""
+        return self._claims.impediment
+
+    def look(self, elapsed: float) -> None:
+        """Look at its page."""
+        page = self._page.read()
+        new = self._claims.look(impediment_in(page, MOST_DESCRIPTORS), elapsed)
+        if new:
+            pid = self.started.process.pid
+            self._log.warning("worker_impeded", worker_id=self.worker.worker_id, pid=pid, reason=new)
 
     def take_last_words(self) -> None:
         """Read what a process that has exited left behind."""

@@ -166,6 +166,12 @@ class Crew:
         for member in self.members:
             member.apply(LifeEventName.STOP_REQUESTED)
 
+    def find_impeded(self, elapsed: float) -> None:
+        """Look for what keeps workers from getting connections; `elapsed`: attended seconds since the last look."""
+        for member in self.members:
+            if member.incarnation is not None and member.life.state is State.ADMITTED:
+                member.incarnation.link.look(elapsed)
+
     def find_hung(self, elapsed: float, attention: Attention) -> None:
         """Look at the heartbeat of every worker; `elapsed`: attended seconds since the last look."""
         for member in self.members:

@@ -45,6 +45,14 @@ class DispatchedLink(abc.ABC):
             case _:
                 self.on_particular_event(event)
 
+    @property
+    def impediment(self) -> str:
+        """Empty: nothing is known."""
+        return ""
+
+    def look(self, elapsed: float) -> None:  # noqa: B027 - a kind need not know of any
+        """Look for nothing."""
+
     @abc.abstractmethod
     def on_particular_event(self, event: DispatcherEvent) -> None:
         """Take what the dispatcher says of processes of one kind only."""

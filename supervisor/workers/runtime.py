@@ -72,6 +72,13 @@ class WorkerLink(Protocol):
     def pulse(self) -> Pulse | None:
         """Return when the process last gave a sign of life, None where nobody can know; may ask it for another."""
 
+    @property
+    def impediment(self) -> str:
+        """Why the process gets fewer connections than it could, as far as is known: follows "worker 1"; "": nothing."""
+
+    def look(self, elapsed: float) -> None:
+        """Look for impediments, and log a new one; `elapsed`: attended seconds since the last look."""
+
     def take_last_words(self) -> None:
         """Read what a process that has exited left behind."""
 

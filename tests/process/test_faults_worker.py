@@ -82,15 +82,34 @@ def test_blocked_worker_does_not_delay_new_clients(fastlb: Fastlb, tmp_path: Pat
 # What a blocked worker does not take goes to the other after the time-out; a full one must not need it.
 @pytest.mark.parametrize(("path", "handover_timeout"), [("/fill", "30s"), ("/fill-and-block", "50ms")])
 def test_worker_that_spoils_its_wakeups_harms_only_itself(fastlb: Fastlb, path: str, handover_timeout: str) -> None:
-    options = ("--workers", "2", "--threads", "1", "--handover-timeout", handover_timeout)
+    fastlb.allow_in_logs("Fatal Python error", "core dumped")  # it hangs, by its own doing
+    options = ("--workers", "2", "--threads", "1", "--handover-timeout", handover_timeout, "--kill-timeout", "1")
     app = fastlb.start("fills_wakeups:app", *options)
     workers = app.worker_pids
     spoiled = int(app.get(path).body)
     # More clients than workers: whenever one is done, the dispatcher sleeps until it is told so.
     with LoadProcess(Plan(address=app.address, clients=CLIENTS)) as load:
-        load.wait_for(1000, timeout=20)
+        load.wait_for(300, timeout=20)
     assert load.report.failed <= 1, load.report
     assert {pid for pid in workers if pid != spoiled} <= set(app.worker_pids)
+
+
+@pytest.mark.parametrize(("path", "reason"), [("/limit", "is short of descriptors"), ("/nonsense", "makes no sense")])
+def test_worker_that_gets_fewer_connections_by_its_own_doing_is_told_of(fastlb: Fastlb, path: str, reason: str) -> None:
+    app = fastlb.start("impedes_itself:app", "--workers", "2")
+    impeded = int(app.get(path).body)
+    wait_until(lambda: app.get() and impediments(app), "it is shown", timeout=10)
+    (shown,) = impediments(app).items()
+    assert shown[0] == impeded
+    assert reason in shown[1]
+    assert reason in fastlb.ok("show", "app").stdout
+    assert app.get().status == 200
+    wait_until(lambda: app.log("supervisor").count("worker_impeded") == 1, "it is logged")
+
+
+def impediments(app: App) -> dict[int, str]:
+    """Return pid -> why the worker gets fewer connections than it could."""
+    return {worker["pid"]: worker["impediment"] for worker in app.entry()["workers"] if worker["impediment"]}
 
 
 def test_connections_queued_to_a_killed_worker_are_served_by_others(fastlb: Fastlb) -> None:

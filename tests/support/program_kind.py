@@ -26,6 +26,7 @@ class ProgramLink:
     """The process is all there is."""
 
     explanation = ""
+    impediment = ""
 
     def __init__(self, worker: WorkerHandle, parts: RuntimeParts, started: StartedProcess) -> None:
         self._worker = worker
@@ -55,6 +56,9 @@ class ProgramLink:
 
     def pulse(self) -> None:
         """Return that nothing is known."""
+
+    def look(self, elapsed: float) -> None:
+        """Look for nothing."""
 
     def take_last_words(self) -> None:
         """Do nothing: there is no channel."""
