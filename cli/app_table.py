@@ -11,14 +11,14 @@ from .output import Column, Table
 APP_COLUMNS = (
     Column("name", "name"),
     Column("status", "status"),
-    Column("workers", "number"),
-    Column("pid", "number", 3),
-    Column("uptime", "number", 1),
-    Column("restarts", "number", 4),
-    Column("conns", "number", 2),
-    Column("requests", "number", 5),
+    Column("workers", "number", short="up"),
+    Column("pid", "number", 5),
+    Column("uptime", "number", 3, short="age"),
+    Column("restarts", "number", 1, short="rst"),
+    Column("conns", "number", 4, short="con"),
+    Column("requests", "number", 2, short="reqs"),
     Column("cpu", "number"),
-    Column("memory", "number"),
+    Column("memory", "number", short="mem"),
     Column("listens on"),
 )
 WORKER_COLUMNS = (
@@ -26,13 +26,13 @@ WORKER_COLUMNS = (
     Column("pid", "number"),
     Column("status", "status"),
     Column("gen", "number", 1),
-    Column("uptime", "number"),
-    Column("restarts", "number"),
-    Column("conns", "number"),
-    Column("requests", "number"),
-    Column("errors", "number", 2),
+    Column("uptime", "number", short="age"),
+    Column("restarts", "number", short="rst"),
+    Column("conns", "number", short="con"),
+    Column("requests", "number", short="reqs"),
+    Column("errors", "number", 2, short="errs"),
     Column("cpu", "number"),
-    Column("memory", "number"),
+    Column("memory", "number", short="mem"),
 )
 NOTHING = "-"
 

@@ -41,18 +41,22 @@ class Column(msgspec.Struct, frozen=True):
     Attributes:
         kind: what its cells are; how that looks is decided here.
         dispensable: on a narrow terminal the columns with the highest number go first; 0: never.
+        short: its title on a narrow terminal, if it has another there.
     """
 
     title: str
     kind: Literal["text", "name", "number", "status"] = "text"
     dispensable: int = 0
+    short: str = ""
 
 
 class Table(msgspec.Struct, frozen=True):
-    """Rows of texts below columns."""
+    """Rows of texts below columns, `gap` spaces apart. `left_out`: titles of columns for which there was no room."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
+    gap: int = 2
+    left_out: Sequence[str] = ()
 
 
 class Output:
@@ -60,7 +64,8 @@ class Output:
 
     def __init__(self, stream: TextIO, *, color: bool | None = None) -> None:
         self._stream = stream
-        self.is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._has_width = stream.isatty()
+        self.is_terminal = self._has_width and os.environ.get("TERM") != "dumb"
         wants_color = color is not False and not os.environ.get("NO_COLOR")  # no-color.org
         self.has_color = self.is_terminal and wants_color
 
@@ -111,27 +116,27 @@ class Output:
         self._stream.flush()
 
     def table(self, table: Table) -> None:
-        """Print a table as aligned columns; on a narrow terminal without those that can be missed."""
+        """Print a table as aligned columns; on a narrow terminal without those that can be missed, which is said."""
         rows = [[" ".join(escape_output(cell).split()) for cell in row] for row in table.rows]
         table = Table(table.columns, rows)
-        if self.is_terminal:
+        if self._has_width:
             table = fitted(table, shutil.get_terminal_size().columns)
         widths = column_widths(table)
         titles = [column.title for column in table.columns]
-        self._write(self._row(table.columns, titles, widths, is_head=True))
+        self._write(self._row(table, titles, widths, is_head=True))
         for row in table.rows:
-            self._write(self._row(table.columns, row, widths))
+            self._write(self._row(table, row, widths))
+        if table.left_out:
+            self._write(f"(no room for {', '.join(table.left_out)}: see --json, or widen the terminal)\n")
 
-    def _row(
-        self, columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int], *, is_head: bool = False
-    ) -> str:
+    def _row(self, table: Table, cells: Sequence[str], widths: Sequence[int], *, is_head: bool = False) -> str:
         fields = []
-        for column, cell, width in zip(columns, cells, widths, strict=True):
+        for column, cell, width in zip(table.columns, cells, widths, strict=True):
             padding = " " * (width - len(cell))
             color = "cyan" if is_head else STATUS_COLORS.get(cell) if column.kind == "status" else None
             styled = self._styled(cell, color, bold=is_head or column.kind == "name")
             fields.append(padding + styled if column.kind == "number" else styled + padding)
-        return "  ".join(fields).rstrip() + "\n"
+        return (" " * table.gap).join(fields).rstrip() + "\n"
 
     def _styled(self, text: str, color: str | None, *, bold: bool = False) -> str:
         if not self.has_color or not (color or bold):
@@ -149,14 +154,26 @@ def column_widths(table: Table) -> list[int]:
 
 
 def fitted(table: Table, width: int) -> Table:
-    """Return the table without as many of the columns that can be missed as must go to fit into `width`."""
-    dispensable = sorted({column.dispensable for column in table.columns} - {0}, reverse=True)
-    for level in dispensable:
-        if sum(column_widths(table)) + 2 * (len(table.columns) - 1) <= width:
+    """Return the table as it fits into `width`: with short titles and narrow gaps, then without what can be missed."""
+    if _width_of(table) <= width:
+        return table
+    titles = [column.title for column in table.columns]
+    columns = [msgspec.structs.replace(column, title=column.short or column.title) for column in table.columns]
+    table = Table(columns, table.rows, gap=1)
+    left_out: list[str] = []
+    for level in sorted({column.dispensable for column in columns} - {0}, reverse=True):
+        if _width_of(table) <= width:
             break
         kept = [at for at, column in enumerate(table.columns) if column.dispensable != level]
-        table = Table([table.columns[at] for at in kept], [[row[at] for at in kept] for row in table.rows])
+        left_out += [titles[at] for at in range(len(titles)) if at not in kept]
+        titles = [titles[at] for at in kept]
+        rows = [[row[at] for at in kept] for row in table.rows]
+        table = Table([table.columns[at] for at in kept], rows, gap=1, left_out=tuple(left_out))
     return table
+
+
+def _width_of(table: Table) -> int:
+    return sum(column_widths(table)) + table.gap * (len(table.columns) - 1)
 
 
 def _asked_color() -> bool | None:

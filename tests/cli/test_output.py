@@ -4,6 +4,7 @@ import io
 import re
 
 import pytest
+from fastlb.cli.app_table import APP_COLUMNS
 from fastlb.cli.output import Column, Output, ProgressDisplay, Table, fitted
 
 TABLE = Table((Column("name", "name"), Column("status", "status"), Column("pid", "number")), [["shop", "online", "7"]])
@@ -59,12 +60,33 @@ def test_table_on_a_terminal_has_colours_and_the_same_columns() -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()) == plain.getvalue()
 
 
-@pytest.mark.parametrize(("width", "titles"), [(30, "name pid rss"), (14, "name rss"), (8, "name")])
+@pytest.mark.parametrize(("width", "titles"), [(30, "name pid rss"), (14, "name rss"), (7, "name")])
 def test_narrow_terminal_goes_without_what_can_be_missed(width: int, titles: str) -> None:
     columns = (Column("name", "name"), Column("pid", "number", 2), Column("rss", "number", 1))
     table = fitted(Table(columns, [["shop", "1234567", "12"]]), width)
     assert [column.title for column in table.columns] == titles.split()
     assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_list_fits_into_80_columns_with_all_that_it_has(monkeypatch: pytest.MonkeyPatch, term: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("NO_COLOR", "1")
+    row = ["shop", "online", "8/8", "12345", "5h10m", "3", "14", "123456", "12%", "41.3M", "127.0.0.1:8000"]
+    stream = Terminal()
+    Output(stream).table(Table(APP_COLUMNS, [row]))
+    head, shown = stream.getvalue().splitlines()
+    assert head.split() == ["name", "status", "up", "pid", "age", "rst", "con", "reqs", "cpu", "mem", "listens", "on"]
+    assert shown.split() == row
+    assert max(len(head), len(shown)) <= 80
+
+
+def test_what_has_no_room_is_named() -> None:
+    stream = Terminal()
+    columns = (Column("name", "name"), Column("pid", "number", 2), Column("restarts", "number", 1, short="rst"))
+    Output(stream, color=False).table(Table(columns, [["shop" * 26, "1234567", "12"]]))
+    assert stream.getvalue().splitlines()[-1] == "(no room for pid, restarts: see --json, or widen the terminal)"
 
 
 @pytest.mark.parametrize("why", ["option", "NO_COLOR", "TERM"])
