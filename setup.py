@@ -29,7 +29,7 @@ def link_import_view() -> None:
     package = IMPORT_VIEW / "fastlb"
     package.mkdir(parents=True, exist_ok=True)
     links = {name: ROOT / name for name in ("lb", "supervisor", "cli", "worker")}
-    links |= {name: ROOT / "src" / "fastlb" / name for name in ("__init__.py", "py.typed")}
+    links |= {name: ROOT / "src" / "fastlb" / name for name in ("__init__.py", "__main__.py", "py.typed")}
     for name, target in links.items():
         link = package / name
         link.unlink(missing_ok=True)

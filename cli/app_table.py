@@ -81,6 +81,16 @@ def _worker_row(worker: WorkerEntry) -> list[str]:
     ]
 
 
+def url_of(binds: Sequence[str], *, is_tls: bool) -> str:
+    """Return where a browser on this machine finds the app; empty: at no TCP port."""
+    for bind in binds:
+        host, _, port = bind.removeprefix("http://").rpartition(":")
+        if port.isdigit() and not bind.startswith(("unix:", "fd:")):
+            here = {"0.0.0.0": "127.0.0.1", "[::]": "localhost"}.get(host, host)
+            return f"http{'s' if is_tls else ''}://{here}:{port}"
+    return ""
+
+
 def format_requests(counts: Sequence[int | None]) -> str:
     """Return the sum; `-` where nobody counts requests: in Node workers."""
     known = [count for count in counts if count is not None]

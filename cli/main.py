@@ -17,7 +17,7 @@ from .output import Output
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
-COMMANDS = ("start", "run", "list", "show", "stop", "restart", "reload", "scale", "delete", "logs", "kill")
+COMMANDS = ("start", "run", "list", "show", "stop", "restart", "reload", "scale", "delete", "logs", "kill", "version")
 ALIASES = {
     "ls": "list",
     "ps": "list",
@@ -63,9 +63,9 @@ def _what_to_do(unknown: str) -> str:
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
+        from .commands.version import version_text
 
-        click.echo(f"fastlb {version('fastlb')}")
+        click.echo(version_text())
         ctx.exit()
 
 
@@ -75,7 +75,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nExamples:\n  fastlb start --workers 8 server:app\n  fastlb list\n  fastlb reload server",
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
+@click.option("-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Every core of one machine behind one port, for apps that were written for one process.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..supervisor.errors import UsageError
 from ..supervisor.suggestions import nearest
@@ -86,6 +87,17 @@ def complete_names(_: click.Context, __: click.Parameter, incomplete: str) -> li
     from ..supervisor.home.paths import default_home
 
     return [name for name in list_apps(default_home()) if name.startswith(incomplete)]
+
+
+def complete_target(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the apps that do not run, which can be started by name, and files."""
+    from ..supervisor.home.app_lock import is_running
+    from ..supervisor.home.known_apps import list_apps
+    from ..supervisor.home.paths import AppPaths, default_home
+
+    home = default_home()
+    stopped = [name for name in list_apps(home) if name.startswith(incomplete) and not is_running(AppPaths(home, name))]
+    return [*map(CompletionItem, stopped), CompletionItem(incomplete, type="file")]
 
 
 def _value_after(option: str, args: Sequence[str]) -> str:

@@ -81,6 +81,5 @@ COMMANDS: dict[str, str] = {
     "ecosystem": CONFIG_FILES,
     "init": CONFIG_FILES,
     "sendSignal": "`fastlb list --json` tells pids for kill(1)",
-    "version": "did you mean --version?",
     "help": "did you mean --help?",
 }

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..supervisor.errors import UsageError
 from ..supervisor.settings.declared import DeclaredSetting, declared_settings, parse_setting
@@ -16,6 +17,8 @@ from ..supervisor.settings.reference import default_text, value_name
 from .options import AppCommand
 
 ARGUMENTS = ("target", "args")  # given by position, not by an option
+# Options whose values the shell completes itself, by what their value is called.
+COMPLETED_BY_THE_SHELL = {"FILE": "file", "DIR": "dir", "PROGRAM": "file"}
 # How other tools' ways to say where to listen are written here.
 BIND_FORMS = {"port": "127.0.0.1:{}", "host": "{}:8000", "uds": "unix:{}", "fd": "fd:{}"}
 
@@ -47,8 +50,10 @@ class SettingOption(click.Option):
         except ValueError as error:
             raise UsageError(f"{ctx.command_path} {self.setting.option}: {error}") from None
 
-    def _complete(self, _: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
-        return [choice for choice in self.setting.choices if choice.startswith(incomplete)]
+    def _complete(self, _: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        if kind := COMPLETED_BY_THE_SHELL.get(self.setting.about.metavar):
+            return [CompletionItem(incomplete, type=kind)]
+        return [CompletionItem(choice) for choice in self.setting.choices if choice.startswith(incomplete)]
 
     def spelled_for_alias(self, alias: str, value: str) -> str:
         """Return this option as one would type it instead of another tool's `--alias value`."""

@@ -19,8 +19,10 @@ from .home.stored_config import save_config
 from .kinds import traits_of
 from .launch.reporter import Reporter
 from .operations import Operation, OperationRequest
+from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
 from .settings.app_config import AppConfig
+from .settings.quantities import format_duration
 from .signals import SignalMeaning, pass_on_signals
 from .sockets.listeners import close_all
 
@@ -132,8 +134,20 @@ class Supervision:
     def _on_stop_signal(self, meaning: SignalMeaning, number: signal.Signals) -> None:
         force = meaning is SignalMeaning.STOP_AT_ONCE or self._stop_wanted.is_set()
         self._log.info("stop_asked", by=asker(number), force=force)
+        if self._resources.terminal and not force:
+            self._say_what_is_waited_for(self._resources.terminal)
         self._stop_wanted.set()
         self._run_in_background(self.stop(force))
+
+    def _say_what_is_waited_for(self, terminal: TerminalOutput) -> None:
+        connections = sum(worker.connections for worker in self._app.status().workers)
+        if connections:
+            patience = format_duration(self._config.kill_timeout)
+            text = (
+                f"waiting up to {patience} for what is under way on {connections} open connection"
+                f"{'s' if connections > 1 else ''}; once more (^C) stops at once\n"
+            )
+            terminal.show("err", b"fastlb | ", text.encode())
 
     def _on_hangup(self, number: signal.Signals) -> None:
         # A closed terminal sends SIGHUP as well; it ends a foreground app, kill(1) reloads it.

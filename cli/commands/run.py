@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from ..launching import become_supervisor, requested_config
+from ..options import complete_target
 from ..setting_options import SettingsCommand, given_settings
 
 EXAMPLES = (
@@ -15,7 +16,7 @@ EXAMPLES = (
 
 
 @click.command("run", cls=SettingsCommand, examples=EXAMPLES, short_help="Run an app in the foreground.")
-@click.argument("target")
+@click.argument("target", shell_complete=complete_target)
 @click.option("--log-files/--no-log-files", help="Also write output and events to files.  [default: no]")
 @click.option(
     "--prefix/--no-prefix",

@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
-from ..app_table import app_table
+from ..app_table import app_table, url_of
 from ..apps import read_state
 from ..launching import launch, refuse_other_app, requested_config
+from ..options import complete_target
 from ..output import Output
 from ..setting_options import SettingsCommand, given_settings
 
@@ -19,10 +20,11 @@ EXAMPLES = (
     "fastlb start 'server:create_app()' -- --verbose    # a factory; arguments for the app",
     "fastlb start shop                                  # once more, as it was started before",
 )
+NEXT_COMMANDS = ("logs", "reload", "stop")
 
 
 @click.command("start", cls=SettingsCommand, examples=EXAMPLES, short_help="Start an app in the background.")
-@click.argument("target")
+@click.argument("target", shell_complete=complete_target)
 @click.option("--no-wait", is_flag=True, help="Return when the workers are ready, without waiting for --settle.")
 def command(target: str, args: tuple[str, ...], no_wait: bool, **given: Any) -> None:
     """Start an app in the background, and return when its workers serve and have lived for --settle.
@@ -40,6 +42,9 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, **given: Any) -> 
     where = launch(config, wait=not no_wait)
     output = Output.for_results()
     output.line(where)
-    output.table(app_table([read_state(config.name).entry]))
+    entry = read_state(config.name).entry
+    output.table(app_table([entry]))
     name = config.name
-    output.line(f"next: fastlb list | fastlb logs {name} | fastlb reload {name} | fastlb stop {name}")
+    url = url_of(entry.binds, is_tls=bool(config.ssl_certfile))
+    places = [url] if url else []
+    output.line("next: " + " | ".join([*places, "fastlb list", *(f"fastlb {do} {name}" for do in NEXT_COMMANDS)]))

@@ -1,7 +1,7 @@
 """How figures are written in tables."""
 
 import pytest
-from fastlb.cli.app_table import app_table, format_memory, format_uptime
+from fastlb.cli.app_table import app_table, format_memory, format_uptime, url_of
 from fastlb.supervisor.control.protocol import AppEntry, WorkerEntry
 
 
@@ -53,6 +53,21 @@ def app(pid: int | None, workers: list[WorkerEntry]) -> AppEntry:
         balance="round-robin",
         workers=workers,
     )
+
+
+@pytest.mark.parametrize(
+    ("binds", "is_tls", "url"),
+    [
+        (["127.0.0.1:8000"], False, "http://127.0.0.1:8000"),
+        (["0.0.0.0:443"], True, "https://127.0.0.1:443"),
+        (["unix:/run/x.sock", "[::]:80"], False, "http://localhost:80"),
+        (["[::1]:80"], False, "http://[::1]:80"),
+        (["unix:/run/x:80"], False, ""),
+        ([], False, ""),
+    ],
+)
+def test_address_has_an_url(binds: list[str], is_tls: bool, url: str) -> None:
+    assert url_of(binds, is_tls=is_tls) == url
 
 
 def test_row_of_an_app_has_the_sums_of_its_workers() -> None:

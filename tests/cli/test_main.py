@@ -21,10 +21,11 @@ def test_without_a_command_the_help_is_shown(fastlb: Fastlb) -> None:
     assert "Commands:" in result.stdout
 
 
-def test_module_is_the_command(fastlb: Fastlb) -> None:
-    command = [sys.executable, "-m", "fastlb.cli", "--version"]
+@pytest.mark.parametrize("module", ["fastlb", "fastlb.cli"])
+def test_module_is_the_command(fastlb: Fastlb, module: str) -> None:
+    command = [sys.executable, "-m", module, "--version"]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert printed == fastlb.ok("--version").stdout
+    assert printed == fastlb.ok("--version").stdout == fastlb.ok("version").stdout == fastlb.ok("-V").stdout
     assert printed.startswith("fastlb 0.")
 
 
@@ -87,6 +88,24 @@ def test_directory_that_was_removed_is_one_sentence(fastlb: Fastlb, tmp_path: Pa
     result = subprocess.run(["sh", "-c", command], env=fastlb.env, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert result.stderr == "error: the current directory was removed: go to another one\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("fastlb start sh", ["plain,shop", "file,sh"]),
+        ("fastlb run sr", ["file,sr"]),
+        ("fastlb start --ssl-certfile ce", ["file,ce"]),
+        ("fastlb start --cwd sr", ["dir,sr"]),
+        ("fastlb start --balance ip", ["plain,ip-hash"]),
+    ],
+)
+def test_completion_offers_files_and_stopped_apps(
+    fastlb: Fastlb, stopped: AppPaths, words: str, offered: list[str]
+) -> None:
+    asked = {"_FASTLB_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    result = subprocess.run([COMMAND], env=fastlb.env | asked, capture_output=True, text=True, check=False)
+    assert result.stdout.splitlines() == offered
 
 
 def test_value_that_is_not_utf_8_is_refused_and_not_shown(fastlb: Fastlb) -> None:

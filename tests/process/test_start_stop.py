@@ -230,7 +230,8 @@ class TestRun:
             wait_until(lambda: app.entry()["status"] == "stopping", "the app is stopping")
             gate.touch()
             assert client.receive().status == 200
-        self.process.communicate(timeout=scaled(10))
+        _, errors = self.process.communicate(timeout=scaled(10))
+        assert "fastlb | waiting up to 30s for what is under way on 1 open connection; once more" in errors
         assert self.process.returncode == 0
         assert fastlb.pids == []
 

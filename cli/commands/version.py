@@ -1,0 +1,21 @@
+"""`fastlb version`: which fastlb this is. Runs in the user's shell."""
+
+import click
+
+from ..options import AppCommand
+from ..output import Output
+
+EXAMPLES = ("fastlb version",)
+
+
+def version_text() -> str:
+    """Return `fastlb 1.2.3`."""
+    from importlib.metadata import version  # slow to import
+
+    return f"fastlb {version('fastlb')}"
+
+
+@click.command("version", cls=AppCommand, examples=EXAMPLES, short_help="Say which fastlb this is.")
+def command() -> None:
+    """Say which fastlb this is."""
+    Output.for_results().line(version_text())
