@@ -6,7 +6,6 @@ without a lock is what a killed one, or a machine that went down, has left.
 
 import contextlib
 import os
-import time
 from pathlib import Path
 
 from ..regular_file import read_regular
@@ -66,11 +65,16 @@ def _pid(lock: Path) -> str:
 
 
 def _cause(lock: Path) -> str:
-    booted_at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     with contextlib.suppress(OSError):
-        if lock.stat().st_mtime < booted_at:  # it was written when the app was started
+        if lock.stat().st_mtime < _booted_at():  # it was written when the app was started
             return "went down with the machine"
     return "was killed"
+
+
+def _booted_at() -> float:
+    """Return when the machine was started, in seconds since the epoch: proc_stat(5); 0: not known."""
+    lines = Path("/proc/stat").read_text().splitlines()
+    return next((float(line.split()[1]) for line in lines if line.startswith("btime ")), 0.0)
 
 
 def _last_event(log: Path) -> str:

@@ -33,6 +33,15 @@ def test_killed_supervisor_is_told_from_a_stopped_one_until_it_is_stopped(fastlb
     assert app.ok("stop").stdout == "app: stopped already\n"
 
 
+def test_app_that_went_down_with_the_machine_is_told_from_a_killed_one(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app")
+    os.kill(app.supervisor_pid, signal.SIGKILL)
+    wait_until(lambda: not fastlb.pids, "every process is gone")
+    os.utime(fastlb.home / "apps" / "app" / "lock", (1, 1))  # written before this machine was started
+    assert "went down with the machine" in app.show()["last_error"]
+    app.ok("stop")
+
+
 def test_running_request_is_finished_before_the_worker_goes(fastlb: Fastlb, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     fastlb.allow_left_sockets()
