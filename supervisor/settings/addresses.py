@@ -60,6 +60,8 @@ def parse_address(spec: str) -> BindAddress:
 def _parse_unix(spec: str, path: str) -> UnixAddress:
     if not path or "\0" in path:
         _refuse(spec, "the path of the socket is missing" if not path else "the path contains a NUL")
+    if path.startswith("@"):
+        _refuse(spec, f"an abstract socket has neither owner nor mode: anybody could connect; a file is unix:./{path}")
     return UnixAddress(path)
 
 

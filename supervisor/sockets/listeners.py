@@ -145,6 +145,7 @@ class _Binder:
             try:
                 sock = self._listen_tcp(family, name, dual_stack=address.host == ANY_HOST)
             except OSError as error:
+                self._refuse_own_overlap(error, spec, port)
                 refusal = explain_bind_error(error, spec, TcpAddress(host, port))
                 # localhost has an IPv6 address even where IPv6 is off.
                 if error.errno in _NOT_ON_THIS_MACHINE:
@@ -154,6 +155,16 @@ class _Binder:
             port = sock.getsockname()[1]
         if refusal and len(self.bound) == bound_before:
             raise refusal
+
+    def _refuse_own_overlap(self, error: OSError, spec: str, port: int) -> None:
+        """Raise if a port is in use because this app has bound it already, by another --bind."""
+        if error.errno != errno.EADDRINUSE:
+            return
+        for listener in self.bound:
+            if listener.info.family != "unix" and listener.info.port == port:
+                raise UsageError(
+                    f"--bind {spec} overlaps with --bind {listener.spec} of the same app: leave one of them out"
+                ) from error
 
     def _listen_tcp(
         self, family: socket.AddressFamily, name: tuple[str | int, ...], *, dual_stack: bool
@@ -173,6 +184,9 @@ class _Binder:
 
     def _bind_unix(self, spec: str, path: Path) -> None:
         path = Path(os.path.abspath(path))
+        same = next((listener.spec for listener in self.bound if listener.unlink_path == path), "")
+        if same:
+            raise UsageError(f"--bind {spec} is the same socket as --bind {same}: leave one of them out")
         self._add(listening_unix_socket(spec, path, self._socket_mode, self._backlog), spec, unlink_path=path)
 
     def _adopt_systemd(self, spec: str) -> None:

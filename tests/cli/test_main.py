@@ -154,6 +154,7 @@ def test_value_that_is_not_utf_8_is_refused_and_not_shown(fastlb: Fastlb) -> Non
         ("start a:b -w -1", "-1 is too small"),
         ("start a:b -w 1000000", "1000000 is too large"),
         ("start a:b -b 1:2:3", "--bind 1:2:3: an IPv6 address is written in brackets"),
+        ("start a:b -b unix:@x", "an abstract socket has neither owner nor mode"),
         ("start server", "server:app"),
         ("start server.py", "type server:app"),
         ("start server.js", "there is no file"),

@@ -36,6 +36,20 @@ def test_address_of_another_app_is_answered_with_how_to_stop_that(fastlb: Fastlb
     fastlb.ok("stop", "shop")
 
 
+def test_own_binds_that_overlap_are_blamed_on_nobody_else(fastlb: Fastlb) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    socket_file = f"unix:{fastlb.directory}/x.sock"
+    for first, second, what in (
+        (f"0.0.0.0:{port}", f"127.0.0.1:{port}", "overlaps with"),
+        (socket_file, f"unix:{fastlb.directory}/./x.sock", "is the same socket as"),
+    ):
+        result = fastlb.try_start("asgi_probe:app", "--bind", first, "--bind", second)
+        assert result.returncode == 2
+        assert f"--bind {second} {what} --bind {first}" in result.stderr
+
+
 def test_port_0_is_reported_as_the_real_port(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", "--bind", "127.0.0.1:0")
     assert app.port > 0
