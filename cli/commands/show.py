@@ -5,29 +5,35 @@ from typing import Any
 import click
 
 from ...supervisor.control.protocol import AppDetails
+from ...supervisor.home.app_lock import is_running
 from ...supervisor.settings.declared import declared_settings, format_setting
 from ..app_table import app_table, worker_table
-from ..apps import read_details, resolve_name
+from ..apps import paths_of, read_details, resolve_name
 from ..options import AppCommand, complete_names, json_option
 from ..output import Column, Output, Table
 
-EXAMPLES = ("fastlb show shop", "fastlb show shop --json")
+EXAMPLES = ("fastlb show shop", "fastlb show shop --json", "fastlb show shop --quiet || fastlb start shop")
+EXIT_NOT_RUNNING = 3  # as `systemctl is-active` says it
 PAIR_COLUMNS = (Column("name", "name"), Column("value"))
 
 
 @click.command("show", cls=AppCommand, examples=EXAMPLES, short_help="Show one app (describe, info).")
 @click.argument("name", shell_complete=complete_names)
 @json_option
-def command(name: str, as_json: bool) -> None:
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing; exit code 0: it runs, 3: it does not.")
+def command(name: str, as_json: bool, quiet: bool) -> int:
     """Show everything about one app: its workers, settings, files and the dispatcher's counters.
 
     Values of environment variables are hidden.
     """
+    if quiet:
+        return 0 if is_running(paths_of(resolve_name(name))) else EXIT_NOT_RUNNING
     details = read_details(resolve_name(name))
     if as_json:
         Output.for_results().json(details)
     else:
         _show(details, Output.for_results())
+    return 0
 
 
 def _show(details: AppDetails, output: Output) -> None:

@@ -85,6 +85,15 @@ def test_app_of_the_same_folder_may_be_started_anew_by_its_target(fastlb: Fastlb
     assert fastlb.app("wsgi_probe").show()["settings"]["threads"] == 2
 
 
+def test_exit_code_tells_a_stopped_app_from_a_running_one(fastlb: Fastlb) -> None:
+    fastlb.start(name="shop")
+    running = fastlb.cli("show", "shop", "--quiet")
+    fastlb.ok("stop", "shop")
+    stopped, unknown = fastlb.cli("show", "shop", "-q"), fastlb.cli("show", "none", "-q")
+    assert [result.returncode for result in (running, stopped, unknown)] == [0, 3, 1]
+    assert [result.stdout + result.stderr for result in (running, stopped)] == ["", ""]
+
+
 def test_each_report_names_its_app(fastlb: Fastlb) -> None:
     for name in ("blog", "shop"):
         fastlb.start(name=name)
