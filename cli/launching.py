@@ -117,16 +117,14 @@ def _settled(given: Mapping[str, Any]) -> dict[str, Any]:
     return dict(given) | ({"cwd": name_of_directory(given["cwd"])} if "cwd" in given else {})
 
 
-def refuse_other_app(config: AppConfig, given: Mapping[str, Any]) -> None:
+def _refuse_other_app(config: AppConfig) -> None:
     """Raise if a start of `config` would overwrite the settings of an app that only happens to have the same name.
-
-    Whoever types a name (in `given`) means the app of that name.
 
     Raises:
         FastlbError: another app has the name that was made from the target.
     """
     name = config.name
-    if "name" in given or name not in list_apps(default_home()):
+    if name not in list_apps(default_home()):
         return
     try:
         stored = load_config(paths_of(name))
@@ -143,15 +141,17 @@ def _module(config: AppConfig) -> str:
     return config.target.partition(":")[0]
 
 
-def launch(config: AppConfig, *, wait: bool = True) -> str:
+def launch(config: AppConfig, *, wait: bool = True, is_named: bool = True) -> str:
     """Start the supervisor of `config`, show how it goes, return where it listens.
 
-    `wait`: only when the workers have lived for `settle`.
+    `wait`: only when the workers have lived for `settle`. `is_named`: the user typed the app's name, and means it.
 
     Raises:
         FastlbError: it did not start; with a worker's traceback if one failed.
     """
     paths = _prepared_paths(config)
+    if not is_named:
+        _refuse_other_app(config)
     with launch_detached(config, paths, wait=wait) as supervisor, ProgressDisplay(Output.for_errors()) as display:
         for report in supervisor:
             if isinstance(report, ProgressReport):

@@ -6,7 +6,7 @@ import click
 
 from ..app_table import app_table, url_of
 from ..apps import read_state
-from ..launching import launch, refuse_other_app, requested_config
+from ..launching import launch, requested_config
 from ..options import complete_target
 from ..output import Output
 from ..setting_options import SettingsCommand, given_settings
@@ -37,9 +37,8 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, **given: Any) -> 
     """
     settings = given_settings(given)
     config = requested_config(target, args, settings)
-    if target != config.name:
-        refuse_other_app(config, settings)
-    where = launch(config, wait=not no_wait)
+    is_named = target == config.name or "name" in settings
+    where = launch(config, wait=not no_wait, is_named=is_named)
     output = Output.for_results()
     output.line(where)
     entry = read_state(config.name).entry
