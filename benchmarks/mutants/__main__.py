@@ -33,7 +33,8 @@ def main() -> int:
     for name in (name for name in LISTS if name in options.only):
         mutants, tests = LISTS[name]
         known = killed_before(results.lists.get(name), mutants) if options.survivors else {}
-        result = results.lists[name] = ListResult(measured, list(known.values()))
+        before = results.lists[name].measured if known else []
+        result = results.lists[name] = ListResult([*before, *measured], list(known.values()))
         wanted = [mutant for mutant in mutants if mutant not in known]
         for outcome in try_mutants(wanted, () if options.own else tests, options.at_once):
             print(f"{outcome.fate}: {outcome.mutant.rule}: {outcome.mutant.new!r} {outcome.told_by}", flush=True)

@@ -10,7 +10,7 @@ TITLES = {"core": "The compiled core", "wsgi": "WSGI: framing of requests and re
 HEADING = """# Faults put in on purpose, and whether the tests found them
 
 A fault is found when a test fails with it, and fails again alone. Every test passes without it. A fault that lives is
-explained, or the tests miss something.
+explained, or the tests miss something. After `--own`, what lives has been tried on its rule's own tests only.
 """
 
 
@@ -30,7 +30,7 @@ def render_list(title: str, result: ListResult) -> list[str]:
     killed = sum(outcome.fate == "killed" for outcome in outcomes)
     explained = sum(outcome.fate != "killed" and bool(outcome.mutant.equivalent) for outcome in outcomes)
     lines = [
-        f"## {title}: {killed} of {len(outcomes)} found, {explained} change nothing that can be seen",
+        f"## {title}: {killed} of {len(outcomes)} found, {explained} explained",
         "",
         *result.measured,
         "",

@@ -10,7 +10,7 @@ from .python_mutants import PythonReport
 
 
 class ListResult(msgspec.Struct):
-    """What came of one list. `measured`: lines of Markdown, of the last run that tried any of it."""
+    """What came of one list. `measured`: lines of Markdown, of each run that tried some of it."""
 
     measured: list[str]
     outcomes: list[Outcome]
