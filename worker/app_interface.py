@@ -11,6 +11,9 @@ Interface = Literal["asgi", "wsgi"]
 
 ASGI_ARGUMENTS = 3
 WSGI_ARGUMENTS = 2
+OWN_SERVERS = {"aiohttp": "aiohttp.web.run_app()", "tornado": "app.listen()"}
+# Makes a WSGI app of a function of one argument, whose signature is then shown as the app's (Request.application).
+WERKZEUG_WRAPPER = "werkzeug.wrappers.request"
 
 
 class UndecidableInterface(Exception):
@@ -26,9 +29,35 @@ def find_interface(app: Any, interface: str = "auto") -> Interface:
         raise UndecidableInterface(f"{type(app).__name__} object is neither an ASGI nor a WSGI app")
     if interface != "auto":
         return "asgi" if interface == "asgi" else "wsgi"
+    framework = type(app).__module__.partition(".")[0]
+    if framework in OWN_SERVERS:
+        raise UndecidableInterface(
+            f"an app of {framework} is neither ASGI nor WSGI: it has a server of its own ({OWN_SERVERS[framework]}),"
+            " which cannot be run here"
+        )
+    if getattr(app, "__globals__", {}).get("__name__") == WERKZEUG_WRAPPER:
+        return "wsgi"
     if not inspect.isclass(app) and _is_awaited(app):
+        _check_awaited(app)
         return "asgi"
     return _interface_by_arguments(app)
+
+
+def _check_awaited(app: Any) -> None:
+    """Raise UndecidableInterface when `app`, a coroutine function, cannot be called as an ASGI app."""
+    least, most = _positional_arguments(app)
+    if _looks_like_factory(least, most):
+        raise UndecidableInterface(
+            "a coroutine function that needs no argument, so it looks like a factory; a factory must be a plain"
+            " function that returns the app at once"
+        )
+    if not least <= ASGI_ARGUMENTS <= most:
+        raise UndecidableInterface(_wrong_arguments(least, most))
+
+
+def _looks_like_factory(least: int, most: float) -> bool:
+    """Say whether a call needs nothing, though it may take something; `def app(*arguments)` may be anything."""
+    return least == 0 and most != float("inf")
 
 
 def _is_awaited(app: Any) -> bool:
@@ -38,6 +67,8 @@ def _is_awaited(app: Any) -> bool:
 
 def _interface_by_arguments(app: Any) -> Interface:
     least, most = _positional_arguments(app)
+    if _looks_like_factory(least, most):
+        raise UndecidableInterface(_wrong_arguments(least, most))
     takes_asgi = least <= ASGI_ARGUMENTS <= most
     takes_wsgi = least <= WSGI_ARGUMENTS <= most
     if takes_asgi and not takes_wsgi:
@@ -63,8 +94,8 @@ def _positional_arguments(app: Any) -> tuple[int, float]:
 
 
 def _wrong_arguments(least: int, most: float) -> str:
-    if most == 0 or least == 0:
-        return "takes no argument, so it looks like a factory: say --factory or write module:name()"
+    if _looks_like_factory(least, most):
+        return "needs no argument, so it looks like a factory: say --factory or write module:name()"
     if least == 1:
         return "takes one argument: an ASGI 2 app; wrap it in asgiref.compatibility.guarantee_single_callable"
     expected = "an ASGI app takes 3 (scope, receive, send), a WSGI app 2 (environ, start_response)"

@@ -293,7 +293,29 @@ def test_interface_is_found_by_looking(app: object, interface: str) -> None:
     assert find_interface(app) == interface
 
 
-@pytest.mark.parametrize(("app", "words"), [(Asgi2, "ASGI 2"), (anything, "--interface"), (3, "int object")])
+def create_app(config: object = None, debug: bool = False) -> object:
+    """A factory with settings, which a call with two arguments would not refuse."""
+
+
+async def create_app_later() -> object:
+    """A factory that is awaited."""
+
+
+async def handler(request: object) -> object:
+    """The handler of some framework."""
+
+
+UNSEEN = [
+    (Asgi2, "ASGI 2"),
+    (anything, "--interface"),
+    (3, "int object"),
+    (create_app, "looks like a factory: say --factory"),
+    (create_app_later, "looks like a factory; a factory must be a plain function"),
+    (handler, "takes one argument"),
+]
+
+
+@pytest.mark.parametrize(("app", "words"), UNSEEN)
 def test_interface_that_cannot_be_seen_is_explained(app: object, words: str) -> None:
     with pytest.raises(UndecidableInterface, match=words):
         find_interface(app)
@@ -313,3 +335,19 @@ def test_interfaces_of_frameworks() -> None:
     assert find_interface(fastapi.FastAPI()) == "asgi"
     assert find_interface(wsgi_handler.__new__(wsgi_handler)) == "wsgi"
     assert find_interface(asgi_handler.__new__(asgi_handler)) == "asgi"
+
+
+def test_function_that_werkzeug_wraps_is_a_wsgi_app() -> None:
+    wrappers = pytest.importorskip("werkzeug.wrappers")
+
+    def answer(request: object) -> object:
+        """Show the arguments of the function inside, as functools.wraps does."""
+
+    assert find_interface(wrappers.Request.application(answer)) == "wsgi"
+
+
+@pytest.mark.parametrize("framework", ["aiohttp", "tornado"])
+def test_app_with_a_server_of_its_own_is_told_so(framework: str) -> None:
+    app = type("Application", (), {"__module__": f"{framework}.web", "__call__": lambda _: None})()
+    with pytest.raises(UndecidableInterface, match=f"an app of {framework} is neither ASGI nor WSGI"):
+        find_interface(app)
