@@ -127,9 +127,9 @@ cdef class HandedSocket:
         return self.fd >= 0 and recv(self.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 1
 
     def end_sending(self):
-        """Tell the client that nothing follows, whoever else has the descriptor: a child that C code forked.
+        """Shut down our direction: the client sees the end also while a child that C code forked has the descriptor.
 
-        For before its close, when everything that was written is in the kernel. Does nothing in such a child.
+        To be called before the close, when everything that was written is in the kernel. Nothing is done in a child.
         """
         if self.fd >= 0 and getpid() == self.inbox.pid:
             shutdown(self.fd, SHUT_WR)
@@ -164,7 +164,7 @@ cdef class HandedSocket:
 cdef str address_text(int family, const uint8_t *address, uint32_t scope_id):
     cdef char text[TEXT_BYTES]
     if family == AF_INET6 and memcmp(address, MAPPED_PREFIX, sizeof(MAPPED_PREFIX)) == 0:
-        # An IPv4 client of a listener for both: nobody who knows its address knows it in this form.
+        # A client that came over IPv4 to a listener for both families: lists of addresses have its IPv4 address.
         return address_text(AF_INET, address + sizeof(MAPPED_PREFIX), 0)
     if inet_ntop(family, address, text, sizeof(text)) == NULL:
         return ""
