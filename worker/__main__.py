@@ -48,11 +48,26 @@ def main(arguments: list[str]) -> int:
     guard.install()
     print_line_by_line()
     configure_logging(config.log_level)
+    try:
+        check_tls(config)
+    except AppLoadError as error:
+        return refuse_to_start(lifecycle, StartupFailed(error.reason, usage=True))
     load = load_in_loop if is_second_try else partial(load_without_loop, FreshStart(inherited))
     try:
         return run_app(config, lifecycle, guard, load)
     except AppLoadError as error:
         return refuse_to_start(lifecycle, StartupFailed(error.reason, error.traceback, error.usage))
+
+
+def check_tls(config: WorkerConfig) -> None:
+    """Find out before the app is imported whether TLS can be spoken as the settings say. Raises AppLoadError."""
+    if config.ssl_certfile or config.ssl_keyfile or config.ssl_ca_certs or config.ssl_cert_reqs:
+        from .tls import TlsError, create_ssl_context
+
+        try:
+            create_ssl_context(config)
+        except TlsError as error:
+            raise AppLoadError(str(error), usage=True) from None
 
 
 def refuse_to_start(lifecycle: LifecycleChannel, failure: StartupFailed) -> int:

@@ -77,6 +77,9 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     date_header: bool
     ssl_certfile: str
     ssl_keyfile: str
+    ssl_keyfile_password: str
+    ssl_ca_certs: str
+    ssl_cert_reqs: int
     access_log: bool
     log_level: str
     kill_timeout: float

@@ -100,6 +100,9 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     date_header: Annotated[bool, Setting(help="Send a Date header.", section="HTTP", kinds=PYTHON)] = True
     ssl_certfile: Annotated[str, Setting(help="Certificate chain, PEM: the workers speak TLS.", section="HTTP", aliases=("certfile",), metavar="FILE", kinds=PYTHON)] = ""
     ssl_keyfile: Annotated[str, Setting(help="Private key, PEM.", section="HTTP", aliases=("keyfile",), metavar="FILE", kinds=PYTHON)] = ""
+    ssl_keyfile_password: Annotated[str, Setting(help="Password of an encrypted private key.", section="HTTP", metavar="TEXT", secret=True, kinds=PYTHON)] = ""
+    ssl_ca_certs: Annotated[str, Setting(help="Certificates of the authorities whose client certificates are accepted, PEM.", section="HTTP", aliases=("ca_certs",), metavar="FILE", kinds=PYTHON)] = ""
+    ssl_cert_reqs: Annotated[int, Setting(help="Client certificates: 0 none is asked for, 1 one may be given, 2 one must be.", section="HTTP", minimum=0, maximum=2, aliases=("cert_reqs",), kinds=PYTHON)] = 0
 
     access_log: Annotated[bool, Setting(help="Log every request on the worker's standard output.", section="Logs", kinds=PYTHON)] = False
     log_level: Annotated[LogLevel, Setting(help="Least severity that the worker's runtime logs.", section="Logs", kinds=PYTHON)] = "info"

@@ -26,6 +26,7 @@ from ..local_addresses import LocalAddresses
 from ..quiet_drain import ORPHAN_QUIET_TIME, QuietDrain
 from ..standard_descriptors import fill_standard_descriptors
 from ..timeout_wheel import TimeoutWheel
+from ..tls import create_ssl_context
 from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
 from ..worker_log import enable_loggers
 from .protocol import (
@@ -69,6 +70,7 @@ class FastlbServer(uvicorn.Server):
         config.ws = websocket_factory(worker.ws, websocket_state)  # type: ignore[assignment]
         self._wheel = TimeoutWheel(asyncio.get_running_loop())
         config.http = protocol_class(worker.http, self._wheel, worker.stall_timeout)
+        self._ssl_context = create_ssl_context(worker)
         self._local_addresses = LocalAddresses(worker.listeners)
         self._stopping = asyncio.Event()
         self._drain: QuietDrain | None = None
@@ -84,7 +86,7 @@ class FastlbServer(uvicorn.Server):
         self._heartbeat = Heartbeat(loop, inbox, self._tasks.oldest_began_ns)
         self._protocol_arguments = shared_arguments(self.config, self.server_state, self.lifespan.state)
         keep_alive = self.config.timeout_keep_alive
-        channel = ChannelServer(loop, inbox, self._create_protocol, self.config.ssl, lambda: drain.begin(keep_alive))
+        channel = ChannelServer(loop, inbox, self._create_protocol, self._ssl_context, lambda: drain.begin(keep_alive))
         self.servers = [channel]  # type: ignore[list-item]
         await channel.start_serving()
         self._heartbeat.start()
@@ -160,7 +162,7 @@ class FastlbServer(uvicorn.Server):
 
     def _create_protocol(self, handed: HandedSocket) -> asyncio.BaseProtocol:
         protocol: Any = self.config.http_protocol_class(**self._protocol_arguments)
-        protocol.take_addresses(handed, self._local_addresses.of(handed), "https" if self.config.ssl else "http")
+        protocol.take_addresses(handed, self._local_addresses.of(handed), "https" if self._ssl_context else "http")
         return protocol  # type: ignore[no-any-return]
 
     def _on_orphaned(self, drain: QuietDrain) -> None:
@@ -183,8 +185,6 @@ def uvicorn_config(app: object, worker: WorkerConfig) -> uvicorn.Config:
         h11_max_incomplete_event_size=worker.limit_request_head,
         server_header=worker.server_header,
         date_header=worker.date_header,
-        ssl_certfile=worker.ssl_certfile or None,
-        ssl_keyfile=worker.ssl_keyfile or None,
     )
 
 

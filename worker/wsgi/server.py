@@ -21,7 +21,8 @@ from ..heartbeat import Heartbeat
 from ..lifecycle_channel import LifecycleChannel
 from ..local_addresses import LocalAddresses
 from ..quiet_drain import ORPHAN_QUIET_TIME, QuietDrain
-from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
+from ..tls import create_ssl_context
+from ..wire import Serving, WorkerConfig
 from .connection import Connection
 from .environ import Environ, connection_environ, worker_environ
 from .service import Service, WsgiApp
@@ -31,25 +32,9 @@ logger = logging.getLogger("fastlb.worker")
 
 def serve_wsgi(app: WsgiApp, config: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard) -> int:
     """Serve `app` until the worker is drained or stopped; return its exit code. In the main thread."""
-    try:
-        ssl_context = create_ssl_context(config)
-    except OSError as error:  # ssl.SSLError is one
-        reason = f"the certificate or its key cannot be used: {error}"
-        print(f"fastlb: {reason}", file=sys.stderr, flush=True)
-        lifecycle.report(StartupFailed(reason, usage=True))
-        return EXIT_STARTUP_FAILED
+    ssl_context = create_ssl_context(config)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(app, config, lifecycle, ssl_context, guard))
-
-
-def create_ssl_context(config: WorkerConfig) -> ssl.SSLContext | None:
-    """Return the context of workers that speak TLS, None for plain ones. Raises OSError."""
-    if not config.ssl_certfile:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(config.ssl_certfile, config.ssl_keyfile or None)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 class WsgiServer:
