@@ -1,4 +1,4 @@
-"""Files of TLS that cannot be used are named with the cause, before the import of the app; client certificates; ALPN."""
+"""Files of TLS that cannot be used are named with the cause before the app is imported; client certificates; ALPN."""
 
 import contextlib
 import ssl
