@@ -105,11 +105,11 @@ def parse_setting(setting: DeclaredSetting, text: str) -> Any:
 
 
 def format_setting(setting: DeclaredSetting, value: Any) -> str:
-    """Return `value` as a user would type it; secrets hidden."""
+    """Return `value` as a user would type it; secrets hidden, where there is one."""
     if setting.is_map:
         return " ".join(f"{key}={HIDDEN if setting.about.secret else value[key]}" for key in value)
     if setting.about.secret:
-        return HIDDEN
+        return HIDDEN if value else ""
     if setting.is_list:
         return " ".join(value)
     if setting.is_flag:
@@ -123,7 +123,7 @@ def hide_secrets(config: AppConfig) -> dict[str, Any]:
     for setting in declared_settings():
         if setting.about.secret and setting.is_map:
             shown[setting.name] = dict.fromkeys(shown[setting.name], HIDDEN)
-        elif setting.about.secret:
+        elif setting.about.secret and shown[setting.name]:
             shown[setting.name] = HIDDEN
     return shown
 
