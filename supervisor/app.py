@@ -275,6 +275,7 @@ class App:
             log=self._resources.log,
             keeper=self._keeper,
             target_workers=lambda: self.target_workers,
+            living_generations=lambda: self._crew.living_generations,
         )
         return make_runtime(parts)
 

@@ -5,6 +5,7 @@ close-on-exec; what fails is an OSError, whose errno the app sees.
 """
 
 import errno
+import ipaddress
 import os
 import socket
 from pathlib import Path
@@ -66,6 +67,25 @@ def name_of(sock: socket.socket, port: int) -> SocketName | None:
     host, real_port = sock.getsockname()[:2]
     family = "IPv6" if sock.family == socket.AF_INET6 else "IPv4"
     return SocketName(host, family, port or real_port)
+
+
+def is_in_the_way(sock: socket.socket, query: QueryServer) -> bool:
+    """Whether a socket of ours has the port that is asked for, at an address in common."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or not query.port or query.port < 0:
+        return False
+    host, port = sock.getsockname()[:2]
+    try:
+        ours = ipaddress.ip_address(host)
+        asked = ipaddress.ip_address(query.address or ("0.0.0.0" if query.address_type == "udp4" else "::"))
+    except ValueError:
+        return False
+    if port != query.port:
+        return False
+    if ours.version == asked.version:
+        return ours == asked or ours.is_unspecified or asked.is_unspecified
+    if ours.version == 6:
+        return ours.is_unspecified and not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    return asked.is_unspecified and not (query.flags or 0) & IPV6_ONLY
 
 
 def _bind_tcp(query: QueryServer, port: int) -> socket.socket:

@@ -46,6 +46,7 @@ class ListenRequests:
     """
 
     def __init__(self, parts: RuntimeParts, listeners: NodeListeners, links: Mapping[int, NodeLink]) -> None:
+        self._app_name = parts.config.name
         self._keeper = parts.keeper
         self._listeners = listeners
         self._log = parts.log
@@ -53,7 +54,9 @@ class ListenRequests:
         self._loop = asyncio.get_running_loop()
         self._closed: list[ClosedServer] = []
         self._explanations: dict[ServerAddress, tuple[float, asyncio.Task[str]]] = {}
-        self._refusals: set[asyncio.Task[None]] = set()
+        self._answers_to_come: set[asyncio.Task[None]] = set()
+        self._living_generations = parts.living_generations
+        self._way_is_made: asyncio.Task[None] | None = None  # the dispatcher is closing what was in the way
 
     def on_query(self, link: NodeLink, query: QueryServer) -> None:
         """Answer a worker that wants to listen."""
@@ -64,7 +67,8 @@ class ListenRequests:
             if server.key in link.servers:
                 raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         except OSError as error:
-            self._refuse(link, query, error)
+            if error.errno != errno.EADDRINUSE or not self._makes_way(link, query):
+                self._refuse(link, query, error)
             return
         link.servers[server.key] = OpenServer(server, query)
         self.answer(link, _answer_to(query, server))
@@ -115,6 +119,22 @@ class ListenRequests:
             self._release(closed)
         return self._listeners.obtain(query, generation)
 
+    def _makes_way(self, link: NodeLink, query: QueryServer) -> bool:
+        """Whether the query is answered later: listeners of ours that nobody asks for any more are being closed."""
+        if self._listeners.make_way(query, self._living_generations()):
+            # It has the socket, too: until it has let go, the port is in use.
+            self._way_is_made = self._loop.create_task(self._keeper.carried_out())
+        if self._way_is_made is None or self._way_is_made.done():
+            return False
+        self._answers_to_come.add(task := self._loop.create_task(self._answer_after(self._way_is_made, link, query)))
+        task.add_done_callback(self._answers_to_come.discard)
+        return True
+
+    async def _answer_after(self, made: asyncio.Task[None], link: NodeLink, query: QueryServer) -> None:
+        await asyncio.shield(made)
+        if self._is_current(link):
+            self.on_query(link, query)
+
     def _release(self, closed: ClosedServer) -> None:
         if closed not in self._closed:
             return
@@ -153,8 +173,8 @@ class ListenRequests:
             return
         link.explanations_left -= 1
         task = self._loop.create_task(self._explain(link, query, error))
-        self._refusals.add(task)
-        task.add_done_callback(self._refusals.discard)
+        self._answers_to_come.add(task)
+        task.add_done_callback(self._answers_to_come.discard)
         task.add_done_callback(lambda _: self.answer(link, refusal) if self._is_current(link) else None)
 
     async def _explain(self, link: NodeLink, query: QueryServer, error: OSError) -> None:
@@ -165,6 +185,9 @@ class ListenRequests:
 
     async def _explanation(self, query: QueryServer, error: OSError) -> str:
         """Return why it cannot listen; what several workers ask for at a time is looked up once."""
+        ours = self._listeners.in_the_way(query) if error.errno == errno.EADDRINUSE else []
+        if ours:
+            return self._explain_own(query, ours)[:LONGEST_EXPLANATION]
         address, now = address_of(query), self._loop.time()
         began, task = self._explanations.get(address, (now, None))
         if task is None or now - began > EXPLANATION_HOLDS:
@@ -172,6 +195,17 @@ class ListenRequests:
             task = self._loop.create_task(asyncio.to_thread(explain_refusal, query, error))
             self._explanations[address] = (now, task)
         return (await asyncio.shield(task))[:LONGEST_EXPLANATION]
+
+    def _explain_own(self, query: QueryServer, servers: list[Server]) -> str:
+        """Return why it cannot listen where this app itself does: nobody is to stop our own dispatcher for that."""
+        where = ", ".join(server.text for server in servers)
+        wanted = f"cannot listen on {query.address or '*'}:{query.port}: this app itself"
+        if any(server.is_given for server in servers):
+            return f"{wanted} listens on {where}, by --bind: have it ask for another port"
+        return (
+            f"{wanted} listens on {where}, and both cannot be had at a time. If the new code is to listen there"
+            f" instead, `fastlb restart {self._app_name}` closes the old one first, which a reload cannot do"
+        )
 
     def _is_open(self, link: NodeLink) -> bool:
         return self._links.get(link.slot) is link

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from ...lb.page import PAGE_LISTENERS
 from ..sockets.listeners import BoundListener, close_all, describe
-from .binding import NODE_BACKLOG, UNIX_SOCKET, bind_server, bind_udp, name_of
+from .binding import NODE_BACKLOG, UNIX_SOCKET, bind_server, bind_udp, is_in_the_way, name_of
 from .messages import QueryServer, SocketName
 
 UDP_TYPES = ("udp4", "udp6")
@@ -76,6 +76,11 @@ class Server:
         if self.address.port == UNIX_SOCKET:
             return None
         return name_of(sock, max(self.address.port or 0, 0))
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """Borrowed."""
+        return [self.udp] if self.udp else [listener.socket for listener in self.bound]
 
     @property
     def text(self) -> str:
@@ -141,6 +146,27 @@ class NodeListeners:
             self._servers[address] = server
         server.generations.add(generation)
         return server
+
+    def in_the_way(self, query: QueryServer) -> list[Server]:
+        """Return the servers of this app which are why another one cannot listen where it asks to."""
+        is_udp = query.address_type in UDP_TYPES
+        servers = list(self._servers.values())
+        if self._given and not any(server.is_given for server in servers):
+            servers.append(Server(address_of(query), self._given[0].key, self._given, is_given=True))
+        return [
+            server
+            for server in servers
+            if is_udp == bool(server.udp) and any(is_in_the_way(sock, query) for sock in server.sockets)
+        ]
+
+    def make_way(self, query: QueryServer, living: set[int]) -> bool:
+        """Close what keeps a server from listening and no living generation has asked for; return whether any was."""
+        unwanted = [
+            server for server in self.in_the_way(query) if not server.is_given and not server.generations & living
+        ]
+        for server in unwanted:
+            self.release(server)
+        return bool(unwanted)
 
     def keep_only(self, generations: Iterable[int]) -> None:
         """Close what only generations other than these have asked for."""

@@ -59,6 +59,11 @@ class Crew:
         self._members = [member for member in self._members if not member.is_gone]
         return self._members
 
+    @property
+    def living_generations(self) -> set[int]:
+        """The generations of workers that live or will live again: not of those that were given up."""
+        return {member.generation for member in self.members if member.life.state is not State.ERRORED}
+
     async def start_workers(
         self, worker_ids: Iterable[int], on_ready: Callable[[int], None], settle: float
     ) -> None:

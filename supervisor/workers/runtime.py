@@ -154,6 +154,7 @@ class RuntimeParts:
         log: for what its workers do.
         keeper: of the dispatcher, which runs if the kind needs one.
         target_workers: says how many workers the app is to have now: they share what is bounded for the app.
+        living_generations: says which generations have workers that live or will live again.
     """
 
     config: AppConfig
@@ -162,6 +163,7 @@ class RuntimeParts:
     log: EventLog
     keeper: "DispatcherKeeper"
     target_workers: Callable[[], int]
+    living_generations: Callable[[], set[int]]
 
 
 def make_runtime(parts: RuntimeParts) -> WorkerRuntime:

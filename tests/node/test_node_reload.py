@@ -141,6 +141,31 @@ def test_release_on_another_port_opens_it_and_closes_the_old_one(fastlb: Fastlb,
     assert get(("127.0.0.1", new)).status == 200
 
 
+ADDRESSES = [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "::"), ("::", "127.0.0.1")]
+
+
+@pytest.mark.parametrize(("old", "new"), ADDRESSES, ids=[f"{old}-to-{new}" for old, new in ADDRESSES])
+def test_release_at_another_address_of_its_port_is_explained_by_reload_and_started_by_restart(
+    fastlb: Fastlb, tmp_path: Path, old: str, new: str
+) -> None:
+    port, host = free_port(), tmp_path / "host"
+    host.write_text(old)
+    options = variables({"PORT": port, "HOST_FILE": host})
+    app = start_where_it_asks(fastlb, APPS / "address_from_file.js", *QUICK, *options)
+    before = app.worker_pids
+    host.write_text(new)
+    result = fastlb.cli("reload", app.name)
+    assert result.returncode == 1, describe(result)
+    assert "this app itself listens on" in result.stderr
+    assert "`fastlb restart app`" in result.stderr
+    assert "stop that" not in result.stderr
+    assert app.worker_pids == before
+    app.ok("restart")
+    app.wait_online(2)
+    assert app.binds == [f"[{new}]:{port}" if ":" in new else f"{new}:{port}"]
+    assert get(("127.0.0.1", port)).status == 200
+
+
 def test_worker_comes_back_beside_one_that_has_more_ports(fastlb: Fastlb) -> None:
     options = (*variables({"ADMIN_PORT": free_port(), "HOST": "127.0.0.1"}), "--listen-timeout", "2")
     app = start_node(fastlb, "admin_on_first.js", *options)

@@ -127,6 +127,14 @@ def test_port_in_use_is_named_with_its_owner(fastlb: Fastlb) -> None:
     assert result.stderr.count("in use by") == 1
 
 
+def test_port_in_use_by_another_app_of_fastlb_is_named_as_such(fastlb: Fastlb) -> None:
+    options = ("--env", f"PORT={free_port()}")
+    start_where_it_asks(fastlb, APPS / "http.js", *options)
+    result = fastlb.cli("start", str(APPS / "http.js"), "--name", "second", "--env", "HOST=127.0.0.1", *options)
+    expect(result, FAILURE, "is in use by a fastlb app (see `fastlb list`;")
+    assert "fastlb.lb" not in result.stderr
+
+
 def test_udp_port_in_use(fastlb: Fastlb) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", 0))

@@ -13,6 +13,7 @@ from fastlb.supervisor.node.messages import QueryServer, SocketName
 from fastlb.supervisor.node.servers import NodeListeners
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.sockets.listeners import BoundListener, bind_all, close_all
+from msgspec.structs import replace
 
 from tests.support.ports import free_port
 from tests.support.waiting import scaled
@@ -132,6 +133,49 @@ def test_second_socket_for_an_address_in_use_is_refused_and_nothing_is_left_of_i
             app.servers.obtain(query(port, "0.0.0.0"), 1)
         assert raised.value.errno == errno.EADDRINUSE
         assert len(app.list) == len(app.dispatcher.known) == 1
+
+
+@pytest.mark.parametrize("living", [{1, 2}, {2}], ids=["old-lives", "old-gone"])
+def test_way_is_made_only_by_servers_that_no_living_generation_asked_for(living: set[int]) -> None:
+    port, other = free_port(), free_port()
+    with an_app() as app:
+        app.servers.obtain(query(port), 1)
+        app.servers.obtain(query(other), 1)
+        assert app.servers.make_way(query(port, "0.0.0.0"), living) is (1 not in living)
+        assert [is_open(port), is_open(other)] == [1 in living, True]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "conflict"),
+    [
+        (query(1), query(1, "0.0.0.0"), True),
+        (query(1), query(1, None), True),
+        (query(1, None), query(1), True),
+        (query(1), query(1, "::", address_type=6, flags=1), False),
+        (query(1), query(1, "127.0.0.2"), False),
+        (query(1), query(1, "::1", address_type=6), False),
+        (query(1), query(1, "no address"), False),
+        (query(1), query(1, "0.0.0.0", address_type="udp4"), False),
+        (query(1, address_type="udp4"), query(1, None, address_type="udp4"), True),
+    ],
+)
+def test_servers_in_the_way_have_the_port_and_an_address_in_common(
+    first: QueryServer, second: QueryServer, conflict: bool
+) -> None:
+    port = free_port()
+    with an_app() as app:
+        server = app.servers.obtain(replace(first, port=port), 1)
+        assert app.servers.in_the_way(replace(second, port=port)) == ([server] if conflict else [])
+        assert app.servers.in_the_way(replace(second, port=port + 1 if port < 65535 else 1)) == []
+
+
+def test_listener_of_bind_is_in_the_way_and_stays() -> None:
+    with an_app("127.0.0.1:0") as app:
+        port = app.list[0].info.port
+        asked = query(port, "0.0.0.0")
+        assert [server.is_given for server in app.servers.in_the_way(asked)] == [True]
+        assert not app.servers.make_way(asked, {2})
+        assert is_open(port)
 
 
 def test_there_are_as_many_listeners_as_a_dispatcher_has_places_and_no_more() -> None:
