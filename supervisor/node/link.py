@@ -229,10 +229,11 @@ class NodeLink(DispatchedLink):
         return [opened for opened in self.stream_servers if opened.is_listening]
 
     @property
-    def lasting_streams(self) -> int:
-        """How many servers it opened around its start and still has: what a worker in its place has to open, too."""
+    def lasting_servers(self) -> dict[int, Server]:
+        """By key, those that it opened around its start and still has: what a worker in its place has to open, too."""
         opened_until = (self.admitted_at or 0.0) + STARTUP
-        return sum((opened.listening_since or 0.0) <= opened_until for opened in self.listening_streams)
+        lasting = (one for one in self.listening_streams if (one.listening_since or 0.0) <= opened_until)
+        return {opened.server.key: opened.server for opened in lasting}
 
     @property
     def mask(self) -> int:

@@ -23,6 +23,11 @@ from .servers import MOST_SERVERS, UDP_TYPES, NodeListeners, Server, ServerAddre
 UDP_ONLY_GRACE = 1.0
 # Servers that are closed one by one because their worker leaves are closed by the generation that goes.
 CLOSE_GRACE = 1.0
+# A worker that listens on as many servers as the one that it replaces, but on others, has this part of listen_timeout
+# to come to those: it may open a new one first, and its main one when it has reached its database.
+MOVE_GRACE_PART = 0.5
+# Workers of a generation are compared when each has had the time to open all that it opens at its start.
+COMPARE_AFTER = 1.0
 EXPLANATION_HOLDS = 5.0
 LONGEST_EXPLANATION = 2048
 LONGEST_KEY = 4
@@ -47,6 +52,7 @@ class ListenRequests:
 
     def __init__(self, parts: RuntimeParts, listeners: NodeListeners, links: Mapping[int, NodeLink]) -> None:
         self._app_name = parts.config.name
+        self._move_grace = parts.config.listen_timeout * MOVE_GRACE_PART
         self._keeper = parts.keeper
         self._listeners = listeners
         self._log = parts.log
@@ -152,18 +158,60 @@ class ListenRequests:
     def _note_serving(self, link: NodeLink, *, is_complete: bool = False) -> None:
         if self._is_serving(link, is_complete):
             link.explanation = ""
+            if link.worker.life.state is State.STARTING:
+                self._loop.call_later(COMPARE_AFTER, self._compare_ports, link)
             link.worker.apply(LifeEventName.SERVING)
 
     def _is_serving(self, link: NodeLink, is_complete: bool) -> bool:
-        """Whether it listens on what makes it a worker of this app: with `--bind` there, and on as many servers as
+        """Whether it listens on what makes it a worker of this app: with `--bind` there, and on every server of
         the worker that it replaces. `is_complete`: no other server is to be expected."""
         listening = link.listening_streams
         if self._listeners.has_given and not any(opened.server.is_given for opened in listening):
             return False
-        others = [other for other in self._links.values() if other.admitted_at is not None and other is not link]
-        predecessors = (other for other in others if other.worker.worker_id == link.worker.worker_id)
-        needed = max((other.lasting_streams for other in predecessors), default=0)
-        return len(listening) >= needed if needed else bool(listening) or is_complete
+        needed = self._needed_servers(link)
+        if not needed:
+            return bool(listening) or is_complete
+        if not needed.keys() - _keys(listening):
+            return True
+        if len(listening) >= len(needed):
+            self._loop.call_later(self._move_grace, self._fail_when_moved, link)
+        return False
+
+    def _needed_servers(self, link: NodeLink) -> dict[int, Server]:
+        """Return what the worker serves that this one is to replace, by key."""
+        others = (other for other in self._links.values() if other.admitted_at is not None and other is not link)
+        predecessors = [other for other in others if other.worker.worker_id == link.worker.worker_id]
+        return max((other.lasting_servers for other in predecessors), key=len, default={})
+
+    def _fail_when_moved(self, link: NodeLink) -> None:
+        """End a worker with which a reload would close a port that is served."""
+        if not self._is_open(link) or link.worker.life.state is not State.STARTING:
+            return
+        listening, needed = link.listening_streams, self._needed_servers(link)
+        missing = [server.text for key, server in needed.items() if key not in _keys(listening)]
+        if missing:
+            reason = (
+                f"it listens on {_texts(listening)}, but not on {', '.join(missing)}, which would be closed;"
+                f" if that is meant, `fastlb restart {self._app_name}` does it"
+            )
+            link.worker.apply(LifeEvent(LifeEventName.FAULTED, reason))
+
+    def _compare_ports(self, link: NodeLink) -> None:
+        """Warn when a worker and another one of its generation each listen where the other does not."""
+        if not self._is_open(link):
+            return
+        ours = link.listening_streams
+        for other in self._links.values():
+            theirs = other.listening_streams
+            is_comparable = other.worker.generation == link.worker.generation and ours and theirs
+            if is_comparable and _keys(ours) - _keys(theirs) and _keys(theirs) - _keys(ours):
+                reason = (
+                    f"worker {link.worker.worker_id} listens on {_texts(ours)}, worker {other.worker.worker_id} on"
+                    f" {_texts(theirs)}: clients of a port reach only its workers. Does the app look for a free port?"
+                    " With --bind all are served there"
+                )
+                self._log.warning("different_ports", worker_id=link.worker.worker_id, reason=reason)
+                return
 
     def _refuse(self, link: NodeLink, query: QueryServer, error: OSError) -> None:
         """Let the app see the error as it would without us, and tell the user why: not for ever, as it takes long."""
@@ -231,6 +279,14 @@ def explain_refusal(query: QueryServer, error: OSError) -> str:
         return explain_bind_error(error, path, UnixAddress(path)).message
     host, port = query.address or "", query.port or 0
     return explain_bind_error(error, f"{host}:{port}", TcpAddress(host, port)).message
+
+
+def _keys(opened: list[OpenServer]) -> set[int]:
+    return {one.server.key for one in opened}
+
+
+def _texts(opened: list[OpenServer]) -> str:
+    return ", ".join(one.server.text for one in opened)[:LONGEST_EXPLANATION]
 
 
 def _answer_to(query: QueryServer, server: Server) -> Answer:

@@ -122,23 +122,54 @@ def test_broken_release_changes_nothing(
     assert load.report.failed == 0, load.report
 
 
-def test_release_on_another_port_opens_it_and_closes_the_old_one(fastlb: Fastlb, tmp_path: Path) -> None:
-    old, new = free_port(), free_port()
-    port, gate = tmp_path / "port", tmp_path / "gate"
+def test_release_on_another_port_is_no_replacement_and_a_restart_opens_it_and_closes_the_old_one(
+    fastlb: Fastlb, tmp_path: Path
+) -> None:
+    old, new, port = free_port(), free_port(), tmp_path / "port"
     port.write_text(str(old))
     app = start_where_it_asks(fastlb, APPS / "port_from_file.js", *QUICK, *variables({"PORT_FILE": port}))
+    before = app.worker_pids
     port.write_text(str(new))
-    with Connection(("127.0.0.1", old)) as client:
-        client.send(f"/until?file={gate}", close=True)
-        wait_until(lambda: fastlb.requests_begun_and_ended() == (1, 0), "the old generation has a request")
-        app.ok("reload")
-        assert is_open(old), "the old generation is not gone"
-        assert get(("127.0.0.1", new)).status == 200
-        gate.touch()
-        assert client.receive().status == 200
+    result = fastlb.cli("reload", app.name)
+    assert result.returncode == 1, describe(result)
+    assert f"it listens on 127.0.0.1:{new}, but not on 127.0.0.1:{old}, which would be closed" in result.stderr
+    assert "nothing was changed" in result.stderr
+    assert app.worker_pids == before
+    assert get(("127.0.0.1", old)).status == 200
+    wait_until(lambda: not is_open(new), "the new port is closed")
+    app.ok("restart")
+    assert get(("127.0.0.1", new)).status == 200
     wait_until(lambda: not is_open(old), "the old port is closed")
     wait_until(lambda: app.binds == [f"127.0.0.1:{new}"], "the list tells it")
-    assert get(("127.0.0.1", new)).status == 200
+
+
+def test_app_that_leaves_a_port_that_answers_is_not_moved_by_a_reload(fastlb: Fastlb) -> None:
+    port = free_port()
+    options = (*QUICK, *variables({"PORT": port}))
+    app = start_where_it_asks(fastlb, APPS / "takes_another_port.js", *options, workers=1)
+    before = app.worker_pids
+    result = fastlb.cli("reload", app.name)
+    assert result.returncode == 1, describe(result)
+    assert f"not on 127.0.0.1:{port}, which would be closed" in result.stderr
+    assert app.worker_pids == before
+    assert get(("127.0.0.1", port)).status == 200
+    wait_until(lambda: app.binds == [f"127.0.0.1:{port}"], "what the replacement opened is closed")
+
+
+def test_workers_of_one_generation_on_different_ports_are_warned_of(fastlb: Fastlb) -> None:
+    first, second = free_port(), free_port()
+    options = variables({"PORTS": f"{first},{second}"})
+    app = start_where_it_asks(fastlb, APPS / "port_by_worker.js", *options)
+    wait_until(lambda: "different_ports" in app.log("supervisor"), "it is in the log")
+    assert f"127.0.0.1:{first}" in app.log("supervisor")
+    assert f"127.0.0.1:{second}" in app.log("supervisor")
+
+
+def test_port_that_one_worker_has_in_addition_is_not_warned_of(fastlb: Fastlb) -> None:
+    options = variables({"ADMIN_PORT": free_port(), "PORT": free_port()})
+    app = start_where_it_asks(fastlb, APPS / "admin_on_first.js", *options, "--settle", "2")
+    app.ok("reload")
+    assert "different_ports" not in app.log("supervisor")
 
 
 ADDRESSES = [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "::"), ("::", "127.0.0.1")]
