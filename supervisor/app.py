@@ -293,7 +293,7 @@ class App:
         close_all(self._resources.listeners)
         if self._is_forced:
             self._crew.kill()
-        await self._crew.drain_until_gone(self._crew.members)
+        await self._crew.end()
 
     def _look(self) -> None:
         """Look after everyone who may hang, and after orphans, again and again: no error may end that."""

@@ -1,18 +1,19 @@
 """Owns the worker's end of the lifecycle channel: newline-delimited JSON over a stream socket from the
 supervisor.
 
-Runs in workers. Reads the configuration before there is an event loop, then only watches for the end: EOF
-means that the supervisor is gone. Lines are bounded; what a user message says is not this module's business.
+Runs in workers. Reads the configuration before there is an event loop, then waits for the word that the whole app
+ends, and for EOF: the supervisor is gone. Lines are bounded; one that it does not know is ignored.
 """
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
 
 import msgspec
 
-from .wire import MAX_LINE_BYTES, READY, WIRE_VERSION, WorkerConfig, WorkerReport
+from .wire import MAX_LINE_BYTES, READY, WIRE_VERSION, AppEnds, WorkerConfig, WorkerReport
 
 CHUNK_BYTES = 65536
 
@@ -34,6 +35,7 @@ class LifecycleChannel:
         global _channel_of_this_process
         self._socket = socket.socket(fileno=fd)
         self._sending = threading.Lock()
+        self._inbox = b""
         _channel_of_this_process = self
 
     def fileno(self) -> int:
@@ -65,12 +67,20 @@ class LifecycleChannel:
         """Send the app's own word that it is ready."""
         self._send(msgspec.json.encode(READY))
 
-    def watch(self, loop: asyncio.AbstractEventLoop, on_end: Callable[[], object]) -> None:
-        """Call `on_end` once, from `loop`, when the supervisor is gone."""
+    def watch(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_app_ends: Callable[[], object],
+        on_end: Callable[[], object],
+    ) -> None:
+        """From `loop`, call `on_app_ends` when the whole app ends, and `on_end` once when the supervisor is gone."""
 
         def on_readable() -> None:
             try:
-                if self._socket.recv(CHUNK_BYTES, socket.MSG_DONTWAIT):
+                chunk = self._socket.recv(CHUNK_BYTES, socket.MSG_DONTWAIT)
+                if chunk:
+                    self._take(chunk, on_app_ends)
                     return
             except BlockingIOError:
                 return
@@ -80,6 +90,14 @@ class LifecycleChannel:
             on_end()
 
         loop.add_reader(self._socket, on_readable)
+
+    def _take(self, chunk: bytes, on_app_ends: Callable[[], object]) -> None:
+        *lines, rest = (self._inbox + chunk).split(b"\n")
+        self._inbox = rest[:MAX_LINE_BYTES]
+        for line in lines:
+            with contextlib.suppress(msgspec.DecodeError):
+                msgspec.json.decode(line, type=AppEnds)
+                on_app_ends()
 
     def _send(self, line: bytes) -> None:
         try:

@@ -2,11 +2,12 @@
 
 Both ends import it (the supervisor as fastlb.worker.wire). No I/O. A line is at most MAX_LINE_BYTES.
 
-    supervisor -> worker   first line: WorkerConfig. Then: any JSON value, a user message.
+    supervisor -> worker   first line: WorkerConfig. Then: AppEnds, at most once. Anything else is ignored.
     worker -> supervisor   Serving, StartupFailed, the JSON string "ready", or any JSON value, a user message.
 
 EOF in the worker means that the supervisor is gone: finish what is there and exit. The end of service is not said
-here: it is EOF on the connection channel (drain), followed by `kill_signal` after `kill_timeout`.
+here: it is EOF on the connection channel (drain), followed by `kill_signal` after `kill_timeout`. AppEnds only says
+that nobody is to be waited for who asks nothing.
 """
 
 from typing import Literal
@@ -104,6 +105,13 @@ class StartupFailed(msgspec.Struct, frozen=True, tag="startup_failed"):
     reason: str
     traceback: str = ""
     usage: bool = False
+
+
+class AppEnds(msgspec.Struct, frozen=True, tag="app_ends"):
+    """The whole app ends: whoever comes now is refused, so the drain need not wait for clients that ask nothing.
+
+    A worker that does not know it, or gets none, drains as at a reload.
+    """
 
 
 WorkerReport = Serving | StartupFailed

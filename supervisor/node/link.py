@@ -200,6 +200,9 @@ class NodeLink(DispatchedLink):
         if quietly:
             self.answer(Answer(encode_drain(self._parts.config.kill_signal)))
 
+    def end_with_app(self) -> None:
+        """Do nothing: it closes idle connections in every drain."""
+
     def tell_app(self, what: SendShutdown | LetExit) -> None:
         """Send the app PM2's message; or let the process exit, though its IPC channel is open."""
         if self.keeper.wanted.knows(self.slot):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ...worker.wire import MAX_LINE_BYTES, READY, Serving, StartupFailed, WorkerConfig, WorkerReport
+from ...worker.wire import MAX_LINE_BYTES, READY, AppEnds, Serving, StartupFailed, WorkerConfig, WorkerReport
 
 READ_BYTES = 64 * 1024
 TOO_LONG = f"wrote a line of more than {MAX_LINE_BYTES} bytes to the supervisor"
@@ -46,8 +46,11 @@ class WorkerChannel:
 
     def send_config(self, config: WorkerConfig) -> None:
         """Write the first line; what the socket does not take at once follows as it can."""
-        self._outbox += msgspec.json.encode(config) + b"\n"
-        self._flush()
+        self._send(config)
+
+    def say_app_ends(self) -> None:
+        """Tell the worker that the whole app ends."""
+        self._send(AppEnds())
 
     def close(self) -> None:
         """Stop reading and close our end. May be called twice."""
@@ -61,6 +64,11 @@ class WorkerChannel:
         """Read what a process that has exited left behind; `on_message` is not told of the end."""
         while self._sock.fileno() >= 0 and self._read():
             pass
+
+    def _send(self, message: WorkerConfig | AppEnds) -> None:
+        if self._sock.fileno() >= 0:
+            self._outbox += msgspec.json.encode(message) + b"\n"
+            self._flush()
 
     def _flush(self) -> None:
         try:

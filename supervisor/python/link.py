@@ -96,6 +96,10 @@ class PythonLink(DispatchedLink):
         else:
             self._end_connections()
 
+    def end_with_app(self) -> None:
+        """Tell the process that the whole app ends: its drain then waits for no client that asks nothing."""
+        self._lifecycle.say_app_ends()
+
     def tell_app(self, what: SendShutdown | LetExit) -> None:
         """Do nothing: it hears the end of its channel."""
 

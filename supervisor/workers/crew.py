@@ -166,6 +166,13 @@ class Crew:
         for worker in workers:
             await worker.until(lambda life: life.state is State.EXITED)
 
+    async def end(self) -> None:
+        """Drain all workers, which wait for no client that asks nothing, and wait until they are gone."""
+        for member in self.members:
+            if member.incarnation:
+                member.incarnation.link.end_with_app()
+        await self.drain_until_gone(self.members)
+
     def kill(self) -> None:
         """End all workers at once, by SIGKILL; none comes back."""
         for member in self.members:

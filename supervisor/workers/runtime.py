@@ -63,6 +63,9 @@ class WorkerLink(Protocol):
         to the worker.
         """
 
+    def end_with_app(self) -> None:
+        """Let the process, which is drained or will be, wait for no client that asks nothing: the whole app ends."""
+
     def tell_app(self, what: SendShutdown | LetExit) -> None:
         """Tell the app of the process something, which only some kinds can be told."""
 

@@ -138,6 +138,16 @@ def test_stop_takes_several_names_and_all(fastlb: Fastlb) -> None:
     assert fastlb.pids == []
 
 
+@pytest.mark.parametrize("target", ["asgi_probe:app", "wsgi_probe:app"])
+def test_stop_does_not_wait_for_clients_that_ask_nothing(fastlb: Fastlb, target: str) -> None:
+    app = fastlb.start(target, "--timeout-keep-alive", "600s", "--kill-timeout", "600s")
+    with Connection(app.address) as kept, Connection(app.address) as silent:
+        kept.send()
+        kept.receive()
+        app.ok("stop", timeout=15)
+        assert (kept.sock.recv(1), silent.sock.recv(1)) == (b"", b"")
+
+
 def test_stop_lets_a_running_request_finish(fastlb: Fastlb, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     app = fastlb.start("asgi_probe:app")

@@ -47,6 +47,9 @@ class ProgramLink:
             send_signal(self._pidfd, self._signal)
         self._worker.apply(LifeEventName.DRAINED)
 
+    def end_with_app(self) -> None:
+        """Do nothing: it was asked."""
+
     def tell_app(self, what: SendShutdown | LetExit) -> None:
         """Do nothing: it was asked."""
 

@@ -195,6 +195,11 @@ class WorkerProcess:
         """End the connection channel, as the dispatcher does to drain a worker."""
         self._channel.shutdown(socket.SHUT_WR)
 
+    def end_app(self) -> None:
+        """Say that the whole app ends, then drain, as the supervisor does at a stop."""
+        self._lifecycle.sendall(b'{"type":"app_ends"}\n')
+        self.drain()
+
     def has_said(self) -> bytes:
         """Return what the worker has written on the lifecycle channel and nobody has read."""
         readable = select.select([self._lifecycle], [], [], 0)[0]

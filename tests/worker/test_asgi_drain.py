@@ -41,6 +41,17 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"done"})
 """
 
+# The head of its response is written before the gate opens.
+SENDS_HEAD_AND_WAITS = WAITS.replace(
+    """    await gate_opens()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+""",
+    """    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await send({"type": "http.response.body", "body": b".", "more_body": True})
+    await gate_opens()
+""",
+)
+
 BLOCKS = """
 import os
 
@@ -93,8 +104,9 @@ def test_drain_closes_a_silent_connection_after_the_keep_alive_timeout(tmp_path:
         assert worker.wait_exit() == 0
 
 
-def test_drain_waits_for_a_request_whose_head_is_half_sent(tmp_path: Path) -> None:
-    with serving_worker(tmp_path, HELLO, timeout_keep_alive=0.1) as worker:
+@pytest.mark.parametrize("http", ["httptools", "h11"])
+def test_drain_waits_for_a_request_whose_head_is_half_sent(tmp_path: Path, http: str) -> None:
+    with serving_worker(tmp_path, HELLO, http=http, timeout_keep_alive=0.1) as worker:
         with worker.connect() as slow, worker.connect() as silent:
             slow.sendall(request_bytes()[:-5])
             wait_until(lambda: worker.counters()["taken"] == 2, "taken")
@@ -102,6 +114,47 @@ def test_drain_waits_for_a_request_whose_head_is_half_sent(tmp_path: Path) -> No
             assert silent.recv(1) == b""  # so the quiet time is over
             slow.sendall(request_bytes()[-5:])
             assert read_response(slow).status == 200
+        assert worker.wait_exit() == 0
+
+
+@pytest.mark.parametrize("http", ["httptools", "h11"])
+def test_end_of_the_app_does_not_wait_for_clients_that_ask_nothing(tmp_path: Path, http: str) -> None:
+    with serving_worker(tmp_path, HELLO, http=http, timeout_keep_alive=600) as worker:
+        silent, kept, slow = worker.connect(), worker.connect(), worker.connect()
+        exchange(kept)
+        slow.sendall(request_bytes()[:-5])
+        wait_until(lambda: worker.counters()["taken"] == 3, "all taken")
+        worker.end_app()
+        assert kept.recv(1) == b""
+        assert silent.recv(1) == b""
+        slow.sendall(request_bytes()[-5:])
+        assert read_response(slow).status == 200
+        assert worker.wait_exit() == 0
+
+
+@pytest.mark.parametrize("http", ["httptools", "h11"])
+def test_end_of_the_app_takes_what_lies_in_the_channel(tmp_path: Path, http: str) -> None:
+    with serving_worker(tmp_path, HELLO, http=http, timeout_keep_alive=600) as worker:
+        os.kill(worker.process.pid, signal.SIGSTOP)
+        clients = [worker.connect() for _ in range(20)]
+        for client in clients:
+            client.sendall(request_bytes())
+        worker.end_app()
+        os.kill(worker.process.pid, signal.SIGCONT)
+        assert [read_response(client).status for client in clients] == [200] * 20
+        assert worker.wait_exit() == 0
+
+
+def test_end_of_the_app_closes_a_connection_whose_response_had_promised_to_keep_it(tmp_path: Path, gate: int) -> None:
+    with serving_worker(tmp_path, SENDS_HEAD_AND_WAITS, timeout_keep_alive=600) as worker, worker.connect() as client:
+        silent = worker.connect()
+        client.sendall(request_bytes())
+        assert client.recv(5) == b"HTTP/"
+        worker.end_app()
+        assert silent.recv(1) == b""  # so the grace is over
+        os.write(gate, b"go")
+        received = b"".join(iter(lambda: client.recv(4096), b""))
+        assert received.endswith(b"done")
         assert worker.wait_exit() == 0
 
 

@@ -69,6 +69,35 @@ def test_idle_and_silent_connections_end_by_their_timeout_in_the_drain(probe: Pr
         assert probe.worker.wait_exit() == 0
 
 
+def test_end_of_the_app_waits_for_requests_but_not_for_clients_that_ask_nothing(tmp_path: Path) -> None:
+    with serving_probe(tmp_path, threads=2, timeout_keep_alive=600.0) as probe:
+        idle, silent = probe.client(get("/hello")), probe.client()
+        partial = probe.client(request("POST", "/echo", "Content-Length: 4") + b"bo")
+        idle.response()
+        with probe.gate():
+            running = probe.client(get("/wait"))
+            probe.wait_note("waiting")
+            probe.worker.end_app()
+            assert idle.is_closed()
+            assert silent.is_closed()
+        for client, late in ((running, b""), (partial, b"dy")):
+            with client:
+                response = client.send(late).response()
+                assert (response.status, response.header("connection")) == (200, "close")
+                assert client.is_closed()
+        assert probe.worker.wait_exit() == 0
+
+
+def test_end_of_the_app_hurries_a_drain_that_has_begun(tmp_path: Path) -> None:
+    with serving_probe(tmp_path, timeout_keep_alive=600.0) as probe, probe.client() as silent:
+        witness = probe.client()
+        probe.worker.drain()
+        wait_until(lambda: says_close(witness), "the worker drains")
+        probe.worker.end_app()
+        assert silent.is_closed()
+        assert probe.worker.wait_exit() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_the_worker_after_the_running_requests(probe: Probe, number: signal.Signals) -> None:
     with probe.client(get("/hello")) as idle, probe.client() as silent:

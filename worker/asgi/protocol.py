@@ -34,8 +34,12 @@ class HandedConnection:
     connections: set[Any]
     loop: asyncio.AbstractEventLoop
     transport: Any
-    scope: Any
     cycle: Any
+    timeout_keep_alive: float
+    timeout_keep_alive_task: asyncio.TimerHandle | None
+    shutdown: Callable[[], None]
+    # of Deadlines
+    has_part_of_head: Callable[[], bool]
 
     def take_addresses(self, handed: HandedSocket, server: LocalAddress | None, scheme: str) -> None:
         """Learn what the dispatcher's message told of the connection, before connection_made()."""
@@ -61,7 +65,11 @@ class HandedConnection:
 
     def is_unused(self) -> bool:
         """Say whether the client has not even begun a request, as far as anybody can know."""
-        return self.cycle is None and self.scope is None and not self.handed.has_unread()
+        return self.cycle is None and not self.has_part_of_head() and not self.handed.has_unread()
+
+    def is_idle(self) -> bool:
+        """Say whether the client has been answered and has not even begun another request, as far as we can know."""
+        return self.timeout_keep_alive_task is not None and not self.has_part_of_head() and not self.handed.has_unread()
 
     def announce_end(self) -> None:
         """Let the response that is being prepared say that the connection ends."""

@@ -91,7 +91,7 @@ class FastlbServer(uvicorn.Server):
         await channel.start_serving()
         self._heartbeat.start()
         give_time_to_finish(self._worker.kill_timeout)
-        self._lifecycle.watch(loop, lambda: self._on_orphaned(drain))
+        self._lifecycle.watch(loop, on_app_ends=drain.end_with_app, on_end=lambda: self._on_orphaned(drain))
         self._lifecycle.report(Serving("asgi"))
 
     def stop(self) -> None:
@@ -154,6 +154,18 @@ class FastlbServer(uvicorn.Server):
         super().handle_exit(signal.SIGTERM, None)
         for connection in list(self.server_state.connections):
             if not isinstance(connection, HandedConnection) or connection.is_unused():
+                connection.shutdown()
+
+    def shorten_keep_alive(self, seconds: float) -> None:
+        """Drain: keep connections that become idle from now on for no longer than this."""
+        for connection in self.server_state.connections:
+            if isinstance(connection, HandedConnection):
+                connection.timeout_keep_alive = min(connection.timeout_keep_alive, seconds)
+
+    def end_idle(self) -> None:
+        """Drain: close kept connections on which nothing of another request has arrived."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HandedConnection) and connection.is_idle():
                 connection.shutdown()
 
     def is_empty(self) -> bool:

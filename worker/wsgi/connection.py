@@ -95,7 +95,13 @@ class Connection(asyncio.Protocol):
     @property
     def is_unused(self) -> bool:
         """Whether no request of it has ever begun to arrive."""
-        return self._state in (NEW, HEAD) and not (self._reader is not None and self._reader.begun)
+        begun = self._reader is not None and self._reader.begun
+        return self._state in (NEW, HEAD) and not begun and not self._occupant.has_unread()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is kept for another request of which nothing has arrived."""
+        return self._state is IDLE and not self._occupant.has_unread()
 
     def _enter(self, state: ConnectionState, timeout: float = 0.0) -> None:
         """Change the state, as TRANSITIONS allows; `timeout` (seconds) bounds it, 0: it has no deadline now."""

@@ -105,9 +105,23 @@ class WsgiServer:
             if connection.is_unused:
                 connection.shutdown()
 
+    def shorten_keep_alive(self, seconds: float) -> None:
+        """Drain: keep connections that become idle from now on for no longer than this."""
+        self._service.keep_alive_timeout = min(self._service.keep_alive_timeout, seconds)
+
+    def end_idle(self) -> None:
+        """Drain: close kept connections on which nothing of another request has arrived."""
+        for connection in list(self._service.connections):
+            if connection.is_idle:
+                connection.shutdown()
+
     def is_empty(self) -> bool:
         """Drain: say whether no connection is open and no request runs."""
         return not self._service.connections and not self._service.unfinished
+
+    def end_with_app(self) -> None:
+        """The whole app ends: the drain does not wait for clients that ask nothing."""
+        self._drain.end_with_app()
 
     def orphan(self) -> None:
         """The supervisor is gone: drain, but not for longer than a moment, then end with every child."""
@@ -148,7 +162,7 @@ async def _serve(
     server = WsgiServer(Service(app, config, loop, status), config, inbox, ssl_context)
     await server.start()
     give_time_to_finish(config.kill_timeout)
-    lifecycle.watch(loop, server.orphan)
+    lifecycle.watch(loop, on_app_ends=server.end_with_app, on_end=server.orphan)
     lifecycle.report(Serving("wsgi", capacity=config.threads))
     await server.wait_ended()
     if server.orphaned:
