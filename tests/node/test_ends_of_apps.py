@@ -64,6 +64,18 @@ def slow_request(app: App) -> Iterator[None]:
         assert client.receive().status == 200
 
 
+@contextmanager
+def held_request(app: App, gate: Path) -> Iterator[None]:
+    """A request that is being processed for as long as the block lasts."""
+    begun = words(app, "begun").total()
+    with Connection(app.address, timeout=15) as client:
+        client.send(f"/?until={gate}")
+        wait_until(lambda: words(app, "begun").total() > begun, "it is being processed")
+        yield
+        gate.touch()
+        assert client.receive().status == 200
+
+
 def assert_each_ends_once(app: App, how: str) -> None:
     """Reload and stop an app under the eyes of clients."""
     old = set(app.worker_pids)
@@ -137,9 +149,11 @@ def test_channel_is_open_until_the_app_has_ended(fastlb: Fastlb) -> None:
     assert app.log("supervisor").count("process_msg") == 2 * WORKERS
 
 
-def test_app_that_wants_to_know_is_told_that_it_drains_before_its_requests_are_over(fastlb: Fastlb) -> None:
+def test_app_that_wants_to_know_is_told_that_it_drains_before_its_requests_are_over(
+    fastlb: Fastlb, tmp_path: Path
+) -> None:
     app = start_node(fastlb, "ends/sends.js", *OPTIONS, workers=1)
-    with slow_request(app):
+    with held_request(app, tmp_path / "gate"):
         app.ok("reload")
         wait_until(lambda: words(app, "draining").total() == 1, "it is told")
         assert words(app, "saved").total() == 0
