@@ -193,7 +193,7 @@ def test_release_at_another_address_of_its_port_is_explained_by_reload_and_start
     assert app.worker_pids == before
     app.ok("restart")
     app.wait_online(2)
-    assert app.binds == [f"[{new}]:{port}" if ":" in new else f"{new}:{port}"]
+    assert app.binds == [f"*:{port}" if new == "::" else f"{new}:{port}"]  # `::` is both families
     assert get(("127.0.0.1", port)).status == 200
 
 

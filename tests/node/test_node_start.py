@@ -131,7 +131,7 @@ def test_port_in_use_by_another_app_of_fastlb_is_named_as_such(fastlb: Fastlb) -
     options = ("--env", f"PORT={free_port()}")
     start_where_it_asks(fastlb, APPS / "http.js", *options)
     result = fastlb.cli("start", str(APPS / "http.js"), "--name", "second", "--env", "HOST=127.0.0.1", *options)
-    expect(result, FAILURE, "is in use by a fastlb app (see `fastlb list`;")
+    expect(result, FAILURE, "fastlb stop app")
     assert "fastlb.lb" not in result.stderr
 
 
