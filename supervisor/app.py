@@ -131,7 +131,10 @@ class App:
         await asyncio.shield(self._ending)
 
     async def restart(self, progress: OnProgress) -> str:
-        """Stop all workers and start them again; connections wait meanwhile. Returns a sentence.
+        """Drain all workers and start new ones; connections wait meanwhile. Returns a sentence.
+
+        No two generations get connections at once. New workers start when the old ones get none any more, or are gone
+        if their kind needs that.
 
         Raises:
             StartFailed: they are stopped and did not start; another restart or reload may try again.
@@ -184,7 +187,10 @@ class App:
 
     async def _restart(self, progress: OnProgress) -> str:
         progress(Progress("stopping the workers", 0, self.target_workers))
-        await self._crew.drain_until_gone(self._crew.members)
+        if self._traits.restarts_when_old == "out":
+            await self._crew.drain_until_all_out()
+        else:
+            await self._crew.drain_until_gone(self._crew.members)
         self._crew.generation += 1
         try:
             await self._start_missing(progress, self._config.settle)

@@ -1,4 +1,4 @@
-"""`fastlb restart`: stop and start again. Runs in the user's shell."""
+"""`fastlb restart`: drain all workers and start new ones. Runs in the user's shell."""
 
 import click
 
@@ -19,7 +19,9 @@ EXAMPLES = ("fastlb restart shop", "fastlb restart all")
 def command(names: tuple[str, ...]) -> int:
     """Stop all workers of an app, then start new ones. NAME may be `all`. A stopped app is started.
 
-    Connections wait meanwhile. `fastlb reload` does it without a gap.
+    New workers get connections only when no old one does; new connections wait meanwhile. Old Python workers finish
+    what they have in the background; Node workers are gone first, which may take `--kill-timeout`. `fastlb reload` does
+    it without a gap.
     """
     return do_each(_restart, resolve_names(names))
 

@@ -14,6 +14,7 @@ PYTHON_TRAITS = WorkerTraits(
     runtime="fastlb.supervisor.python.runtime:PythonRuntime",
     check=_check,
     default_bind=DEFAULT_BIND,
+    restarts_when_old="out",
     default_credit=16,
     bounded_by_descriptors=True,
     counts_requests=True,

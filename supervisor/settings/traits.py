@@ -18,6 +18,9 @@ Mode = Literal["cluster", "fork"]
 # What becomes of the old worker when a new one takes its place: it goes when the new one serves, or it goes first,
 # because both cannot run at the same time.
 Replacing = Literal["new-first", "old-first"]
+# What a restart waits for before it starts new workers: the old ones get no connections any more, or are gone, because
+# what they hold is needed.
+RestartsWhenOld = Literal["out", "gone"]
 
 
 class WorkerTraits(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +36,7 @@ class WorkerTraits(msgspec.Struct, frozen=True, kw_only=True):
         needs_dispatcher: its workers are handed their connections by one.
         finishes_through_dispatcher: its workers are told to finish by the dispatcher, which must outlive them.
         replacing: what a reload does first.
+        restarts_when_old: what a restart waits for.
         default_credit: `credit` when it is not given.
         bounded_by_descriptors: a worker gets no more connections than its descriptor limit allows, because it cannot
             say itself that it has none left.
@@ -51,6 +55,7 @@ class WorkerTraits(msgspec.Struct, frozen=True, kw_only=True):
     needs_dispatcher: bool = True
     finishes_through_dispatcher: bool = False
     replacing: Replacing = "new-first"
+    restarts_when_old: RestartsWhenOld = "gone"
     default_credit: int = 1
     bounded_by_descriptors: bool = False
     counts_requests: bool = False

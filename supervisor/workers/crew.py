@@ -166,6 +166,15 @@ class Crew:
         for worker in workers:
             await worker.until(lambda life: life.state is State.EXITED)
 
+    async def drain_until_all_out(self) -> None:
+        """Drain all workers; return when none of them gets connections any more.
+
+        What was draining already is gone by then, and is waited for while the others still serve: so no more than two
+        generations ever live.
+        """
+        await self.drain_until_gone([member for member in self.members if member.life.is_leaving])
+        await asyncio.gather(*(self.drain_until_out(member) for member in self.members))
+
     async def end(self) -> None:
         """Drain all workers, which wait for no client that asks nothing, and wait until they are gone."""
         for member in self.members:

@@ -193,6 +193,45 @@ def test_impossible_number_of_workers_is_refused(workers: int) -> None:
     run(config(workers=1), scenario)
 
 
+@pytest.mark.parametrize("target", ["asgi_probe:app", "wsgi_probe:app"])
+def test_restart_does_not_wait_for_old_workers_to_finish(target: str) -> None:
+    async def scenario(running: RunningApp) -> None:
+        await running.start()
+        before = running.pids
+        with Connection(running.address) as kept:
+            kept.send()
+            await asyncio.to_thread(kept.receive)
+            await asyncio.wait_for(running.app.restart(ignore_progress), scaled(20))
+            assert "draining" in running.statuses
+            assert len(running.pids) == 2
+            assert not set(before) & set(running.pids)
+            assert (await running.get()).status == 200
+            kept.send()
+            assert (await asyncio.to_thread(kept.receive)).status == 200, "it is quietly drained"
+
+    run(config(target, timeout_keep_alive=600.0, kill_timeout=600.0), scenario)
+
+
+def test_restart_waits_for_what_an_earlier_one_left_while_the_present_workers_serve() -> None:
+    async def scenario(running: RunningApp) -> None:
+        await running.start()
+        with Connection(running.address) as kept:
+            kept.send()
+            await asyncio.to_thread(kept.receive)
+            await asyncio.wait_for(running.app.restart(ignore_progress), scaled(20))
+            present = running.pids
+            restarting = asyncio.create_task(running.app.restart(ignore_progress))
+            await running.wait_until(lambda: running.app.status().status == "starting", "the restart has begun")
+            assert (await running.get()).json()["pid"] in present
+            assert running.pids == present
+        await asyncio.wait_for(restarting, scaled(20))
+        assert len(running.pids) == 2
+        assert not set(present) & set(running.pids)
+        await running.wait_online(2)
+
+    run(config(timeout_keep_alive=600.0, kill_timeout=600.0), scenario)
+
+
 def test_failed_restart_can_be_tried_again(release: Release) -> None:
     async def scenario(running: RunningApp) -> None:
         await running.start()
