@@ -95,7 +95,7 @@ def test_reload_works_when_the_old_release_was_removed(fastlb: Fastlb, releases:
 def test_hangup_of_a_foreground_app_runs_what_the_link_names_now(
     fastlb: Fastlb, releases: Releases, target: str
 ) -> None:
-    with fastlb.popen("run", target, *QUICK, **inside(releases, fastlb)) as running:
+    with fastlb.popen("run", target, "--log-files", *QUICK, **inside(releases, fastlb)) as running:
         app = fastlb.app()
         wait_until(lambda: app.log("supervisor").count("start_done"), "it serves")
         releases.switch_to("two")
