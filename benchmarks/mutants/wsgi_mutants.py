@@ -36,7 +36,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
     "only trusted proxies are believed": (
         (
             READER,
-            'proxies if proxies is not None and proxies.trusts(base["REMOTE_ADDR"]) else None',
+            'proxies if proxies is not None and proxies.trusts_peer(base["REMOTE_ADDR"]) else None',
             "proxies",
         ),
         (READER, '            environ["REMOTE_ADDR"] = client\n', ""),

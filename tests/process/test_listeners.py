@@ -396,7 +396,7 @@ def test_descriptor_limit_is_raised_to_what_is_allowed() -> None:
 
 
 def test_too_low_descriptor_limit_says_for_how_many_workers_it_is_enough() -> None:
-    message = r"100 workers need \d+ .* limit is 256, enough for 12 workers:.*ulimit -n"
+    message = r"100 workers need \d+ .* limit is 256, enough for 10 workers:.*ulimit -n"
     with descriptor_limit(256):
         with pytest.raises(FastlbError, match=message):
             check_limits(100)
