@@ -400,7 +400,7 @@ def test_too_low_descriptor_limit_says_for_how_many_workers_it_is_enough() -> No
     with descriptor_limit(256):
         with pytest.raises(FastlbError, match=message):
             check_limits(100)
-        check_limits(12)
+        check_limits(10)
 
 
 def test_limit_that_is_enough_for_nobody_says_so() -> None:
