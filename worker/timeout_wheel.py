@@ -33,7 +33,7 @@ class TimeoutWheel:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Use `loop`'s clock and timers."""
         self._loop = loop
-        self._buckets: dict[int, list[Timed]] = {}
+        self._buckets: dict[int, dict[Timed, None]] = {}
         self._ticks: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -45,12 +45,19 @@ class TimeoutWheel:
         timed.watched_tick = tick
         bucket = self._buckets.get(tick)
         if bucket is not None:
-            bucket.append(timed)
+            bucket[timed] = None
             return
-        self._buckets[tick] = [timed]
+        self._buckets[tick] = {timed: None}
         heappush(self._ticks, tick)
         if self._ticks[0] == tick:
             self._arm(tick)
+
+    def forget(self, timed: Timed) -> None:
+        """Hold `timed` no longer: it has ended, and would be kept in memory until its deadline."""
+        bucket = self._buckets.get(timed.watched_tick)
+        if bucket is not None:
+            bucket.pop(timed, None)
+        timed.watched_tick = 0
 
     def stop(self) -> None:
         """Forget everything."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -170,6 +171,19 @@ class Alarm:
         self._order.append(self._name)
         if self._name == "last":
             self._loop.stop()
+
+
+def test_wheel_holds_nothing_that_was_forgotten() -> None:
+    loop = asyncio.new_event_loop()
+    wheel, alarm = TimeoutWheel(loop), Alarm(loop, [], "forgotten")
+    alarm.deadline = loop.time() + 60
+    wheel.watch(alarm)
+    wheel.forget(alarm)
+    held = weakref.ref(alarm)
+    del alarm
+    assert held() is None
+    wheel.stop()
+    loop.close()
 
 
 def test_wheel_keeps_order_and_follows_deadlines_that_move() -> None:

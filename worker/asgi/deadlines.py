@@ -39,11 +39,13 @@ class Deadlines(Refusing):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self.deadline = 0.0
+        self.wheel.forget(self)
         super().connection_lost(exc)  # type: ignore[misc]
 
     def handle_websocket_upgrade(self, *arguments: Any) -> None:
         """Leave the connection to the websocket's protocol, which has pings."""
         self.deadline = 0.0
+        self.wheel.forget(self)
         super().handle_websocket_upgrade(*arguments)  # type: ignore[misc]
 
     def data_received(self, data: bytes) -> None:

@@ -167,6 +167,7 @@ class Connection(asyncio.Protocol):
         """Forget everything of a connection that is gone (asyncio calls it)."""
         self._transport = None
         self._enter(CLOSED)
+        self._service.wheel.forget(self)
         self._service.connections.discard(self)
         if self._file_sender is not None:
             self._file_sender.close()
