@@ -1,5 +1,6 @@
 """Targets, and what a user is told when one is wrong. The interpreter is a worker's own."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ class holder:
 async def make_later():
     return make()
 """
+
+
+def needs(library: str) -> None:
+    """Skip the test without the library. It is not imported here: eventlet warns in every process that forks later."""
+    if find_spec(library) is None:
+        pytest.skip(f"needs {library}")
 
 
 def failure(directory: Path, source: str, **settings: Any) -> StartupFailed:
@@ -167,7 +174,7 @@ def test_wsgi_app_is_imported_without_a_running_loop(tmp_path: Path, interface: 
 
 
 def test_django_project_that_asks_its_database_at_start_is_served(tmp_path: Path) -> None:
-    pytest.importorskip("django")
+    needs("django")
     package = tmp_path / "shop"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -237,7 +244,7 @@ async def app(scope, receive, send):
     ],
 )
 def test_wsgi_app_without_real_threads_is_refused_with_a_sentence(tmp_path: Path, library: str, patch: str) -> None:
-    pytest.importorskip(library)
+    needs(library)
     report = failure(tmp_path, f"{patch}\n{WSGI}")
     assert "monkey-patched" in report.reason
     assert "--threads" in report.reason
@@ -245,7 +252,7 @@ def test_wsgi_app_without_real_threads_is_refused_with_a_sentence(tmp_path: Path
 
 
 def test_asgi_app_that_is_monkey_patched_is_served(tmp_path: Path) -> None:
-    pytest.importorskip("gevent")
+    needs("gevent")
     source = f"from gevent import monkey\nmonkey.patch_all()\n{FACTORY}"
     with serving_worker(tmp_path, source, target="app:make()") as worker, worker.connect() as client:
         assert exchange(client).body == b"made"
