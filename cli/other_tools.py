@@ -5,7 +5,6 @@ Options that mean the same as one of ours are aliases of the declared settings; 
 
 LOG_FILES = "the log files are where `fastlb show NAME` says, and `fastlb logs NAME` shows them"
 NOT_WATCHED = "nothing watches the files: `fastlb reload NAME` loads new code"
-NO_RECYCLING = "a worker lives until it is reloaded; nothing replaces it after so many requests or bytes"
 OWN_USER = "an app runs as the user who starts it: start it as that user, or with User= in a unit of systemd"
 IN_BACKGROUND = "`fastlb start` always runs in the background, `fastlb run` in the foreground: leave it out"
 CONFIG_FILES = "there are no configuration files: give options once, and `fastlb start NAME` knows them"
@@ -29,10 +28,6 @@ OPTIONS: dict[str, str] = {
     "--config": CONFIG_FILES,
     "--reload": NOT_WATCHED,
     "--watch": NOT_WATCHED,
-    "--max-requests": NO_RECYCLING,
-    "--max-requests-jitter": NO_RECYCLING,
-    "--limit-max-requests": NO_RECYCLING,
-    "--max-memory-restart": NO_RECYCLING,
     "--cron": "nothing restarts by the clock: let cron call `fastlb reload NAME`",
     "--cron-restart": "nothing restarts by the clock: let cron call `fastlb reload NAME`",
     "-u": OWN_USER,

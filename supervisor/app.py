@@ -18,6 +18,8 @@ from .dispatcher.keeper import DispatcherKeeper
 from .errors import FastlbError, StartFailed, UsageError
 from .home.paths import AppPaths
 from .home.stored_config import save_config
+from .limits.judge import LimitRules
+from .limits.watch import LimitWatch
 from .operations import Operation, OperationRequest, Operations
 from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
@@ -87,6 +89,7 @@ class App:
             config, self._traits, self._crew, host, self._keeper, self.addresses, resources.paths
         )
         self._status = StatusReport(sources)
+        self._limits = LimitWatch(LimitRules.of(config), lambda: self._crew.members, resources.log)
         self._look_interval = look_interval(config)
         self._attention = Attention(self._look_interval, time.monotonic())
         self._look_timer: asyncio.TimerHandle | None = None
@@ -169,6 +172,7 @@ class App:
             Operation.RELOAD: lambda: self._reload(ignore_progress, None),
             Operation.RESTART: lambda: self._restart(ignore_progress),
             Operation.SCALE: lambda: self._scale(self.target_workers + request.change, ignore_progress),
+            Operation.REPLACE: self._replace,
         }
         self._operations.ask(request, works[request.operation])
 
@@ -217,6 +221,20 @@ class App:
             await reload_workers(old, self._crew, rules, on_replaced)
         await self._start_missing(progress, self._config.settle)
         return f"reloaded {count_of(target, 'worker')}"
+
+    async def _replace(self) -> str:
+        """Replace the workers that are over a limit, and start those that went before their replacement came."""
+        due = self._limits.take_due()
+        rules = ReloadRules(self._config.settle, 0.0, self._config.reload_parallel, self._traits.replacing)
+        succeeded = False
+        try:
+            if due:
+                await reload_workers(due, self._crew, rules, lambda replaced: None)
+            await self._start_missing(ignore_progress, 0.0)
+            succeeded = True
+        finally:
+            self._limits.note_outcome(succeeded=succeeded)
+        return f"replaced {count_of(len(due), 'worker')}"
 
     async def _scale(self, target: int, progress: OnProgress) -> str:
         before = self.target_workers
@@ -314,6 +332,8 @@ class App:
         self._keeper.check(elapsed)
         self._crew.find_hung(elapsed, self._attention)
         self._crew.find_impeded(elapsed)
+        if self._limits.is_wanted() and self._operations.current is None:
+            self.ask(OperationRequest(Operation.REPLACE, by="limit"))
         self._forget_old_generations()
         self._reaper.collect_orphans()
 

@@ -122,6 +122,10 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_restarts: Annotated[int, Setting(help="Unstable exits within restart_window after which a worker is given up.", section="Lifecycle", minimum=0)] = 15
     restart_window: Annotated[float, seconds("Length of the window of max_restarts.", "Lifecycle", minimum=1)] = 60.0
     restart_delay: Annotated[float, seconds("First delay before a restart; grows after each unstable exit.", "Lifecycle", "exp_backoff_restart_delay")] = 0.1
+    max_memory_restart: Annotated[int, Setting(help="A worker that uses more memory, with all processes below it, is replaced; 0: no limit.", section="Lifecycle", unit="bytes", minimum=0, aliases=("max_memory", "workers_max_rss"), metavar="SIZE")] = 0
+    max_requests: Annotated[int, Setting(help="A worker that has answered so many requests is replaced; 0: no limit.", section="Lifecycle", minimum=0, aliases=("limit_max_requests",), kinds=PYTHON)] = 0
+    max_requests_jitter: Annotated[int, Setting(help="Up to so many requests more, by chance for each worker, so that they are not replaced together.", section="Lifecycle", minimum=0, aliases=("limit_max_requests_jitter",), kinds=PYTHON)] = 0
+    max_lifetime: Annotated[float, seconds("A worker that has lived for so long, or up to a tenth less, is replaced; 0: no limit.", "Lifecycle", "workers_lifetime")] = 0.0
 
     @property
     def kind(self) -> AppKind:

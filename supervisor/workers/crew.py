@@ -100,13 +100,13 @@ class Crew:
             raise
 
     async def start_replacement(self, old: WorkerHandle) -> WorkerHandle:
-        """Start a worker with the id of `old`; return it when it is ready.
+        """Start a worker with the id of `old`; return it when it is ready. In the same generation it is a restart.
 
         Raises:
             StartFailed: it did not become ready; nothing of it is left.
         """
         await self._host.prepare_generation(self.generation)
-        new = self._create(old.worker_id, restarts=old.life.restarts)
+        new = self._create(old.worker_id, restarts=old.life.restarts + (old.generation == self.generation))
         await self._prove(new)
         return new
 

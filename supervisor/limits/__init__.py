@@ -1,0 +1,1 @@
+"""The bounds of a worker's life: memory, requests, time. Runs in the supervisor process."""

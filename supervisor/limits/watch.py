@@ -1,0 +1,168 @@
+"""Owns the watch over the limits of workers: it sees who is over one, and asks for a replacement.
+
+Runs in the supervisor process. It replaces nobody itself: that is an operation, which waits its turn.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ..output.event_log import EventLog
+from ..workers.crew import uptime
+from ..workers.handle import WorkerHandle
+from ..workers.incarnation import Incarnation
+from ..workers.life import LifeEventName, State
+from .judge import (
+    FIRST_PAUSE,
+    RETRY,
+    Allowance,
+    LimitRules,
+    Used,
+    Verdict,
+    allowance,
+    judge,
+    next_pause,
+    pause_after_failure,
+)
+from .memory import memory_bytes
+
+# Two looks closer together share one reading: nothing can be said of growth in so short a time.
+SHORTEST_INTERVAL = 0.2
+
+Key = tuple[int, float]  # of a process: its pid, and when it was started
+
+
+@dataclass
+class _Seen:
+    """What is remembered of one process. `memory_bytes` was read at `read_at`; `growth`: bytes a second until then."""
+
+    allowed: Allowance
+    read_at: float
+    memory_bytes: int
+    growth: float = 0.0
+    is_reported: bool = False
+
+
+@dataclass
+class _Pause:
+    """Of one worker id: no limit replaces its process before `until`, in monotonic seconds."""
+
+    until: float = 0.0
+    length: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Replaced:
+    """Why a worker is being replaced, and for how many seconds its process had lived."""
+
+    verdict: Verdict
+    lived: float
+
+
+class LimitWatch:
+    """Watches the workers of an app.
+
+    Args:
+        rules: the limits.
+        members: returns all workers.
+        log: is told who is over which limit.
+    """
+
+    def __init__(self, rules: LimitRules, members: Callable[[], Iterable[WorkerHandle]], log: EventLog) -> None:
+        self._rules = rules
+        self._members = members
+        self._log = log
+        self._seen: dict[Key, _Seen] = {}
+        self._pauses: dict[int, _Pause] = {}
+        self._being_replaced: dict[WorkerHandle, _Replaced] = {}
+        self._retry_at: float | None = None
+
+    def is_wanted(self) -> bool:
+        """Look at every worker that serves; say whether a replacement is wanted.
+
+        A worker far above its memory limit, of which the replacement is on its way, is drained at once.
+        """
+        if not self._rules.any:
+            return False
+        now = time.monotonic()
+        verdicts = self._judge_all()
+        for worker, verdict in verdicts.items():
+            if verdict.is_urgent and worker in self._being_replaced:
+                self._send_away(worker, verdict)
+        is_owed = self._retry_at is not None and now >= self._retry_at
+        return is_owed or any(self._is_due(worker, verdict) for worker, verdict in verdicts.items())
+
+    def take_due(self) -> list[WorkerHandle]:
+        """Return who is to be replaced now; `note_outcome` must follow."""
+        self._being_replaced = {
+            worker: _Replaced(verdict, uptime(worker))
+            for worker, verdict in self._judge_all().items()
+            if self._is_due(worker, verdict)
+        }
+        return list(self._being_replaced)
+
+    def note_outcome(self, *, succeeded: bool) -> None:
+        """Take note that those who were due are replaced, or not all: the next time for each comes after a pause."""
+        now = time.monotonic()
+        for worker, replaced in self._being_replaced.items():
+            pause = self._pauses.setdefault(worker.worker_id, _Pause())
+            if succeeded:
+                pause.length = next_pause(replaced.verdict, replaced.lived, pause.length)
+            else:
+                pause.length = pause_after_failure(pause.length)
+            pause.until = now + pause.length
+        self._being_replaced = {}
+        if self._retry_at is not None:
+            self._retry_at = None if succeeded else now + RETRY
+
+    def _is_due(self, worker: WorkerHandle, verdict: Verdict) -> bool:
+        pause = self._pauses.get(worker.worker_id)
+        if pause is None or time.monotonic() >= pause.until:
+            return True
+        return verdict.is_urgent and uptime(worker) >= FIRST_PAUSE
+
+    def _send_away(self, worker: WorkerHandle, verdict: Verdict) -> None:
+        self._log.warning("limit_urgent", worker_id=worker.worker_id, reason=verdict.reason)
+        self._retry_at = time.monotonic() + RETRY  # if no replacement comes of it
+        worker.apply(LifeEventName.DRAIN_REQUESTED)
+
+    def _judge_all(self) -> dict[WorkerHandle, Verdict]:
+        """Return who serves and is over a limit, by worker id; report each process once."""
+        serving = [worker for worker in self._members() if worker.life.state is State.ADMITTED]
+        verdicts: dict[WorkerHandle, Verdict] = {}
+        seen: dict[Key, _Seen] = {}
+        for worker in sorted(serving, key=lambda worker: worker.worker_id):
+            incarnation = worker.incarnation
+            assert incarnation is not None, "what is admitted has a process"
+            key = incarnation.process.pid, incarnation.started_at
+            seen[key] = self._seen.get(key) or self._first_look(incarnation)
+            verdict = self._judge(incarnation, seen[key])
+            if verdict:
+                verdicts[worker] = verdict
+                self._report(worker, verdict, seen[key])
+        self._seen = seen
+        return verdicts
+
+    def _first_look(self, incarnation: Incarnation) -> _Seen:
+        allowed = allowance(self._rules, random.random())
+        return _Seen(allowed, time.monotonic(), memory_bytes(incarnation.process.pid, allowed.memory_bytes))
+
+    def _judge(self, incarnation: Incarnation, seen: _Seen) -> Verdict | None:
+        now = time.monotonic()
+        if seen.allowed.memory_bytes and now - seen.read_at >= SHORTEST_INTERVAL:
+            memory = memory_bytes(incarnation.process.pid, seen.allowed.memory_bytes)
+            seen.growth = (memory - seen.memory_bytes) / (now - seen.read_at)
+            seen.memory_bytes, seen.read_at = memory, now
+        used = Used(
+            memory_bytes=seen.memory_bytes,
+            growth=seen.growth,
+            requests=(incarnation.link.work_done().requests or 0) if seen.allowed.requests else 0,
+            lifetime=now - incarnation.started_at,
+        )
+        return judge(seen.allowed, used)
+
+    def _report(self, worker: WorkerHandle, verdict: Verdict, seen: _Seen) -> None:
+        if not seen.is_reported:
+            seen.is_reported = True
+            self._log.info("limit_reached", worker_id=worker.worker_id, reason=verdict.reason)
