@@ -19,6 +19,7 @@ from . import (
     node_faults,
     node_traffic,
     reloads,
+    soak,
     worker_faults,
 )
 from .finding import Finding, Scale, Trial
@@ -40,6 +41,7 @@ TRIALS: dict[int, Trial] = {
     14: node_faults.reloads,
     15: node_faults.dispatcher_deaths,
     16: broken_releases.run_node,
+    17: soak.run,
 }
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

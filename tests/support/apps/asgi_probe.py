@@ -4,6 +4,7 @@
 /plain       five bytes                     /block?0.5   the same, after time.sleep: nothing else runs
 /print?text  a line to stdout and stderr    /exit?3      os._exit
 /fail        raises                         /stream      three chunks
+/child       how a child ended that was forked and terminated
 /until?file  the same as /, once the file exists; /block-until?file: nothing else runs meanwhile
 websocket    echoes until the client closes
 """
@@ -16,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from forked_child import end_forked_child
 from ledger import note_begun, note_ended
 
 PAUSE = 0.01
@@ -58,6 +60,9 @@ async def answer(path: str, argument: str, send: Send) -> None:
     elif path == "/print":
         print(argument, flush=True)
         print(argument, file=sys.stderr, flush=True)
+    elif path == "/child":
+        await respond(send, str(end_forked_child()).encode())
+        return
     elif path == "/stream":
         await respond(send, b"one ", b"two ", b"three")
         return

@@ -1,5 +1,6 @@
 """A WSGI app that shows what happens to it. Runs in a worker; /sleep?0.5 sleeps, /plain answers five bytes,
-/print?text writes a line to stdout and stderr, everything else says who answers.
+/print?text writes a line to stdout and stderr, /child says how a child ended that was forked and terminated,
+everything else says who answers.
 """
 
 import json
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from forked_child import end_forked_child
 from ledger import note_begun, note_ended
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -24,10 +26,20 @@ def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[byte
     elif path == "/print":
         print(argument, flush=True)
         print(argument, file=sys.stderr, flush=True)
-    body = b"hello" if path == "/plain" else identity()
+    body = ANSWERS.get(path, identity)()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     note_ended()
     return [body]
+
+
+def plain() -> bytes:
+    """Return five bytes."""
+    return b"hello"
+
+
+def child() -> bytes:
+    """Return how a child ended."""
+    return str(end_forked_child()).encode()
 
 
 def identity() -> bytes:
@@ -35,3 +47,6 @@ def identity() -> bytes:
     worker = int(os.environ.get("FASTLB_WORKER_ID", "-1"))
     who = {"worker": worker, "pid": os.getpid(), "thread": threading.get_ident()}
     return json.dumps(who).encode()
+
+
+ANSWERS = {"/plain": plain, "/child": child}
