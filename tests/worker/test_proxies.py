@@ -65,6 +65,12 @@ def test_local_proxy_is_believed_on_a_listener_for_both(tmp_path: Path, kind: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_another_machine_than_the_proxy_is_not_believed(tmp_path: Path, kind: str) -> None:
+    shown = seen(tmp_path, kind, DualStackListener(), *FORWARDED, forwarded_allow_ips="192.0.2.1")
+    assert shown == ["127.0.0.1", "127.0.0.1", "http"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("settings", "believed"), [({}, True), ({"forwarded_allow_ips": "127.0.0.1"}, False)])
 def test_proxy_on_a_unix_socket_is_believed_unless_the_list_leaves_it_out(
     tmp_path: Path, kind: str, settings: dict[str, str], believed: bool

@@ -85,12 +85,8 @@ def test_headers_become_keys_and_repeated_ones_are_joined(probe: Probe) -> None:
 
 
 def test_names_that_pass_for_others_are_dropped(probe: Probe) -> None:
-    environ = environ_of(
-        probe, get("/environ", "X_Forwarded_For: 1.1.1.1", "Content_Length: 9", "Proxy: evil")
-    )
-    assert (
-        not {"HTTP_X_FORWARDED_FOR", "CONTENT_LENGTH", "HTTP_CONTENT_LENGTH", "HTTP_PROXY"} & environ.keys()
-    )
+    environ = environ_of(probe, get("/environ", "X_Forwarded_For: 1.1.1.1", "Content_Length: 9", "Proxy: evil"))
+    assert not {"HTTP_X_FORWARDED_FOR", "CONTENT_LENGTH", "HTTP_CONTENT_LENGTH", "HTTP_PROXY"} & environ.keys()
 
 
 def test_absolute_target_names_the_host(probe: Probe) -> None:
@@ -132,10 +128,8 @@ MALFORMED = {
     "NUL in a header": b"GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
     "blank in the target": b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
     "unknown scheme": get("ftp://a/b"),
-    "length and chunks": request("POST", "/echo", "Content-Length: 3", "Transfer-Encoding: chunked")
-    + b"0\r\n\r\n",
-    "chunks and length": request("POST", "/echo", "Transfer-Encoding: chunked", "Content-Length: 3")
-    + b"0\r\n\r\n",
+    "length and chunks": request("POST", "/echo", "Content-Length: 3", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    "chunks and length": request("POST", "/echo", "Transfer-Encoding: chunked", "Content-Length: 3") + b"0\r\n\r\n",
     "two lengths": request("POST", "/echo", "Content-Length: 3", "Content-Length: 3") + b"abc",
     "list of lengths": request("POST", "/echo", "Content-Length: 3, 3") + b"abc",
     "signed length": request("POST", "/echo", "Content-Length: +3") + b"abc",
@@ -201,6 +195,10 @@ def test_chunked_body_has_a_length_for_the_app_and_its_trailers_are_dropped(prob
     with probe.client(request("POST", "/echo", "Transfer-Encoding: chunked") + chunks) as client:
         response = client.response()
         assert (response.body, response.header("x-length")) == (b"some body", "9")
+        client.send(request("POST", "/environ", "Transfer-Encoding: chunked") + chunks)
+        environ = json.loads(client.response().body)
+        assert (environ["HTTP_HOST"], environ["CONTENT_LENGTH"]) == ("test", "9")
+        assert not {"HTTP_X_TRAILER", "HTTP_TRANSFER_ENCODING"} & environ.keys()
         client.send(get("/environ"))
         environ = json.loads(client.response().body)
     assert environ["HTTP_HOST"] == "test"
@@ -210,9 +208,7 @@ def test_chunked_body_has_a_length_for_the_app_and_its_trailers_are_dropped(prob
 @pytest.mark.parametrize("pad", [b"", b"p" * 100_000], ids=["in memory", "on disk"])
 def test_input_reads_like_a_file(probe: Probe, pad: bytes) -> None:
     response = probe.ask(request("POST", "/input", body=b"line\nabcdef\n" + pad))
-    assert (
-        response.body == repr([b"line\n", b"abc", b"de", [b"f\n", *([pad] if pad else [])], b"", []]).encode()
-    )
+    assert response.body == repr([b"line\n", b"abc", b"de", [b"f\n", *([pad] if pad else [])], b"", []]).encode()
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 299_999])
@@ -254,9 +250,7 @@ def test_100_continue_waits_for_the_response_before_it(probe: Probe) -> None:
 
 
 def test_http_1_0_client_gets_no_100_continue(probe: Probe) -> None:
-    with probe.client(
-        b"POST /echo HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nbody"
-    ) as client:
+    with probe.client(b"POST /echo HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nbody") as client:
         assert client.response().status == 200
 
 
@@ -289,9 +283,12 @@ def test_refusal_comes_after_the_responses_to_earlier_requests(probe: Probe) -> 
 
 
 def test_nothing_is_read_after_a_request_that_closes(probe: Probe) -> None:
-    with probe.client(get("/hello", "Connection: close") + get("/hello")) as client:
+    probe.forget_notes()
+    with probe.client(get("/hello", "Connection: close") + get("/parts")) as client:
         assert client.response().header("connection") == "close"
         assert client.is_closed()
+    hello(probe)
+    assert probe.notes() == [], "the app was not asked again"
 
 
 def test_client_that_sends_no_more_gets_what_it_asked_for(probe: Probe) -> None:
