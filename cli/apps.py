@@ -16,6 +16,7 @@ from ..supervisor.errors import FastlbError
 from ..supervisor.home.app_lock import is_running
 from ..supervisor.home.died import describe_death, has_died
 from ..supervisor.home.known_apps import list_apps
+from ..supervisor.home.log_files import app_files
 from ..supervisor.home.paths import AppPaths, default_home
 from ..supervisor.home.stored_config import load_config
 from ..supervisor.kinds import effective_bind, traits_of
@@ -173,4 +174,5 @@ def _stopped_details(paths: AppPaths) -> AppDetails:
     death = describe_death(paths) if has_died(paths) else ""
     entry = _entry_without_supervisor(paths.name, "died" if death else "stopped", config)
     fields: dict[str, Any] = msgspec.structs.asdict(entry)
-    return AppDetails(**fields, settings=hide_secrets(config), dispatcher={}, files=paths.files, last_error=death)
+    files = app_files(config, paths)
+    return AppDetails(**fields, settings=hide_secrets(config), dispatcher={}, files=files, last_error=death)

@@ -123,7 +123,9 @@ async def supervise(request: LaunchRequest, reporter: Reporter, resources: AppRe
     Raises:
         FastlbError: the app did not start.
     """
-    output = WorkerOutput(resources.paths, resources.log, resources.terminal, has_files=has_files(request))
+    output = WorkerOutput(
+        request.config, resources.paths, resources.log, resources.terminal, has_files=has_files(request)
+    )
     with contextlib.closing(output):
         await Supervision(request.config, resources, output, reporter, wait=request.wait).run()
 

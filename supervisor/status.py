@@ -8,6 +8,7 @@ from typing import Any
 
 from .control.protocol import AppDetails, AppEntry, WorkerEntry, WorkerStatus
 from .dispatcher.keeper import DispatcherKeeper
+from .home.log_files import app_files
 from .home.paths import AppPaths
 from .operations import Operation
 from .processes.usage import Sampler
@@ -61,12 +62,11 @@ class StatusReport:
 
     def details(self, operation: Operation | None, failure: str) -> AppDetails:
         """Return what `show` says of the app; `failure`: why the last operation failed, or ""."""
-        paths = self._sources.paths
         return AppDetails(
             **self._fields(operation),
             settings=hide_secrets(self._sources.crew.settings),
             dispatcher=self._sources.keeper.report() if self._sources.traits.needs_dispatcher else {},
-            files=paths.files,
+            files=app_files(self._sources.config, self._sources.paths),
             last_error=self._last_error() or failure,
         )
 

@@ -12,9 +12,13 @@ from ...supervisor.control.client import NotRunning
 from ...supervisor.errors import FastlbError
 from ...supervisor.home.app_lock import is_running
 from ...supervisor.home.known_apps import list_apps
+from ...supervisor.home.log_files import LogTemplate, log_templates
+from ...supervisor.home.log_files import Output as LogOutput
 from ...supervisor.home.paths import AppPaths, default_home
+from ...supervisor.home.stored_config import load_config
+from ...supervisor.settings.app_config import AppConfig
 from ..apps import ANSWER_SECONDS, connected, paths_of, resolve_names
-from ..log_tail import last_lines
+from ..log_tail import last_lines_with_rotated
 from ..options import AppCommand, complete_names
 from ..output import Output
 from ..parallel import ask_each
@@ -118,18 +122,30 @@ class LogPrinter:
     def _print_tail(self, paths: AppPaths, ends: dict[str, int] | None = None) -> None:
         """Print the last lines of each file; `ends`: where following begins, in bytes."""
         with self._printing:
+            templates = _templates(paths)
             for stream in self._view.streams:
-                path = paths.out_log if stream == "out" else paths.error_log
-                for line in _read_tail(path, self._view.lines, ends.get(stream) if ends else None):
-                    self._print(paths.name, stream, line)
+                files = templates[stream].existing() if stream in templates else []
+                end_bytes = ends.get(stream) if ends and len(files) == 1 else None
+                for file in files:
+                    for line in _read_tail(file, self._view.lines, end_bytes):
+                        self._print(paths.name, stream, line)
             self._output.flush()
 
     def _print(self, name: str, stream: Stream, text: str) -> None:
         self._output.log_line(name if self._view.has_prefix else "", stream, text)
 
 
+def _templates(paths: AppPaths) -> dict[LogOutput, LogTemplate]:
+    """Return where the app writes what; an app that was never kept, or cannot be read any more, wrote where all do."""
+    try:
+        config = load_config(paths)
+    except FastlbError:
+        config = AppConfig(target="app", name=paths.name)
+    return log_templates(config, paths)
+
+
 def _read_tail(path: Path, lines: int, end_bytes: int | None) -> list[str]:
     try:
-        return last_lines(path, lines, end_bytes)
+        return last_lines_with_rotated(path, lines, end_bytes)
     except OSError as error:
         raise FastlbError(f"cannot read {path}: {error.strerror}") from error

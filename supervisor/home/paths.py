@@ -65,18 +65,6 @@ class AppPaths:
     def __repr__(self) -> str:
         return f"AppPaths({str(self.home)!r}, {self.name!r})"
 
-    @property
-    def files(self) -> dict[str, str]:
-        """The files that are of interest to people, and are there now, by what they are."""
-        paths = {
-            "out_log": self.out_log,
-            "error_log": self.error_log,
-            "supervisor_log": self.supervisor_log,
-            "control_socket": self.control_socket,
-            "config": self.config,
-        }
-        return {name: str(path) for name, path in paths.items() if path.exists()}
-
     def remove(self) -> None:
         """Forget the app; its logs stay. The caller holds the lock, or knows that nobody does."""
         shutil.rmtree(self.app_dir, ignore_errors=True)

@@ -7,13 +7,13 @@ It must never raise because of the disk, and never let a field's content look li
 """
 
 import re
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import FastlbError
 from ..safe_text import escape_line
+from . import wall_clock
 from .line_file import LineFile, Problem
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,\-\[\]]+")
@@ -83,7 +83,7 @@ class EventLog:
             self.warning(problem.event, file=self._file.path, reason=problem.reason)
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
-        line = format_event(time.time(), level, event, fields).encode()
+        line = format_event(wall_clock.now(), level, event, fields).encode()
         if self._echo:
             self._echo(line)
         if self._file:
@@ -91,4 +91,4 @@ class EventLog:
 
 
 def _events_lost(count: int) -> bytes:
-    return format_event(time.time(), "WARNING", "events_lost", {"count": count}).encode()
+    return format_event(wall_clock.now(), "WARNING", "events_lost", {"count": count}).encode()

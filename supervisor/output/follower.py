@@ -8,6 +8,7 @@ from collections import deque
 from typing import Literal
 
 Stream = Literal["out", "err"]
+STREAMS: tuple[Stream, Stream] = ("out", "err")
 MAX_BUFFERED_BYTES = 1 << 20
 
 

@@ -5,6 +5,7 @@ A file that was moved away is opened anew at its name within a second. It must n
 """
 
 import contextlib
+import fcntl
 import os
 import time
 from collections.abc import Callable
@@ -32,16 +33,31 @@ class Problem:
 def open_log(path: Path) -> int:
     """Open a log file for appending, made with mode 0640 if it is new; return the descriptor.
 
-    A symbolic link in its place is refused: as root we would write wherever it points.
+    A symbolic link in its place is refused: as root we would write wherever it points. The descriptor holds a shared
+    lock (flock(2)) by which everybody knows that the file is written: nobody compresses it then.
 
     Raises:
         OSError: as `open_regular`.
     """
     umask = os.umask(0o027)
     try:
-        return open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, LOG_MODE)
+        while True:
+            fd = open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, LOG_MODE)
+            with contextlib.suppress(OSError):  # not every file system has locks
+                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if is_at(path, fd):
+                return fd
+            os.close(fd)  # it was moved away in between: whoever did so may believe that nobody writes it
     finally:
         os.umask(umask)
+
+
+def is_at(path: Path, fd: int) -> bool:
+    """Whether this path leads to this open file."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except OSError:
+        return False
 
 
 class LineFile:
@@ -74,6 +90,11 @@ class LineFile:
         self._fd = open_log(path)
 
     @property
+    def fd(self) -> int:
+        """The descriptor, borrowed until anything else is called; -1 after `close`."""
+        return self._fd
+
+    @property
     def size_bytes(self) -> int:
         """Size now; what is appended later begins there."""
         return os.fstat(self._fd).st_size
@@ -98,9 +119,8 @@ class LineFile:
     def reopen_if_moved(self) -> None:
         """Open the file anew when its name leads to another one, or to none."""
         self._next_look = time.monotonic() + LOOK_INTERVAL
-        with contextlib.suppress(OSError):
-            if os.path.samestat(os.lstat(self.path), os.fstat(self._fd)):
-                return
+        if is_at(self.path, self._fd):
+            return
         try:
             fd = open_log(self.path)
         except OSError as error:

@@ -129,11 +129,17 @@ class PipeReader:
 
 
 class AttachedOutput:
-    """The output of one worker process, from its start to the end of its pipes."""
+    """The output of one worker process, from its start to the end of its pipes.
 
-    def __init__(self, readers: tuple[PipeReader, PipeReader], tail: "ErrorTail") -> None:
+    `on_end` is called when everything is written.
+    """
+
+    def __init__(
+        self, readers: tuple[PipeReader, PipeReader], tail: "ErrorTail", on_end: Callable[[], object]
+    ) -> None:
         self._readers = readers
         self._tail = tail
+        self._on_end = on_end
 
     @property
     def error_tail(self) -> str:
@@ -150,6 +156,7 @@ class AttachedOutput:
         await asyncio.wait([reader.closed for reader in self._readers], timeout=DRAIN_SECONDS)
         for reader in self._readers:
             reader.finish()
+        self._on_end()
 
     @property
     def is_closed(self) -> bool:

@@ -8,14 +8,17 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
+from ..home.log_files import log_templates
 from ..home.paths import AppPaths
+from ..settings.app_config import AppConfig
 from .event_log import EventLog
-from .follower import Stream, Subscription
-from .log_file import LogFile
+from .follower import STREAMS, Stream, Subscription
+from .line_format import FormatRules, Origin, make_format
+from .log_files import LogFiles
 from .pipes import AttachedOutput, ErrorTail, PipeReader
+from .rotation import RotationRules
 from .terminal import TerminalOutput
 
 
@@ -25,20 +28,28 @@ class WorkerOutput:
     Make it on the event loop.
 
     Args:
+        config: the settings.
         paths: of the app.
         log: told about problems with the files.
         terminal: of a foreground app.
-        has_files: whether there are files.
+        has_files: whether there are files besides those that the settings name.
 
     Raises:
-        FastlbError: a log file cannot be opened.
+        FastlbError: a log file cannot be opened, or a setting means nothing.
     """
 
     def __init__(
-        self, paths: AppPaths, log: EventLog, terminal: TerminalOutput | None = None, *, has_files: bool = True
+        self,
+        config: AppConfig,
+        paths: AppPaths,
+        log: EventLog,
+        terminal: TerminalOutput | None = None,
+        *,
+        has_files: bool = True,
     ) -> None:
-        names: dict[Stream, Path] = {"out": paths.out_log, "err": paths.error_log} if has_files else {}
-        self._files = {stream: LogFile(path, log) for stream, path in names.items()}
+        templates = log_templates(config, paths, defaults=has_files)
+        self._files = LogFiles(templates, RotationRules.of(config), log)
+        self._format = make_format(FormatRules.of(config))
         self._name = paths.name
         self._terminal = terminal
         self._subscriptions: set[Subscription] = set()
@@ -48,20 +59,21 @@ class WorkerOutput:
             loop = asyncio.get_running_loop()
             terminal.connect(self._hold, partial(loop.call_soon_threadsafe, self._release))
 
-    def attach(self, worker_id: int, stdout_fd: int, stderr_fd: int) -> AttachedOutput:
+    def attach(self, worker_id: int, pid: int, stdout_fd: int, stderr_fd: int) -> AttachedOutput:
         """Read the pipes of a worker that was just started; owns both descriptors from here on.
 
-        Must be called on the event loop. The terminal shows `worker_id`.
+        Must be called on the event loop.
         """
-        prefix = f"{worker_id}|{self._name} | ".encode()
+        out, err = (Origin(self._name, worker_id, pid, stream) for stream in STREAMS)
         tail = ErrorTail()
 
         def on_error_lines(lines: bytes) -> None:
             tail.keep(lines)
-            self._write("err", prefix, lines)
+            self._write(err, lines)
 
-        stdout = PipeReader(stdout_fd, lambda lines: self._write("out", prefix, lines))
-        attached = AttachedOutput((stdout, PipeReader(stderr_fd, on_error_lines)), tail)
+        stdout = PipeReader(stdout_fd, lambda lines: self._write(out, lines))
+        readers = (stdout, PipeReader(stderr_fd, on_error_lines))
+        attached = AttachedOutput(readers, tail, on_end=lambda: self._files.forget(worker_id, pid))
         self._attached = {other for other in self._attached if not other.is_closed}
         self._attached.add(attached)
         if self._is_held:
@@ -75,8 +87,7 @@ class WorkerOutput:
 
     def sizes(self) -> dict[Stream, int]:
         """Sizes of the two files in bytes; 0 where there is none."""
-        sizes: dict[Stream, int] = {"out": 0, "err": 0}
-        return sizes | {stream: file.size_bytes for stream, file in self._files.items()}
+        return {stream: self._files.size_bytes(stream) for stream in STREAMS}
 
     @contextlib.contextmanager
     def subscribed(self, stream: Literal["out", "err", "all"]) -> Iterator[Subscription]:
@@ -90,21 +101,21 @@ class WorkerOutput:
 
     def reopen_if_moved(self) -> None:
         """Open each file anew whose name leads to another one, or to none."""
-        for file in self._files.values():
-            file.reopen_if_moved()
+        self._files.reopen_if_moved()
 
     def close(self) -> None:
         """Close the files. All pipes must have been drained."""
-        for file in self._files.values():
-            file.close()
+        self._files.close()
 
-    def _write(self, stream: Stream, prefix: bytes, lines: bytes) -> None:
-        if file := self._files.get(stream):
-            file.append(lines)
+    def _write(self, origin: Origin, lines: bytes) -> None:
+        lines = self._format(origin, lines)
+        self._files.append(origin, lines)
         for subscription in self._subscriptions:
-            subscription.offer(stream, lines)
+            subscription.offer(origin.stream, lines)
         if self._terminal:
-            self._terminal.show(stream, prefix if self._terminal.has_prefix[stream] else b"", lines)
+            has_prefix = self._terminal.has_prefix[origin.stream] and self._format.leaves_origin_out
+            prefix = f"{origin.worker}|{origin.app} | ".encode() if has_prefix else b""
+            self._terminal.show(origin.stream, prefix, lines)
 
     def _hold(self) -> None:
         self._is_held = True

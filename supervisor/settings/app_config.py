@@ -4,10 +4,13 @@ Imported by supervisor and command line; options, validation, docs/configuration
 Durations are float seconds, sizes are bytes; users type `1m30s` or `500M`.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
 
+from .date_format import compile_format
+from .path_templates import check_template
 from .targets import AppKind, worker_kind
 
 
@@ -25,6 +28,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         metavar: how the value is shown in `--help`.
         secret: the value is never shown.
         kinds: kinds of workers that it is for; empty: all.
+        check: raises ValueError, without naming the setting, for a value that means nothing.
     """
 
     help: str
@@ -38,6 +42,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     metavar: str = ""
     secret: bool = False
     kinds: tuple[AppKind, ...] = ()
+    check: Callable[[str], object] | None = None
 
 
 MAX_WORKERS = 512
@@ -106,6 +111,23 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     access_log: Annotated[bool, Setting(help="Log every request on the worker's standard output.", section="Logs", kinds=PYTHON)] = False
     log_level: Annotated[LogLevel, Setting(help="Least severity that the worker's runtime logs.", section="Logs", kinds=PYTHON)] = "info"
+
+    out_file: Annotated[str, Setting(help="File for the workers' standard output; ${name} ${instance} ${pid} ${date} may stand in the path; NULL: none. Default: NAME-out.log in FASTLB_HOME/logs.", section="Logs", aliases=("output", "out", "out_log"), metavar="FILE", check=check_template)] = ""
+    error_file: Annotated[str, Setting(help="File for their standard error, as out_file; both may be the same. Default: NAME-error.log in FASTLB_HOME/logs.", section="Logs", aliases=("error", "err_file", "err", "err_log"), metavar="FILE", check=check_template)] = ""
+    log_file: Annotated[str, Setting(help="File for both together, in order, besides the two.", section="Logs", aliases=("log", "combined_log"), metavar="FILE", check=check_template)] = ""
+    merge_logs: Annotated[bool, Setting(help="All workers write one file; otherwise each has its own, with its number before the suffix.", section="Logs", aliases=("combine_logs",))] = True
+    disable_logs: Annotated[bool, Setting(help="Write no files of output.", section="Logs")] = False
+    time: Annotated[bool, Setting(help="Put the time in front of each line: YYYY-MM-DDTHH:mm:ss.", section="Logs")] = False
+    log_date_format: Annotated[str, Setting(help="Time in front of each line, by moment's tokens (YYYY-MM-DD HH:mm:ss.SSS Z) or strftime's (%H:%M:%S).", section="Logs", metavar="FORMAT", check=compile_format)] = ""
+    log_worker: Annotated[bool, Setting(help="Put the number of the worker in front of each line.", section="Logs")] = False
+    log_type: Annotated[Literal["text", "json"], Setting(help="json: each line becomes an object with timestamp, app, worker, pid, stream and message.", section="Logs")] = "text"
+    log_json: Annotated[Literal["wrap", "merge"], Setting(help="What log_type json makes of a line that is a JSON object: wrap it as a message, or merge its members.", section="Logs")] = "wrap"
+    max_size: Annotated[int, Setting(help="A log file that would become larger is rotated: renamed, with date and time; 0: never.", section="Logs", unit="bytes", minimum=0, metavar="SIZE")] = 0
+    rotate_interval: Annotated[Literal["never", "hourly", "daily", "weekly", "monthly"], Setting(help="Log files are rotated when such a time is over.", section="Logs")] = "never"
+    rotate_logs: Annotated[bool, Setting(help="Rotate log files, at 10M unless max_size or rotate_interval says when.", section="Logs")] = False
+    retain: Annotated[int, Setting(help="Rotated files that are kept of each log file.", section="Logs", minimum=0, maximum=100_000)] = 10
+    retain_days: Annotated[int, Setting(help="Days for which rotated files are kept; 0: as long as retain lets them.", section="Logs", minimum=0, maximum=36_500)] = 0
+    compress: Annotated[bool, Setting(help="Compress rotated files (gzip).", section="Logs")] = False
 
     wait_ready: Annotated[bool, Setting(help="A worker is ready when it says so, not before: fastlb.worker.ready(), in Node process.send('ready').", section="Lifecycle")] = False
     listen_timeout: Annotated[float, seconds("Time a worker has to become ready.", "Lifecycle", "ready_timeout", minimum=0.1)] = 60.0

@@ -162,6 +162,8 @@ def _check_value(setting: DeclaredSetting, value: Any) -> None:
             raise ValueError("only UTF-8 can be stored, and other bytes were given")
         if setting.is_map and any(not key or "=" in key for key in value):
             raise ValueError("a name is missing before the '='")
+        if setting.about.check and value != setting.default:
+            setting.about.check(value)
     except ValueError as error:
         raise UsageError(f"{setting.option}: {error}") from None
 

@@ -157,7 +157,8 @@ class WorkerHost:
     ) -> Incarnation:
         """Take over our ends of a process that was started."""
         limits = HangLimits(self._config.hang_timeout, self._config.request_timeout)
-        output = self._parts.output.attach(worker.worker_id, pipes.stdout_fd, pipes.stderr_fd)
+        pid = started.process.pid
+        output = self._parts.output.attach(worker.worker_id, pid, pipes.stdout_fd, pipes.stderr_fd)
         return Incarnation(
             process=started.process,
             link=start.connect(started),

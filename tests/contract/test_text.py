@@ -8,7 +8,7 @@ import pytest
 from .sources import PACKAGES, ROOT, TEXT_SUFFIXES, code_files, project_files, shown
 
 # Log lines tell people the time of day; nothing else may depend on it.
-MAY_READ_THE_WALL_CLOCK = ("supervisor/output/event_log.py",)
+MAY_READ_THE_WALL_CLOCK = ("supervisor/output/wall_clock.py",)
 # An app's processes, the supervisor itself, and `node --version`.
 MAY_START_PROCESSES = (
     "supervisor/processes/spawn.py",

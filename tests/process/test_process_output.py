@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -16,6 +17,7 @@ from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.follower import MAX_BUFFERED_BYTES, Subscription
 from fastlb.supervisor.output.pipes import MAX_LINE_BYTES, SPLIT_MARK, AttachedOutput
 from fastlb.supervisor.output.worker_output import WorkerOutput
+from fastlb.supervisor.settings.app_config import AppConfig
 
 from tests.support.event_loop import open_loop_globals
 from tests.support.waiting import scaled, wait_until
@@ -29,17 +31,17 @@ def _loop_globals() -> None:
 class Workbench:
     """A WorkerOutput with its files; workers are pipes that the test writes into."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **settings: Any) -> None:
         self.paths = AppPaths(directory, "app")
         prepare_home(directory)
         self.log = EventLog(self.paths.supervisor_log)
-        self.output = WorkerOutput(self.paths, self.log)
+        self.output = WorkerOutput(AppConfig(target="app:app", name="app", **settings), self.paths, self.log)
 
     def attach(self, worker_id: int = 0) -> tuple[AttachedOutput, int, int]:
         """A worker; returns it with the ends that it would write to."""
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
-        return self.output.attach(worker_id, out_read, err_read), out_write, err_write
+        return self.output.attach(worker_id, 4711, out_read, err_read), out_write, err_write
 
     def run(self, worker_id: int, *command: str) -> tuple[AttachedOutput, "subprocess.Popen[bytes]"]:
         """A worker that is a process."""

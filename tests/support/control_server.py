@@ -22,6 +22,7 @@ from fastlb.supervisor.errors import StartFailed
 from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home
 from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.worker_output import WorkerOutput
+from fastlb.supervisor.settings.app_config import AppConfig
 
 from .waiting import scaled
 
@@ -109,10 +110,10 @@ class RunningServer:
         prepare_home(self.paths.home)
         prepare_app_dir(self.paths)
         log = EventLog(self.paths.supervisor_log)
-        output = WorkerOutput(self.paths, log)
+        output = WorkerOutput(AppConfig(target="app:app", name=self.paths.name), self.paths, log)
         out_read, self._worker_out = os.pipe()
         err_read, err_write = os.pipe()
-        attached = output.attach(0, out_read, err_read)
+        attached = output.attach(0, os.getpid(), out_read, err_read)
         server = ControlServer(self.paths, ControlRequests(self.app, output, self._stop), log)
         await server.start()
         self._ready.set()

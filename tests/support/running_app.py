@@ -123,7 +123,7 @@ async def _run(app_config: AppConfig, traits: WorkerTraits, scenario: Scenario, 
     prepare_app_dir(paths)
     listeners = bind_all(app_config)
     log = EventLog(paths.supervisor_log)
-    output = WorkerOutput(paths, log)
+    output = WorkerOutput(app_config, paths, log)
     resources = AppResources(paths, log, listeners)
     running = RunningApp(App(app_config, traits, resources, output), resources)
     problems: list[dict[str, Any]] = []

@@ -1,0 +1,98 @@
+"""Owns the log files of an app that are open: which file takes the lines of which worker and stream.
+
+Runs in the supervisor process. Streams and workers that name one file share it, line by line. It must never raise
+because of the disk once it is made.
+"""
+
+import time
+from pathlib import Path
+
+from ..errors import FastlbError
+from ..home.log_files import LogTemplate, Output
+from . import wall_clock
+from .event_log import EventLog
+from .follower import Stream
+from .line_format import Origin
+from .log_file import LogFile
+from .rotation import RotatedFiles, RotationRules
+
+LOOK_INTERVAL = 1.0
+
+
+class LogFiles:
+    """The files that an app's settings name. Those that do not depend on a worker are created at once.
+
+    Args:
+        templates: where what is written.
+        rules: when files are rotated.
+        log: is told of problems.
+
+    Raises:
+        FastlbError: a file cannot be opened.
+    """
+
+    def __init__(self, templates: dict[Output, LogTemplate], rules: RotationRules, log: EventLog) -> None:
+        self._templates = templates
+        self._log = log
+        self._rotated = RotatedFiles(rules, log)
+        self._files: dict[Path, LogFile] = {}
+        self._by_origin: dict[Origin, list[LogFile]] = {}
+        self._next_look = 0.0
+        for template in templates.values():
+            if not template.is_per_worker:
+                self._open(template.file(0, 0, wall_clock.now()))
+
+    def append(self, origin: Origin, lines: bytes) -> None:
+        """Append whole lines to the files that are for them."""
+        if time.monotonic() >= self._next_look:  # ${date} may have changed
+            self._next_look = time.monotonic() + LOOK_INTERVAL
+            self._by_origin.clear()
+        files = self._by_origin.get(origin)
+        if files is None:
+            files = self._by_origin[origin] = self._choose(origin)
+        for file in files:
+            file.append(lines)
+
+    def size_bytes(self, stream: Stream) -> int:
+        """Return the size of the file of a stream; 0 where there is none, or where each worker has its own."""
+        template = self._templates.get(stream)
+        if template is None or template.is_per_worker:
+            return 0
+        file = self._files.get(template.file(0, 0, wall_clock.now()))
+        return file.size_bytes if file else 0
+
+    def reopen_if_moved(self) -> None:
+        """Open each file anew whose name leads to another one, or to none."""
+        for file in self._files.values():
+            file.reopen_if_moved()
+
+    def forget(self, worker: int, pid: int) -> None:
+        """Close the files that were only for a process that has ended."""
+        self._by_origin = {o: files for o, files in self._by_origin.items() if (o.worker, o.pid) != (worker, pid)}
+        now = wall_clock.now()
+        for template in self._templates.values():
+            if template.is_per_process and (file := self._files.pop(template.file(worker, pid, now), None)):
+                file.close()
+
+    def close(self) -> None:
+        """Close all files, once rotated ones are in order."""
+        for file in self._files.values():
+            file.close()
+        self._rotated.close()
+
+    def _choose(self, origin: Origin) -> list[LogFile]:
+        now = wall_clock.now()
+        wanted = [self._templates[output] for output in (origin.stream, "all") if output in self._templates]
+        paths = dict.fromkeys(template.file(origin.worker, origin.pid, now) for template in wanted)
+        chosen = []
+        for path in paths:
+            try:
+                chosen.append(self._open(path))
+            except FastlbError as error:
+                self._log.warning("log_not_opened", file=path, reason=error.message)
+        return chosen
+
+    def _open(self, path: Path) -> LogFile:
+        if path not in self._files:
+            self._files[path] = LogFile(path, self._log, self._rotated)
+        return self._files[path]
