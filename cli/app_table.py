@@ -11,6 +11,7 @@ from .output import Column, Table
 APP_COLUMNS = (
     Column("name", "name"),
     Column("status", "status"),
+    Column("mode", dispensable=6),
     Column("workers", "number", short="up"),
     Column("pid", "number", 5),
     Column("uptime", "number", 3, short="age"),
@@ -62,7 +63,7 @@ def _app_row(app: AppEntry) -> list[str]:
             format_percent(sum(worker.cpu_percent for worker in workers)),
             format_memory(sum(worker.rss_bytes for worker in workers)),
         ]
-    return [app.name, app.status, *figures, " ".join(app.binds)]
+    return [app.name, app.status, app.mode, *figures, " ".join(app.binds)]
 
 
 def _worker_row(worker: WorkerEntry) -> list[str]:

@@ -26,6 +26,7 @@ from ..supervisor.settings.declared import check_config
 from ..supervisor.settings.targets import (
     PACKAGE_FILE,
     check_target,
+    is_any_program,
     is_imported,
     name_from_target,
     usable_name,
@@ -70,7 +71,9 @@ def _stored_config(name: str, args: Sequence[str], given: Mapping[str, Any]) -> 
 
 def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig:
     settings = {"cwd": name_of_directory()} | _settled(given)
-    interpreter = settings.get("interpreter", "")
+    interpreter, mode = settings.get("interpreter", ""), settings.get("exec_mode", "auto")
+    if is_any_program(target, interpreter, mode):
+        return _new_program(target, args, settings)
     if wrapper := wrapper_name(target):
         from ..supervisor.node.target.script import refusal_here
 
@@ -83,6 +86,12 @@ def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> A
     check_target(target, interpreter)
     if "name" not in settings:
         settings["name"] = _default_name(target, interpreter, settings["cwd"])
+    return AppConfig(target=target, args=tuple(args), **settings)
+
+
+def _new_program(target: str, args: Sequence[str], settings: dict[str, Any]) -> AppConfig:
+    """Return the settings of a fork-mode app."""
+    settings.setdefault("name", name_from_target(target, settings.get("interpreter", ""), "fork") or "app")
     return AppConfig(target=target, args=tuple(args), **settings)
 
 

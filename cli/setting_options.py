@@ -69,6 +69,7 @@ class SettingsCommand(AppCommand):
         super().__init__(*args, **kwargs)
         settings = [setting for setting in declared_settings() if setting.name not in ARGUMENTS]
         self.params += [SettingOption(setting) for setting in settings]
+        self.params += [shorthand for setting in settings for shorthand in _shorthands(setting)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As AppCommand, for what stands before `--`."""
@@ -87,10 +88,22 @@ class SettingsCommand(AppCommand):
         return OPTIONS.get(unknown) or super().what_to_do(unknown, value)
 
 
+def _shorthands(setting: DeclaredSetting) -> list[click.Option]:
+    """Return the options that stand for one value of a setting: `--fork`."""
+    return [
+        click.Option([word, f"--{word}"], is_flag=True, default=None, help=f"The same as {setting.option} {word}.")
+        for word in setting.about.shorthands
+    ]
+
+
 def given_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that were given, as AppConfig holds them."""
     by_name = {setting.name: setting for setting in declared_settings()}
     given = {name: value for name, value in values.items() if value is not None and value != ()}
+    for setting in by_name.values():
+        for word in setting.about.shorthands:
+            if given.pop(word, False):
+                given.setdefault(setting.name, word)
     return {name: dict(value) if by_name[name].is_map else value for name, value in given.items()}
 
 

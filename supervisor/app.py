@@ -28,7 +28,7 @@ from .processes.hang import Attention
 from .processes.reaper import Reaper
 from .processes.resource_limits import check_limits, descriptor_limit
 from .settings.app_config import MAX_WORKERS, AppConfig
-from .settings.traits import WorkerTraits
+from .settings.traits import Replacing, WorkerTraits
 from .sockets.listeners import BoundListener, close_all
 from .status import StatusReport, StatusSources
 from .workers.bounds import low_limit_warning
@@ -119,7 +119,7 @@ class App:
         Raises:
             StartFailed: with the worker's traceback in `details`; nothing runs any more.
         """
-        await self._operations.run(Operation.START, lambda: self._start(progress, self._config.settle if wait else 0.0))
+        await self._operations.run(Operation.START, lambda: self._start(progress, self._settle if wait else 0.0))
 
     async def stop(self, force: bool = False) -> None:
         """Drain the workers and end everything; with `force` at once. May be called again while it runs."""
@@ -166,6 +166,24 @@ class App:
         check_target_workers(target_workers)
         return await self._operations.run(Operation.SCALE, lambda: self._scale(target_workers, progress))
 
+    def what_runs(self) -> str:
+        """Return a sentence for whoever has started the app."""
+        name, addresses = self._config.name, ", ".join(self.addresses())
+        if self._traits.mode == "cluster":
+            return f"{name} listens on {addresses}"
+        shared = f", which share {addresses}" if addresses else ""
+        return f"{name} runs in fork mode: {count_of(self.target_workers, 'process')}{shared}"
+
+    @property
+    def _settle(self) -> float:
+        """How long workers that are ready must live: not once more, where this is how they became ready."""
+        is_settled = self._traits.is_ready_by_living and not self._config.wait_ready
+        return 0.0 if is_settled else self._config.settle
+
+    @property
+    def _replacing(self) -> Replacing:
+        return self._traits.replacing_on_listeners if self._resources.listeners else self._traits.replacing
+
     def ask(self, request: OperationRequest) -> None:
         """Carry out a request that nobody at a terminal waits for, now or when its turn comes; the log is told."""
         works: dict[Operation, Callable[[], Coroutine[Any, Any, str]]] = {
@@ -197,17 +215,17 @@ class App:
             await self._crew.drain_until_gone(self._crew.members)
         self._crew.generation += 1
         try:
-            await self._start_missing(progress, self._config.settle)
+            await self._start_missing(progress, self._settle)
         except StartFailed as error:
             raise error.after("no worker runs now, and clients wait until a restart succeeds") from error
         return f"restarted {count_of(self.target_workers, 'worker')}"
 
     async def _reload(self, progress: OnProgress, parallel: int | None) -> str:
         rules = ReloadRules(
-            settle=self._config.settle,
+            settle=self._settle,
             delay=self._config.reload_delay,
             parallel=parallel or self._config.reload_parallel,
-            replacing=self._traits.replacing,
+            replacing=self._replacing,
         )
         old = established(self._crew.members)
         target = self.target_workers
@@ -219,8 +237,9 @@ class App:
         progress(Progress("starting the first replacement", 0, target))
         if old:
             await reload_workers(old, self._crew, rules, on_replaced)
-        await self._start_missing(progress, self._config.settle)
-        return f"reloaded {count_of(target, 'worker')}"
+        await self._start_missing(progress, self._settle)
+        honestly = ", each after the end of the one before it, whose clients were not kept"
+        return f"reloaded {count_of(target, 'worker')}{honestly if rules.replacing == 'old-first' else ''}"
 
     async def _replace(self) -> str:
         """Replace the workers that are over a limit, and start those that went before their replacement came."""
@@ -242,7 +261,7 @@ class App:
         check_limits(target)
         self._crew.target_workers = target
         try:
-            await self._start_missing(progress, self._config.settle)
+            await self._start_missing(progress, self._settle)
         except StartFailed as error:
             self._crew.target_workers = before
             raise error.after("nothing was changed") from error
@@ -370,4 +389,5 @@ def look_interval(config: AppConfig) -> float:
 
 def count_of(number: int, noun: str) -> str:
     """Return "1 worker", "3 workers"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"

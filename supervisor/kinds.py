@@ -1,14 +1,15 @@
 """Owns the list of the kinds of workers. Any process; light: a kind's runtime is imported by the supervisor alone.
 
-A new kind is a folder next to python/ and node/, and a line here.
+A new kind is a folder next to python/, node/ and fork/, and a line here.
 """
 
+from .fork.traits import FORK_TRAITS
 from .node.traits import NODE_TRAITS
 from .python.traits import PYTHON_TRAITS
 from .settings.app_config import AppConfig
 from .settings.traits import WorkerTraits
 
-KINDS: dict[str, WorkerTraits] = {traits.kind: traits for traits in (PYTHON_TRAITS, NODE_TRAITS)}
+KINDS: dict[str, WorkerTraits] = {traits.kind: traits for traits in (PYTHON_TRAITS, NODE_TRAITS, FORK_TRAITS)}
 
 
 def traits_of(config: AppConfig) -> WorkerTraits:

@@ -93,12 +93,11 @@ class Supervision:
             await self._start_or_cancel()
             save_config(self._resources.paths, self._config)
         except BaseException:
-            await self._app.stop(True)
+            await self._app.stop(force=not traits_of(self._config).works_before_ready)
             raise
         finally:
             self._start_finished.set()
-        addresses = ", ".join(self._app.addresses())
-        self._reporter.started(f"{self._config.name} listens on {addresses}")
+        self._reporter.started(self._app.what_runs())
 
     async def _start_or_cancel(self) -> None:
         starting = asyncio.create_task(self._app.start(self._reporter.progress, wait=self._wait))

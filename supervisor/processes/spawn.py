@@ -45,7 +45,7 @@ class SpawnPlan:
 
     Attributes:
         command: program (without a slash: looked for on the PATH of `env`) and arguments.
-        pass_fds: borrowed descriptors that it inherits, by the number that each has there (above 2).
+        pass_fds: borrowed descriptors that it inherits, by the number that each has there: above 2, or 0.
         env: its whole environment; None: ours.
         cwd: its working directory; "": ours.
         stdout_fd, stderr_fd: borrowed; None: ours.
@@ -60,7 +60,7 @@ class SpawnPlan:
 
 
 def spawn(plan: SpawnPlan) -> SpawnedProcess:
-    """Start a process with /dev/null as its standard input.
+    """Start a process; its standard input is /dev/null, unless `pass_fds` has another one.
 
     Not by `subprocess`: it passes descriptors on under their own numbers only.
 
@@ -172,6 +172,11 @@ def _explain(error: OSError, plan: SpawnPlan) -> str:
             return f"cannot start {program}: the machine has no memory left for another process"
         case errno.EMFILE | errno.ENFILE:
             return f"cannot start {program}: no descriptors are left: raise `ulimit -n`"
+        case errno.ENOEXEC:
+            return (
+                f"cannot start {program}: it is no program of this machine, and begins with no #! line: say by"
+                " --interpreter what runs it"
+            )
         case errno.ENOENT | errno.ENOTDIR | errno.EACCES if error.filename != program:
             return f"cannot start a worker in {cwd}: {error.strerror}: restore the directory, or set cwd"
     return f"cannot start {program}: {error.strerror}"

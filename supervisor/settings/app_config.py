@@ -11,7 +11,7 @@ import msgspec
 
 from .date_format import compile_format
 from .path_templates import check_template
-from .targets import AppKind, worker_kind
+from .targets import AppKind, ExecMode, worker_kind
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +29,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         secret: the value is never shown.
         kinds: kinds of workers that it is for; empty: all.
         check: raises ValueError, without naming the setting, for a value that means nothing.
+        shorthands: values that are options as well: `--fork` for `--exec-mode fork`.
     """
 
     help: str
@@ -43,12 +44,14 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     secret: bool = False
     kinds: tuple[AppKind, ...] = ()
     check: Callable[[str], object] | None = None
+    shorthands: tuple[str, ...] = ()
 
 
 MAX_WORKERS = 512
 DEFAULT_BIND = ("127.0.0.1:8000",)
 PYTHON: tuple[AppKind, ...] = ("python",)
 NODE: tuple[AppKind, ...] = ("node",)
+FORK: tuple[AppKind, ...] = ("fork",)
 Balance = Literal["round-robin", "least-connections", "ip-hash"]
 Interface = Literal["auto", "asgi", "wsgi"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
@@ -66,21 +69,22 @@ def seconds(
 class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every setting of one app. `target` and `name` are required, the rest has defaults."""
 
-    target: Annotated[str, Setting(help="What to run: module:attribute or module:factory() of Python; a script, a directory or a package.json of Node.", section="App")]
+    target: Annotated[str, Setting(help="What to run: module:attribute or module:factory() of Python; a script, a directory or a package.json of Node; in fork mode any program.", section="App")]
     name: Annotated[str, Setting(help="Name of the app in every command; default from the target.", section="App", flags=("-n",))]
     args: Annotated[tuple[str, ...], Setting(help="Arguments of the app, after --; it sees them in sys.argv or process.argv.", section="App", repeatable=True)] = ()
     workers: Annotated[int, Setting(help="Number of workers, or max: the CPUs this process may use.", section="App", flags=("-w",), aliases=("instances", "i"), minimum=1, maximum=MAX_WORKERS, metavar="N|max")] = 1
+    exec_mode: Annotated[ExecMode, Setting(help="cluster: workers behind one port, for Python and Node apps; fork: any program as processes of their own, each with its own port; auto: as the target suggests.", section="App", shorthands=("fork",))] = "auto"
     cwd: Annotated[str, Setting(help="Working directory of the app; default where the command is typed.", section="App", aliases=("chdir",), metavar="DIR")] = ""
     app_dir: Annotated[str, Setting(help="Directory that is put in front of the import path.", section="App", aliases=("pythonpath",), metavar="DIR", kinds=PYTHON)] = "."
     factory: Annotated[bool, Setting(help="The target is a function that returns the app.", section="App", kinds=PYTHON)] = False
     interface: Annotated[Interface, Setting(help="Kind of app; auto finds out by looking.", section="App", kinds=PYTHON)] = "auto"
-    interpreter: Annotated[str, Setting(help="What runs the script: node (the default), a path to it, tsx (TypeScript) or deno (experimental).", section="App", aliases=("exec_interpreter",), metavar="PROGRAM", kinds=NODE)] = ""
-    node_args: Annotated[tuple[str, ...], Setting(help="Options of node itself, such as --max-old-space-size=512.", section="App", aliases=("interpreter_args", "exec_interpreter_args"), repeatable=True, metavar="OPTIONS", kinds=NODE)] = ()
+    interpreter: Annotated[str, Setting(help="What runs the script: a program or a path to it; of a Node app node (the default), tsx (TypeScript) or deno (experimental); in fork mode what its name and first line say, and none: nothing.", section="App", aliases=("exec_interpreter",), metavar="PROGRAM", kinds=(*NODE, *FORK))] = ""
+    interpreter_args: Annotated[tuple[str, ...], Setting(help="Options of the interpreter itself, such as --max-old-space-size=512 of node.", section="App", flags=("--node-args",), aliases=("exec_interpreter_args",), repeatable=True, metavar="OPTIONS", kinds=(*NODE, *FORK))] = ()
     instance_var: Annotated[str, Setting(help="Environment variable that tells a worker its number, from 0.", section="App", metavar="NAME")] = "NODE_APP_INSTANCE"
     increment_var: Annotated[str, Setting(help="Environment variable that is raised by one for each worker, such as PORT.", section="App", metavar="NAME")] = ""
     env: Annotated[dict[str, str], Setting(help="Environment variable for the workers.", section="App", repeatable=True, metavar="KEY=VALUE", secret=True)] = {}
 
-    bind: Annotated[tuple[str, ...], Setting(help="Where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N. Default: 127.0.0.1:8000; of a Node app: where it asks to.", section="Network", flags=("-b",), repeatable=True, metavar="ADDRESS", aliases=("host", "port", "uds", "fd", "listen"))] = ()
+    bind: Annotated[tuple[str, ...], Setting(help="Where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N. Default: 127.0.0.1:8000; of a Node app: where it asks to; in fork mode: nowhere, and what is given is passed to the program as systemd does (LISTEN_FDS).", section="Network", flags=("-b",), repeatable=True, metavar="ADDRESS", aliases=("host", "port", "uds", "fd", "listen"))] = ()
     balance: Annotated[Balance, Setting(help="How a worker is chosen for a connection.", section="Network", aliases=("policy",))] = "round-robin"
     backlog: Annotated[int, Setting(help="Connections that may wait in the kernel.", section="Network", minimum=1, maximum=65535)] = 4096
     socket_mode: Annotated[str, Setting(help="Mode of a unix socket, octal.", section="Network", metavar="MODE")] = "0660"
@@ -129,11 +133,11 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     retain_days: Annotated[int, Setting(help="Days for which rotated files are kept; 0: as long as retain lets them.", section="Logs", minimum=0, maximum=36_500)] = 0
     compress: Annotated[bool, Setting(help="Compress rotated files (gzip).", section="Logs")] = False
 
-    wait_ready: Annotated[bool, Setting(help="A worker is ready when it says so, not before: fastlb.worker.ready(), in Node process.send('ready').", section="Lifecycle")] = False
+    wait_ready: Annotated[bool, Setting(help="A worker is ready when it says so, not before: fastlb.worker.ready(), in Node process.send('ready'), in fork mode the line \"ready\" (in quotes) to descriptor NODE_CHANNEL_FD.", section="Lifecycle")] = False
     listen_timeout: Annotated[float, seconds("Time a worker has to become ready.", "Lifecycle", "ready_timeout", minimum=0.1)] = 60.0
     kill_timeout: Annotated[float, seconds("Time a draining worker has to finish.", "Lifecycle", "graceful_timeout", "timeout_graceful_shutdown")] = 30.0
     kill_signal: Annotated[Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"], Setting(help="Signal that ends a worker after kill_timeout.", section="Lifecycle")] = "SIGTERM"
-    shutdown_with_message: Annotated[bool, Setting(help="Send a Node worker the message 'shutdown' when it is to finish.", section="Lifecycle", kinds=NODE)] = False
+    shutdown_with_message: Annotated[bool, Setting(help="Send a worker the message 'shutdown' on its IPC channel when it is to finish.", section="Lifecycle", kinds=(*NODE, *FORK))] = False
     node_preload: Annotated[bool, Setting(help="Load a file of ours into Node workers, by which they end keep-alive connections gently and their handlers of kill_signal run.", section="Lifecycle", kinds=NODE)] = True
     hang_timeout: Annotated[float, seconds("A worker whose event loop gives no sign of life for so long is killed; 0: never.", "Lifecycle", "timeout_worker_healthcheck")] = 30.0
     request_timeout: Annotated[float, seconds("A worker with a request older than this is killed; 0: never.", "Lifecycle", "timeout", kinds=PYTHON)] = 0.0
@@ -152,4 +156,4 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     @property
     def kind(self) -> AppKind:
         """What runs the target."""
-        return worker_kind(self.target, self.interpreter)
+        return worker_kind(self.target, self.interpreter, self.exec_mode)

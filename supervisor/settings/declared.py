@@ -18,7 +18,7 @@ from .app_name import check_app_name
 from .cpus import usable_cpus
 from .quantities import format_duration, format_size, parse_duration, parse_size
 from .socket_mode import parse_mode
-from .targets import check_target
+from .targets import KIND_TITLES, AppKind, check_target
 from .traits import WorkerTraits
 
 ALL_APPS = "all"
@@ -128,13 +128,18 @@ def hide_secrets(config: AppConfig) -> dict[str, Any]:
     return shown
 
 
+def kind_title(kind: AppKind) -> str:
+    """Return how a kind of apps is called: "Node"."""
+    return KIND_TITLES.get(kind, kind.title())
+
+
 def check_config(config: AppConfig, traits: WorkerTraits) -> None:
     """Raise unless every setting has a value that can be used, and they fit together and the app's kind of workers.
 
     Raises:
         UsageError: names the option, the value and what to give instead.
     """
-    check_target(config.target, config.interpreter)
+    check_target(config.target, config.interpreter, config.exec_mode)
     check_app_name(config.name)
     if config.name == ALL_APPS:
         raise UsageError(f"--name {ALL_APPS}: commands take it for every app: choose another --name")
@@ -176,7 +181,7 @@ def _check_kind(setting: DeclaredSetting, config: AppConfig, traits: WorkerTrait
             f"{setting.option}: this has no meaning for {config.target}, which is a {traits.title} app: leave it out"
         )
     if is_given and kinds and traits.kind not in kinds:
-        meant_for = " or ".join(kind.title() for kind in kinds)
+        meant_for = " or ".join(map(kind_title, kinds))
         raise UsageError(
             f"{setting.option}: this is for {meant_for} apps, and {config.target} is a {traits.title} app:"
             " leave it out"

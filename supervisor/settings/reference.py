@@ -7,7 +7,7 @@ import sys
 
 import msgspec
 
-from .declared import DeclaredSetting, declared_settings, format_setting
+from .declared import DeclaredSetting, declared_settings, format_setting, kind_title
 
 INTRODUCTION = """\
 # Configuration
@@ -47,7 +47,8 @@ def _spelling(setting: DeclaredSetting) -> str:
         return "`-- ARGS`"
     if setting.is_flag:
         return f"`{setting.option}`, `{setting.option.replace('--', '--no-', 1)}`"
-    spelled = [f"`{flag}`" for flag in setting.about.flags] + [f"`{setting.option} {value_name(setting)}`"]
+    flags = [*setting.about.flags, *(f"--{value}" for value in setting.about.shorthands)]
+    spelled = [f"`{flag}`" for flag in flags] + [f"`{setting.option} {value_name(setting)}`"]
     return ", ".join(spelled)
 
 
@@ -57,7 +58,7 @@ def _facts(setting: DeclaredSetting) -> dict[str, str]:
     return {
         "values": ", ".join(f"`{choice}`" for choice in setting.choices),
         "default": f"`{text}`" if (text := default_text(setting)) else "",
-        "only for": " and ".join(f"{kind.title()} apps" for kind in about.kinds),
+        "only for": " and ".join(f"{kind_title(kind)} apps" for kind in about.kinds),
         "may be given several times": "yes" if about.repeatable and setting.name != "args" else "",
         "elsewhere called": aliases,
     }

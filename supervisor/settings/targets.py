@@ -1,16 +1,21 @@
 """Owns the form of a target, which kind of worker runs it, and the app name made from it. Pure; any process.
 
-A Python app is `module:attribute` or `module:factory()`, a Node app is a script, a directory or a package.json.
-It never imports or opens the target: whether it exists is found out by the worker, or by `node.script`.
+A Python app is `module:attribute` or `module:factory()`, a Node app is a script, a directory or a package.json; in fork
+mode a target is any program. It never imports or opens the target: whether it exists is found out by the worker, by
+`node.target.script` or by `fork.target.command`.
 """
 
 import posixpath
 import re
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from ..errors import UsageError
 
 AppKind: TypeAlias = str  # "python", "node", ...: supervisor/kinds.py
+# How they are called, where that is not their name with a capital letter.
+KIND_TITLES: dict[AppKind, str] = {"fork": "fork-mode"}
+# auto is for whoever starts an app: it looks at the target, and stores what it has found (cli/mode_choice.py).
+ExecMode: TypeAlias = Literal["auto", "cluster", "fork"]
 NODE_SUFFIXES = (".js", ".mjs", ".cjs", ".ts", ".mts")
 TYPESCRIPT_SUFFIXES = (".ts", ".mts")
 PACKAGE_FILE = "package.json"
@@ -31,31 +36,40 @@ WRAPPERS = {
     "bun": SOME_SCRIPT,
     "deno": "fastlb start --interpreter deno server.ts",
 }
-# Files that other tools start, or are told by, each with what it is.
+# Files that tell other tools something.
 CONFIG_SUFFIXES = (".config.js", ".config.cjs", ".config.mjs", ".json", ".yml", ".yaml", ".toml", ".ini", ".cfg")
+# Scripts that only fork mode starts, each with what it is.
 FOREIGN_PROGRAMS = {
     ".sh": "a shell script",
     ".bash": "a shell script",
     ".php": "a PHP program",
     ".rb": "a Ruby program",
     ".pl": "a Perl program",
-    ".go": "a Go program",
     ".jar": "a Java program",
 }
+# What has to be built first, with what builds it.
+SOURCES = {".go": "go build", ".rs": "cargo build", ".c": "a compiler", ".java": "javac"}
 SOURCE_FOLDER = "src"  # the package around an app, if it is called so, says nothing
 _BIN_FOLDERS = (".bin", "bin")
 _FACTORY_CALL = "()"
 
 
-def worker_kind(target: str, interpreter: str) -> AppKind:
-    """Return what runs `target`: a path of any form, and whatever has an interpreter, is for Node."""
+def worker_kind(target: str, interpreter: str, exec_mode: ExecMode = "auto") -> AppKind:
+    """Return what runs `target`; but for fork mode, a path of any form and whatever has an interpreter is for Node."""
+    if exec_mode == "fork":
+        return "fork"
     is_node = interpreter or is_node_file(target) or _is_path(target)
     return "node" if is_node else "python"
 
 
-def is_imported(target: str, interpreter: str) -> bool:
+def is_imported(target: str, interpreter: str, exec_mode: ExecMode = "auto") -> bool:
     """Whether `target` would be an object in a module of Python's, not a file."""
-    return worker_kind(target, interpreter) == "python"
+    return worker_kind(target, interpreter, exec_mode) == "python"
+
+
+def is_any_program(target: str, interpreter: str, exec_mode: ExecMode) -> bool:
+    """Whether `target` is a program that fork mode starts as it is."""
+    return worker_kind(target, interpreter, exec_mode) == "fork"
 
 
 def is_node_file(target: str) -> bool:
@@ -69,35 +83,59 @@ def _is_path(target: str) -> bool:
     return target in (".", "..") or "/" in target
 
 
-def check_target(target: str, interpreter: str = "") -> None:
+def check_target(target: str, interpreter: str = "", exec_mode: ExecMode = "auto") -> None:
     """Raise unless `target` has the form of one.
 
     Raises:
         UsageError: says what to type instead.
     """
+    kind = worker_kind(target, interpreter, exec_mode)
+    _refuse_no_program(target)
+    if kind == "fork":
+        _check_program(target)
+        return
     if wrapper := wrapper_name(target):
         raise wrapper_refusal(wrapper)
-    _refuse_other_file(target)
-    if worker_kind(target, interpreter) == "node":
+    _refuse_foreign_program(target)
+    if kind == "node":
         _check_script(target, interpreter)
     else:
         _check_import(target)
 
 
-def _refuse_other_file(target: str) -> None:
-    filename = posixpath.basename(target)
-    if ":" in target or filename == PACKAGE_FILE:
-        return
-    if filename.endswith(CONFIG_SUFFIXES):
+def _refuse_no_program(target: str) -> None:
+    if is_config_file(target):
         raise UsageError(
             f"{target!r} is a configuration file, and fastlb reads none: type the app that it names, and its settings"
             " as options, such as `fastlb start --workers 4 server.js`"
         )
-    if what := FOREIGN_PROGRAMS.get(posixpath.splitext(filename)[1]):
+    if builder := SOURCES.get(posixpath.splitext(target)[1]):
+        raise UsageError(f"{target!r} is source code: build it ({builder}), and start the program that comes of it")
+
+
+def is_config_file(target: str) -> bool:
+    """Whether the file name says that it tells another tool something, and is no program."""
+    filename = posixpath.basename(target)
+    return ":" not in target and filename != PACKAGE_FILE and filename.endswith(CONFIG_SUFFIXES)
+
+
+def is_foreign_program(target: str) -> bool:
+    """Whether the file name says that it is a script which fork mode alone starts."""
+    return ":" not in target and posixpath.splitext(target)[1] in FOREIGN_PROGRAMS
+
+
+def _refuse_foreign_program(target: str) -> None:
+    if is_foreign_program(target):
+        what = FOREIGN_PROGRAMS[posixpath.splitext(target)[1]]
         raise UsageError(
-            f"{target!r} is {what}, and fastlb runs apps of Python and Node: type what it starts, MODULE:ATTRIBUTE or"
-            " server.js"
+            f"{target!r} is {what}, and cluster mode runs apps of Python and Node: type `fastlb start --fork {target}`,"
+            " or what it starts, MODULE:ATTRIBUTE or server.js"
         )
+
+
+def _check_program(target: str) -> None:
+    if not target.strip():
+        raise UsageError(f"{target!r} is no program: type one, such as ./worker.sh or `npx -- serve -s dist`")
 
 
 def wrapper_name(program: str) -> str:
@@ -157,19 +195,23 @@ def _check_import(target: str) -> None:
         raise UsageError(f"{target!r} cannot be imported: {WHAT_TO_TYPE}")
 
 
-def name_from_target(target: str, interpreter: str = "") -> str:
+def name_from_target(target: str, interpreter: str = "", exec_mode: ExecMode = "auto") -> str:
     """Return the name of an app that was not given one: `shop` for `shop.api:app`, `server` for `dist/server.js`.
 
     Empty for a directory or a package.json: what is in it says the name.
     """
-    if worker_kind(target, interpreter) == "python":
+    kind = worker_kind(target, interpreter, exec_mode)
+    if kind == "fork":
+        target = (target.split() or [""])[0]
+    if kind == "python":
         packages = [part for part in target.partition(":")[0].split(".") if part != SOURCE_FOLDER]
         return (packages or [SOURCE_FOLDER])[0][:64]
     filename = posixpath.basename(target)
     if filename in ("", ".", "..", PACKAGE_FILE):
         return ""
     stem, suffix = posixpath.splitext(filename)
-    return usable_name(stem if suffix in NODE_SUFFIXES else filename)
+    is_script = suffix in NODE_SUFFIXES or (kind == "fork" and suffix in (".py", *FOREIGN_PROGRAMS))
+    return usable_name(stem if is_script else filename)
 
 
 def usable_name(text: str) -> str:

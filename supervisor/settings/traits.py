@@ -1,7 +1,7 @@
 """Owns the form in which a kind of worker says what is particular to it. Pure; any process.
 
-What a kind says stands in its own folder (python/traits.py, node/traits.py); supervisor/kinds.py has the list. Nothing
-outside the folder of a kind, the list and settings/targets.py asks which kind it has before it: it asks for a trait.
+What a kind says stands in its own folder (python/traits.py for one); supervisor/kinds.py has the list. Nothing outside
+the folder of a kind, the list and settings/targets.py asks which kind it has before it: it asks for a trait.
 """
 
 from collections.abc import Callable
@@ -36,11 +36,14 @@ class WorkerTraits(msgspec.Struct, frozen=True, kw_only=True):
         needs_dispatcher: its workers are handed their connections by one.
         finishes_through_dispatcher: its workers are told to finish by the dispatcher, which must outlive them.
         replacing: what a reload does first.
+        replacing_on_listeners: the same for an app that has listeners of ours, which outlive its workers.
         restarts_when_old: what a restart waits for.
         default_credit: `credit` when it is not given.
         bounded_by_descriptors: a worker gets no more connections than its descriptor limit allows, because it cannot
             say itself that it has none left.
         counts_requests: a worker counts its requests and errors.
+        is_ready_by_living: a worker is ready when it has lived for `settle`, unless the app is to say so itself.
+        works_before_ready: a worker that is not ready yet may be at work: it is stopped as patiently as a ready one.
         without_meaning: settings for every kind that mean nothing to this one, by name.
         not_serving, not_said: what a worker has failed to do that is not ready in time.
         abort_signal: ends a worker that hangs or never becomes ready, and shows where, if it can.
@@ -55,10 +58,13 @@ class WorkerTraits(msgspec.Struct, frozen=True, kw_only=True):
     needs_dispatcher: bool = True
     finishes_through_dispatcher: bool = False
     replacing: Replacing = "new-first"
+    replacing_on_listeners: Replacing = "new-first"
     restarts_when_old: RestartsWhenOld = "gone"
     default_credit: int = 1
     bounded_by_descriptors: bool = False
     counts_requests: bool = False
+    is_ready_by_living: bool = False
+    works_before_ready: bool = False
     without_meaning: tuple[str, ...] = ()
     not_serving: str = "was not ready"
     not_said: str = "did not say that it is ready"

@@ -19,7 +19,7 @@ from ..settings.cpus import usable_cpus
 from ..settings.traits import WorkerTraits
 from .handle import WorkerHandle
 from .host import WorkerHost
-from .life import ALIVE, WATCHED, Lifecycle, LifecycleRules, LifeEvent, LifeEventName, State
+from .life import ALIVE, SIGNAL_GRACE, WATCHED, Lifecycle, LifecycleRules, LifeEvent, LifeEventName, State
 
 # How many workers load the app at a time: more only makes each of them slower, and a broken app
 # would print its traceback as many times.
@@ -241,6 +241,7 @@ def lifecycle_rules(config: AppConfig, traits: WorkerTraits) -> LifecycleRules:
         not_serving=traits.not_serving,
         not_said=traits.not_said,
         abort_signal=traits.abort_signal,
+        starting_grace=config.kill_timeout if traits.works_before_ready else SIGNAL_GRACE,
     )
 
 

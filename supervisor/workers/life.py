@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 from ..processes.backoff import NO_CRASHES, CrashHistory, RestartRules
 
+# From a signal that asks to one that forces.
+SIGNAL_GRACE = 1.0
 
 class State(Enum):
     """Where a worker is in its life."""
@@ -162,6 +164,7 @@ class LifecycleRules:
 
     Attributes:
         not_serving, not_said, abort_signal: as in WorkerTraits.
+        starting_grace: seconds from the signal that cancels a start to SIGKILL.
     """
 
     listen_timeout: float
@@ -172,6 +175,7 @@ class LifecycleRules:
     not_serving: str
     not_said: str
     abort_signal: str
+    starting_grace: float = SIGNAL_GRACE
 
 
 @dataclass(frozen=True)

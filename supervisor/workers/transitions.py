@@ -52,6 +52,7 @@ from typing import TypeAlias
 
 from ..processes.backoff import after_exit
 from .life import (
+    SIGNAL_GRACE,
     Admit,
     Discard,
     Drain,
@@ -70,8 +71,6 @@ from .life import (
     State,
 )
 
-# From a signal that asks to one that forces.
-SIGNAL_GRACE = 1.0
 # Of kill_timeout, how much a worker that drains quietly has for its connections; the rest is for its app to end.
 QUIET_SHARE = 0.75
 
@@ -243,7 +242,8 @@ def _note_drained(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
 
 def _cancel_start(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
     """STARTING -> STOPPING: it has no connections that could be drained."""
-    return _signal(replace(life, is_leaving=True), life.rules.kill_signal, now)
+    stopping, effects = _signal(replace(life, is_leaving=True), life.rules.kill_signal, now)
+    return replace(stopping, deadline=now + life.rules.starting_grace), effects
 
 
 def _leave(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:

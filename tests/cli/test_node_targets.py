@@ -69,7 +69,7 @@ def test_setting_of_python_apps_is_refused(fastlb: Fastlb, app: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "meant"),
     [
-        ("--interpreter-args=--title", "--node-args --title"),
+        ("--exec-interpreter-args=--title", "--interpreter-args --title"),
         ("--exec-interpreter=node20", "--interpreter node20"),
     ],
 )

@@ -21,7 +21,7 @@ def test_start_says_where_it_listens_what_runs_and_what_comes_next(fastlb: Fastl
     port = fastlb.app("shop").port
     assert where == f"shop listens on 127.0.0.1:{port}"
     assert titles.startswith("name")
-    assert row.split()[:3] == ["shop", "online", "2/2"]
+    assert row.split()[:4] == ["shop", "online", "cluster", "2/2"]
     assert following.startswith(f"next: http://127.0.0.1:{port} | fastlb list")
     assert "2 of 2 workers ready" in result.stderr
 

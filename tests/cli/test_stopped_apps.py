@@ -32,7 +32,7 @@ def test_stopped_app_is_listed_from_its_file(fastlb: Fastlb, stopped: AppPaths) 
             "workers": [],
         }
     ]
-    assert fastlb.ok("ps").stdout.splitlines()[1].split()[:3] == ["shop", "stopped", "-"]
+    assert fastlb.ok("ps").stdout.splitlines()[1].split()[:4] == ["shop", "stopped", "cluster", "-"]
 
 
 def test_show_of_a_stopped_app_hides_secrets(fastlb: Fastlb, stopped: AppPaths) -> None:

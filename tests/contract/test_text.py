@@ -9,11 +9,12 @@ from .sources import PACKAGES, ROOT, TEXT_SUFFIXES, code_files, project_files, s
 
 # Log lines tell people the time of day; nothing else may depend on it.
 MAY_READ_THE_WALL_CLOCK = ("supervisor/output/wall_clock.py",)
-# An app's processes, the supervisor itself, and `node --version`.
+# An app's processes, the supervisor itself, `node --version` and the like.
 MAY_START_PROCESSES = (
     "supervisor/processes/spawn.py",
     "supervisor/launch/starter.py",
-    "supervisor/node/target/interpreter.py",
+    "supervisor/processes/programs.py",
+    "supervisor/fork/pass_listeners.py",
     "worker/fresh_start.py",
 )
 # Names documents that it makes.

@@ -8,6 +8,7 @@ from fastlb.supervisor.processes.backoff import NO_CRASHES, RestartRules
 from fastlb.supervisor.workers import transitions
 from fastlb.supervisor.workers.life import (
     ALIVE,
+    SIGNAL_GRACE,
     Admit,
     Discard,
     Drain,
@@ -25,7 +26,7 @@ from fastlb.supervisor.workers.life import (
     Spawn,
     State,
 )
-from fastlb.supervisor.workers.transitions import SIGNAL_GRACE, TABLE, step
+from fastlb.supervisor.workers.transitions import TABLE, step
 from hypothesis import given
 from hypothesis import strategies as st
 

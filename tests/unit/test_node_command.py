@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from fastlb.supervisor.errors import FastlbError, UsageError
-from fastlb.supervisor.node.target import interpreter
 from fastlb.supervisor.node.target.command import NodeCommand, node_command
 from fastlb.supervisor.node.target.preload_option import PRELOAD
+from fastlb.supervisor.processes import programs
 from fastlb.supervisor.settings.app_config import AppConfig
 
 from tests.support.processes import is_running
@@ -73,7 +73,7 @@ def refusal(kind: type[FastlbError], target: str = "dist/server.js", **settings:
 
 
 def test_preload_comes_before_all_options_of_the_user() -> None:
-    started = command(node_preload=True, node_args=("--import x",))
+    started = command(node_preload=True, interpreter_args=("--import x",))
     assert started.argv[1:4] == (f"--require={PRELOAD}", "--import", "x")
     assert PRELOAD.is_file()
 
@@ -85,7 +85,7 @@ def test_nothing_is_loaded_where_files_outside_of_the_app_are_forbidden(
 ) -> None:
     if by_environment:
         monkeypatch.setenv("NODE_OPTIONS", option)
-    started = command(node_preload=True, node_args=() if by_environment else (option,))
+    started = command(node_preload=True, interpreter_args=() if by_environment else (option,))
     assert f"--require={PRELOAD}" not in started.argv
 
 
@@ -98,7 +98,7 @@ def test_nothing_is_loaded_into_deno(tmp_path: Path) -> None:
 
 
 def test_command_is_node_options_script_arguments(app: Path, tmp_path: Path) -> None:
-    started = command(node_args=("--a --b='c d'", "--e"), args=("--port", "1"))
+    started = command(interpreter_args=("--a --b='c d'", "--e"), args=("--port", "1"))
     script = str(app / "dist" / "server.js")
     options = ("--a", "--b=c d", "--e")
     assert started.argv == (str(tmp_path / "bin" / "node"), *options, script, "--port", "1")
@@ -204,7 +204,7 @@ def test_machine_without_node_is_told_what_to_do(tmp_path: Path) -> None:
     [
         ("./dist", "no file that can be executed"),
         ("dist/server.js", "no file that can be executed"),
-        ("node --inspect", "--node-args"),
+        ("node --inspect", "--interpreter-args"),
         ("python3", "MODULE:ATTRIBUTE"),
         ("bun", "another protocol"),
         ("/opt/bin/bun", "type `fastlb start dist/server.js`"),
@@ -231,7 +231,7 @@ def test_version_is_checked(tmp_path: Path, answer: str, reason: str) -> None:
 
 
 def test_node_that_hangs_is_given_up_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interpreter, "VERSION_SECONDS", 0.5)
+    monkeypatch.setattr(programs, "ANSWER_SECONDS", 0.5)
     sleep = shutil.which("sleep", path="/usr/bin:/bin")
     make_program(tmp_path / "bin" / "node", f"{sleep} 60 & echo $! >{tmp_path}/pid; wait")
     assert "has not answered for 0.5 s" in refusal(FastlbError)
@@ -256,7 +256,7 @@ def test_question_for_the_version_does_not_reach_a_channel_of_ours(
 def test_deno_runs_the_script_with_all_permissions(app: Path, tmp_path: Path) -> None:
     deno = make_program(tmp_path / "bin" / "deno", "exit 1")
     script = str(app / "dist" / "server.js")
-    started = command(interpreter="deno", node_args=("--inspect",))
+    started = command(interpreter="deno", interpreter_args=("--inspect",))
     assert started.for_worker(None) == [deno, "run", "-A", "--inspect", script]
     (tmp_path / "bin" / "deno").unlink()
     assert "no program 'deno' on PATH" in refusal(FastlbError, interpreter="deno")
@@ -289,7 +289,7 @@ def test_typescript_needs_a_node_that_strips_types_or_tsx(
 def test_tsx_is_loaded_into_node_itself(app: Path) -> None:
     assert "npm install tsx" in refusal(FastlbError, interpreter="tsx")
     install_tsx(app.parent)
-    started = command(interpreter="tsx", node_args=("--a",))
+    started = command(interpreter="tsx", interpreter_args=("--a",))
     assert started.argv[1:] == ("--import", "tsx", "--a", str(app / "dist" / "server.js"))
 
 
@@ -314,7 +314,7 @@ def test_tsx_needs_a_node_with_import(app: Path, tmp_path: Path, version: str, i
 @pytest.mark.parametrize("options", ["--import=./hooks.mjs", "--loader ts-node/esm", "-r ts-node/register"])
 def test_loader_of_the_user_is_believed(app: Path, options: str) -> None:
     (app / "server.ts").write_text("")
-    assert command("server.ts", node_args=(options,)).argv[1:-1] == tuple(options.split())
+    assert command("server.ts", interpreter_args=(options,)).argv[1:-1] == tuple(options.split())
 
 
 # Options of node
@@ -335,18 +335,18 @@ def test_loader_of_the_user_is_believed(app: Path, options: str) -> None:
     ],
 )
 def test_each_worker_has_an_inspector_of_its_own(app: Path, options: str, port: int) -> None:
-    words = line(command(node_args=(options,), args=("x",)), 3)
+    words = line(command(interpreter_args=(options,), args=("x",)), 3)
     script = str(app / "dist" / "server.js")
     assert words[1:] == [*options.split(), f"--inspect-port={port}", script, "x"]
 
 
 @pytest.mark.parametrize("options", ["--inspect-port=9400", "--max-old-space-size=100", "--inspector-like"])
 def test_without_inspector_there_is_no_port(options: str) -> None:
-    assert "--inspect-port=9232" not in line(command(node_args=(options,)), 3)
+    assert "--inspect-port=9232" not in line(command(interpreter_args=(options,)), 3)
 
 
 def test_replacement_has_the_next_free_inspector_port() -> None:
-    started = command(node_args=("--inspect=9400",), workers=3)
+    started = command(interpreter_args=("--inspect=9400",), workers=3)
     assert "--inspect-port=9401" in line(started, 1)
     assert "--inspect-port=9404" in line(started, 1, 9401), "those between are of the other workers"
     assert "--inspect-port=9407" in line(started, 1, 9401, 9404)
@@ -369,7 +369,7 @@ def test_inspector_of_node_options_counts() -> None:
     ],
 )
 def test_options_with_which_node_is_no_worker(options: str, reason: str) -> None:
-    assert reason in refusal(UsageError, node_args=(options,))
+    assert reason in refusal(UsageError, interpreter_args=(options,))
 
 
 # The node of this machine
@@ -378,7 +378,7 @@ def test_options_with_which_node_is_no_worker(options: str, reason: str) -> None
 @needs_node
 def test_real_node_runs_the_command(app: Path) -> None:
     (app / "print.cjs").write_text("console.log(process.argv.slice(2).join(), process.debugPort, process.execArgv[0])")
-    settings: dict[str, Any] = {"node_args": ("--inspect=127.0.0.1:0 --title='a b'",), "args": ("--x", "y")}
+    settings: dict[str, Any] = {"interpreter_args": ("--inspect=127.0.0.1:0 --title='a b'",), "args": ("--x", "y")}
     words = line(command("print.cjs", interpreter=str(NODE), **settings), 1)
     result = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert result.stdout.startswith("--x,y "), result
@@ -391,7 +391,7 @@ def test_real_node_takes_the_last_inspect_port_and_keeps_the_host(app: Path) -> 
     with socket.create_server(("127.0.0.1", 0)) as probe:
         free = probe.getsockname()[1]
     options = (f"--inspect=127.0.0.1:{free - 1}",)
-    words = line(command("print.cjs", interpreter=str(NODE), node_args=options), 1)
+    words = line(command("print.cjs", interpreter=str(NODE), interpreter_args=options), 1)
     result = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert result.stdout.startswith(f"ws://127.0.0.1:{free}/"), result
 

@@ -84,8 +84,8 @@ def check(config: AppConfig) -> None:
         ({"env": {"": "b"}}, "--env: a name is missing"),
         ({"args": ("a\0b",)}, "--args: a NUL character"),
         ({"credit": -1}, "--credit: -1 is too small"),
-        ({"node_args": ("--inspect",)}, "--node-args: this is for Node apps, and server:app is a Python app"),
-        ({"shutdown_with_message": True}, "--shutdown-with-message: this is for Node apps"),
+        ({"interpreter_args": ("--inspect",)}, "--interpreter-args: this is for Node or fork-mode apps"),
+        ({"shutdown_with_message": True}, "--shutdown-with-message: this is for Node or fork-mode apps"),
         ({"interpreter": "node"}, "--interpreter node cannot run"),
         ({"target": "server.js", "threads": 4}, "--threads: this is for Python apps, and server.js is a Node app"),
         ({"target": "server.js", "access_log": True}, "--access-log: this is for Python apps"),
@@ -107,7 +107,7 @@ def test_defaults_pass() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"node_args": ("--inspect",), "interpreter": "tsx", "shutdown_with_message": True},
+        {"interpreter_args": ("--inspect",), "interpreter": "tsx", "shutdown_with_message": True},
         {"bind": ("0.0.0.0:80",), "credit": 4, "kill_timeout": 1.0, "env": {"A": "b"}, "increment_var": "PORT"},
     ],
 )

@@ -44,7 +44,7 @@ def test_target_has_a_name(target: str, name: str) -> None:
         ("ecosystem.config.js", "is a configuration file, and fastlb reads none"),
         ("deploy/ecosystem.config.cjs", "is a configuration file"),
         ("app.json", "is a configuration file"),
-        ("worker.sh", "'worker.sh' is a shell script, and fastlb runs apps of Python and Node"),
+        ("worker.sh", "'worker.sh' is a shell script, and cluster mode runs apps of Python and Node"),
         ("./bin/serve.rb", "is a Ruby program"),
         ("my-app:app", "type MODULE:ATTRIBUTE"),
         (":app", "type MODULE:ATTRIBUTE"),

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...errors import UsageError
+from ...processes.programs import find_interpreter
 from ...settings.app_config import AppConfig
-from .interpreter import find_interpreter, node_version, refuse_unsupported, tsx_options, typescript_options
+from .interpreter import INSTALL_NODE, node_version, refuse_unsupported, tsx_options, typescript_options
 from .preload_option import preload_options
 from .script import resolve_script
 
@@ -73,7 +74,7 @@ def node_command(config: AppConfig) -> NodeCommand:
         UsageError: the script or an option is wrong; says what to type instead.
         FastlbError: this machine lacks something, such as node itself.
     """
-    options = _node_options(config.node_args)
+    options = _node_options(config.interpreter_args)
     env = {**os.environ, **config.env}
     refuse_unsupported(config.interpreter, config.target)
     script = resolve_script(config.target)
@@ -81,7 +82,7 @@ def node_command(config: AppConfig) -> NodeCommand:
     if name == "deno":
         program = (find_interpreter(config.interpreter, env), "run", "-A", *options)
         return NodeCommand((*program, script, *config.args), len(program), answers_probes=False)
-    path = find_interpreter("node" if name == "tsx" else config.interpreter or "node", env)
+    path = find_interpreter("node" if name == "tsx" else config.interpreter or "node", env, INSTALL_NODE)
     version = node_version(path, env)
     loader = tsx_options(version, script) if name == "tsx" else typescript_options(version, script, options)
     all_options = [*_options_of_environment(env), *options]

@@ -1,4 +1,4 @@
-"""Owns what runs a Node app's script: finding node, asking its version, and what TypeScript needs of it.
+"""Owns what runs a Node app's script: which node can, asking its version, and what TypeScript needs of it.
 
 Runs in the supervisor and in the user's shell, with the app's cwd as working directory. It runs
 `node --version` and nothing else, and must never install anything.
@@ -6,43 +6,19 @@ Runs in the supervisor and in the user's shell, with the app's cwd as working di
 
 import os
 import re
-import shutil
-import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...errors import FastlbError, UsageError
-from ...processes.environment import without_node_channel
+from ...processes.programs import answer_of
 from ...settings.targets import TYPESCRIPT_SUFFIXES, WRAPPERS, wrapper_refusal
 
 Version = tuple[int, int, int]
 
-VERSION_SECONDS = 10.0
 OLDEST_NODE: Version = (16, 0, 0)
 INSTALL_NODE = "install Node (nodejs.org), or give --interpreter PATH"
 # With one of these among node's options, who compiles TypeScript is the user's business.
 LOADER_OPTIONS = ("--import", "--loader", "--experimental-loader", "--require", "-r", "--experimental-strip-types")
-
-
-def find_interpreter(name: str, env: Mapping[str, str]) -> str:
-    """Return the absolute path of the program that `name` means for a process with the environment `env`.
-
-    Raises:
-        UsageError: it is a path to nothing that can be executed.
-        FastlbError: there is none of this name on PATH.
-    """
-    if "/" in name:
-        if not (os.path.isfile(name) and os.access(name, os.X_OK)):
-            raise UsageError(f"--interpreter {name}: this is no file that can be executed")
-        return os.path.abspath(name)
-    found = shutil.which(name, path=env.get("PATH"))
-    if found:
-        return os.path.abspath(found)
-    if " " in name:
-        raise UsageError(f"--interpreter {name!r}: give the program alone, and its options by --node-args")
-    what_to_do = INSTALL_NODE if name == "node" else "install it, or give --interpreter PATH"
-    raise FastlbError(f"there is no program {name!r} on PATH ({env.get('PATH', '')}): {what_to_do}")
 
 
 def refuse_unsupported(interpreter: str, target: str) -> None:
@@ -65,7 +41,7 @@ def node_version(path: str, env: Mapping[str, str]) -> Version:
     Raises:
         FastlbError: it does not say one, or one that is too old.
     """
-    answer = _answer_of([path, "--version"], env)
+    answer = answer_of([path, "--version"], env, INSTALL_NODE)
     match = re.match(r"v(\d{1,6})\.(\d{1,6})\.(\d{1,6})", answer)
     if not match:
         raise FastlbError(f"{path} --version answers {answer[:200]!r}, not a version of Node: {INSTALL_NODE}")
@@ -73,34 +49,6 @@ def node_version(path: str, env: Mapping[str, str]) -> Version:
     if (major, minor, patch) < OLDEST_NODE:
         raise FastlbError(f"{path} is Node {answer}, and fastlb needs 16 or newer: {INSTALL_NODE}")
     return major, minor, patch
-
-
-def _answer_of(command: Sequence[str], env: Mapping[str, str]) -> str:
-    try:
-        output = _run(command, without_node_channel(env))
-    except OSError as error:
-        raise FastlbError(f"{command[0]} cannot be started: {error.strerror}: {INSTALL_NODE}") from error
-    except subprocess.TimeoutExpired:
-        said = f"`{' '.join(command)}` has not answered for {VERSION_SECONDS:g} s"
-        raise FastlbError(f"{said}: give another --interpreter") from None
-    return output.decode(errors="replace").strip()
-
-
-def _run(command: Sequence[str], env: Mapping[str, str]) -> bytes:
-    """What a command prints. It is killed with its children: a version manager's shim has some."""
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=env,
-        start_new_session=True,
-    ) as process:
-        try:
-            return process.communicate(timeout=VERSION_SECONDS)[0]
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
 
 
 def typescript_options(version: Version, script: str, node_options: Sequence[str]) -> list[str]:

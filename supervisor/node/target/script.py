@@ -7,13 +7,13 @@ never run the file.
 import os
 
 from ...errors import UsageError
+from ...processes.programs import shebang_program
 from ...settings.targets import NODE_SUFFIXES, PACKAGE_FILE, SOME_SCRIPT, WRAPPERS, wrapper_refusal
 from ...suggestions import nearest
 from .package_file import Package, read_package, script_that_starts, start_script
 
 DEFAULT_MAIN = "index.js"
 SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh")
-LONGEST_SHEBANG = 256  # BINPRM_BUF_SIZE of Linux
 
 
 def resolve_script(target: str) -> str:
@@ -78,7 +78,7 @@ def _refuse_shim(script: str) -> None:
     name = os.path.basename(script)
     if os.path.basename(os.path.dirname(script)) == ".bin":
         raise _link_refusal(script) if os.path.islink(script) and name not in WRAPPERS else refusal_here(name)
-    interpreter = _shebang_program(script)
+    interpreter = shebang_program(script)
     if interpreter in SHELLS:
         raise refusal_here(name)
     if interpreter.startswith("python"):
@@ -88,20 +88,3 @@ def _refuse_shim(script: str) -> None:
 def _link_refusal(script: str) -> UsageError:
     meant = os.path.relpath(os.path.realpath(script))
     return UsageError(f"{os.path.relpath(script)} is a link that npm made: type `fastlb start {meant}` instead")
-
-
-def _shebang_program(script: str) -> str:
-    """Return `sh` for `#!/bin/sh -e`, `bash` for `#!/usr/bin/env bash`; empty when there is no such line.
-
-    Raises:
-        UsageError: the file cannot be read.
-    """
-    try:
-        with open(script, "rb") as file:
-            line = file.read(LONGEST_SHEBANG).partition(b"\n")[0]
-    except OSError as error:
-        raise UsageError(f"{script} cannot be read: {error.strerror}") from error
-    if not line.startswith(b"#!"):
-        return ""
-    names = [os.path.basename(word) for word in os.fsdecode(line[2:]).split() if not word.startswith("-")]
-    return next((name for name in names if name != "env"), "")

@@ -1,0 +1,1 @@
+"""Workers that are any program, each on its own."""

@@ -1,0 +1,105 @@
+"""Owns what connects the supervisor with one fork-mode process: its life, its channel, its standard input.
+
+Runs in the supervisor process. Nobody hands such a process connections, so there is nothing to admit or to take back.
+"""
+
+import asyncio
+import os
+import socket
+from dataclasses import dataclass
+
+from ..processes.reaper import send_signal
+from ..workers.handle import WorkerHandle
+from ..workers.life import LetExit, LifeEventName, SendShutdown
+from ..workers.runtime import RuntimeParts, StartedProcess, WorkDone
+from .channel import ProgramChannel
+
+SHUTDOWN = "shutdown"
+
+
+@dataclass(frozen=True)
+class ProgramEnds:
+    """Our ends of what a process was started with.
+
+    Attributes:
+        stdin_fd: behind its standard input.
+        channel: of its IPC channel; None: it has none.
+    """
+
+    stdin_fd: int
+    channel: socket.socket | None
+
+
+class ForkLink:
+    """What connects us with one process. Owns our ends until `close`.
+
+    Args:
+        worker: whose process it is.
+        parts: what the runtime works with.
+        ends: taken over.
+        started: the process.
+    """
+
+    explanation = ""
+    impediment = ""
+
+    def __init__(self, worker: WorkerHandle, parts: RuntimeParts, ends: ProgramEnds, started: StartedProcess) -> None:
+        self._worker = worker
+        self._config = parts.config
+        self._pidfd = started.process.pidfd
+        self._stdin_fd = ends.stdin_fd
+        self._channel = ProgramChannel(ends.channel, self._on_ready_said) if ends.channel else None
+        # It is told to end as soon as it is drained, and has kill_timeout from then on.
+        worker.apply(LifeEventName.PRELOADED)
+        loop = asyncio.get_running_loop()
+        # Whether it works cannot be seen; that it has lived for a while can.
+        patience = 0.0 if self._config.wait_ready else self._config.settle
+        self._serving = loop.call_later(patience, worker.apply, LifeEventName.SERVING)
+
+    def admit(self) -> None:
+        """Do nothing: it serves already."""
+
+    async def admitted(self) -> None:
+        """Return at once: it serves already."""
+
+    def drain(self, *, by_itself: bool, quietly: bool) -> None:
+        """Say that it gets nothing, and so has nothing left but to be told to end."""
+        self._worker.apply(LifeEventName.DRAINED)
+        if quietly:
+            by_message = self._config.shutdown_with_message
+            self._worker.apply(LifeEventName.MESSAGE_CHOSEN if by_message else LifeEventName.SIGNAL_CHOSEN)
+            self._worker.apply(LifeEventName.IDLE)
+
+    def end_with_app(self) -> None:
+        """Do nothing: it is told to end at once, whatever the reason."""
+
+    def tell_app(self, what: SendShutdown | LetExit) -> None:
+        """Send it PM2's message, or the signal if the message cannot reach it."""
+        if isinstance(what, SendShutdown) and not (self._channel and self._channel.send(SHUTDOWN)):
+            send_signal(self._pidfd, self._config.kill_signal)
+
+    def work_done(self) -> WorkDone:
+        """Return that nothing is known."""
+        return WorkDone(0, None, 0)
+
+    def pulse(self) -> None:
+        """Return that nothing is known."""
+
+    def look(self, elapsed: float) -> None:
+        """Look for nothing."""
+
+    def take_last_words(self) -> None:
+        """Read what a process that has exited left behind."""
+        self._serving.cancel()
+        if self._channel:
+            self._channel.take_last_words()
+
+    def close(self) -> None:
+        """Forget the process, which must have been reaped, and close what we hold of it."""
+        self._serving.cancel()
+        os.close(self._stdin_fd)
+        if self._channel:
+            self._channel.close()
+
+    def _on_ready_said(self) -> None:
+        self._worker.apply(LifeEventName.READY_SAID)

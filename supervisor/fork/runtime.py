@@ -1,0 +1,120 @@
+"""Owns how the processes of fork mode are started: any program, with what it may use of ours. Runs in the supervisor.
+
+A process has a standard input that stays open, an IPC channel if it can use one, and the app's listening sockets in the
+way of systemd (sd_listen_fds(3)).
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..processes.environment import instance_environment
+from ..processes.working_directory import enter_directory
+from ..settings.addresses import SYSTEMD_FIRST_FD
+from ..workers.handle import WorkerHandle
+from ..workers.runtime import RuntimeParts, StartedProcess
+from .channel import open_channel, open_standard_input
+from .link import ForkLink, ProgramEnds
+from .target.command import ProgramCommand, program_command
+
+STDIN = 0
+PASS_LISTENERS = Path(__file__).with_name("pass_listeners.py")
+
+
+@dataclass(frozen=True)
+class ForkStart:
+    """A process that is about to be.
+
+    Attributes:
+        worker: whose process it is.
+        parts: what the runtime works with.
+        command: program and arguments.
+        env: its whole environment.
+        pass_fds: borrowed descriptors that it inherits, by the number that each has there.
+        ends: ours.
+    """
+
+    worker: WorkerHandle
+    parts: RuntimeParts
+    command: list[str]
+    env: Mapping[str, str]
+    pass_fds: Mapping[int, int]
+    ends: ProgramEnds
+
+    def connect(self, started: StartedProcess) -> ForkLink:
+        """Take over our ends."""
+        return ForkLink(self.worker, self.parts, self.ends, started)
+
+
+class ForkRuntime:
+    """Starts the processes of a fork-mode app."""
+
+    def __init__(self, parts: RuntimeParts) -> None:
+        self._parts = parts
+        self._commands: dict[int, ProgramCommand] = {}  # by generation
+        for listener in parts.listeners:
+            # Nobody of us accepts, and a simple program that does expects to wait.
+            listener.socket.setblocking(True)
+
+    @property
+    def other_addresses(self) -> list[str]:
+        """None: where the processes listen is their own business."""
+        return []
+
+    async def prepare_generation(self, generation: int) -> None:
+        """Find out how this generation's processes are started.
+
+        Raises:
+            FastlbError: they cannot be.
+        """
+        enter_directory(self._parts.config.cwd)
+        self._commands[generation] = await asyncio.to_thread(program_command, self._parts.config)
+
+    def prepare_start(self, worker: WorkerHandle, number: int, ours: ExitStack, theirs: ExitStack) -> ForkStart:
+        """Open what a process is started with; each stack closes its ends.
+
+        Raises:
+            OSError: no descriptors are left.
+            UsageError: `increment_var` does not start from a whole number.
+        """
+        config = self._parts.config
+        program = self._commands[worker.generation]
+        env = {**program.env, **instance_environment(config, worker.worker_id, os.environ)}
+        env["FASTLB_WORKER_ID"] = str(worker.worker_id)
+        stdin_fd, program_stdin_fd = open_standard_input(ours, theirs)
+        listener_fds = [listener.socket.fileno() for listener in self._parts.listeners]
+        pass_fds = {STDIN: program_stdin_fd, **dict(enumerate(listener_fds, SYSTEMD_FIRST_FD))}
+        channel = None
+        if program.speaks_node or config.wait_ready or config.shutdown_with_message:
+            channel, program_end = open_channel(ours, theirs)
+            channel_fd = SYSTEMD_FIRST_FD + len(listener_fds)
+            pass_fds[channel_fd] = program_end.fileno()
+            env |= {"NODE_CHANNEL_FD": str(channel_fd), "NODE_CHANNEL_SERIALIZATION_MODE": "json"}
+        command = self._with_listeners(program.argv)
+        return ForkStart(worker, self._parts, command, env, pass_fds, ProgramEnds(stdin_fd, channel))
+
+    def keep_only(self, generations: set[int]) -> None:
+        """Forget how processes of older generations were started."""
+        oldest = min(generations, default=0)  # the next generation may be prepared and have no process yet
+        self._commands = {number: command for number, command in self._commands.items() if number >= oldest}
+
+    def close(self) -> None:
+        """Do nothing: the listeners are the app's, and whoever bound them closes them."""
+
+    def _with_listeners(self, argv: tuple[str, ...]) -> list[str]:
+        """Return the command, behind what tells the process of its listeners: only it can know its own pid."""
+        if not self._parts.listeners:
+            return list(argv)
+        names = ":".join(listener_name(listener.spec) for listener in self._parts.listeners)
+        # Nothing of the app's environment or directory may change what runs here.
+        python = [sys.executable, "-I", "-S", str(PASS_LISTENERS)]
+        return [*python, str(len(self._parts.listeners)), names, *argv]
+
+
+def listener_name(spec: str) -> str:
+    """Return how a program knows a listener (LISTEN_FDNAMES): as `--bind` names it, `127.0.0.1-8000`."""
+    return spec.replace(":", "-")

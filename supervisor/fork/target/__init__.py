@@ -1,0 +1,1 @@
+"""What a process of fork mode runs."""

@@ -1,0 +1,111 @@
+"""Replacing processes that bind their ports themselves: each is gone before its successor starts, and that is said."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import get
+from tests.support.fastlb_process import App, Fastlb
+from tests.support.ports import free_port
+from tests.support.programs import start_program
+from tests.support.waiting import wait_until
+
+SERVER = """
+import http.server, os, signal, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = f"{os.environ['NODE_APP_INSTANCE']} {open('release').read()}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args):
+        pass
+if open("release").read() == "broken":
+    sys.exit("no such table")
+server = http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
+print("listens", flush=True)
+server.serve_forever()
+"""
+
+
+@dataclass
+class Servers:
+    """Two servers, each on a port of its own, that tell which release they run."""
+
+    app: App
+    port: int
+    directory: Path
+
+    def release(self, name: str) -> None:
+        (self.directory / "release").write_text(name)
+
+    def answers(self) -> list[str]:
+        return [get(("127.0.0.1", self.port + number), "/").body.decode() for number in range(2)]
+
+    def wait_listening(self, starts: int) -> None:
+        wait_until(lambda: self.app.log("out").count("listens") == starts, f"{starts} have listened")
+
+
+def two_free_ports() -> int:
+    """The first of two that follow each other."""
+    port = free_port()
+    while (following := free_port()) != port + 1:
+        port = following
+    return port
+
+
+@pytest.fixture
+def servers(fastlb: Fastlb, tmp_path: Path) -> Servers:
+    (tmp_path / "server.py").write_text(SERVER)
+    (tmp_path / "release").write_text("one")
+    port = two_free_ports()
+    options = ("--fork", "server.py", "-w", "2", "--increment-var", "PORT", "--env", f"PORT={port}")
+    servers = Servers(start_program(fastlb, tmp_path, *options), port, tmp_path)
+    servers.wait_listening(2)
+    assert servers.answers() == ["0 one", "1 one"]
+    return servers
+
+
+def test_processes_are_replaced_one_by_one_on_the_same_ports(servers: Servers) -> None:
+    app, before = servers.app, servers.app.worker_pids
+    servers.release("two")
+    text = app.ok("reload").stdout
+    assert "each after the end of the one before it, whose clients were not kept" in text
+    servers.wait_listening(4)
+    assert servers.answers() == ["0 two", "1 two"]
+    assert not set(before) & set(app.worker_pids)
+    log = app.log("supervisor").partition("reload_begun")[2]
+    steps = [word for word in log.split() if word in ("worker_exited", "worker_started", "worker_ready")]
+    assert steps == ["worker_exited", "worker_started", "worker_ready"] * 2
+
+
+def test_release_that_does_not_start_costs_one_process(servers: Servers) -> None:
+    app, (_, second) = servers.app, servers.app.worker_pids
+    servers.release("broken")
+    failed = app.fastlb.cli("reload", "app")
+    assert failed.returncode == 1
+    assert "0 of 2 workers were replaced, and the last one had to go before it failed" in failed.stderr
+    assert "no such table" in failed.stderr
+    assert app.worker_pids == [second]
+    servers.release("three")
+    app.ok("reload")
+    servers.wait_listening(4)
+    assert servers.answers() == ["0 three", "1 three"]
+
+
+def test_numbers_are_used_again_after_a_scale(servers: Servers) -> None:
+    servers.app.ok("scale", "1")
+    servers.app.wait_online(1)
+    servers.app.ok("scale", "2")
+    servers.wait_listening(3)
+    assert servers.answers() == ["0 one", "1 one"]
+
+
+def test_restart_ends_all_before_it_starts_any(servers: Servers) -> None:
+    before = servers.app.worker_pids
+    servers.app.ok("restart")
+    servers.wait_listening(4)
+    assert servers.answers() == ["0 one", "1 one"]
+    assert not set(before) & set(servers.app.worker_pids)
