@@ -34,7 +34,9 @@ from ..supervisor.settings.targets import (
 )
 from ..supervisor.suggestions import nearest
 from .apps import paths_of
+from .mode_choice import fitting_mode
 from .output import Output, ProgressDisplay
+from .target_advice import served_app, what_to_type
 
 
 def requested_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig:
@@ -71,8 +73,11 @@ def _stored_config(name: str, args: Sequence[str], given: Mapping[str, Any]) -> 
 
 def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig:
     settings = {"cwd": name_of_directory()} | _settled(given)
-    interpreter, mode = settings.get("interpreter", ""), settings.get("exec_mode", "auto")
-    if is_any_program(target, interpreter, mode):
+    interpreter = settings.get("interpreter", "")
+    if settings.get("exec_mode", "auto") == "auto":
+        settings["exec_mode"] = fitting_mode(target, interpreter, settings["cwd"], settings.get("app_dir", "."))
+        _say_what_is_served(target, settings)
+    if is_any_program(target, interpreter, settings["exec_mode"]):
         return _new_program(target, args, settings)
     if wrapper := wrapper_name(target):
         from ..supervisor.node.target.script import refusal_here
@@ -89,6 +94,21 @@ def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> A
     return AppConfig(target=target, args=tuple(args), **settings)
 
 
+def _say_what_is_served(target: str, settings: Mapping[str, Any]) -> None:
+    """Tell whoever starts a program how the app behind it, if there is one, can have several workers on one port."""
+    if not is_any_program(target, "", settings["exec_mode"]):
+        return
+    if wrapper := wrapper_name(target):
+        from ..supervisor.node.target.script import what_to_type_here
+
+        what_runs, command = f"{wrapper} starts the app itself, so it runs", what_to_type_here(wrapper, settings["cwd"])
+    else:
+        advice = served_app(target, settings["cwd"], settings.get("app_dir", "."))
+        what_runs, command = f"{target} runs", f"fastlb start {advice}" if advice else ""
+    if command:
+        Output.for_errors().line(f"note: {what_runs} in fork mode; with workers behind one port: `{command}`")
+
+
 def _new_program(target: str, args: Sequence[str], settings: dict[str, Any]) -> AppConfig:
     """Return the settings of a fork-mode app."""
     settings.setdefault("name", name_from_target(target, settings.get("interpreter", ""), "fork") or "app")
@@ -99,11 +119,11 @@ def _refuse_file(target: str, interpreter: str, settings: Mapping[str, Any]) -> 
     """Raise for a Python file, or a module without an attribute, that is there: then it is known what was meant."""
     if not is_imported(target, interpreter):
         return
-    from .target_advice import what_to_type
-
     advice = what_to_type(target, settings["cwd"], settings.get("app_dir", "."))
     if advice and target.partition(":")[0].endswith(".py"):
-        raise UsageError(f"{target!r} is a file, and fastlb imports a module: type {advice}")
+        raise UsageError(
+            f"{target!r} is a file, which --fork would run as it is, and fastlb imports a module: type {advice}"
+        )
     if advice:
         raise UsageError(f"{target!r} does not say which object of the module is the app: type {advice}")
 

@@ -27,6 +27,13 @@ def what_to_type(target: str, cwd: str, app_dir: str) -> str:
     return _spelled("", module, app_attribute(found[0])) if found else ""
 
 
+def served_app(target: str, cwd: str, app_dir: str) -> str:
+    """Return what to type for the app in a Python file that can be run as well; empty: there is none in it."""
+    path = os.path.normpath(os.path.join(cwd, target))
+    has_app = target.endswith(".py") and os.path.isfile(path) and found_attribute(path)
+    return what_to_type(target, cwd, app_dir) if has_app else ""
+
+
 def _for_file(path: str, attribute: str, cwd: str) -> str:
     root = os.path.dirname(path)
     if not _is_package(root) and _has_relative_import(path):
@@ -48,6 +55,22 @@ def _spelled(option: str, module: str, attribute: str) -> str:
 
 def app_attribute(path: str) -> str:
     """Return what in the module at `path` is probably the app: a name, or a factory with its parentheses."""
+    return found_attribute(path) or ("application" if os.path.basename(path) in ("wsgi.py", "asgi.py") else "app")
+
+
+def is_script(path: str) -> bool:
+    """Whether the Python file at `path` does something when it is run: it asks for its `__name__`, or has no app."""
+    asks_name = any(
+        isinstance(node, ast.Name) and node.id == "__name__"
+        for statement in _statements(path)
+        if isinstance(statement, ast.If)
+        for node in ast.walk(statement.test)
+    )
+    return asks_name or not (found_attribute(path) or _has_relative_import(path))
+
+
+def found_attribute(path: str) -> str:
+    """Return the name in the module at `path` that apps usually have, or such a factory; empty: there is none."""
     variables, functions = _names(path)
     for name in APP_NAMES:
         if name in variables | functions:
@@ -55,7 +78,7 @@ def app_attribute(path: str) -> str:
     for name in FACTORY_NAMES:
         if name in functions:
             return f"{name}()"
-    return "application" if os.path.basename(path) in ("wsgi.py", "asgi.py") else "app"
+    return ""
 
 
 def _names(path: str) -> tuple[set[str], set[str]]:

@@ -244,7 +244,7 @@ class App:
     async def _replace(self) -> str:
         """Replace the workers that are over a limit, and start those that went before their replacement came."""
         due = self._limits.take_due()
-        rules = ReloadRules(self._config.settle, 0.0, self._config.reload_parallel, self._traits.replacing)
+        rules = ReloadRules(self._settle, 0.0, self._config.reload_parallel, self._replacing)
         succeeded = False
         try:
             if due:

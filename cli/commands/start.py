@@ -18,6 +18,9 @@ EXAMPLES = (
     "fastlb start -w 4 server.js                        # Node; it listens where it asks to",
     "fastlb start -w 4 -b :80 dist/main.js              # and here on port 80 instead",
     "fastlb start 'server:create_app()' -- --verbose    # a factory; arguments for the app",
+    "fastlb start worker.sh                             # any program, on its own: fork mode",
+    "fastlb start npx -n site -- serve -s dist -l 5173",
+    "fastlb start --fork -w 2 --increment-var PORT --env PORT=3000 server.js   # on 3000 and 3001",
     "fastlb start shop                                  # once more, as it was started before",
 )
 NEXT_COMMANDS = ("logs", "reload", "stop")
@@ -30,8 +33,9 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, **given: Any) -> 
     """Start an app in the background, and return when its workers serve and have lived for --settle.
 
     TARGET is module:attribute (an ASGI or WSGI app, found out by looking), module:factory(), or a Node script
-    (.js .mjs .cjs .ts .mts, a folder with a package.json). The name of an app that was stopped starts it as
-    before, but for the options that are given. What stands behind -- is for the app.
+    (.js .mjs .cjs .ts .mts, a folder with a package.json): these share one port. Any other program runs in fork
+    mode, as processes of their own: a script of any language, a binary, a command such as npx. The name of an app that
+    was stopped starts it as before, but for the options that are given. What stands behind -- is for the app.
 
     When it fails, nothing of it is left running, and a worker's traceback is shown.
     """

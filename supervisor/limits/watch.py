@@ -113,8 +113,8 @@ class LimitWatch:
                 pause.length = pause_after_failure(pause.length)
             pause.until = now + pause.length
         self._being_replaced = {}
-        if self._retry_at is not None:
-            self._retry_at = None if succeeded else now + RETRY
+        # An old worker that had to go before its replacement failed is missing until a later try succeeds.
+        self._retry_at = None if succeeded else now + RETRY
 
     def _is_due(self, worker: WorkerHandle, verdict: Verdict) -> bool:
         pause = self._pauses.get(worker.worker_id)

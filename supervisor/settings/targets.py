@@ -157,7 +157,7 @@ def wrapper_refusal(wrapper: str, what_to_type: str = "", start_script: str = ""
     """
     what_to_type = what_to_type or WRAPPERS.get(wrapper, SOME_SCRIPT)
     told = f" (`npm start` runs {start_script!r} here)" if start_script else ""
-    return UsageError(f"{wrapper!r} {_why_not(wrapper)}: type `{what_to_type}` instead{told}")
+    return UsageError(f"{wrapper!r} {_why_not(wrapper)}: type `{what_to_type}` instead{told}; or give --fork")
 
 
 def _why_not(wrapper: str) -> str:
@@ -173,7 +173,7 @@ def _check_script(target: str, interpreter: str) -> None:
     command, _, rest = target.partition(" ")
     if command == "node" and rest:
         raise UsageError(f"{target!r} is a command, and fastlb starts node itself: type `fastlb start {rest}`")
-    if interpreter and not is_node_file(target) and _is_import(target):
+    if interpreter and not is_node_file(target) and is_import(target):
         raise UsageError(
             f"{target!r} is a Python app, which --interpreter {interpreter} cannot run: leave out --interpreter"
         )
@@ -191,7 +191,7 @@ def _check_import(target: str) -> None:
     if not colon or not attribute:
         example = f": {module}:app, for one" if _is_dotted_name(module) else f": {WHAT_TO_TYPE}, or server.js for Node"
         raise UsageError(f"{target!r} does not say which object of the module is the app{example}")
-    if not _is_import(target):
+    if not is_import(target):
         raise UsageError(f"{target!r} cannot be imported: {WHAT_TO_TYPE}")
 
 
@@ -219,7 +219,8 @@ def usable_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:64]
 
 
-def _is_import(target: str) -> bool:
+def is_import(target: str) -> bool:
+    """Whether `target` has the form of an object in a module."""
     module, _, attribute = target.partition(":")
     return _is_dotted_name(module) and _is_dotted_name(attribute.removesuffix(_FACTORY_CALL))
 

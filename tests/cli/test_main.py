@@ -155,7 +155,7 @@ def test_value_that_is_not_utf_8_is_refused_and_not_shown(fastlb: Fastlb) -> Non
         ("start a:b -b 1:2:3", "--bind 1:2:3: an IPv6 address is written in brackets"),
         ("start a:b -b unix:@x", "an abstract socket has neither owner nor mode"),
         ("start server", "server:app"),
-        ("start server.py", "type server:app"),
+        ("start server.py", "there is no file server.py"),
         ("start server.js", "there is no file"),
         ("start a:b -n all", "choose another --name"),
         ("start a:b --env A", "'A' is not KEY=VALUE"),

@@ -48,8 +48,10 @@ def test_mistyped_script_is_wrong_usage_before_there_is_a_supervisor(fastlb: Fas
 def test_wrapper_is_answered_with_the_script_behind_it(fastlb: Fastlb, app: Path) -> None:
     (app / "package.json").write_text('{"scripts": {"start": "node dist/main.js"}}')
     for args in (("npm", "--", "start"), ("npm run start",), ("yarn",)):
-        assert "type `fastlb start dist/main.js` instead (`npm start` runs" in wrong_usage(fastlb, app, *args)
-    assert "type `fastlb start --interpreter tsx server.ts` instead" in wrong_usage(fastlb, app, "tsx")
+        message = wrong_usage(fastlb, app, "--exec-mode", "cluster", *args)
+        assert "type `fastlb start dist/main.js` instead (`npm start` runs" in message
+    tsx = wrong_usage(fastlb, app, "--exec-mode", "cluster", "tsx")
+    assert "type `fastlb start --interpreter tsx server.ts` instead" in tsx
 
 
 @pytest.mark.parametrize("options", [("--node-args", "--watch"), ("--node-args=--title=a --watch",)])

@@ -169,7 +169,7 @@ def _missing(program: str) -> UsageError:
     except OSError:
         found = ""
     meant = f"; did you mean {os.path.join(directory, found)}?" if found else ""
-    nor = "" if "/" in program else " and no program of that name on PATH"
+    nor = "" if "/" in program or os.path.splitext(name)[1] else " and no program of that name on PATH"
     return UsageError(f"there is no file {program} (working directory: {os.getcwd()}){nor}{meant}")
 
 

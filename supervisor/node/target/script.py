@@ -67,10 +67,16 @@ def suggest_file(path: str) -> str:
 
 def refusal_here(wrapper: str, directory: str = ".") -> UsageError:
     """Return the message for a wrapper, with what the package.json of `directory` says about the script behind it."""
-    start = start_script(directory)
-    script = script_that_starts(start)
-    is_any = WRAPPERS.get(wrapper, SOME_SCRIPT) == SOME_SCRIPT
-    return wrapper_refusal(wrapper, f"fastlb start {script}" if script and is_any else "", start)
+    return wrapper_refusal(wrapper, what_to_type_here(wrapper, directory), start_script(directory))
+
+
+def what_to_type_here(wrapper: str, directory: str = ".") -> str:
+    """Return how the app behind a wrapper is started without it, as the package.json here says; empty: unknown."""
+    usual = WRAPPERS.get(wrapper, SOME_SCRIPT)
+    script = script_that_starts(start_script(directory))
+    if usual != SOME_SCRIPT:
+        return usual
+    return f"fastlb start {script}" if script else ""
 
 
 def _refuse_shim(script: str) -> None:
