@@ -165,8 +165,8 @@ def test_descriptor_that_was_not_passed_names_the_option(fastlb: Fastlb) -> None
     ("arguments", "words"),
     [
         (["no_such_script.js"], ["there is no file", "no_such_script.js"]),
-        (["npm", "--", "start"], ["'npm'", "fastlb start"]),
-        (["npx"], ["'npx'", "fastlb start"]),
+        (["npm", "--exec-mode", "cluster", "--", "start"], ["'npm'", "fastlb start"]),
+        (["npx", "--exec-mode", "cluster"], ["'npx'", "fastlb start"]),
         (["http.js", "--interpreter", "bun"], ["'bun'", "another protocol"]),
         (["http.js", "--interpreter", "/no/such/node"], ["/no/such/node"]),
         (["http.js", "--node-args=--watch"], ["--watch"]),
@@ -287,8 +287,8 @@ def test_list_and_show_tell_connections_and_no_requests(fastlb: Fastlb) -> None:
     for command in ("list", "show"):
         shown = fastlb.ok(command, *["app"][: command == "show"]).stdout
         columns, row = shown.splitlines()[:2]
-        assert re.split(r" +", columns.strip())[7] == "requests"
-        assert re.split(r" +", row.strip())[7] == "-", shown
+        assert re.split(r" +", columns.strip())[8] == "requests"
+        assert re.split(r" +", row.strip())[8] == "-", shown
     assert json.loads(fastlb.ok("list", "--json").stdout)[0]["workers"][0]["requests"] is None
 
 
