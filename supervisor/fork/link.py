@@ -5,16 +5,19 @@ Runs in the supervisor process. Nobody hands such a process connections, so ther
 
 import asyncio
 import os
+import re
 import socket
 from dataclasses import dataclass
 
-from ..processes.reaper import send_signal
+from ..processes.reaper import ExitStatus, send_signal
 from ..workers.handle import WorkerHandle
 from ..workers.life import LetExit, LifeEventName, SendShutdown
 from ..workers.runtime import RuntimeParts, StartedProcess, WorkDone
 from .channel import ProgramChannel
 
 SHUTDOWN = "shutdown"
+# As the C library says it, which nearly all languages do, or by name, as Node.
+PORT_IN_USE = re.compile(r"address already in use|EADDRINUSE", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,11 @@ class ForkLink:
         started: the process.
     """
 
-    explanation = ""
     impediment = ""
 
     def __init__(self, worker: WorkerHandle, parts: RuntimeParts, ends: ProgramEnds, started: StartedProcess) -> None:
         self._worker = worker
+        self._parts = parts
         self._config = parts.config
         self._pidfd = started.process.pidfd
         self._stdin_fd = ends.stdin_fd
@@ -55,6 +58,18 @@ class ForkLink:
         # Whether it works cannot be seen; that it has lived for a while can.
         patience = 0.0 if self._config.wait_ready else self._config.settle
         self._serving = loop.call_later(patience, worker.apply, LifeEventName.SERVING)
+
+    def explain(self, status: ExitStatus, error_output: str) -> str:
+        """Return why a program may end that other programs of its kind do not: its port is in use."""
+        if status.code == 0 or not PORT_IN_USE.search(error_output):
+            return ""
+        has_own_port = self._config.increment_var or self._parts.listeners
+        if has_own_port or self._parts.target_workers() == 1:
+            return "its port is in use (`ss -ltnp` tells by whom)"
+        return (
+            "its port is in use, and processes of fork mode cannot share one: --increment-var PORT gives each a port of"
+            " its own, and cluster mode has all workers of a Python or Node app behind one"
+        )
 
     def admit(self) -> None:
         """Do nothing: it serves already."""

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from ...lb.command import ChannelHistory, DispatcherEvent, DrainWord, EventName
 from ..dispatcher.wanted import DispatchedWorker, WorkerKind
+from ..processes.reaper import ExitStatus
 from ..processes.resource_limits import descriptor_limit
 from ..workers.bounds import worker_bounds
 from ..workers.dispatched import DispatchedLink
@@ -199,6 +200,10 @@ class NodeLink(DispatchedLink):
         self.keeper.wanted.drain(self.slot, word)
         if quietly:
             self.answer(Answer(encode_drain(self._parts.config.kill_signal)))
+
+    def explain(self, status: ExitStatus, error_output: str) -> str:
+        """Return why it could not listen, if that is known."""
+        return self.explanation
 
     def end_with_app(self) -> None:
         """Do nothing: it closes idle connections in every drain."""

@@ -64,11 +64,6 @@ class PythonLink(DispatchedLink):
         self._capacity = 0  # most busy connections, by its own report; 0: unbounded
         self._lifecycle = WorkerChannel(asyncio.get_running_loop(), channels.lifecycle, self._on_message)
 
-    @property
-    def explanation(self) -> str:
-        """Empty: the process says for itself what fails."""
-        return ""
-
     def send_config(self, config: WorkerConfig) -> None:
         """Send the process its settings, for which it waits."""
         self._lifecycle.send_config(config)

@@ -8,6 +8,7 @@ import asyncio
 
 from ...lb.command import DispatcherEvent, EventName
 from ..errors import FastlbError
+from ..processes.reaper import ExitStatus
 from .handle import WorkerHandle
 from .life import LifeEventName
 from .runtime import RuntimeParts, StartedProcess
@@ -44,6 +45,10 @@ class DispatchedLink(abc.ABC):
                     self._log.info("connections_taken_back", worker_id=self.worker.worker_id, count=event.taken_back)
             case _:
                 self.on_particular_event(event)
+
+    def explain(self, status: ExitStatus, error_output: str) -> str:
+        """Return nothing: the process says for itself what fails."""
+        return ""
 
     @property
     def impediment(self) -> str:

@@ -180,7 +180,7 @@ class WorkerHost:
         """Apply EXITED once its last output is there, which is the explanation."""
         await incarnation.output.drained()
         details = incarnation.output.error_tail
-        explanation = incarnation.link.explanation
+        explanation = incarnation.link.explain(status, details)
         reason = f"{status}: {explanation}" if explanation else str(status)
         worker.apply(LifeEvent(LifeEventName.EXITED, reason, details, jitter=random.random()))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ..output.event_log import EventLog
+from ..processes.reaper import ExitStatus
 from ..processes.spawn import SpawnedProcess
 from ..settings.app_config import AppConfig
 from ..settings.traits import WorkerTraits
@@ -42,9 +43,8 @@ class Pulse:
 class WorkerLink(Protocol):
     """All that connects the supervisor with one worker process; owns its descriptors until `close`."""
 
-    @property
-    def explanation(self) -> str:
-        """What is known of why the process may have failed, besides its own output."""
+    def explain(self, status: ExitStatus, error_output: str) -> str:
+        """Return what is known of why the process ended like that; empty: nothing but the end of its stderr."""
 
     def admit(self) -> None:
         """Let the process have connections."""

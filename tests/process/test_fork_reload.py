@@ -1,14 +1,16 @@
 """Replacing processes that bind their ports themselves: each is gone before its successor starts, and that is said."""
 
+import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.client import get
-from tests.support.fastlb_process import App, Fastlb
+from tests.support.fastlb_process import App, Fastlb, describe
 from tests.support.ports import free_port
-from tests.support.programs import start_program
+from tests.support.programs import start_program, try_program
 from tests.support.waiting import wait_until
 
 SERVER = """
@@ -109,3 +111,32 @@ def test_restart_ends_all_before_it_starts_any(servers: Servers) -> None:
     servers.wait_listening(4)
     assert servers.answers() == ["0 one", "1 one"]
     assert not set(before) & set(servers.app.worker_pids)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("-w", "2"), "--increment-var PORT gives each a port of its own, and cluster mode has all workers"),
+        (("-w", "1"), "its port is in use (`ss -ltnp` tells by whom)"),
+        (("-w", "2", "--increment-var", "PORT"), "its port is in use (`ss -ltnp` tells by whom)"),
+    ],
+)
+@pytest.mark.parametrize("language", ["python", "node"])
+def test_port_that_is_in_use_is_said(
+    fastlb: Fastlb, tmp_path: Path, language: str, options: tuple[str, ...], told: str
+) -> None:
+    if not shutil.which("node") and language == "node":
+        pytest.skip("there is no node")
+    (tmp_path / "server.py").write_text(SERVER)
+    (tmp_path / "release").write_text("one")
+    (tmp_path / "server.js").write_text("require('http').createServer().listen(process.env.PORT, '127.0.0.1')")
+    target = {"python": "server.py", "node": "server.js"}[language]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        if len(options) == 2 and options[1] == "2":
+            taken.close()  # they take it from each other
+        fastlb.allow_in_logs("Traceback")
+        result = try_program(fastlb, tmp_path, "--fork", target, *options, "--env", f"PORT={port}", "--settle", "1s")
+    assert result.returncode == 1, describe(result)
+    assert told in result.stderr
+    assert fastlb.pids == []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fastlb.supervisor.errors import FastlbError
 from fastlb.supervisor.processes.environment import instance_environment
-from fastlb.supervisor.processes.reaper import send_signal
+from fastlb.supervisor.processes.reaper import ExitStatus, send_signal
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.settings.traits import Replacing, WorkerTraits
 from fastlb.supervisor.workers.handle import WorkerHandle
@@ -25,7 +25,6 @@ ALIVE_AFTER = 0.05
 class ProgramLink:
     """The process is all there is."""
 
-    explanation = ""
     impediment = ""
 
     def __init__(self, worker: WorkerHandle, parts: RuntimeParts, started: StartedProcess) -> None:
@@ -34,6 +33,10 @@ class ProgramLink:
         self._pidfd = started.process.pidfd
         loop = asyncio.get_running_loop()
         self._ready = loop.call_later(ALIVE_AFTER, worker.apply, LifeEventName.SERVING)
+
+    def explain(self, status: ExitStatus, error_output: str) -> str:
+        """Return nothing."""
+        return ""
 
     def admit(self) -> None:
         """Do nothing: it serves already."""
