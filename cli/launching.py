@@ -19,6 +19,7 @@ from ..supervisor.home.stored_config import load_config
 from ..supervisor.kinds import traits_of
 from ..supervisor.launch.messages import FailedReport, Foreground, ProgressReport
 from ..supervisor.launch.starter import exec_foreground, launch_detached
+from ..supervisor.processes.attributes import attributes_of
 from ..supervisor.processes.environment import instance_environment
 from ..supervisor.processes.working_directory import enter_directory, name_of_directory
 from ..supervisor.settings.app_config import AppConfig
@@ -249,4 +250,5 @@ def _prepare_to_run(config: AppConfig) -> None:
 def _check_workers(config: AppConfig) -> None:
     """Raise for what would make every worker fail, before there is a supervisor."""
     instance_environment(config, 0, os.environ)
+    attributes_of(config, 0)
     traits_of(config).check(config)

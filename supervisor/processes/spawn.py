@@ -72,7 +72,7 @@ def spawn(plan: SpawnPlan) -> SpawnedProcess:
         with ExitStack() as copies, _working_directory(plan.cwd):
             env = os.environ if plan.env is None else plan.env
             pid = os.posix_spawn(
-                _find_program(plan.command[0], env),
+                find_program(plan.command[0], env),
                 plan.command,
                 env,
                 file_actions=_file_actions(plan, copies),
@@ -84,7 +84,12 @@ def spawn(plan: SpawnPlan) -> SpawnedProcess:
     return SpawnedProcess(pid, _open_pidfd(pid))
 
 
-def _find_program(name: str, env: Mapping[str, str]) -> str:
+def find_program(name: str, env: Mapping[str, str]) -> str:
+    """Return the path of a program; a name without a slash is looked for on the PATH of `env`.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
     if "/" in name:
         return name
     found = shutil.which(name, path=env.get("PATH"))

@@ -11,6 +11,7 @@ import msgspec
 
 from .date_format import compile_format
 from .path_templates import check_template
+from .socket_mode import parse_mode
 from .targets import AppKind, ExecMode, worker_kind
 
 
@@ -83,11 +84,17 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     instance_var: Annotated[str, Setting(help="Environment variable that tells a worker its number, from 0.", section="App", metavar="NAME")] = "NODE_APP_INSTANCE"
     increment_var: Annotated[str, Setting(help="Environment variable that is raised by one for each worker, such as PORT.", section="App", metavar="NAME")] = ""
     env: Annotated[dict[str, str], Setting(help="Environment variable for the workers.", section="App", repeatable=True, metavar="KEY=VALUE", secret=True)] = {}
+    uid: Annotated[str, Setting(help="User, by name or number, whose processes the workers are, with all groups of that user; only root may choose.", section="App", aliases=("user",), metavar="USER")] = ""
+    gid: Annotated[str, Setting(help="Group, by name or number; default that of the user.", section="App", aliases=("group",), metavar="GROUP")] = ""
+    umask: Annotated[str, Setting(help="Mode bits that files of the workers do not get, octal; default as it is.", section="App", metavar="MODE", check=parse_mode)] = ""
+    nofile: Annotated[int, Setting(help="Descriptors that a worker may have open (ulimit -n); 0: as many as allowed.", section="App", minimum=0, maximum=1_073_741_816, aliases=("rlimit_nofile",))] = 0
+    nice: Annotated[int, Setting(help="Priority of the workers, from -20 (first, for root only) to 19.", section="App", minimum=-20, maximum=19)] = 0
+    pin_cpus: Annotated[bool, Setting(help="Each worker runs on one CPU: the first on the first that may be used, and so on.", section="App")] = False
 
     bind: Annotated[tuple[str, ...], Setting(help="Where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N. Default: 127.0.0.1:8000; of a Node app: where it asks to; in fork mode: nowhere, and what is given is passed to the program as systemd does (LISTEN_FDS).", section="Network", flags=("-b",), repeatable=True, metavar="ADDRESS", aliases=("host", "port", "uds", "fd", "listen"))] = ()
     balance: Annotated[Balance, Setting(help="How a worker is chosen for a connection.", section="Network", aliases=("policy",))] = "round-robin"
     backlog: Annotated[int, Setting(help="Connections that may wait in the kernel.", section="Network", minimum=1, maximum=65535)] = 4096
-    socket_mode: Annotated[str, Setting(help="Mode of a unix socket, octal.", section="Network", metavar="MODE")] = "0660"
+    socket_mode: Annotated[str, Setting(help="Mode of a unix socket, octal.", section="Network", metavar="MODE", check=parse_mode)] = "0660"
     credit: Annotated[int, Setting(help="How many connections may wait for one worker; 0 = default: 16, for Node 2.", section="Network", minimum=0, maximum=128)] = 0
     max_connections: Annotated[int, Setting(help="Most open connections of a worker; 0: as its descriptor limit allows, and no bound for Node.", section="Network", aliases=("worker_connections",), minimum=0, maximum=1_000_000)] = 0
     handover_timeout: Annotated[float, seconds("After this a connection that its worker has not taken goes to another.", "Network", minimum=0.001)] = 0.005

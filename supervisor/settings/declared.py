@@ -17,7 +17,6 @@ from .app_config import AppConfig, Setting
 from .app_name import check_app_name
 from .cpus import usable_cpus
 from .quantities import format_duration, format_size, parse_duration, parse_size
-from .socket_mode import parse_mode
 from .targets import KIND_TITLES, AppKind, check_target
 from .traits import WorkerTraits
 
@@ -151,7 +150,6 @@ def check_config(config: AppConfig, traits: WorkerTraits) -> None:
     if bool(config.ssl_certfile) is not bool(config.ssl_keyfile):
         missing = "--ssl-keyfile" if config.ssl_certfile else "--ssl-certfile"
         raise UsageError(f"TLS needs a certificate and its key: give {missing} too")
-    parse_mode(config.socket_mode)
 
 
 def _check_value(setting: DeclaredSetting, value: Any) -> None:

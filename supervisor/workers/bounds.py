@@ -37,6 +37,7 @@ def worker_bounds(
 
 def _most_open(config: AppConfig, traits: WorkerTraits, limit: int) -> int:
     """Return the most open connections of a worker; 0: unbounded."""
+    limit = min(limit, config.nofile or limit)
     allowed = max(limit - RESERVED_DESCRIPTORS, limit // 2, 1)
     if not config.max_connections:
         return allowed if traits.bounded_by_descriptors else 0

@@ -15,6 +15,7 @@ from functools import partial
 from ..errors import FastlbError, StartFailed, UsageError
 from ..output.event_log import EventLog
 from ..output.worker_output import WorkerOutput
+from ..processes.attributes import attributes_of, becoming, identity_of
 from ..processes.hang import HangLimits, WorkerWatch
 from ..processes.oom_score import set_score
 from ..processes.reaper import ExitStatus, Reaper
@@ -132,7 +133,7 @@ class WorkerHost:
         with ExitStack() as theirs, ExitStack() as ours:
             start = self._parts.runtime.prepare_start(worker, number, ours, theirs)
             pipes = open_pipes(ours, theirs)
-            started = StartedProcess(number, spawn(self._plan(start, pipes)))
+            started = StartedProcess(number, spawn(self._plan(worker, start, pipes)))
             ours.pop_all()
         process = started.process
         if self._parts.oom_score is not None:
@@ -142,11 +143,15 @@ class WorkerHost:
         self._parts.log.info("worker_started", **_names(worker), pid=process.pid)
         return incarnation
 
-    def _plan(self, start: PreparedStart, pipes: OutputPipes) -> SpawnPlan:
+    def _plan(self, worker: WorkerHandle, start: PreparedStart, pipes: OutputPipes) -> SpawnPlan:
+        identity = identity_of(self._config)
+        env = {name: value for name, value in start.env.items() if name not in _NOT_FOR_WORKERS}
+        env |= (identity.environment if identity else {}) | self._config.env
+        attributes = attributes_of(self._config, worker.worker_id)
         return SpawnPlan(
-            command=start.command,
+            command=becoming(attributes, start.command, env),
             pass_fds=start.pass_fds,
-            env={name: value for name, value in start.env.items() if name not in _NOT_FOR_WORKERS},
+            env=env,
             cwd=self._config.cwd,
             stdout_fd=pipes.worker_stdout_fd,
             stderr_fd=pipes.worker_stderr_fd,

@@ -15,6 +15,7 @@ MAY_START_PROCESSES = (
     "supervisor/launch/starter.py",
     "supervisor/processes/programs.py",
     "supervisor/fork/pass_listeners.py",
+    "supervisor/processes/become.py",
     "worker/fresh_start.py",
 )
 # Names documents that it makes.

@@ -141,6 +141,11 @@ def limit_open_files(pid: int, soft: int) -> tuple[int, int]:
     return resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, old[1]))
 
 
+def open_file_limit(pid: int) -> tuple[int, int]:
+    """Return the limits of open descriptors of another process: soft and hard."""
+    return resource.prlimit(pid, resource.RLIMIT_NOFILE)
+
+
 def with_environment(name: str, value: str) -> list[int]:
     """Return the pids of all processes started with the variable, wherever they hang in the tree."""
     wanted = f"{name}={value}".encode()
