@@ -5,7 +5,6 @@ Options that mean the same as one of ours are aliases of the declared settings; 
 
 LOG_FILES = "the log files are where `fastlb show NAME` says, and `fastlb logs NAME` shows them"
 NOT_WATCHED = "nothing watches the files: `fastlb reload NAME` loads new code"
-OWN_USER = "an app runs as the user who starts it: start it as that user, or with User= in a unit of systemd"
 IN_BACKGROUND = "`fastlb start` always runs in the background, `fastlb run` in the foreground: leave it out"
 CONFIG_FILES = "there are no configuration files: give options once, and `fastlb start NAME` knows them"
 NO_PID_FILE = "there is no pid file: `fastlb list --json` tells the pid, and commands know the app by its name"
@@ -30,12 +29,6 @@ OPTIONS: dict[str, str] = {
     "--watch": NOT_WATCHED,
     "--cron": "nothing restarts by the clock: let cron call `fastlb reload NAME`",
     "--cron-restart": "nothing restarts by the clock: let cron call `fastlb reload NAME`",
-    "-u": OWN_USER,
-    "--user": OWN_USER,
-    "--uid": OWN_USER,
-    "-g": OWN_USER,
-    "--group": OWN_USER,
-    "--gid": OWN_USER,
     "--error-logfile": "did you mean --error-file?",
     "--access-logfile": f"did you mean --access-log? {LOG_FILES}",
     "--env-file": "variables are given one by one: --env KEY=VALUE",

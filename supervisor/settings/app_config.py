@@ -84,8 +84,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     instance_var: Annotated[str, Setting(help="Environment variable that tells a worker its number, from 0.", section="App", metavar="NAME")] = "NODE_APP_INSTANCE"
     increment_var: Annotated[str, Setting(help="Environment variable that is raised by one for each worker, such as PORT.", section="App", metavar="NAME")] = ""
     env: Annotated[dict[str, str], Setting(help="Environment variable for the workers.", section="App", repeatable=True, metavar="KEY=VALUE", secret=True)] = {}
-    uid: Annotated[str, Setting(help="User, by name or number, whose processes the workers are, with all groups of that user; only root may choose.", section="App", aliases=("user",), metavar="USER")] = ""
-    gid: Annotated[str, Setting(help="Group, by name or number; default that of the user.", section="App", aliases=("group",), metavar="GROUP")] = ""
+    uid: Annotated[str, Setting(help="User, by name or number, whose processes the workers are, with all groups of that user; only root may choose.", section="App", aliases=("user",), flags=("-u",), metavar="USER")] = ""
+    gid: Annotated[str, Setting(help="Group, by name or number; default that of the user.", section="App", aliases=("group",), flags=("-g",), metavar="GROUP")] = ""
     umask: Annotated[str, Setting(help="Mode bits that files of the workers do not get, octal; default as it is.", section="App", metavar="MODE", check=parse_mode)] = ""
     nofile: Annotated[int, Setting(help="Descriptors that a worker may have open (ulimit -n); 0: as many as allowed.", section="App", minimum=0, maximum=1_073_741_816, aliases=("rlimit_nofile",))] = 0
     nice: Annotated[int, Setting(help="Priority of the workers, from -20 (first, for root only) to 19.", section="App", minimum=-20, maximum=19)] = 0

@@ -77,7 +77,7 @@ def check(config: AppConfig) -> None:
         ({"bind": ("127.0.0.1",)}, "--bind 127.0.0.1: the port is missing"),
         ({"ssl_certfile": "c.pem"}, "give --ssl-keyfile too"),
         ({"ssl_keyfile": "k.pem"}, "give --ssl-certfile too"),
-        ({"socket_mode": "0999"}, "--socket-mode 0999"),
+        ({"socket_mode": "0999"}, "--socket-mode: '0999' is no octal mode"),
         ({"socket_mode": ""}, "--socket-mode"),
         ({"env": {"A\0": "b"}}, "--env: a NUL character"),
         ({"env": {"A": "b\0"}}, "--env: a NUL character"),
