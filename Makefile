@@ -9,7 +9,7 @@ PIP_INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --disable-p
 # Most tests wait for processes: two at a time for each core, and no more than eight.
 TESTS_AT_ONCE ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? 2 * cores : 8)))
 
-.PHONY: demo test build lint types annotate debug wheel-test docs bench trials mutants ci clean help
+.PHONY: demo test build lint types annotate debug wheel-test docs captures bench trials mutants ci clean help
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
@@ -50,8 +50,12 @@ wheel-test: ## what a wheel can break, against an installed one
 annotate: $(VENV)/.installed-test ## Cython's report of the core: build/cython/lb/*.html
 	FASTLB_ANNOTATE=1 $(BIN)/python setup.py -q build_ext --inplace
 
-docs: $(VENV)/.installed ## regenerate docs/configuration.md
+docs: $(VENV)/.installed ## regenerate docs/configuration.md, and the comparison in the README
 	$(BIN)/python -m fastlb.supervisor.settings.reference > docs/configuration.md
+	$(BIN)/python -m benchmarks.picture
+
+captures: $(VENV)/.installed-test ## regenerate docs/captures.md, by making the mistakes that it shows
+	$(BIN)/python -m benchmarks.captures
 
 bench: $(VENV)/.installed-test ## micro benchmarks
 	$(BIN)/python -m pytest benchmarks --benchmark-only

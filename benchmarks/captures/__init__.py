@@ -1,0 +1,1 @@
+"""Writes docs/captures.md: what commands answer, as they really do."""
