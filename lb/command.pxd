@@ -55,6 +55,7 @@ cdef struct ConfigureFields:
 cdef struct ListenerFields:
     uint32_t listener_id
     uint32_t key               # ADD_LISTENER: by which Node workers know it
+    uint32_t refuses           # ADD_LISTENER: 1 = every connection is reset at once
 
 cdef struct WorkerFields:
     uint32_t hash_key          # what ip-hash knows the worker by

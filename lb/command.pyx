@@ -166,11 +166,15 @@ def encode_configure(epoch, policy, handover_timeout_ns):
     return encoded(&command)
 
 
-def encode_add_listener(listener_id, key=0):
-    """Encode "accept from this listener". Descriptor: the listening socket. `key`: by which Node workers know it."""
+def encode_add_listener(listener_id, key=0, refuses=False):
+    """Encode "accept from this listener". Descriptor: the listening socket.
+
+    `key`: by which Node workers know it. `refuses`: every connection is reset at once.
+    """
     cdef Command command = command_of(COMMAND_ADD_LISTENER)
     command.fields.listener.listener_id = listener_id
     command.fields.listener.key = key
+    command.fields.listener.refuses = refuses
     return encoded(&command)
 
 

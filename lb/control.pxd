@@ -92,14 +92,14 @@ cdef inline void configure(Dispatcher *d, const ConfigureFields *wanted, Dispatc
 
 cdef inline int handle_add_listener(Dispatcher *d, const ListenerFields *wanted, Received *received) noexcept nogil:
     cdef int result
-    if wanted.listener_id >= MAX_LISTENERS or received.fd_count != 1 or d.finishing:
+    if wanted.listener_id >= MAX_LISTENERS or received.fd_count != 1 or wanted.refuses > 1 or d.finishing:
         return -EINVAL
     if d.listeners[wanted.listener_id].fd >= 0:
         return 0
     if socket_option(received.fds[0], SO_ACCEPTCONN) != 1:
         return -EINVAL
     make_nonblocking(received.fds[0])
-    result = listener_adopt(d, wanted.listener_id, received.fds[0], wanted.key)
+    result = listener_adopt(d, wanted, received.fds[0])
     if result == 0:
         received.fds[0] = -1
     return result

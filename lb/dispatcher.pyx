@@ -23,7 +23,9 @@ from fastlb.lb.errors cimport check
 from fastlb.lb.events cimport flush_events, on_control_writable
 from fastlb.lb.handover cimport dispatch_held
 from fastlb.lb.held cimport held_drop_first, held_first
-from fastlb.lb.listeners cimport accept_from_all, is_accepting, listener_remove, listeners_poll, on_listener_event
+from fastlb.lb.listeners cimport (
+    accept_from_all, drop_held_of_removed, is_accepting, listener_remove, listeners_poll, on_listener_event,
+)
 from fastlb.lb.node.attend cimport attend_nodes, on_node_event, waits_for_orphans
 from fastlb.lb.page cimport MAX_LISTENERS, SLOT_ADMITTED, SLOT_DRAINING, SLOT_FREE, DispatcherPage
 from fastlb.lb.posix cimport (
@@ -75,6 +77,7 @@ cdef void turn(Dispatcher *d, const epoll_event *events, int event_count) noexce
         dispatch_held(d)
     rescue_overdue(d)
     dispatch_held(d)
+    drop_held_of_removed(d)
     accept_from_all(d)
     if d.removing:
         release_removed(d)
@@ -129,8 +132,9 @@ cdef bint workers_moved(Dispatcher *d) noexcept nogil:
 
 
 cdef bint has_listener(const Dispatcher *d) noexcept nogil:
+    """Whether connections of some listener are wanted for workers."""
     for index in range(d.listeners_end):
-        if d.listeners[index].fd >= 0 and not d.listeners[index].broken:
+        if d.listeners[index].fd >= 0 and not d.listeners[index].broken and not d.listeners[index].refuses:
             return True
     return False
 

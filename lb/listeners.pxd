@@ -9,6 +9,7 @@ from fastlb.lb.accept cimport (
     ACCEPT_AGAIN, ACCEPT_BROKEN, ACCEPT_PAUSE, ACCEPT_RETRY, AcceptVerdict, classify_accept_error,
 )
 from fastlb.lb.atomics cimport store_i64
+from fastlb.lb.command cimport ListenerFields
 from fastlb.lb.connection cimport ConnectionRecord
 from fastlb.lb.descriptors cimport descriptor_adopted, descriptor_close
 from fastlb.lb.epoll cimport WATCHED_LISTENER, watch_begin, watch_change, watch_end, watched_data
@@ -16,8 +17,8 @@ from fastlb.lb.events cimport report_listener_error
 from fastlb.lb.handover cimport choose_for, dispatch_held, flush_stages, has_staged, has_taker, stage_connection
 from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push
 from fastlb.lb.posix cimport (
-    AF_INET, AF_INET6, EINVAL, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, errno, ntohs, sockaddr, sockaddr_in,
-    sockaddr_in6, sockaddr_storage,
+    AF_INET, AF_INET6, EINVAL, EPOLLIN, SO_LINGER, SOCK_CLOEXEC, SOCK_NONBLOCK, SOL_SOCKET, accept4, errno, linger,
+    ntohs, setsockopt, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
 )
 from fastlb.lb.state cimport ACCEPTS_PER_TURN, Dispatcher, Listener, count
 
@@ -123,6 +124,33 @@ cdef inline void accept_sweep(Dispatcher *d, uint32_t index) noexcept nogil:
     dispatch_held(d)  # what a channel refused is held now, and another worker may take it
 
 
+cdef inline void reset(int *fd) noexcept nogil:
+    """Close a connection that we own at `fd`; its client sees it at once, whatever it has sent."""
+    cdef linger at_once
+    at_once.l_onoff, at_once.l_linger = 1, 0
+    setsockopt(fd[0], SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once))
+    descriptor_close(fd)
+
+
+cdef inline void refusing_sweep(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Reset those who wait at a listener that refuses."""
+    cdef ConnectionRecord record
+    cdef Listener *listener = &d.listeners[index]
+    cdef int fd
+    while listener.budget:
+        listener.budget -= 1
+        fd = accept_connection(d, index, &record)
+        if fd < 0:
+            if accept_failed(d, index, -fd):
+                continue
+            break
+        d.listeners[index].pause_ns = 0
+        count(&d.page.accepted, 1)
+        count(&d.page.listeners[index].accepted, 1)
+        count(&d.page.dropped, 1)
+        reset(&fd)
+
+
 cdef inline bint is_accepting(const Dispatcher *d) noexcept nogil:
     """Whether the dispatcher accepts at all: not between PAUSE and RESUME, and not after QUIT."""
     return not d.paused and not d.finishing
@@ -140,13 +168,20 @@ cdef inline void accept_from_all(Dispatcher *d) noexcept nogil:
     for i in range(d.listeners_end):
         index = (d.first_listener + i) % d.listeners_end
         d.listeners[index].budget = ACCEPTS_PER_TURN
-        if d.listeners[index].ready and listener_may_accept(d, &d.listeners[index]):
+        if not d.listeners[index].ready or not listener_may_accept(d, &d.listeners[index]):
+            continue
+        if d.listeners[index].refuses:
+            refusing_sweep(d, index)
+        else:
             accept_sweep(d, index)
     d.first_listener += 1
 
 
 cdef inline void listeners_poll(Dispatcher *d, bint wanted) noexcept nogil:
-    """Poll those listeners that may accept, if connections are `wanted`; leave the others to the kernel."""
+    """Poll those listeners that may accept, if connections are `wanted`; leave the others to the kernel.
+
+    One that refuses needs no worker.
+    """
     cdef Listener *listener
     cdef bint poll
     for index in range(d.listeners_end):
@@ -154,6 +189,8 @@ cdef inline void listeners_poll(Dispatcher *d, bint wanted) noexcept nogil:
         if listener.fd < 0:
             continue
         poll = wanted and listener_may_accept(d, listener) and has_taker(d, index)
+        if listener.refuses:
+            poll = is_accepting(d) and listener_may_accept(d, listener)
         if poll == listener.polled:
             continue
         listener.polled = poll
@@ -161,16 +198,15 @@ cdef inline void listeners_poll(Dispatcher *d, bint wanted) noexcept nogil:
         watch_change(d.epoll_fd, listener.fd, EPOLLIN if poll else 0, watched_data(WATCHED_LISTENER, index))
 
 
-cdef inline int listener_adopt(Dispatcher *d, uint32_t index, int fd, uint32_t key) noexcept nogil:
-    """Take over a listening socket, which the caller has checked; 0 or -errno (then the caller still owns it).
-
-    `key` is how Node workers know the listener.
-    """
+cdef inline int listener_adopt(Dispatcher *d, const ListenerFields *wanted, int fd) noexcept nogil:
+    """Take over a listening socket, which the caller has checked; 0 or -errno (then the caller still owns it)."""
+    cdef uint32_t index = wanted.listener_id
     cdef Listener *listener = &d.listeners[index]
     cdef int result
     memset(listener, 0, sizeof(listener[0]))
     listener.fd = fd
-    listener.key = key
+    listener.key = wanted.key
+    listener.refuses = wanted.refuses != 0
     listener.ready = True
     listener.reported_at_ns = -LONGEST_PAUSE_NS * 10
     result = watch_begin(d.epoll_fd, fd, 0, watched_data(WATCHED_LISTENER, index))
@@ -196,6 +232,15 @@ cdef inline void drop_held_of(Dispatcher *d, uint32_t index) noexcept nogil:
     d.held_unserved = min(d.held_unserved, d.held.count)
 
 
+cdef inline void drop_held_of_removed(Dispatcher *d) noexcept nogil:
+    """Close held connections of removed listeners when there is no worker: no one will ever take them."""
+    if d.admitted or d.held.count == 0:
+        return
+    for index in range(d.listeners_end):
+        if d.listeners[index].removed:
+            drop_held_of(d, index)
+
+
 cdef inline void listener_close(Dispatcher *d, uint32_t index) noexcept nogil:
     """Stop accepting from a listener; what waits in its backlog is left to the other processes that hold it."""
     cdef Listener *listener = &d.listeners[index]
@@ -211,4 +256,5 @@ cdef inline void listener_close(Dispatcher *d, uint32_t index) noexcept nogil:
 cdef inline void listener_remove(Dispatcher *d, uint32_t index) noexcept nogil:
     """Forget a listener: no worker is given connections of it any more."""
     listener_close(d, index)
+    d.listeners[index].removed = True
     drop_held_of(d, index)

@@ -62,6 +62,9 @@ cdef extern from "<sys/socket.h>" nogil:
         void *msg_control
         size_t msg_controllen
         int msg_flags
+    struct linger:
+        int l_onoff
+        int l_linger
     struct cmsghdr:
         size_t cmsg_len
         int cmsg_level
@@ -73,13 +76,14 @@ cdef extern from "<sys/socket.h>" nogil:
     int accept4(int fd, sockaddr *address, unsigned int *length, int flags)
     int getsockname(int fd, sockaddr *address, socklen_t *length)
     int getsockopt(int fd, int level, int option, void *value, unsigned int *length)
+    int setsockopt(int fd, int level, int option, const void *value, unsigned int length)
     ssize_t recv(int fd, void *buffer, size_t length, int flags)
     ssize_t recvmsg(int fd, msghdr *message, int flags)
     ssize_t send(int fd, const void *buffer, size_t length, int flags)
     ssize_t sendmsg(int fd, const msghdr *message, int flags)
     int shutdown(int fd, int how)
     int AF_INET, AF_INET6, AF_UNIX, SOCK_SEQPACKET, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC, SHUT_RD, SHUT_WR
-    int SOL_SOCKET, SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE, SCM_RIGHTS
+    int SOL_SOCKET, SO_ACCEPTCONN, SO_DOMAIN, SO_LINGER, SO_TYPE, SCM_RIGHTS
     int MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC
 
 

@@ -31,6 +31,8 @@ cdef struct Listener:
     bint polled
     bint ready               # a connection may wait: epoll said so, or the listener was not polled since
     bint broken
+    bint refuses             # every connection is reset
+    bint removed             # by REMOVE_LISTENER, and not added again
     uint32_t budget          # accepts left in this turn
     int64_t paused_until_ns
     int64_t pause_ns

@@ -5,17 +5,19 @@ reload.py) and processes/ (backoff.py, hang.py). A stop always wins over any oth
 """
 
 import asyncio
+import contextlib
 import os
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .control.progress import Progress
 from .control.protocol import AppDetails, AppEntry
 from .dispatcher.keeper import DispatcherKeeper
-from .errors import FastlbError, StartFailed, UsageError
+from .dispatcher.refusal import Refusal
+from .errors import EXIT_FAILURE, FastlbError, StartFailed, UsageError
 from .home.paths import AppPaths
 from .home.stored_config import save_config
 from .limits.judge import LimitRules
@@ -35,7 +37,15 @@ from .workers.bounds import low_limit_warning
 from .workers.crew import Crew
 from .workers.host import HostParts, WorkerHost
 from .workers.reload import ReloadRules, reload_workers
-from .workers.roster import admitted_count, established, given_up_ids, missing_ids, surplus
+from .workers.roster import (
+    admitted_count,
+    established,
+    given_up_ids,
+    is_abandoned,
+    last_failure,
+    missing_ids,
+    surplus,
+)
 from .workers.runtime import RuntimeParts, WorkerRuntime, make_runtime
 
 LONGEST_LOOK_INTERVAL = 1.0
@@ -68,6 +78,9 @@ class App:
         config: the settings.
         traits: of the app's kind of workers.
         resources, output: borrowed.
+
+    Attributes:
+        on_abandoned: called, with the reason, when no worker runs and none will by itself; may be None.
     """
 
     def __init__(
@@ -80,10 +93,13 @@ class App:
         # Process 1 of a container inherits everybody's orphans.
         self._reaper = Reaper(self._loop, adopts_orphans=os.getpid() == 1)
         self._keeper = DispatcherKeeper(config, resources.listeners, self._reaper, resources.log)
+        self._refusal = Refusal(config, resources.listeners, self._keeper)
+        self.on_abandoned: Callable[[FastlbError], None] | None = None
         self._traits = traits
         self._runtime = self._make_runtime()
         parts = HostParts(self._runtime, self._reaper, output, resources.log, resources.worker_oom_score)
         host = WorkerHost(config, parts)
+        host.on_given_up = self._on_given_up
         self._crew = Crew(config, self._traits, host)
         sources = StatusSources(
             config, self._traits, self._crew, host, self._keeper, self.addresses, resources.paths
@@ -120,6 +136,7 @@ class App:
             StartFailed: with the worker's traceback in `details`; nothing runs any more.
         """
         await self._operations.run(Operation.START, lambda: self._start(progress, self._settle if wait else 0.0))
+        self._refuse_if_abandoned()
 
     async def stop(self, force: bool = False) -> None:
         """Drain the workers and end everything; with `force` at once. May be called again while it runs."""
@@ -208,6 +225,10 @@ class App:
             raise
 
     async def _restart(self, progress: OnProgress) -> str:
+        async with self._clients_let_in():
+            return await self._restart_workers(progress)
+
+    async def _restart_workers(self, progress: OnProgress) -> str:
         progress(Progress("stopping the workers", 0, self.target_workers))
         if self._traits.restarts_when_old == "out":
             await self._crew.drain_until_all_out()
@@ -217,10 +238,14 @@ class App:
         try:
             await self._start_missing(progress, self._settle)
         except StartFailed as error:
-            raise error.after("no worker runs now, and clients wait until a restart succeeds") from error
+            raise error.after("no worker runs now, and clients are refused until a restart succeeds") from error
         return f"restarted {count_of(self.target_workers, 'worker')}"
 
     async def _reload(self, progress: OnProgress, parallel: int | None) -> str:
+        async with self._clients_let_in():
+            return await self._reload_workers(progress, parallel)
+
+    async def _reload_workers(self, progress: OnProgress, parallel: int | None) -> str:
         rules = ReloadRules(
             settle=self._settle,
             delay=self._config.reload_delay,
@@ -247,9 +272,10 @@ class App:
         rules = ReloadRules(self._settle, 0.0, self._config.reload_parallel, self._replacing)
         succeeded = False
         try:
-            if due:
-                await reload_workers(due, self._crew, rules, lambda replaced: None)
-            await self._start_missing(ignore_progress, 0.0)
+            async with self._clients_let_in():
+                if due:
+                    await reload_workers(due, self._crew, rules, lambda replaced: None)
+                await self._start_missing(ignore_progress, 0.0)
             succeeded = True
         finally:
             self._limits.note_outcome(succeeded=succeeded)
@@ -261,7 +287,8 @@ class App:
         check_limits(target)
         self._crew.target_workers = target
         try:
-            await self._start_missing(progress, self._settle)
+            async with self._clients_let_in():
+                await self._start_missing(progress, self._settle)
         except StartFailed as error:
             self._crew.target_workers = before
             raise error.after("nothing was changed") from error
@@ -302,8 +329,47 @@ class App:
         progress(Progress("starting workers", there, target))
         await self._crew.start_workers(worker_ids, on_ready, settle)
 
+    @contextlib.asynccontextmanager
+    async def _clients_let_in(self) -> AsyncIterator[None]:
+        """Let clients in while workers are started, and after that unless there are none.
+
+        Raises:
+            StartFailed: an address of the app has been taken by somebody else while no worker ran.
+        """
+        try:
+            await self._refusal.end()
+        except FastlbError as error:
+            raise StartFailed(error.message) from error
+        try:
+            yield
+        except FastlbError as error:
+            self._refuse_if_abandoned(error)
+            raise
+        self._refuse_if_abandoned()
+
+    def _on_given_up(self) -> None:
+        if self._operations.current is None:
+            self._refuse_if_abandoned()
+
+    def _refuse_if_abandoned(self, error: FastlbError | None = None) -> None:
+        """Refuse clients if nobody will serve them; `error`: why, unless workers that were given up say it."""
+        members = self._crew.members
+        if self._ending or self._refusal.is_on or not is_abandoned(members):
+            return
+        failure = last_failure(members)
+        if failure:
+            reason = f"every worker crashed too often: {failure.reason}"
+            error = FastlbError(reason, exit_code=failure.exit_code or EXIT_FAILURE)
+        error = error or FastlbError("no worker runs")
+        self._resources.log.error("app_abandoned", reason=error.message)
+        self._runtime.keep_only(set())
+        self._refusal.begin()
+        if self.on_abandoned:
+            self.on_abandoned(error)
+
     async def _end(self) -> None:
         """End everything that runs; may be called once."""
+        self._refusal.close()
         await self._operations.wait_until_idle()
         await self._end_processes()
         if self._look_timer:
@@ -351,6 +417,7 @@ class App:
         self._keeper.check(elapsed)
         self._crew.find_hung(elapsed, self._attention)
         self._crew.find_impeded(elapsed)
+        self._on_given_up()  # the word may have come in the last moment of an operation
         if self._limits.is_wanted() and self._operations.current is None:
             self.ask(OperationRequest(Operation.REPLACE, by="limit"))
         self._forget_old_generations()

@@ -14,7 +14,7 @@ from typing import Any
 from .app import App, AppResources
 from .control.requests import ControlRequests
 from .control.server import ControlServer
-from .errors import StartFailed
+from .errors import FastlbError, StartFailed
 from .home.stored_config import save_config
 from .kinds import traits_of
 from .launch.reporter import Reporter
@@ -53,6 +53,8 @@ class Supervision:
         self._log = resources.log
         self._reporter = reporter
         self._app = App(config, traits_of(config), resources, output)
+        self._app.on_abandoned = self._on_abandoned if resources.terminal else None
+        self._failure: FastlbError | None = None
         requests = ControlRequests(self._app, output, self.stop)
         self._control = ControlServer(resources.paths, requests, self._log)
         self._stop_wanted = asyncio.Event()
@@ -65,7 +67,7 @@ class Supervision:
         """Run the app from its start to its end.
 
         Raises:
-            FastlbError: it did not start; nothing of it is left.
+            FastlbError: it did not start, or ended because no worker was left; nothing of it is left.
         """
         asyncio.get_running_loop().set_exception_handler(self._on_unhandled)
         await self._control.start()
@@ -76,6 +78,8 @@ class Supervision:
         finally:
             await self._control.close()
             self._log.info("supervisor_stopped", pid=os.getpid())
+        if self._failure:
+            raise self._failure
 
     async def stop(self, force: bool) -> None:
         """End the app: drain the workers, or with `force` do not. A start under way is given up.
@@ -112,6 +116,13 @@ class Supervision:
             self._log.warning("start_given_up", by="stop" if self._stop_wanted.is_set() else "launcher")
             raise StartFailed("the start was cancelled")
         starting.result()
+
+    def _on_abandoned(self, error: FastlbError) -> None:
+        """End an app in the foreground: whoever started it can do something about it, and sees its exit code."""
+        if not self._stop_wanted.is_set():
+            self._failure = FastlbError(f"{self._config.name} has ended: {error.message}", exit_code=error.exit_code)
+            self._stop_wanted.set()
+            self._run_in_background(self.stop(False))
 
     def _on_signal(self, meaning: SignalMeaning, number: signal.Signals) -> None:
         match meaning:

@@ -28,6 +28,9 @@ def command(target: str, args: tuple[str, ...], log_files: bool, prefix: bool | 
 
     TARGET is as for `fastlb start`. SIGTERM or ^C finishes what is under way and stops, a second one stops at
     once, SIGHUP reloads. When it has ended, the app is not in the list, unless it was there before.
+
+    It ends by itself when every worker has crashed too often, with the exit code of the last one: 128 + N for
+    signal N, and 1 for 0.
     """
     config = requested_config(target, args, given_settings(given))
     become_supervisor(config, log_files=log_files, prefix=prefix)

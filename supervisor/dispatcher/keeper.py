@@ -138,7 +138,12 @@ class DispatcherKeeper:
             dispatcher.link.send(encode_ping(token))
 
     async def carried_out(self) -> None:
-        """Return when a dispatcher has carried out, or rejected, everything that is wanted by now."""
+        """Return when a dispatcher has carried out, or rejected, everything that is wanted by now.
+
+        At once for an app that has none.
+        """
+        if not self._epoch:
+            return
         question: asyncio.Future[None] = self._loop.create_future()
         self._open_questions[question] = 0
         try:

@@ -86,6 +86,7 @@ class WantedState:
         # Workers that died while there was no dispatcher; owns their descriptors.
         self._dead: list[DispatchedWorker] = []
         self._link: DispatcherLink | None = None
+        self._refuses = False
         self._is_ending = False
 
     @property
@@ -131,12 +132,22 @@ class WantedState:
     def add_listener(self, listener: BoundListener) -> None:
         """Accept from a listener that has come to the list."""
         if self._link:
-            send_listener(self._link, listener)
+            self._send_listener(self._link, listener)
 
     def remove_listener(self, listener: BoundListener) -> None:
         """Accept no more from a listener that leaves the list."""
         if self._link:
             self._link.send(encode_remove_listener(listener.listener_id))
+
+    def refuse_clients(self, *, refuses: bool) -> None:
+        """Accept nothing for workers, from any listener of the list, until called again with False.
+
+        Whoever comes by an inherited listener meanwhile, which cannot be shut, is reset by the dispatcher.
+        """
+        self._refuses = refuses
+        for listener in self._listeners:
+            self.remove_listener(listener)
+            self.add_listener(listener)
 
     def knows(self, slot: int) -> bool:
         """Whether the worker in this slot is served by a dispatcher, now or as soon as there is one again."""
@@ -180,7 +191,7 @@ class WantedState:
             link.send(encode_remove(worker.slot, worker.incarnation))
         self._forget_dead()
         for listener in self._listeners:
-            send_listener(link, listener)
+            self._send_listener(link, listener)
 
     def disconnect(self, page: DispatcherPageView) -> None:
         """Keep what a dead dispatcher did on the channels of Node workers: its successor must know."""
@@ -198,6 +209,10 @@ class WantedState:
     def close(self) -> None:
         """Close what is held for a successor. May be called twice."""
         self._forget_dead()
+
+    def _send_listener(self, link: DispatcherLink, listener: BoundListener) -> None:
+        if listener.is_inherited or not self._refuses:
+            send_listener(link, listener, refuses=self._refuses)
 
     def _change_membership(self, worker: DispatchedWorker) -> None:
         self._workers[worker.slot] = worker
@@ -246,7 +261,7 @@ def send_membership(link: DispatcherLink, worker: DispatchedWorker) -> None:
     link.send(command)
 
 
-def send_listener(link: DispatcherLink, listener: BoundListener) -> None:
-    """Send ADD_LISTENER, with its descriptor."""
-    command = encode_add_listener(listener.listener_id, listener.key)
+def send_listener(link: DispatcherLink, listener: BoundListener, *, refuses: bool) -> None:
+    """Send ADD_LISTENER, with its descriptor; `refuses`: whoever connects is to be reset."""
+    command = encode_add_listener(listener.listener_id, listener.key, refuses)
     link.send(command, (listener.socket.fileno(),))

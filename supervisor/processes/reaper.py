@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 # PIDFD_SIGNAL_PROCESS_GROUP of pidfd_send_signal(2), Linux 6.9.
 _PROCESS_GROUP_FLAG = 1 << 2
+SIGNAL_CODES = 128
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class ExitStatus:
 
     code: int | None
     signal: int | None
+
+    @property
+    def shell_code(self) -> int:
+        """The exit code as a shell has it: 128 and the signal's number for a process that was killed."""
+        return self.code or 0 if self.signal is None else SIGNAL_CODES + self.signal
 
     def __str__(self) -> str:
         """A phrase: "exited with code 1", "killed by SIGSEGV"."""

@@ -31,9 +31,9 @@ from .unix_socket import file_id_of, listening_unix_socket
 _NOT_ON_THIS_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
-@dataclass(frozen=True)
+@dataclass
 class BoundListener:
-    """One listening socket.
+    """One listening socket. Only its file changes, when it is bound anew (refusing.py).
 
     Attributes:
         listener_id: 0, 1, ... in the order of binding.
@@ -43,6 +43,7 @@ class BoundListener:
         unlink_path: socket file to remove at the end; None: none of ours.
         file_id: device and inode of that file, so that a successor's is left alone.
         key: by which Node workers know it; those of `--bind` are one server.
+        is_inherited: another program opened it for us, and may listen on it as well.
     """
 
     listener_id: int
@@ -52,6 +53,7 @@ class BoundListener:
     unlink_path: Path | None = None
     file_id: tuple[int, int] | None = None
     key: int = 0
+    is_inherited: bool = False
 
     @property
     def address(self) -> str:
@@ -206,16 +208,19 @@ class _Binder:
         except OSError as error:
             sock.close()
             raise FastlbError(f"--bind {spec}: descriptor {fd} cannot listen: {error.strerror}") from error
-        self._add(sock, spec)
+        self._add(sock, spec, is_inherited=True)
 
-    def _add(self, sock: socket.socket, spec: str, unlink_path: Path | None = None) -> None:
+    def _add(
+        self, sock: socket.socket, spec: str, unlink_path: Path | None = None, *, is_inherited: bool = False
+    ) -> None:
         sock.setblocking(False)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener_id = len(self.bound)
         file_id = file_id_of(unlink_path) if unlink_path else None
         info = describe(listener_id, sock)
-        self.bound.append(BoundListener(listener_id, sock, spec, info, unlink_path, file_id))
+        listener = BoundListener(listener_id, sock, spec, info, unlink_path, file_id, is_inherited=is_inherited)
+        self.bound.append(listener)
 
 
 def describe(listener_id: int, sock: socket.socket) -> ListenerInfo:

@@ -8,6 +8,7 @@ import itertools
 import random
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +29,7 @@ from .life import (
     Discard,
     Drain,
     Effect,
+    GiveUp,
     KillGroup,
     LetExit,
     LifeEvent,
@@ -65,11 +67,12 @@ class HostParts:
 class WorkerHost:
     """Performs effects for all workers of an app.
 
-    `totals`: by worker id.
+    `totals`: by worker id. `on_given_up`: called when a worker was given up; may be None.
     """
 
     def __init__(self, config: AppConfig, parts: HostParts) -> None:
         self.totals: dict[int, Totals] = {}
+        self.on_given_up: Callable[[], None] | None = None
         self._config = config
         self._parts = parts
         self._loop = asyncio.get_running_loop()
@@ -93,6 +96,8 @@ class WorkerHost:
                 self._report(worker, event, failed, reason)
             case Discard() if incarnation:
                 self._discard(worker, incarnation)
+            case GiveUp() if self.on_given_up:
+                self.on_given_up()
             case Admit() if incarnation:
                 incarnation.link.admit()
             case Drain(by_itself, quietly) if incarnation:
@@ -187,7 +192,10 @@ class WorkerHost:
         details = incarnation.output.error_tail
         explanation = incarnation.link.explain(status, details)
         reason = f"{status}: {explanation}" if explanation else str(status)
-        worker.apply(LifeEvent(LifeEventName.EXITED, reason, details, jitter=random.random()))
+        exited = LifeEvent(
+            LifeEventName.EXITED, reason, details, exit_code=status.shell_code, jitter=random.random()
+        )
+        worker.apply(exited)
 
     def _discard(self, worker: WorkerHandle, incarnation: Incarnation) -> None:
         worker.incarnation = None

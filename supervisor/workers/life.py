@@ -70,6 +70,7 @@ class LifeEvent:
         reason: a phrase for people.
         details: a traceback, or the end of stderr.
         is_usage: what the user asked for is wrong, not the app's code.
+        exit_code: of its process, as a shell has it; 0: there is none to tell.
         jitter: a random number in 0..1.
     """
 
@@ -77,6 +78,7 @@ class LifeEvent:
     reason: str = ""
     details: str = ""
     is_usage: bool = False
+    exit_code: int = 0
     jitter: float = 0.0
 
 
@@ -132,6 +134,11 @@ class KillGroup:
 
 
 @dataclass(frozen=True)
+class GiveUp:
+    """Nobody starts the worker again by himself: see whether another is left."""
+
+
+@dataclass(frozen=True)
 class Discard:
     """Forget the worker's process, which is gone, and close what is held of it."""
 
@@ -145,7 +152,9 @@ class Report:
     reason: str = ""
 
 
-Effect: TypeAlias = Spawn | Admit | Drain | SendShutdown | LetExit | SendSignal | KillGroup | Discard | Report
+Effect: TypeAlias = (
+    Spawn | Admit | Drain | SendShutdown | LetExit | SendSignal | KillGroup | Discard | GiveUp | Report
+)
 Effects: TypeAlias = tuple[Effect, ...]
 
 
@@ -156,6 +165,7 @@ class Failure:
     reason: str
     details: str = ""
     is_usage: bool = False
+    exit_code: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from ..control.protocol import AppStatus
-from .life import ALIVE, Lifecycle, State
+from .life import ALIVE, Failure, Lifecycle, State
 
 
 class Member(Protocol):
@@ -68,6 +68,17 @@ def missing_ids(members: Iterable[Member], target: int) -> list[int]:
 def given_up_ids(members: Iterable[Member]) -> list[int]:
     """Return the ids of those that stay although they have crashed too often, and do not run."""
     return [m.worker_id for m in staying(members) if m.life.state is State.ERRORED]
+
+
+def is_abandoned(members: Iterable[Member]) -> bool:
+    """Whether no worker gets connections, or will without being asked to."""
+    return all(m.life.state is State.ERRORED for m in staying(members))
+
+
+def last_failure(members: Iterable[Member]) -> Failure | None:
+    """Return why the last of those failed that were given up, as far as can be told; None: there are none."""
+    failed = [m.life for m in staying(members) if m.life.failure]
+    return max(failed, key=lambda life: life.died_at or 0.0).failure if failed else None
 
 
 def admitted_count(members: Iterable[Member]) -> int:

@@ -59,6 +59,7 @@ from .life import (
     Effects,
     EndedBy,
     Failure,
+    GiveUp,
     KillGroup,
     LetExit,
     Lifecycle,
@@ -336,7 +337,7 @@ def _exit(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
     life = replace(life, crashes=verdict.history)
     if verdict.delay is None:
         given_up = Report("worker_given_up", failed=True, reason="crashed too often: max_restarts")
-        return replace(life, state=State.ERRORED, deadline=None), (Discard(), crashed, given_up)
+        return replace(life, state=State.ERRORED, deadline=None), (Discard(), crashed, given_up, GiveUp())
     return replace(life, state=State.BACKOFF, deadline=now + verdict.delay), (Discard(), crashed)
 
 
@@ -347,8 +348,8 @@ def _end(life: Lifecycle) -> Lifecycle:
 def _explained(known: Failure | None, event: LifeEvent) -> Failure:
     """What was known before the exit tells more than the exit; what it printed tells more than nothing."""
     if known is None:
-        return Failure(event.reason, event.details, event.is_usage)
-    return replace(known, details=known.details or event.details)
+        return Failure(event.reason, event.details, event.is_usage, event.exit_code)
+    return replace(known, details=known.details or event.details, exit_code=event.exit_code)
 
 
 _E = LifeEventName

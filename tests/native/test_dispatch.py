@@ -242,6 +242,67 @@ def test_removed_listener_accepts_no_more_and_resets_nobody() -> None:
         client.close()
 
 
+def is_reset(address: tuple[str, int]) -> bool:
+    """Whether a client is reset at once: in the middle of its connect, or later."""
+    try:
+        with socket.create_connection(address, timeout=scaled(10)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            return not client.recv(1)
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_listener_that_refuses_resets_everyone_and_needs_no_worker(family: socket.AddressFamily) -> None:
+    with DispatcherProcess() as dispatcher:
+        listener = dispatcher.listen(0, family)
+        (waiting,) = dispatcher.connect()
+        dispatcher.send(encode_remove_listener(0))
+        dispatcher.give_listener(0, listener, refuses=True)
+        with pytest.raises(ConnectionResetError):
+            waiting.recv(1)
+        address = listener.getsockname()[:2]
+        for _ in range(200):
+            assert is_reset(address)
+        wakeups = dispatcher.wait_quiet()
+        dispatcher.assert_silent(0.1)
+        assert dispatcher.counters()["wakeups"] == wakeups, "it sleeps meanwhile"
+        dispatcher.send(encode_remove_listener(0))
+        dispatcher.give_listener(0, listener)
+        (worker,) = dispatcher.start_workers(1)
+        dispatcher.connect()
+        worker.take_until(1)
+
+
+def test_listener_that_refuses_does_not_keep_another_from_being_served() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen(0)
+        listener = dispatcher.listen(1)
+        dispatcher.send(encode_remove_listener(1))
+        dispatcher.give_listener(1, listener, refuses=True)
+        (worker,) = dispatcher.start_workers(1, WorkerBounds(credit=1, capacity=0, max_connections=0))
+        dispatcher.connect(count=2)  # the second waits
+        dispatcher.wait_dispatched(1)
+        assert is_reset(listener.getsockname())
+        worker.take_until(2)
+
+
+def test_connections_of_a_removed_listener_are_dropped_when_the_last_worker_has_died() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        (worker,) = dispatcher.start_workers(1)
+        client, *_ = dispatcher.connect(count=3)
+        dispatcher.wait_dispatched(3)
+        dispatcher.send(encode_remove_listener(0))
+        dispatcher.ping()
+        assert dispatcher.slot(worker)["untaken"] == 3, "as long as it lives they are its own"
+        worker.kill()
+        dispatcher.wait_event(EventName.WORKER_DIED)
+        assert client.recv(1) == b""
+        assert dispatcher.counters()["dropped"] == 3
+        dispatcher.listeners.pop(0).close()
+
+
 def test_signals_of_a_terminal_do_not_end_it() -> None:
     with DispatcherProcess() as dispatcher:
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE):

@@ -13,9 +13,10 @@ import pytest
 from tests.support import processes
 from tests.support.client import Connection, get
 from tests.support.fastlb_process import App, Fastlb
-from tests.support.load_plan import Plan
+from tests.support.load_plan import Address, Plan
 from tests.support.load_process import LoadProcess
-from tests.support.node_driver import start_node, wait_for_answers_of
+from tests.support.node_driver import free_port, start_node, start_where_it_asks, variables, wait_for_answers_of
+from tests.support.node_packages import APPS
 from tests.support.waiting import scaled, wait_until
 
 CLIENTS = 20
@@ -114,10 +115,47 @@ def test_worker_that_crashes_too_often_is_given_up(fastlb: Fastlb) -> None:
     wait_until(lambda: app.entry()["workers"][0]["status"] == "errored", "it is given up")
     assert app.entry()["status"] == "errored"
     assert "exited with code 3" in app.show()["last_error"]
-    with Connection(app.address, timeout=15) as waiting:
-        waiting.send(close=True)
-        app.ok("reload")
-        assert waiting.receive().status == 200, "who has waited is answered once there is a worker again"
+    wait_until(lambda: is_refused(app.address), "clients are refused")
+    app.ok("reload")
+    assert app.get().status == 200
+
+
+@pytest.mark.parametrize("command", ["restart", "reload"])
+def test_ports_that_an_app_asked_for_are_closed_when_nobody_serves_them(fastlb: Fastlb, command: str) -> None:
+    ports = {"PORT": free_port(), "ADMIN_PORT": free_port()}
+    no_restarts = ("--min-uptime", "60", "--max-restarts", "1")
+    app = start_where_it_asks(fastlb, APPS / "two_ports.js", *variables(ports), *no_restarts)
+    addresses = [("127.0.0.1", port) for port in ports.values()]
+    with Connection(addresses[0]) as idle:
+        idle.exchange()
+        for pid in app.worker_pids:
+            os.kill(pid, signal.SIGKILL)
+        assert idle.sock.recv(1) == b"", "a keep-alive client gets an end"
+    wait_until(lambda: app.entry()["status"] == "errored", "it is errored")
+    wait_until(lambda: all(is_refused(address) for address in addresses), "clients are refused", 1)
+    app.ok(command)
+    assert [get(address).status for address in addresses] == [200, 200]
+
+
+def test_run_ends_with_the_code_of_the_app(fastlb: Fastlb) -> None:
+    options = ("--name", "app", "--workers", "1", "--min-uptime", "60", "--max-restarts", "1", "--settle", "0.1")
+    port = free_port()
+    process = fastlb.popen("run", str(APPS / "http.js"), *options, *variables({"PORT": port, "HOST": "127.0.0.1"}))
+    wait_until(lambda: [e for e in fastlb.list_json() if e["status"] == "online"], "it is online", 20)
+    with pytest.raises(ConnectionError):
+        get(("127.0.0.1", port), "/exit?code=3")
+    _, errors = process.communicate(timeout=scaled(20))
+    assert process.returncode == 3, errors
+    assert "error: app has ended: every worker crashed too often: exited with code 3\n" in errors
+
+
+def is_refused(address: Address) -> bool:
+    """Whether nobody listens there."""
+    try:
+        Connection(address, timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 # Workers that hang, or leave

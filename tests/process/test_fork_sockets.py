@@ -1,15 +1,17 @@
 """Fork mode with `--bind`: the listening sockets are ours, and are passed as systemd passes them (sd_listen_fds(3))."""
 
+import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support import processes
-from tests.support.client import get
+from tests.support.client import Connection, get
 from tests.support.fastlb_process import APPS, Fastlb
-from tests.support.load_plan import Plan
+from tests.support.load_plan import Address, Plan
 from tests.support.load_process import LoadProcess
 from tests.support.programs import start_program, write_program
 from tests.support.waiting import wait_until
@@ -54,6 +56,28 @@ def test_connections_wait_while_a_process_is_started_anew(fastlb: Fastlb) -> Non
     app = start_program(fastlb, APPS, *options, "--", "--fd", "3", "asgi_probe:app")
     app.ok("restart")
     assert get(app.address, timeout=20).status == 200
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:0", "unix:{}/app.sock"])
+def test_clients_are_refused_while_no_process_is_left(fastlb: Fastlb, bind: str) -> None:
+    fastlb.env["PATH"] = f"{BIN}:{fastlb.env['PATH']}"
+    no_restarts = ("--max-restarts", "1", "--min-uptime", "60")
+    options = ("--fork", "--bind", bind.format(fastlb.directory), "--settle", "0.5", *no_restarts, "uvicorn")
+    app = start_program(fastlb, APPS, *options, "--", "--fd", "3", "asgi_probe:app")
+    assert get(app.address, timeout=20).status == 200
+    os.kill(app.worker_pids[0], signal.SIGKILL)
+    wait_until(lambda: is_refused(app.address), "clients are refused")
+    app.ok("restart")
+    assert get(app.address, timeout=20).status == 200
+
+
+def is_refused(address: Address) -> bool:
+    """Whether nobody listens there."""
+    try:
+        Connection(address, timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_program_is_told_of_its_sockets_and_of_nothing_else(fastlb: Fastlb, tmp_path: Path) -> None:

@@ -133,10 +133,10 @@ class DispatcherProcess:
         self.give_listener(listener_id, listener)
         return listener
 
-    def give_listener(self, listener_id: int, listener: socket.socket) -> None:
-        """ADD_LISTENER; the listener is closed at the end of the test."""
+    def give_listener(self, listener_id: int, listener: socket.socket, *, refuses: bool = False) -> None:
+        """ADD_LISTENER; the listener is closed at the end of the test. `refuses`: whoever connects is reset."""
         self.listeners[listener_id] = listener
-        self.send(encode_add_listener(listener_id), [listener.fileno()])
+        self.send(encode_add_listener(listener_id, refuses=refuses), [listener.fileno()])
         self.ping()
 
     def new_worker(

@@ -14,6 +14,7 @@ from fastlb.supervisor.workers.life import (
     Drain,
     Effect,
     Effects,
+    GiveUp,
     KillGroup,
     LetExit,
     Lifecycle,
@@ -451,8 +452,12 @@ def test_crash_loop_ends_in_errored() -> None:
         now = life.deadline
         life, _ = after(life, "DEADLINE_PASSED", now=now)
         life, _ = after(life, "SERVING", now=now)
-    life, _ = after(life, "EXITED", now=now)
+    exited = LifeEvent(LifeEventName.EXITED, "exited with code 3", exit_code=3)
+    life, effects = step(life, exited, now)
     assert life.state is State.ERRORED
+    assert kinds(effects)[-1] is GiveUp
+    assert life.failure is not None
+    assert life.failure.exit_code == 3
 
 
 EVENTS = st.lists(st.tuples(st.sampled_from(LifeEventName), st.floats(0, 100)), max_size=60)
