@@ -25,6 +25,7 @@ STATUS_COLORS = {
     "stopping": "yellow",
     "backoff": "yellow",
     "degraded": "yellow",
+    "finished": "green",
     "errored": "red",
     "died": "red",
     "unresponsive": "red",

@@ -38,18 +38,17 @@ def main(argv: list[str]) -> int:
     outlive_harmless_signals()
     reporter = Reporter(int(argv[2]))
     try:
-        run(read_request(int(argv[1])), reporter)
+        return run(read_request(int(argv[1])), reporter)
     except FastlbError as error:
         reporter.failed(error)
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - whoever launched us must learn of a bug, too
         reporter.failed(FastlbError(f"the supervisor failed: {error!r}", details=traceback.format_exc()))
         return EXIT_FAILURE
-    return 0
 
 
-def run(request: LaunchRequest, reporter: Reporter) -> None:
-    """Take hold of everything outside, run the app to its end, give everything back.
+def run(request: LaunchRequest, reporter: Reporter) -> int:
+    """Take hold of everything outside, run the app to its end, give everything back; return the exit code.
 
     Raises:
         FastlbError: it did not start.
@@ -66,7 +65,7 @@ def run(request: LaunchRequest, reporter: Reporter) -> None:
         listeners = stack.enter_context(listening(request, log))
         log.info("supervisor_started", pid=os.getpid(), binds=",".join(bound.address for bound in listeners))
         resources = AppResources(paths, log, listeners, terminal, worker_oom_score)
-        uvloop.run(supervise(request, reporter, resources))
+        return uvloop.run(supervise(request, reporter, resources))
 
 
 @contextlib.contextmanager
@@ -117,8 +116,8 @@ def listening(request: LaunchRequest, log: EventLog) -> Iterator[list[BoundListe
         close_all(listeners)
 
 
-async def supervise(request: LaunchRequest, reporter: Reporter, resources: AppResources) -> None:
-    """Run the app on the event loop, to its end.
+async def supervise(request: LaunchRequest, reporter: Reporter, resources: AppResources) -> int:
+    """Run the app on the event loop, to its end; return the exit code.
 
     Raises:
         FastlbError: the app did not start.
@@ -127,7 +126,7 @@ async def supervise(request: LaunchRequest, reporter: Reporter, resources: AppRe
         request.config, resources.paths, resources.log, resources.terminal, has_files=has_files(request)
     )
     with contextlib.closing(output):
-        await Supervision(request.config, resources, output, reporter, wait=request.wait).run()
+        return await Supervision(request.config, resources, output, reporter, wait=request.wait).run()
 
 
 if __name__ == "__main__":

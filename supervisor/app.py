@@ -39,9 +39,10 @@ from .workers.host import HostParts, WorkerHost
 from .workers.reload import ReloadRules, reload_workers
 from .workers.roster import (
     admitted_count,
+    are_all_at_rest,
     established,
+    exit_code_of,
     given_up_ids,
-    is_abandoned,
     last_failure,
     missing_ids,
     surplus,
@@ -100,6 +101,8 @@ class App:
         parts = HostParts(self._runtime, self._reaper, output, resources.log, resources.worker_oom_score)
         host = WorkerHost(config, parts)
         host.on_given_up = self._on_given_up
+        host.on_exit = self._on_exit
+        self._process_exited = asyncio.Event()
         self._crew = Crew(config, self._traits, host)
         sources = StatusSources(
             config, self._traits, self._crew, host, self._keeper, self.addresses, resources.paths
@@ -183,9 +186,30 @@ class App:
         check_target_workers(target_workers)
         return await self._operations.run(Operation.SCALE, lambda: self._scale(target_workers, progress))
 
+    async def until_job_is_done(self) -> int:
+        """Return the exit code when all workers have ended and are not to be started again.
+
+        That is: their work is done, or they have failed and `autorestart` is off.
+        """
+        while not self._is_job_done:
+            self._process_exited.clear()
+            await self._process_exited.wait()
+        return exit_code_of(self._crew.members)
+
+    @property
+    def _is_job_done(self) -> bool:
+        members = self._crew.members
+        is_done = not self._config.autorestart or not given_up_ids(members)
+        return is_done and are_all_at_rest(members)
+
+    def _on_exit(self) -> None:
+        self._process_exited.set()
+
     def what_runs(self) -> str:
         """Return a sentence for whoever has started the app."""
         name, addresses = self._config.name, ", ".join(self.addresses())
+        if self._is_job_done:
+            return f"{name} has finished"
         if self._traits.mode == "cluster":
             return f"{name} listens on {addresses}"
         shared = f", which share {addresses}" if addresses else ""
@@ -356,14 +380,16 @@ class App:
         members = self._crew.members
         if self._ending or self._refusal.is_on or not is_abandoned(members):
             return
+        self._runtime.keep_only(set())
+        self._refusal.begin()
+        if self._is_job_done:
+            return
         failure = last_failure(members)
         if failure:
             reason = f"every worker crashed too often: {failure.reason}"
             error = FastlbError(reason, exit_code=failure.exit_code or EXIT_FAILURE)
         error = error or FastlbError("no worker runs")
         self._resources.log.error("app_abandoned", reason=error.message)
-        self._runtime.keep_only(set())
-        self._refusal.begin()
         if self.on_abandoned:
             self.on_abandoned(error)
 

@@ -34,8 +34,15 @@ class BusyError(FastlbError):
 
 
 class StartFailed(FastlbError):
-    """The app (or its new generation) did not start. What ran before goes on untouched."""
+    """The app (or its new generation) did not start. What ran before goes on untouched.
+
+    `worker_exit_code`: of the worker that has failed, if it had one.
+    """
+
+    worker_exit_code: int | None = None
 
     def after(self, outcome: str) -> "StartFailed":
         """Return the same failure, with what it means for the app in front."""
-        return StartFailed(f"{outcome}: {self.message}", details=self.details, exit_code=self.exit_code)
+        failure = StartFailed(f"{outcome}: {self.message}", details=self.details, exit_code=self.exit_code)
+        failure.worker_exit_code = self.worker_exit_code
+        return failure

@@ -31,6 +31,7 @@ STATUS_WORDS: dict[State, WorkerStatus] = {
     State.EXITED: "exited",
     State.BACKOFF: "backoff",
     State.ERRORED: "errored",
+    State.DONE: "finished",
 }
 NOTHING = Totals()
 

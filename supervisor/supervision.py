@@ -61,10 +61,11 @@ class Supervision:
         self._start_finished = asyncio.Event()
         self._stopped = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._exit_code = 0
         self._had_terminal = _has_terminal()
 
-    async def run(self) -> None:
-        """Run the app from its start to its end.
+    async def run(self) -> int:
+        """Run the app from its start to its end; return the exit code: that of a job in the foreground, or 0.
 
         Raises:
             FastlbError: it did not start, or ended because no worker was left; nothing of it is left.
@@ -74,7 +75,10 @@ class Supervision:
         pass_on_signals(self._on_signal)
         try:
             await self._start()
+            if self._resources.terminal:
+                self._run_in_background(self._end_with_job())
             await self._stopped.wait()
+            return self._exit_code
         finally:
             await self._control.close()
             self._log.info("supervisor_stopped", pid=os.getpid())
@@ -92,11 +96,18 @@ class Supervision:
         close_all(self._resources.listeners)
         self._stopped.set()
 
+    async def _end_with_job(self) -> None:
+        """End an app in the foreground whose processes have all ended, and are not to be started again."""
+        self._exit_code = await self._app.until_job_is_done()
+        await self.stop(False)
+
     async def _start(self) -> None:
         try:
             await self._start_or_cancel()
             save_config(self._resources.paths, self._config)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, StartFailed) and self._resources.terminal and not self._config.autorestart:
+                error.exit_code = error.worker_exit_code or error.exit_code
             await self._app.stop(force=not traits_of(self._config).works_before_ready)
             raise
         finally:

@@ -28,9 +28,11 @@ ERROR_UNKNOWN_METHOD = -32601
 ERROR_INVALID_PARAMS = -32602
 ERROR_FAILED = -32000
 
-WorkerStatus = Literal["starting", "ready", "online", "draining", "stopping", "exited", "backoff", "errored"]
+WorkerStatus = Literal[
+    "starting", "ready", "online", "draining", "stopping", "exited", "backoff", "errored", "finished"
+]
 AppStatus = Literal[
-    "starting", "online", "degraded", "reloading", "stopping", "stopped", "died", "errored", "unresponsive"
+    "starting", "online", "degraded", "reloading", "stopping", "stopped", "died", "errored", "finished", "unresponsive"
 ]
 
 

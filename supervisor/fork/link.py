@@ -60,7 +60,9 @@ class ForkLink:
         self._serving = loop.call_later(patience, worker.apply, LifeEventName.SERVING)
 
     def explain(self, status: ExitStatus, error_output: str) -> str:
-        """Return why a program may end that other programs of its kind do not: its port is in use."""
+        """Return why a program may have ended that was to go on: its port is in use, or it is none that goes on."""
+        if status.code == 0 and self._config.autorestart:
+            return "if that is its work, --no-autorestart makes it a job"
         if status.code == 0 or not PORT_IN_USE.search(error_output):
             return ""
         has_own_port = self._config.increment_var or self._parts.listeners

@@ -14,12 +14,18 @@ JITTER = 0.25
 
 @dataclass(frozen=True)
 class RestartRules:
-    """When to restart and when to give up; the fields are settings of the same names, in seconds."""
+    """When to restart and when to give up; the fields are settings of the same names, times in seconds."""
 
     min_uptime: float
     max_restarts: int
     restart_window: float
     restart_delay: float
+    autorestart: bool = True
+    stop_exit_codes: tuple[int, ...] = ()
+
+    def is_end_of_work(self, exit_code: int | None) -> bool:
+        """Whether a process that has ended so has done its work, and no other takes its place."""
+        return exit_code in self.stop_exit_codes or (exit_code == 0 and not self.autorestart)
 
 
 @dataclass(frozen=True)

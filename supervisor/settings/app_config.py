@@ -151,6 +151,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     settle: Annotated[float, seconds("Time that ready workers must live before a start counts as done, and the first replacement before a reload trusts it.", "Lifecycle", "reload_settle")] = 1.0
     reload_delay: Annotated[float, seconds("Pause between two replacements of a reload.", "Lifecycle")] = 0.0
     reload_parallel: Annotated[int, Setting(help="Workers that a reload replaces at a time.", section="Lifecycle", minimum=1, maximum=MAX_WORKERS, flags=("--parallel",))] = 1
+    autorestart: Annotated[bool, Setting(help="Start a worker anew when it has ended. With --no-autorestart a program that exits with code 0 has finished, and one that fails stays down.", section="Lifecycle")] = True
+    stop_exit_codes: Annotated[tuple[int, ...], Setting(help="Exit code after which a worker is not started anew: it has finished.", section="Lifecycle", repeatable=True, minimum=0, maximum=255, metavar="CODE")] = ()
     min_uptime: Annotated[float, seconds("A worker that exits within this time after it was ready counts as unstable.", "Lifecycle")] = 1.0
     max_restarts: Annotated[int, Setting(help="Unstable exits within restart_window after which a worker is given up.", section="Lifecycle", minimum=0)] = 15
     restart_window: Annotated[float, seconds("Length of the window of max_restarts.", "Lifecycle", minimum=1)] = 60.0

@@ -55,8 +55,13 @@ class DeclaredSetting(msgspec.Struct, frozen=True):
 
     @property
     def is_list(self) -> bool:
-        """Whether the value is a tuple of texts."""
+        """Whether the value is a tuple of texts, or of numbers."""
         return get_origin(self.type) is tuple
+
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether the value is a tuple of whole numbers."""
+        return self.is_list and get_args(self.type)[0] is int
 
     @property
     def is_map(self) -> bool:
@@ -98,7 +103,7 @@ def parse_setting(setting: DeclaredSetting, text: str) -> Any:
         return _bounded(setting, parse_duration(text))
     if setting.about.unit == "bytes":
         return _bounded(setting, parse_size(text))
-    if setting.type is int:
+    if setting.type is int or setting.is_of_numbers:
         return _bounded(setting, _parse_int(setting, text))
     return text
 
@@ -110,7 +115,7 @@ def format_setting(setting: DeclaredSetting, value: Any) -> str:
     if setting.about.secret:
         return HIDDEN if value else ""
     if setting.is_list:
-        return " ".join(value)
+        return " ".join(map(str, value))
     if setting.is_flag:
         return "on" if value else "off"
     return _format_number(setting, value) if setting.type in (int, float) else str(value)
@@ -154,11 +159,14 @@ def check_config(config: AppConfig, traits: WorkerTraits) -> None:
 
 def _check_value(setting: DeclaredSetting, value: Any) -> None:
     texts = [value] if isinstance(value, str) else []
-    if setting.is_list or setting.is_map:
+    numbers = [value] if setting.type in (int, float) else []
+    if setting.is_of_numbers:
+        numbers = value
+    elif setting.is_list or setting.is_map:
         texts = [*value, *(value.values() if setting.is_map else ())]
     try:
-        if setting.type in (int, float):
-            _bounded(setting, value)
+        for number in numbers:
+            _bounded(setting, number)
         if any("\0" in text for text in texts):
             raise ValueError("a NUL character cannot be passed to a process")
         if not all(map(_is_utf_8, texts)):

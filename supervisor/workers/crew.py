@@ -7,7 +7,7 @@ decided by the lifecycle table.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -19,7 +19,7 @@ from ..settings.cpus import usable_cpus
 from ..settings.traits import WorkerTraits
 from .handle import WorkerHandle
 from .host import WorkerHost
-from .life import ALIVE, SIGNAL_GRACE, WATCHED, Lifecycle, LifecycleRules, LifeEvent, LifeEventName, State
+from .life import ALIVE, AT_REST, SIGNAL_GRACE, WATCHED, Lifecycle, LifecycleRules, LifeEvent, LifeEventName, State
 
 # How many workers load the app at a time: more only makes each of them slower, and a broken app
 # would print its traceback as many times.
@@ -61,8 +61,8 @@ class Crew:
 
     @property
     def living_generations(self) -> set[int]:
-        """The generations of workers that live or will live again: not of those that were given up."""
-        return {member.generation for member in self.members if member.life.state is not State.ERRORED}
+        """The generations of workers that live or will live again: not of those that rest."""
+        return {member.generation for member in self.members if member.life.state not in AT_REST}
 
     async def start_workers(
         self, worker_ids: Iterable[int], on_ready: Callable[[int], None], settle: float
@@ -121,8 +121,7 @@ class Crew:
                 await new.until(lambda life: life.state is not State.READY)
         except TimeoutError:
             return
-        await new.until(lambda life: life.state is State.EXITED)
-        raise start_failed(new, "died within settle")
+        await _fail_unless_done(new, "died within settle")
 
     async def _watch_admitted(self, workers: Sequence[WorkerHandle], seconds: float) -> None:
         """Return when all have served for so long. Raises StartFailed for one that does not serve any more."""
@@ -142,8 +141,8 @@ class Crew:
         """
         new.apply(LifeEventName.ADMIT_REQUESTED)
         if new.life.state is not State.ADMITTED or new.incarnation is None:
-            await new.until(lambda life: life.state is State.EXITED)  # by then it is known why
-            raise start_failed(new, "died before it was admitted")
+            await _fail_unless_done(new, "died before it was admitted")
+            return
         try:
             await new.incarnation.link.admitted()
         except FastlbError as error:
@@ -216,7 +215,7 @@ class Crew:
     async def _prove(self, worker: WorkerHandle) -> None:
         worker.apply(LifeEventName.START_REQUESTED)
         try:
-            life = await worker.until(lambda life: life.state in (State.READY, State.EXITED))
+            life = await worker.until(lambda life: life.state in (State.READY, State.EXITED, State.DONE))
         except asyncio.CancelledError:
             self.drain_in_background(worker)
             raise
@@ -231,6 +230,8 @@ def lifecycle_rules(config: AppConfig, traits: WorkerTraits) -> LifecycleRules:
         max_restarts=config.max_restarts,
         restart_window=config.restart_window,
         restart_delay=config.restart_delay,
+        autorestart=config.autorestart,
+        stop_exit_codes=config.stop_exit_codes,
     )
     return LifecycleRules(
         listen_timeout=config.listen_timeout,
@@ -258,15 +259,24 @@ def start_failed(worker: WorkerHandle, otherwise: str) -> StartFailed:
     if failure.is_usage:
         # What was typed is wrong, no code of the app's: the worker's output only repeats the reason.
         return StartFailed(failure.reason, exit_code=EXIT_USAGE)
-    message = f"worker {worker.worker_id} did not start: {failure.reason}"
-    return StartFailed(message, details=failure.details)
+    failed = StartFailed(f"worker {worker.worker_id} did not start: {failure.reason}", details=failure.details)
+    failed.worker_exit_code = worker.life.exit_code
+    return failed
 
 
-async def _fail_when_down(worker: WorkerHandle) -> NoReturn:
-    """Wait until an admitted worker is down and it is known why; raise StartFailed."""
+async def _fail_unless_done(worker: WorkerHandle, otherwise: str) -> None:
+    """Wait until a worker that was never admitted has no process; raise StartFailed unless its work is done."""
+    life = await worker.until(lambda life: life.state in (State.EXITED, State.DONE))  # by then it is known why
+    if life.state is State.EXITED:
+        raise start_failed(worker, otherwise)
+
+
+async def _fail_when_down(worker: WorkerHandle) -> None:
+    """Wait until an admitted worker is down and it is known why; raise StartFailed unless its work is done."""
     await worker.until(lambda life: life.state is not State.ADMITTED)
-    await worker.until(lambda life: life.state not in ALIVE or life.restarts > 0)
-    raise start_failed(worker, "died within settle")
+    life = await worker.until(lambda life: life.state not in ALIVE or life.restarts > 0)
+    if life.state is not State.DONE:
+        raise start_failed(worker, "died within settle")
 
 
 async def _run_all(works: Sequence[Coroutine[Any, Any, None]]) -> None:

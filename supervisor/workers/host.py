@@ -67,12 +67,16 @@ class HostParts:
 class WorkerHost:
     """Performs effects for all workers of an app.
 
-    `totals`: by worker id. `on_given_up`: called when a worker was given up; may be None.
+    Attributes:
+        totals: by worker id.
+        on_given_up: called when a worker rests: nothing starts it again by itself.
+        on_exit: called when what follows from the end of a process has been done.
     """
 
     def __init__(self, config: AppConfig, parts: HostParts) -> None:
         self.totals: dict[int, Totals] = {}
-        self.on_given_up: Callable[[], None] | None = None
+        self.on_given_up: Callable[[], None] = lambda: None
+        self.on_exit: Callable[[], None] = lambda: None
         self._config = config
         self._parts = parts
         self._loop = asyncio.get_running_loop()
@@ -96,7 +100,7 @@ class WorkerHost:
                 self._report(worker, event, failed, reason)
             case Discard() if incarnation:
                 self._discard(worker, incarnation)
-            case GiveUp() if self.on_given_up:
+            case GiveUp():
                 self.on_given_up()
             case Admit() if incarnation:
                 incarnation.link.admit()
@@ -192,10 +196,11 @@ class WorkerHost:
         details = incarnation.output.error_tail
         explanation = incarnation.link.explain(status, details)
         reason = f"{status}: {explanation}" if explanation else str(status)
-        exited = LifeEvent(
-            LifeEventName.EXITED, reason, details, exit_code=status.shell_code, jitter=random.random()
+        event = LifeEvent(
+            LifeEventName.EXITED, reason, details, jitter=random.random(), exit_code=status.shell_code
         )
-        worker.apply(exited)
+        worker.apply(event)
+        self.on_exit()
 
     def _discard(self, worker: WorkerHandle, incarnation: Incarnation) -> None:
         worker.incarnation = None

@@ -25,11 +25,14 @@ class State(Enum):
     EXITED = "exited"  # no process: not yet started, or done for good
     BACKOFF = "backoff"  # no process: waits for its restart
     ERRORED = "errored"  # no process: crashed too often, given up
+    DONE = "done"  # no process: it has done its work, and is not started again
 
 
 ALIVE = frozenset({State.STARTING, State.READY, State.ADMITTED, State.DRAINING, State.ENDING, State.STOPPING})
 # States in which the event loop of a worker must turn.
 WATCHED = frozenset({State.READY, State.ADMITTED, State.DRAINING, State.ENDING})
+# It rests: nothing starts it again by itself.
+AT_REST = frozenset({State.ERRORED, State.DONE})
 # It was told to go, or is on its way out: it opens nothing any more.
 ON_THE_WAY_OUT = frozenset({State.DRAINING, State.ENDING, State.STOPPING})
 
@@ -70,16 +73,16 @@ class LifeEvent:
         reason: a phrase for people.
         details: a traceback, or the end of stderr.
         is_usage: what the user asked for is wrong, not the app's code.
-        exit_code: of its process, as a shell has it; 0: there is none to tell.
         jitter: a random number in 0..1.
+        exit_code: of EXITED, as a shell has it: 128 and more for a signal.
     """
 
     name: LifeEventName
     reason: str = ""
     details: str = ""
     is_usage: bool = False
-    exit_code: int = 0
     jitter: float = 0.0
+    exit_code: int | None = None
 
 
 class EndedBy(Enum):
@@ -165,7 +168,7 @@ class Failure:
     reason: str
     details: str = ""
     is_usage: bool = False
-    exit_code: int = 0
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,7 @@ class Lifecycle:
         ended_by: by what.
         is_idle: it had no connections when it was.
         failure: the last failure.
+        exit_code: of its last process, once that has ended.
         restarts: processes that replaced crashed ones.
         crashes: what bounds them.
     """
@@ -229,5 +233,6 @@ class Lifecycle:
     ended_by: EndedBy = EndedBy.DISCONNECT
     is_idle: bool = False
     failure: Failure | None = None
+    exit_code: int | None = None
     restarts: int = 0
     crashes: CrashHistory = NO_CRASHES

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from ..control.protocol import AppStatus
-from .life import ALIVE, Failure, Lifecycle, State
+from .life import ALIVE, AT_REST, Failure, Lifecycle, State
 
 
 class Member(Protocol):
@@ -29,7 +29,7 @@ class Member(Protocol):
 M = TypeVar("M", bound=Member)
 
 # Ascending; all other states are of more use.
-_USEFULNESS = {State.ERRORED: 0, State.BACKOFF: 1}
+_USEFULNESS = {State.ERRORED: 0, State.DONE: 0, State.BACKOFF: 1}
 
 
 def staying(members: Iterable[M]) -> list[M]:
@@ -72,7 +72,7 @@ def given_up_ids(members: Iterable[Member]) -> list[int]:
 
 def is_abandoned(members: Iterable[Member]) -> bool:
     """Whether no worker gets connections, or will without being asked to."""
-    return all(m.life.state is State.ERRORED for m in staying(members))
+    return all(m.life.state in AT_REST for m in staying(members))
 
 
 def last_failure(members: Iterable[Member]) -> Failure | None:
@@ -86,6 +86,18 @@ def admitted_count(members: Iterable[Member]) -> int:
     return sum(m.life.state is State.ADMITTED for m in staying(members))
 
 
+def are_all_at_rest(members: Iterable[Member]) -> bool:
+    """Return whether there are workers, and no process of them is left or will come by itself."""
+    states = {m.life.state for m in staying(members)}
+    return bool(states) and states <= AT_REST
+
+
+def exit_code_of(members: Iterable[Member]) -> int:
+    """Return the exit code of workers that have all ended as of one program: that of the first that failed, or 0."""
+    codes = (m.life.exit_code or 0 for m in staying(members))
+    return next((code for code in codes if code), 0)
+
+
 def app_status(members: Sequence[Member], target: int, meanwhile: AppStatus | None) -> AppStatus:
     """Return one word for the app.
 
@@ -97,9 +109,9 @@ def app_status(members: Sequence[Member], target: int, meanwhile: AppStatus | No
     if meanwhile:
         return meanwhile
     states = [member.life.state for member in staying(members)]
-    admitted = admitted_count(members)
-    if admitted >= target:
-        return "online"
+    admitted, done = admitted_count(members), states.count(State.DONE)
+    if admitted + done >= target:
+        return "online" if admitted else "finished"
     if admitted or any(state in ALIVE or state is State.BACKOFF for state in states):
         return "degraded"
     return "errored"

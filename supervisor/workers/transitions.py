@@ -12,16 +12,19 @@ a record and the effects that the caller must perform, in order. Everything that
     STARTING -> EXITED: SPAWN_FAILED EXITED
     STARTING -> BACKOFF: SPAWN_FAILED EXITED
     STARTING -> ERRORED: SPAWN_FAILED EXITED
+    STARTING -> DONE: EXITED
     READY -> READY: PRELOADED
     READY -> ADMITTED: ADMIT_REQUESTED
     READY -> DRAINING: DRAIN_REQUESTED LEFT
     READY -> STOPPING: STOP_REQUESTED FINISHED FAULTED HUNG CHANNEL_CLOSED DIED
     READY -> EXITED: EXITED
+    READY -> DONE: EXITED
     ADMITTED -> ADMITTED: PRELOADED
     ADMITTED -> DRAINING: DRAIN_REQUESTED LEFT
     ADMITTED -> STOPPING: STOP_REQUESTED FINISHED FAULTED HUNG CHANNEL_CLOSED DIED
     ADMITTED -> BACKOFF: EXITED
     ADMITTED -> ERRORED: EXITED
+    ADMITTED -> DONE: EXITED
     DRAINING -> DRAINING: DRAIN_REQUESTED DRAINED FINISHED SIGNAL_CHOSEN MESSAGE_CHOSEN NOTHING_CHOSEN
     DRAINING -> ENDING: IDLE LEFT DEADLINE_PASSED
     DRAINING -> STOPPING: STOP_REQUESTED FAULTED HUNG DEADLINE_PASSED DIED
@@ -35,15 +38,18 @@ a record and the effects that the caller must perform, in order. Everything that
     STOPPING -> EXITED: EXITED
     STOPPING -> BACKOFF: EXITED
     STOPPING -> ERRORED: EXITED
+    STOPPING -> DONE: EXITED
     EXITED -> STARTING: START_REQUESTED
     BACKOFF -> STARTING: DEADLINE_PASSED
     BACKOFF -> EXITED: DRAIN_REQUESTED STOP_REQUESTED
     ERRORED -> EXITED: DRAIN_REQUESTED STOP_REQUESTED
+    DONE -> EXITED: DRAIN_REQUESTED STOP_REQUESTED
 
-Where a line offers several states for one event, the record decides. EXITED of a worker that was asked to go, or was
-never admitted, leads to EXITED; of any other one to BACKOFF, or to ERRORED when it has crashed too often. SERVING is
-enough to be ready without `wait_ready`; a worker that was admitted before it crashed is then admitted at once. Only
-a worker that drains quietly gets from DRAINING to ENDING.
+Where a line offers several states for one event, the record decides. EXITED of a worker that was asked to go leads to
+EXITED; of one whose exit code says that its work is done to DONE; of one that was never admitted to EXITED; of any
+other one to BACKOFF, or to ERRORED when it has crashed too often or is not to be started again. SERVING is enough to be
+ready without `wait_ready`; a worker that was admitted before it crashed is then admitted at once. Only a worker that
+drains quietly gets from DRAINING to ENDING.
 """
 
 from collections.abc import Callable, Mapping
@@ -109,6 +115,7 @@ def _start(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
         ended_by=EndedBy.DISCONNECT,
         is_idle=False,
         failure=None,
+        exit_code=None,
     )
     return started, (Spawn(),)
 
@@ -322,18 +329,29 @@ def _note_death(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
 
 
 def _exit(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
-    """Living -> EXITED, BACKOFF or ERRORED."""
+    """Living -> EXITED, BACKOFF, ERRORED or DONE."""
+    life = replace(life, exit_code=event.exit_code)
     if life.is_leaving:
         return _end(life), (Discard(), Report("worker_exited", reason=event.reason))
+    if life.failure is None and life.rules.restart.is_end_of_work(event.exit_code):
+        done = replace(life, state=State.DONE, deadline=None, is_trial=False)
+        return done, (Discard(), Report("worker_done", reason=event.reason), GiveUp())
     failure = _explained(life.failure, event)
     life = replace(life, failure=failure)
     if life.is_trial:
         return _end(life), (Discard(), Report("worker_start_failed", failed=True, reason=failure.reason))
+    crashed = Report("worker_crashed", failed=True, reason=failure.reason)
+    if not life.rules.restart.autorestart:
+        return replace(life, state=State.ERRORED, deadline=None), (Discard(), crashed, GiveUp())
+    return _restart_later(life, crashed, event.jitter, now)
+
+
+def _restart_later(life: Lifecycle, crashed: Report, jitter: float, now: float) -> Outcome:
+    """Living -> BACKOFF, or ERRORED when it has crashed too often."""
     died_at = now if life.died_at is None else life.died_at
     # From ready on: an app that is slow to start and dies at once would otherwise pass for one that has lived.
     uptime = died_at - life.ready_at if life.has_been_ready else None
-    verdict = after_exit(life.rules.restart, life.crashes, now=now, uptime=uptime, jitter=event.jitter)
-    crashed = Report("worker_crashed", failed=True, reason=failure.reason)
+    verdict = after_exit(life.rules.restart, life.crashes, now=now, uptime=uptime, jitter=jitter)
     life = replace(life, crashes=verdict.history)
     if verdict.delay is None:
         given_up = Report("worker_given_up", failed=True, reason="crashed too often: max_restarts")
@@ -391,31 +409,31 @@ _LIVING: dict[LifeEventName, tuple[Transition, ...]] = {
     _E.EXITED:          (_exit,              _exit,        _exit,        _exit,          _exit,         _exit),
 }
 
-_RESTING_STATES = (_S.EXITED, _S.BACKOFF, _S.ERRORED)
+_RESTING_STATES = (_S.EXITED, _S.BACKOFF, _S.ERRORED, _S.DONE)
 _RESTING: dict[LifeEventName, tuple[Transition, ...]] = {
-    _E.START_REQUESTED: (_start, ignore,   ignore),
-    _E.SPAWN_FAILED:    (ignore, ignore,   ignore),
-    _E.SERVING:         (ignore, ignore,   ignore),
-    _E.READY_SAID:      (ignore, ignore,   ignore),
-    _E.STARTUP_FAILED:  (ignore, ignore,   ignore),
-    _E.ADMIT_REQUESTED: (ignore, ignore,   ignore),
-    _E.DRAIN_REQUESTED: (ignore, _forget,  _forget),
-    _E.STOP_REQUESTED:  (ignore, _forget,  _forget),
-    _E.DRAINED:         (ignore, ignore,   ignore),
-    _E.PRELOADED:       (ignore, ignore,   ignore),
-    _E.SIGNAL_CHOSEN:   (ignore, ignore,   ignore),
-    _E.MESSAGE_CHOSEN:  (ignore, ignore,   ignore),
-    _E.NOTHING_CHOSEN:  (ignore, ignore,   ignore),
-    _E.IDLE:            (ignore, ignore,   ignore),
-    _E.SERVERS_CLOSED:  (ignore, ignore,   ignore),
-    _E.LEFT:            (ignore, ignore,   ignore),
-    _E.FINISHED:        (ignore, ignore,   ignore),
-    _E.FAULTED:         (ignore, ignore,   ignore),
-    _E.HUNG:            (ignore, ignore,   ignore),
-    _E.CHANNEL_CLOSED:  (ignore, ignore,   ignore),
-    _E.DEADLINE_PASSED: (ignore, _restart, ignore),
-    _E.DIED:            (ignore, ignore,   ignore),
-    _E.EXITED:          (ignore, ignore,   ignore),
+    _E.START_REQUESTED: (_start, ignore,   ignore,  ignore),
+    _E.SPAWN_FAILED:    (ignore, ignore,   ignore,  ignore),
+    _E.SERVING:         (ignore, ignore,   ignore,  ignore),
+    _E.READY_SAID:      (ignore, ignore,   ignore,  ignore),
+    _E.STARTUP_FAILED:  (ignore, ignore,   ignore,  ignore),
+    _E.ADMIT_REQUESTED: (ignore, ignore,   ignore,  ignore),
+    _E.DRAIN_REQUESTED: (ignore, _forget,  _forget, _forget),
+    _E.STOP_REQUESTED:  (ignore, _forget,  _forget, _forget),
+    _E.DRAINED:         (ignore, ignore,   ignore,  ignore),
+    _E.PRELOADED:       (ignore, ignore,   ignore,  ignore),
+    _E.SIGNAL_CHOSEN:   (ignore, ignore,   ignore,  ignore),
+    _E.MESSAGE_CHOSEN:  (ignore, ignore,   ignore,  ignore),
+    _E.NOTHING_CHOSEN:  (ignore, ignore,   ignore,  ignore),
+    _E.IDLE:            (ignore, ignore,   ignore,  ignore),
+    _E.SERVERS_CLOSED:  (ignore, ignore,   ignore,  ignore),
+    _E.LEFT:            (ignore, ignore,   ignore,  ignore),
+    _E.FINISHED:        (ignore, ignore,   ignore,  ignore),
+    _E.FAULTED:         (ignore, ignore,   ignore,  ignore),
+    _E.HUNG:            (ignore, ignore,   ignore,  ignore),
+    _E.CHANNEL_CLOSED:  (ignore, ignore,   ignore,  ignore),
+    _E.DEADLINE_PASSED: (ignore, _restart, ignore,  ignore),
+    _E.DIED:            (ignore, ignore,   ignore,  ignore),
+    _E.EXITED:          (ignore, ignore,   ignore,  ignore),
 }
 # fmt: on
 

@@ -51,6 +51,7 @@ PATHS = {
     State.STOPPING: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED", "HUNG"],
     State.BACKOFF: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED", "EXITED"],
 }
+JOB = replace(RULES, restart=replace(RULES.restart, autorestart=False))
 
 
 def after(life: Lifecycle, *names: str, now: float = 0.0) -> tuple[Lifecycle, Effects]:
@@ -63,7 +64,10 @@ def after(life: Lifecycle, *names: str, now: float = 0.0) -> tuple[Lifecycle, Ef
 
 def in_state(state: State, rules: LifecycleRules = RULES) -> Lifecycle:
     """A worker that came into `state` on the usual way, at time 0."""
-    if state is State.ERRORED:
+    if state is State.DONE:
+        admitted, _ = after(Lifecycle(JOB), *PATHS[State.ADMITTED])
+        life, _ = step(admitted, LifeEvent(LifeEventName.EXITED, exit_code=0), 0.0)
+    elif state is State.ERRORED:
         once = replace(rules, restart=replace(rules.restart, max_restarts=1))
         life, _ = after(Lifecycle(once), *PATHS[State.BACKOFF])
     else:
@@ -96,8 +100,10 @@ def listed_transitions() -> set[tuple[str, str, str]]:
 
 def possible_transitions() -> set[tuple[str, str, str]]:
     """(from, to, event) of everything that the table lets happen to any record that it can lead to."""
-    restart = replace(RULES.restart, max_restarts=2)
-    unseen = [Lifecycle(replace(RULES, restart=restart, wait_ready=wait)) for wait in (False, True)]
+    restarts = [replace(RULES.restart, max_restarts=2, autorestart=autorestart) for autorestart in (False, True)]
+    unseen = [
+        Lifecycle(replace(RULES, restart=restart, wait_ready=wait)) for restart in restarts for wait in (False, True)
+    ]
     seen: set[Lifecycle] = set()
     found: set[tuple[str, str, str]] = set()
     while unseen:
@@ -105,10 +111,10 @@ def possible_transitions() -> set[tuple[str, str, str]]:
         if without_times(life) in seen:
             continue
         seen.add(without_times(life))
-        for name in LifeEventName:
+        for name, exit_code in [*((name, 1) for name in LifeEventName), (LifeEventName.EXITED, 0)]:
             is_due = name is LifeEventName.DEADLINE_PASSED and life.deadline is not None
             now = life.deadline if is_due and life.deadline is not None else life.ready_at
-            outcome, effects = step(life, LifeEvent(name), now)
+            outcome, effects = step(life, LifeEvent(name, exit_code=exit_code), now)
             if (outcome, effects) != (life, ()):
                 found.add((life.state.name, outcome.state.name, name.name))
                 unseen.append(outcome)
