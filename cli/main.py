@@ -17,7 +17,10 @@ from .output import Output
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
-COMMANDS = ("start", "run", "list", "show", "stop", "restart", "reload", "scale", "delete", "logs", "kill", "version")
+COMMANDS = (
+    *("start", "run", "list", "show", "stop", "restart", "reload", "scale", "delete", "logs", "send", "kill"),
+    "version",
+)
 ALIASES = {
     "ls": "list",
     "ps": "list",

@@ -225,6 +225,17 @@ class App:
     def _replacing(self) -> Replacing:
         return self._traits.replacing_on_listeners if self._resources.listeners else self._traits.replacing
 
+    def send(self, line: str, worker_id: int | None) -> str:
+        """Write a line to the standard input of each worker, or of one. Returns a sentence.
+
+        Raises:
+            UsageError: it is more than one line.
+            FastlbError: there is no such worker, or one could not be written to; the message says which.
+        """
+        if "\n" in line or "\0" in line:
+            raise UsageError("send: give one line, without its end")
+        return self._crew.send_line(line.encode() + b"\n", worker_id)
+
     def ask(self, request: OperationRequest) -> None:
         """Carry out a request that nobody at a terminal waits for, now or when its turn comes; the log is told."""
         works: dict[Operation, Callable[[], Coroutine[Any, Any, str]]] = {

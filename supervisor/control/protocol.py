@@ -107,6 +107,13 @@ class ScaleParams(msgspec.Struct, forbid_unknown_fields=True):
     change: int | None = None
 
 
+class SendParams(msgspec.Struct, forbid_unknown_fields=True):
+    """`line`: for the standard input, without its end. `worker`: whose; None: of each worker."""
+
+    line: str
+    worker: int | None = None
+
+
 class LogsParams(msgspec.Struct, forbid_unknown_fields=True):
     """`stream`: which output. Lines come as notifications until the client hangs up or the supervisor ends.
 
@@ -132,5 +139,6 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "restart": NoParams,
     "reload": ReloadParams,
     "scale": ScaleParams,
+    "send": SendParams,
     "logs": LogsParams,
 }

@@ -27,6 +27,7 @@ from .protocol import (
     LogsParams,
     ReloadParams,
     ScaleParams,
+    SendParams,
     StopParams,
 )
 
@@ -55,6 +56,10 @@ class ControlledApp(Protocol):
 
     async def scale(self, target_workers: int, progress: Callable[[Progress], None]) -> str:
         """Have so many workers; return a sentence."""
+
+
+    def send(self, line: str, worker_id: int | None) -> str:
+        """Write a line to the standard input of workers; return a sentence."""
 
 
 class Caller(Protocol):
@@ -93,6 +98,7 @@ class ControlRequests:
             "restart": self._restart,
             "reload": self._reload,
             "scale": self._scale,
+            "send": self._send,
             "logs": self._logs,
         }
 
@@ -130,6 +136,9 @@ class ControlRequests:
     async def _scale(self, params: ScaleParams, caller: Caller) -> Done:
         target = scale_target(params, self._app.target_workers)
         return Done(await self._app.scale(target, _progress_to(caller)))
+
+    async def _send(self, params: SendParams, _: Caller) -> Done:
+        return Done(self._app.send(params.line, params.worker))
 
     async def _logs(self, params: LogsParams, caller: Caller) -> Done:
         if self._output.subscriber_count >= MAX_FOLLOWERS:

@@ -6,9 +6,11 @@ Runs in the supervisor process. Nobody hands such a process connections, so ther
 import asyncio
 import os
 import re
+import select
 import socket
 from dataclasses import dataclass
 
+from ..errors import FastlbError
 from ..processes.reaper import ExitStatus, send_signal
 from ..workers.handle import WorkerHandle
 from ..workers.life import LetExit, LifeEventName, SendShutdown
@@ -16,6 +18,7 @@ from ..workers.runtime import RuntimeParts, StartedProcess, WorkDone
 from .channel import ProgramChannel
 
 SHUTDOWN = "shutdown"
+LONGEST_LINE = select.PIPE_BUF
 # As the C library says it, which nearly all languages do, or by name, as Node.
 PORT_IN_USE = re.compile(r"address already in use|EADDRINUSE", re.IGNORECASE)
 
@@ -94,6 +97,22 @@ class ForkLink:
         """Send it PM2's message, or the signal if the message cannot reach it."""
         if isinstance(what, SendShutdown) and not (self._channel and self._channel.send(SHUTDOWN)):
             send_signal(self._pidfd, self._config.kill_signal)
+
+    def write_line(self, line: bytes) -> None:
+        """Write a whole line to its standard input, or nothing.
+
+        Raises:
+            FastlbError: the line is too long, or the process does not read.
+        """
+        if len(line) > LONGEST_LINE:
+            raise FastlbError(f"cannot be sent so long a line: at most {LONGEST_LINE} bytes")
+        try:
+            # So short a write to a pipe is all or nothing: pipe(7).
+            os.write(self._stdin_fd, line)
+        except BlockingIOError:
+            raise FastlbError("does not read its standard input, which is full") from None
+        except OSError as error:
+            raise FastlbError(f"has closed its standard input ({error.strerror})") from error
 
     def work_done(self) -> WorkDone:
         """Return that nothing is known."""

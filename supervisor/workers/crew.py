@@ -20,6 +20,7 @@ from ..settings.traits import WorkerTraits
 from .handle import WorkerHandle
 from .host import WorkerHost
 from .life import ALIVE, AT_REST, SIGNAL_GRACE, WATCHED, Lifecycle, LifecycleRules, LifeEvent, LifeEventName, State
+from .roster import staying
 
 # How many workers load the app at a time: more only makes each of them slower, and a broken app
 # would print its traceback as many times.
@@ -180,6 +181,28 @@ class Crew:
             if member.incarnation:
                 member.incarnation.link.end_with_app()
         await self.drain_until_gone(self.members)
+
+    def send_line(self, line: bytes, worker_id: int | None) -> str:
+        """Write a line to the standard input of each living worker, or of one. Returns a sentence.
+
+        Raises:
+            FastlbError: none of them lives, or one could not be written to; the others have it.
+        """
+        living = [member for member in staying(self.members) if member.incarnation and member.life.state in ALIVE]
+        meant = [member for member in living if worker_id in (None, member.worker_id)]
+        if not meant:
+            which = "no worker" if worker_id is None else f"no worker {worker_id}"
+            raise FastlbError(f"{which} runs now: `fastlb show` says what does")
+        problems = []
+        for member in meant:
+            assert member.incarnation is not None
+            try:
+                member.incarnation.link.write_line(line)
+            except FastlbError as error:
+                problems.append(f"worker {member.worker_id} {error.message}")
+        if problems:
+            raise FastlbError("; ".join(problems))
+        return f"sent to {len(meant)} worker{'s' if len(meant) > 1 else ''}"
 
     def kill(self) -> None:
         """End all workers at once, by SIGKILL; none comes back."""

@@ -50,6 +50,14 @@ class DispatchedLink(abc.ABC):
         """Return nothing: the process says for itself what fails."""
         return ""
 
+    def write_line(self, line: bytes) -> None:
+        """Refuse it.
+
+        Raises:
+            FastlbError: always; the process reads nothing there.
+        """
+        raise FastlbError("has no standard input: only programs in fork mode have one")
+
     @property
     def impediment(self) -> str:
         """Empty: nothing is known."""

@@ -69,6 +69,13 @@ class WorkerLink(Protocol):
     def tell_app(self, what: SendShutdown | LetExit) -> None:
         """Tell the app of the process something, which only some kinds can be told."""
 
+    def write_line(self, line: bytes) -> None:
+        """Write a line to the standard input of the process.
+
+        Raises:
+            FastlbError: it has none, or does not read it; the message goes on after "worker 1".
+        """
+
     def work_done(self) -> WorkDone:
         """Return what the process has done so far."""
 

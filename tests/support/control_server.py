@@ -72,6 +72,10 @@ class SmallApp:
         self.target_workers = target_workers
         return f"{target_workers} workers"
 
+    def send(self, line: str, worker_id: int | None) -> str:
+        """Say what was to be sent."""
+        return f"{line!r} to {worker_id}"
+
 
 class RunningServer:
     """A ControlServer that serves until the end of the context."""

@@ -56,6 +56,10 @@ class ProgramLink:
     def tell_app(self, what: SendShutdown | LetExit) -> None:
         """Do nothing: it was asked."""
 
+    def write_line(self, line: bytes) -> None:
+        """Refuse it: its standard input is /dev/null."""
+        raise FastlbError("has no standard input")
+
     def work_done(self) -> WorkDone:
         """Return that nothing is known."""
         return WorkDone(0, None, 0)
