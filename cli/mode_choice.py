@@ -8,7 +8,7 @@ import os
 import shlex
 import shutil
 
-from ..supervisor.fork.target.command import PYTHON_SUFFIX, is_node_interpreter
+from ..supervisor.fork.target.command import PYTHON_SUFFIX
 from ..supervisor.processes.programs import is_executable, shebang_program
 from ..supervisor.settings.targets import (
     ExecMode,
@@ -16,6 +16,7 @@ from ..supervisor.settings.targets import (
     is_foreign_program,
     is_import,
     is_node_file,
+    is_node_interpreter,
     wrapper_name,
 )
 from .target_advice import is_script, what_to_type

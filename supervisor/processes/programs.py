@@ -5,6 +5,7 @@ runs are those whose end is waited for here; processes of an app are started in 
 """
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -68,6 +69,18 @@ def shebang_program(script: str) -> str:
     words = " ".join(shebang_words(script)).split()
     names = [os.path.basename(word) for word in words if not word.startswith("-")]
     return next((name for name in names if name != "env"), "")
+
+
+def split_words(what: str, text: str) -> list[str]:
+    """Return `text`, which the user gave as `what`, as a shell splits it.
+
+    Raises:
+        UsageError: it cannot be split.
+    """
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{what} {text}: {str(error).lower()}: quote it as for a shell") from None
 
 
 def answer_of(command: Sequence[str], env: Mapping[str, str], what_to_do: str) -> str:

@@ -1,18 +1,20 @@
 """Owns how workers are started that run our own worker runtime (worker/). Runs in the supervisor process."""
 
+import asyncio
 import os
 import socket
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ...lb.page import create_worker_page
 from ...worker.wire import WIRE_VERSION, WorkerConfig
 from ..processes.environment import instance_environment
+from ..processes.working_directory import enter_directory
 from ..settings.app_config import AppConfig
 from ..workers.handle import WorkerHandle
 from ..workers.runtime import RuntimeParts, StartedProcess
+from .interpreter import python_command
 from .link import PythonChannels, PythonLink
 
 _FROM_CONFIG = sorted(set(WorkerConfig.__struct_fields__) & set(AppConfig.__struct_fields__))
@@ -20,18 +22,19 @@ _FROM_CONFIG = sorted(set(WorkerConfig.__struct_fields__) & set(AppConfig.__stru
 
 @dataclass(frozen=True)
 class PythonStart:
-    """A process that is about to be; `parts` as in the runtime."""
+    """A process that is about to be; `parts` as in the runtime. `python`: what runs it, and its options."""
 
     worker: WorkerHandle
     parts: RuntimeParts
     channels: PythonChannels
     env: Mapping[str, str]
+    python: Sequence[str]
 
     @property
     def command(self) -> list[str]:
         """Program and arguments."""
         # -P: a file of the app must not shadow a module of ours.
-        return [sys.executable, "-P", "-m", "fastlb.worker", str(self.channels.worker_lifecycle.fileno())]
+        return [*self.python, "-P", "-m", "fastlb.worker", str(self.channels.worker_lifecycle.fileno())]
 
     @property
     def pass_fds(self) -> Mapping[int, int]:
@@ -66,6 +69,7 @@ class PythonRuntime:
 
     def __init__(self, parts: RuntimeParts) -> None:
         self._parts = parts
+        self._python: dict[int, list[str]] = {}  # by generation
 
     @property
     def other_addresses(self) -> list[str]:
@@ -73,7 +77,17 @@ class PythonRuntime:
         return []
 
     async def prepare_generation(self, generation: int) -> None:
-        """Do nothing: every worker finds out by itself what it runs."""
+        """Find out which Python runs this generation's workers; what it runs, every worker finds out by itself.
+
+        Raises:
+            FastlbError: it is none that can.
+        """
+        config = self._parts.config
+        if not config.interpreter:
+            self._python[generation] = python_command(config)
+            return
+        enter_directory(config.cwd)
+        self._python[generation] = await asyncio.to_thread(python_command, config)
 
     def prepare_start(self, worker: WorkerHandle, number: int, ours: ExitStack, theirs: ExitStack) -> PythonStart:
         """Open all channels of a process; each stack closes its ends.
@@ -84,10 +98,13 @@ class PythonRuntime:
         """
         env = instance_environment(self._parts.config, worker.worker_id, os.environ)
         channels = self._open_channels(ours, theirs)
-        return PythonStart(worker, self._parts, channels, env | {"FASTLB_WORKER_ID": str(worker.worker_id)})
+        env["FASTLB_WORKER_ID"] = str(worker.worker_id)
+        return PythonStart(worker, self._parts, channels, env, self._python[worker.generation])
 
     def keep_only(self, generations: set[int]) -> None:
-        """Do nothing: nothing here belongs to a generation."""
+        """Forget which Python ran older generations."""
+        oldest = min(generations, default=0)  # the next generation may be prepared and have no worker yet
+        self._python = {number: python for number, python in self._python.items() if number >= oldest}
 
     def close(self) -> None:
         """Do nothing: the listeners are the app's, and whoever bound them closes them."""

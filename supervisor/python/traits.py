@@ -4,8 +4,12 @@ from ..settings.app_config import DEFAULT_BIND, AppConfig
 from ..settings.traits import WorkerTraits
 
 
-def _check(_: AppConfig) -> None:
+def _check(config: AppConfig) -> None:
     """Only a worker can tell whether an app can be imported."""
+    if config.interpreter or config.interpreter_args:
+        from .interpreter import python_command
+
+        python_command(config)
 
 
 PYTHON_TRAITS = WorkerTraits(

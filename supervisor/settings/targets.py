@@ -20,6 +20,8 @@ NODE_SUFFIXES = (".js", ".mjs", ".cjs", ".ts", ".mts")
 TYPESCRIPT_SUFFIXES = (".ts", ".mts")
 PACKAGE_FILE = "package.json"
 WHAT_TO_TYPE = "type MODULE:ATTRIBUTE, such as server:app for `app` in server.py"
+# What runs scripts of Node's; besides these every program whose name begins with "node".
+NODE_INTERPRETERS = ("tsx", "deno")
 # Programs that start the app in another process, or keep the channel for themselves, each with what to start
 # instead of it.
 SOME_SCRIPT = "fastlb start dist/server.js"
@@ -55,16 +57,21 @@ _FACTORY_CALL = "()"
 
 
 def worker_kind(target: str, interpreter: str, exec_mode: ExecMode = "auto") -> AppKind:
-    """Return what runs `target`; but for fork mode, a path of any form and whatever has an interpreter is for Node."""
+    """Return what runs `target`; in cluster mode Node runs paths, and what is not imported and has an interpreter."""
     if exec_mode == "fork":
         return "fork"
-    is_node = interpreter or is_node_file(target) or _is_path(target)
+    is_node = is_node_file(target) or _is_path(target) or (interpreter and not is_import(target))
     return "node" if is_node else "python"
 
 
 def is_imported(target: str, interpreter: str, exec_mode: ExecMode = "auto") -> bool:
     """Whether `target` would be an object in a module of Python's, not a file."""
     return worker_kind(target, interpreter, exec_mode) == "python"
+
+
+def is_node_interpreter(name: str) -> bool:
+    """Whether a program of this name runs scripts as Node does."""
+    return name in NODE_INTERPRETERS or (name.startswith("node") and name != "nodemon")
 
 
 def is_any_program(target: str, interpreter: str, exec_mode: ExecMode) -> bool:
@@ -100,7 +107,7 @@ def check_target(target: str, interpreter: str = "", exec_mode: ExecMode = "auto
     if kind == "node":
         _check_script(target, interpreter)
     else:
-        _check_import(target)
+        _check_import(target, interpreter)
 
 
 def _refuse_no_program(target: str) -> None:
@@ -173,15 +180,16 @@ def _check_script(target: str, interpreter: str) -> None:
     command, _, rest = target.partition(" ")
     if command == "node" and rest:
         raise UsageError(f"{target!r} is a command, and fastlb starts node itself: type `fastlb start {rest}`")
-    if interpreter and not is_node_file(target) and is_import(target):
-        raise UsageError(
-            f"{target!r} is a Python app, which --interpreter {interpreter} cannot run: leave out --interpreter"
-        )
     if interpreter and (not target or target.endswith(".py")):
         raise UsageError(f"{target!r} is no script for Node: give one, such as server.js, or leave out --interpreter")
 
 
-def _check_import(target: str) -> None:
+def _check_import(target: str, interpreter: str) -> None:
+    if is_node_interpreter(posixpath.basename(interpreter)):
+        raise UsageError(
+            f"{target!r} is a Python app, which --interpreter {interpreter} cannot run: leave out --interpreter, or"
+            " give the python of a virtual environment"
+        )
     module, colon, attribute = target.partition(":")
     if module.endswith(NODE_SUFFIXES):
         raise UsageError(f"{target!r}: a Node app is started by the name of its script alone: type {module}")

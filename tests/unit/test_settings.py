@@ -84,7 +84,6 @@ def check(config: AppConfig) -> None:
         ({"env": {"": "b"}}, "--env: a name is missing"),
         ({"args": ("a\0b",)}, "--args: a NUL character"),
         ({"credit": -1}, "--credit: -1 is too small"),
-        ({"interpreter_args": ("--inspect",)}, "--interpreter-args: this is for Node or fork-mode apps"),
         ({"shutdown_with_message": True}, "--shutdown-with-message: this is for Node or fork-mode apps"),
         ({"interpreter": "node"}, "--interpreter node cannot run"),
         ({"target": "server.js", "threads": 4}, "--threads: this is for Python apps, and server.js is a Node app"),

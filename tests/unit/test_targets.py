@@ -82,7 +82,7 @@ def test_bad_target_is_answered_with_what_to_type(target: str, what_to_do: str) 
         ("./api", "", "node"),
         ("bin/www", "", "node"),
         ("server", "node", "node"),
-        ("server:app", "node", "node"),
+        ("server:app", ".venv/bin/python", "python"),
     ],
 )
 def test_target_and_interpreter_say_what_runs_it(target: str, interpreter: str, kind: str) -> None:

@@ -5,7 +5,6 @@ blocks for as long as `node --version` takes for a script of Node's. It must nev
 """
 
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,9 +14,9 @@ from msgspec.structs import replace
 
 from ...errors import UsageError
 from ...node.target.command import node_command
-from ...processes.programs import find_interpreter, is_executable, shebang_program, shebang_words
+from ...processes.programs import find_interpreter, is_executable, shebang_program, shebang_words, split_words
 from ...settings.app_config import AppConfig
-from ...settings.targets import is_node_file
+from ...settings.targets import is_node_file, is_node_interpreter
 from ...suggestions import nearest
 
 # The word of --interpreter for: none, the target is a program itself.
@@ -32,8 +31,6 @@ INTERPRETERS: dict[str, Sequence[tuple[str, ...]]] = {
     ".jar": (("java", "-jar"),),
 }
 PYTHON_SUFFIX = ".py"
-# What runs scripts of Node's; besides these every program whose name begins with "node".
-NODE_INTERPRETERS = ("tsx", "deno")
 NODE_PROGRAMS = ("node", "nodejs", "npm", "npx", "yarn", "pnpm", "tsx")
 
 
@@ -69,7 +66,7 @@ def program_command(config: AppConfig) -> ProgramCommand:
         _refuse_options(program, config)
         found = _executable(program, env)
         return ProgramCommand((found, *args), _speaks_node(found))
-    options = [word for text in config.interpreter_args for word in _split("--interpreter-args", text)]
+    options = [word for text in config.interpreter_args for word in split_words("--interpreter-args", text)]
     is_python = os.path.basename(interpreter[0]).startswith("python")
     # So that what it prints is in the log at once, not when 8 KiB have come together.
     unbuffered = {"PYTHONUNBUFFERED": "1"} if is_python else {}
@@ -85,7 +82,7 @@ def target_words(target: str) -> list[str]:
     """
     if os.path.exists(target) or not target.strip():
         return [target]
-    return _split("the target", target)
+    return split_words("the target", target)
 
 
 def is_for_node(script: str, interpreter: str) -> bool:
@@ -94,11 +91,6 @@ def is_for_node(script: str, interpreter: str) -> bool:
     if name:
         return is_node_interpreter(name) and (is_node_file(script) or os.path.exists(script))
     return is_node_file(script) or os.path.isdir(script)
-
-
-def is_node_interpreter(name: str) -> bool:
-    """Whether a program of this name runs scripts as Node does."""
-    return name in NODE_INTERPRETERS or (name.startswith("node") and name != "nodemon")
 
 
 def python_for_scripts(env: Mapping[str, str]) -> str:
@@ -178,10 +170,3 @@ def _speaks_node(program: str) -> bool:
         return False
     names = {os.path.basename(program), shebang_program(program)}
     return any(name in NODE_PROGRAMS for name in names)
-
-
-def _split(what: str, text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise UsageError(f"{what} {text}: {str(error).lower()}: quote it as for a shell") from None

@@ -7,12 +7,11 @@ node process that runs the app: the channel is for that one.
 
 import os
 import re
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...errors import UsageError
-from ...processes.programs import find_interpreter
+from ...processes.programs import find_interpreter, split_words
 from ...settings.app_config import AppConfig
 from .interpreter import INSTALL_NODE, node_version, refuse_unsupported, tsx_options, typescript_options
 from .preload_option import preload_options
@@ -92,20 +91,13 @@ def node_command(config: AppConfig) -> NodeCommand:
 
 
 def _node_options(node_args: Iterable[str]) -> list[str]:
-    options = [option for text in node_args for option in _split(text)]
+    options = [option for text in node_args for option in split_words("--node-args", text)]
     for option in options:
         if option.partition("=")[0] in REFUSED_OPTIONS:
             raise UsageError(f"--node-args {option}: with it node is no worker that runs the script: leave it out")
     if options and not options[0].startswith("-"):
         raise UsageError(f"--node-args {options[0]}: options of node begin with '-'; those of the app go after --")
     return options
-
-
-def _split(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise UsageError(f"--node-args {text}: {str(error).lower()}: quote it as for a shell") from None
 
 
 def _options_of_environment(env: Mapping[str, str]) -> list[str]:
