@@ -17,13 +17,12 @@ from ..supervisor.home.known_apps import list_apps
 from ..supervisor.home.paths import AppPaths, HomeUnusable, default_home, prepare_home
 from ..supervisor.home.stored_config import load_config
 from ..supervisor.kinds import traits_of
-from ..supervisor.launch.messages import FailedReport, Foreground, ProgressReport
+from ..supervisor.launch.messages import FailedReport, Foreground, ProgressReport, StartedReport
 from ..supervisor.launch.starter import exec_foreground, launch_detached
 from ..supervisor.processes.attributes import attributes_of
 from ..supervisor.processes.environment import instance_environment
 from ..supervisor.processes.working_directory import enter_directory, name_of_directory
 from ..supervisor.settings.app_config import AppConfig
-from ..supervisor.settings.declared import check_config
 from ..supervisor.settings.targets import (
     PACKAGE_FILE,
     check_target,
@@ -40,21 +39,7 @@ from .output import Output, ProgressDisplay
 from .target_advice import served_app, what_to_type
 
 
-def requested_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig:
-    """Return the settings for `target`: a target, or the name of an app that was started before.
-
-    What was given counts, then (for a name) what was stored, then the defaults.
-
-    Raises:
-        UsageError: it is neither, or a setting makes no sense.
-        FastlbError: the stored settings are damaged.
-    """
-    config = _stored_config(target, args, given) or _new_config(target, args, given)
-    check_config(config, traits_of(config))
-    return config
-
-
-def _known_apps() -> list[str]:
+def known_apps() -> list[str]:
     """Return the names of all apps; none where there can be no home, which is no obstacle to `run`."""
     try:
         return list_apps(default_home())
@@ -62,9 +47,13 @@ def _known_apps() -> list[str]:
         return []
 
 
-def _stored_config(name: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig | None:
-    if name not in _known_apps():
-        return None
+def stored_config(name: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig:
+    """Return the settings of the app `name`, which was started before, changed as `given`; unchecked.
+
+    Raises:
+        UsageError: it has another name already.
+        FastlbError: it runs, or the stored settings are damaged.
+    """
     refuse_running(paths_of(name))
     if given.get("name", name) != name:
         raise UsageError(f"{name} has its name already: `fastlb delete {name}` and start its target anew")
@@ -72,7 +61,12 @@ def _stored_config(name: str, args: Sequence[str], given: Mapping[str, Any]) -> 
     return msgspec.structs.replace(load_config(paths_of(name)), **changed)
 
 
-def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig:
+def new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> AppConfig:
+    """Return the settings for a target, as `given`; unchecked.
+
+    Raises:
+        UsageError: it is none, and it is known what was meant.
+    """
     settings = {"cwd": name_of_directory()} | _settled(given)
     interpreter = settings.get("interpreter", "")
     if settings.get("exec_mode", "auto") == "auto":
@@ -85,7 +79,7 @@ def _new_config(target: str, args: Sequence[str], given: Mapping[str, Any]) -> A
 
         raise refusal_here(wrapper, settings["cwd"])
     if ":" not in target and is_imported(target, interpreter):
-        suggestion = nearest(target, _known_apps())
+        suggestion = nearest(target, known_apps())
         if suggestion:
             raise FastlbError(f"there is no app {target!r}; did you mean {suggestion}?")
     _refuse_file(target, interpreter, settings)
@@ -171,10 +165,13 @@ def _module(config: AppConfig) -> str:
     return config.target.partition(":")[0]
 
 
-def launch(config: AppConfig, *, wait: bool = True, is_named: bool = True) -> str:
-    """Start the supervisor of `config`, show how it goes, return where it listens.
+def launch(
+    config: AppConfig, *, wait: bool = True, is_named: bool = True, origins: Mapping[str, str] | None = None
+) -> StartedReport:
+    """Start the supervisor of `config`, show how it goes, return what it says at the end.
 
     `wait`: only when the workers have lived for `settle`. `is_named`: the user typed the app's name, and means it.
+    `origins` as in LaunchRequest.
 
     Raises:
         FastlbError: it did not start; with a worker's traceback if one failed.
@@ -182,22 +179,23 @@ def launch(config: AppConfig, *, wait: bool = True, is_named: bool = True) -> st
     paths = _prepared_paths(config)
     if not is_named:
         _refuse_other_app(config)
-    with launch_detached(config, paths, wait=wait) as supervisor, ProgressDisplay(Output.for_errors()) as display:
+    supervisor = launch_detached(config, paths, wait=wait, origins=origins or {})
+    with supervisor, ProgressDisplay(Output.for_errors()) as display:
         for report in supervisor:
             if isinstance(report, ProgressReport):
                 display.show(report.text, report.admitted, report.workers)
             elif isinstance(report, FailedReport):
                 raise FastlbError(report.message, details=report.details, exit_code=report.exit_code)
             else:
-                return report.text
+                return report
     raise FastlbError(f"the start of {config.name} ended without a word: see {paths.supervisor_log}")
 
 
-def become_supervisor(config: AppConfig, *, log_files: bool, prefix: bool | None) -> None:
+def become_supervisor(config: AppConfig, foreground: Foreground, origins: Mapping[str, str]) -> None:
     """Replace this process by the supervisor of `config`, in the foreground. Returns only by raising.
 
     Where the home cannot be used, and no files are asked for, a temporary directory takes its place, which is said.
-    `log_files` and `prefix` as in Foreground.
+    `origins` as in LaunchRequest.
 
     Raises:
         FastlbError: it cannot be started here.
@@ -207,15 +205,15 @@ def become_supervisor(config: AppConfig, *, log_files: bool, prefix: bool | None
         prepare_home(default_home())
         refuse_running(paths_of(config.name))
     except HomeUnusable as error:
-        if log_files:
+        if foreground.log_files:
             raise
         problem = error.message
     _prepare_to_run(config)
     home = Path(tempfile.mkdtemp(prefix="fastlb-")) if problem else default_home()
     if problem:
         Output.for_errors().line(f"fastlb | {problem}; commands reach this app with FASTLB_HOME={home}")
-    foreground = Foreground(log_files=log_files, prefix=prefix, temporary_home=bool(problem))
-    exec_foreground(config, AppPaths(home, config.name), foreground)
+    foreground = msgspec.structs.replace(foreground, temporary_home=bool(problem))
+    exec_foreground(config, AppPaths(home, config.name), foreground, origins)
 
 
 def refuse_running(paths: AppPaths) -> None:

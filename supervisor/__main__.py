@@ -64,7 +64,7 @@ def run(request: LaunchRequest, reporter: Reporter) -> int:
         check_limits(request.config.workers)
         listeners = stack.enter_context(listening(request, log))
         log.info("supervisor_started", pid=os.getpid(), binds=",".join(bound.address for bound in listeners))
-        resources = AppResources(paths, log, listeners, terminal, worker_oom_score)
+        resources = AppResources(paths, log, listeners, terminal, worker_oom_score, request.origins)
         return uvloop.run(supervise(request, reporter, resources))
 
 

@@ -9,8 +9,8 @@ import contextlib
 import os
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from .control.progress import Progress
@@ -43,6 +43,7 @@ from .workers.roster import (
     established,
     exit_code_of,
     given_up_ids,
+    is_abandoned,
     last_failure,
     missing_ids,
     surplus,
@@ -63,6 +64,7 @@ class AppResources:
     """What the process has taken hold of outside itself; all borrowed, but an App closes `listeners` when it stops.
 
     `terminal`: of a foreground app, else None. `worker_oom_score`: see processes/oom_score.py; None: as it is.
+    `origins` as in LaunchRequest.
     """
 
     paths: AppPaths
@@ -70,6 +72,7 @@ class AppResources:
     listeners: list[BoundListener]
     terminal: TerminalOutput | None = None
     worker_oom_score: int | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 class App:
@@ -105,7 +108,7 @@ class App:
         self._process_exited = asyncio.Event()
         self._crew = Crew(config, self._traits, host)
         sources = StatusSources(
-            config, self._traits, self._crew, host, self._keeper, self.addresses, resources.paths
+            config, self._traits, self._crew, host, self._keeper, self.addresses, resources.paths, resources.origins
         )
         self._status = StatusReport(sources)
         self._limits = LimitWatch(LimitRules.of(config), lambda: self._crew.members, resources.log)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,10 @@ NOTHING = Totals()
 
 @dataclass(frozen=True)
 class StatusSources:
-    """Where the figures come from; all borrowed. `addresses`: where the app listens now."""
+    """Where the figures come from; all borrowed.
+
+    `addresses`: where the app listens now. `origins` as in LaunchRequest.
+    """
 
     config: AppConfig
     traits: WorkerTraits
@@ -47,6 +50,7 @@ class StatusSources:
     keeper: DispatcherKeeper
     addresses: Callable[[], list[str]]
     paths: AppPaths
+    origins: Mapping[str, str]
 
 
 class StatusReport:
@@ -69,7 +73,14 @@ class StatusReport:
             dispatcher=self._sources.keeper.report() if self._sources.traits.needs_dispatcher else {},
             files=app_files(self._sources.config, self._sources.paths),
             last_error=self._last_error() or failure,
+            origins=self._origins(),
         )
+
+    def _origins(self) -> dict[str, str]:
+        """Return the variables that gave a setting which has not been changed since."""
+        source = self._sources
+        asked, now = source.config, source.crew.settings
+        return {name: origin for name, origin in source.origins.items() if getattr(asked, name) == getattr(now, name)}
 
     def _fields(self, operation: Operation | None) -> dict[str, Any]:
         source = self._sources

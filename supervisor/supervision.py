@@ -78,12 +78,12 @@ class Supervision:
             if self._resources.terminal:
                 self._run_in_background(self._end_with_job())
             await self._stopped.wait()
-            return self._exit_code
         finally:
             await self._control.close()
             self._log.info("supervisor_stopped", pid=os.getpid())
         if self._failure:
             raise self._failure
+        return self._exit_code
 
     async def stop(self, force: bool) -> None:
         """End the app: drain the workers, or with `force` do not. A start under way is given up.

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Generator, Iterator
 
 import pytest
+from fastlb.supervisor.settings.variables import option_variables
 
 from tests.support import processes
 from tests.support.fastlb_process import Fastlb
@@ -20,8 +21,11 @@ FAILED = pytest.StashKey[bool]()
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare this process: the time of a whole test is stretched (pytest-xdist hands it on), no signal ignored.
 
-    What the tests start buffers its output as a user's would, whatever the machine's own environment says.
+    What the tests start buffers its output as a user's would, and has the settings that it is given, whatever the
+    machine's own environment says.
     """
+    for variable in (*option_variables(), "WEB_CONCURRENCY", "PORT", "FORWARDED_ALLOW_IPS"):
+        os.environ.pop(variable, None)
     os.environ.pop("PYTHONUNBUFFERED", None)
     if config.option.timeout is None and "PYTEST_TIMEOUT" not in os.environ:
         config.option.timeout = scaled(float(config.getini("timeout")))

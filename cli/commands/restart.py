@@ -32,4 +32,4 @@ def _restart(name: str) -> str:
         return operate(name, "restart")
     config = load_config(paths)
     check_config(config, traits_of(config))
-    return launch(config).removeprefix(f"{name} ")
+    return launch(config).text.removeprefix(f"{name} ")

@@ -1,12 +1,16 @@
 """`fastlb run`: run an app in the foreground. Runs in the user's shell, and then becomes the supervisor."""
 
+import os
 from typing import Any
 
 import click
 
-from ..launching import become_supervisor, requested_config
+from ...supervisor.launch.messages import Foreground
+from ..launching import become_supervisor
 from ..options import complete_target
+from ..output import Output
 from ..setting_options import SettingsCommand, given_settings
+from ..start_request import origins_text, requested_start
 
 EXAMPLES = (
     "fastlb run server:app",
@@ -32,5 +36,8 @@ def command(target: str, args: tuple[str, ...], log_files: bool, prefix: bool | 
     It ends by itself when every worker has crashed too often, with the exit code of the last one: 128 + N for
     signal N, and 1 for 0.
     """
-    config = requested_config(target, args, given_settings(given))
-    become_supervisor(config, log_files=log_files, prefix=prefix)
+    request = requested_start(target, args, given_settings(given), os.environ)
+    for remark in (origins_text(request.config, request.origins), *request.remarks):
+        if remark:
+            Output.for_errors().line(f"fastlb | {remark}")
+    become_supervisor(request.config, Foreground(log_files=log_files, prefix=prefix), request.origins)

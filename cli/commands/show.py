@@ -59,8 +59,10 @@ def _show(details: AppDetails, output: Output) -> None:
 def _settings(details: AppDetails) -> dict[str, str]:
     """Return the settings that have a value, as one would type them; secrets are hidden already."""
     values = {setting.name: details.settings.get(setting.name) for setting in declared_settings()}
+    origins = details.origins
     return {
         setting.name: format_setting(setting, values[setting.name])
+        + (f" (from {origins[setting.name]})" if setting.name in origins else "")
         for setting in declared_settings()
         if values[setting.name] not in (None, "", [], (), {})
     }

@@ -1,15 +1,17 @@
 """`fastlb start`: start an app in the background. Runs in the user's shell."""
 
+import os
 from typing import Any
 
 import click
 
 from ..app_table import app_table, url_of
 from ..apps import read_state
-from ..launching import launch, requested_config
+from ..launching import launch
 from ..options import complete_target
 from ..output import Output
 from ..setting_options import SettingsCommand, given_settings
+from ..start_request import origins_text, requested_start
 
 EXAMPLES = (
     "fastlb start server:app                            # `app` in server.py, 1 worker, 127.0.0.1:8000",
@@ -39,12 +41,14 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, **given: Any) -> 
 
     When it fails, nothing of it is left running, and a worker's traceback is shown.
     """
-    settings = given_settings(given)
-    config = requested_config(target, args, settings)
-    is_named = target == config.name or "name" in settings
-    where = launch(config, wait=not no_wait, is_named=is_named)
+    request = requested_start(target, args, given_settings(given), os.environ)
+    config = request.config
+    started = launch(config, wait=not no_wait, is_named=request.is_named, origins=request.origins)
     output = Output.for_results()
-    output.line(where)
+    output.line(started.text)
+    for remark in (origins_text(config, request.origins), *request.remarks, *started.remarks):
+        if remark:
+            output.line(f"note: {remark}")
     entry = read_state(config.name).entry
     output.table(app_table([entry]))
     name = config.name

@@ -76,12 +76,16 @@ class AppEntry(msgspec.Struct, kw_only=True):
 
 
 class AppDetails(AppEntry, kw_only=True):
-    """`show --json`: the entry plus settings (secrets hidden), files and the dispatcher's counters."""
+    """`show --json`: the entry plus settings (secrets hidden), files and the dispatcher's counters.
+
+    `origins`: the settings that environment variables gave, each with its variable.
+    """
 
     settings: dict[str, Any]
     dispatcher: dict[str, Any]
     files: dict[str, str]
     last_error: str = ""
+    origins: dict[str, str] = {}
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):

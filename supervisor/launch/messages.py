@@ -39,6 +39,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
         systemd_fds: how many listening sockets systemd passed, from descriptor 3 on.
         lock_fd: the app's lock, which the starter has taken.
         wait: report success only when the workers have lived for `settle`.
+        origins: the settings that environment variables gave, each with its variable.
     """
 
     config: AppConfig
@@ -47,6 +48,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
     systemd_fds: int = 0
     lock_fd: int
     wait: bool = True
+    origins: dict[str, str] = {}
 
 
 class ProgressReport(msgspec.Struct, frozen=True, tag_field="event", tag="progress"):
@@ -58,9 +60,10 @@ class ProgressReport(msgspec.Struct, frozen=True, tag_field="event", tag="progre
 
 
 class StartedReport(msgspec.Struct, frozen=True, tag_field="event", tag="started"):
-    """All workers are admitted. `text` says where the app listens. The last report."""
+    """All workers are admitted. `text`: where the app listens; `remarks`: what may not be expected. The last report."""
 
     text: str
+    remarks: list[str] = []
 
 
 class FailedReport(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):

@@ -9,7 +9,7 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -77,10 +77,13 @@ class LaunchedSupervisor:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def launch_detached(config: AppConfig, paths: AppPaths, *, wait: bool = True) -> LaunchedSupervisor:
+def launch_detached(
+    config: AppConfig, paths: AppPaths, *, wait: bool = True, origins: Mapping[str, str]
+) -> LaunchedSupervisor:
     """Start the supervisor of `config` in a session of its own; it keeps directory and environment.
 
-    `wait` as in LaunchRequest. Descriptors that `config.bind` names (fd:N) and those passed by systemd go with it.
+    `wait` and `origins` as in LaunchRequest. Descriptors that `config.bind` names (fd:N), and those passed by systemd,
+    go with it.
 
     Raises:
         FastlbError: the home cannot be used, or the process could not be started.
@@ -93,6 +96,7 @@ def launch_detached(config: AppConfig, paths: AppPaths, *, wait: bool = True) ->
             systemd_fds=systemd_fd_count(),
             lock_fd=lock.fileno(),
             wait=wait,
+            origins=dict(origins),
         )
         request_fd = request_file(request)
         stack.callback(os.close, request_fd)
@@ -105,8 +109,12 @@ def launch_detached(config: AppConfig, paths: AppPaths, *, wait: bool = True) ->
     return LaunchedSupervisor(process, ours)
 
 
-def exec_foreground(config: AppConfig, paths: AppPaths, foreground: Foreground) -> NoReturn:
+def exec_foreground(
+    config: AppConfig, paths: AppPaths, foreground: Foreground, origins: Mapping[str, str]
+) -> NoReturn:
     """Become the supervisor of `config`, in the foreground: same pid, same terminal, same descriptors.
+
+    `origins` as in LaunchRequest.
 
     Raises:
         FastlbError: the interpreter could not be executed.
@@ -118,6 +126,7 @@ def exec_foreground(config: AppConfig, paths: AppPaths, foreground: Foreground) 
             foreground=foreground,
             systemd_fds=systemd_fd_count(),
             lock_fd=lock.fileno(),
+            origins=dict(origins),
         )
         request_fd = request_file(request)
         for fd in (request_fd, lock.fileno(), *_inherited_fds(request)):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ..errors import UsageError
 from ..settings.app_config import AppConfig
+from ..settings.variables import without_option_variables
 
 # How Node tells a child of its channel: inherited from a Node process that started us they mean another one.
 NODE_CHANNEL_VARIABLES = ("NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID")
@@ -19,7 +20,7 @@ def instance_environment(config: AppConfig, worker_id: int, inherited: Mapping[s
     Raises:
         UsageError: `increment_var` does not start from a whole number, or a variable's name is none.
     """
-    env = without_node_channel({**inherited, **config.env})
+    env = without_node_channel({**without_option_variables(inherited), **config.env})
     if config.instance_var:
         _check_variable("--instance-var", config.instance_var)
         env[config.instance_var] = str(worker_id)

@@ -29,6 +29,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         metavar: how the value is shown in `--help`.
         secret: the value is never shown.
         kinds: kinds of workers that it is for; empty: all.
+        variables: environment variables that platforms set for it.
         check: raises ValueError, without naming the setting, for a value that means nothing.
         shorthands: values that are options as well: `--fork` for `--exec-mode fork`.
     """
@@ -44,6 +45,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     metavar: str = ""
     secret: bool = False
     kinds: tuple[AppKind, ...] = ()
+    variables: tuple[str, ...] = ()
     check: Callable[[str], object] | None = None
     shorthands: tuple[str, ...] = ()
 
@@ -73,7 +75,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     target: Annotated[str, Setting(help="What to run: module:attribute or module:factory() of Python; a script, a directory or a package.json of Node; in fork mode any program.", section="App")]
     name: Annotated[str, Setting(help="Name of the app in every command; default from the target.", section="App", flags=("-n",))]
     args: Annotated[tuple[str, ...], Setting(help="Arguments of the app, after --; it sees them in sys.argv or process.argv.", section="App", repeatable=True)] = ()
-    workers: Annotated[int, Setting(help="Number of workers, or max: the CPUs this process may use.", section="App", flags=("-w",), aliases=("instances", "i"), minimum=1, maximum=MAX_WORKERS, metavar="N|max")] = 1
+    workers: Annotated[int, Setting(help="Number of workers, or max: the CPUs this process may use.", section="App", flags=("-w",), aliases=("instances", "i"), minimum=1, maximum=MAX_WORKERS, metavar="N|max", variables=("WEB_CONCURRENCY",))] = 1
     exec_mode: Annotated[ExecMode, Setting(help="cluster: workers behind one port, for Python and Node apps; fork: any program as processes of their own, each with its own port; auto: as the target suggests.", section="App", shorthands=("fork",))] = "auto"
     cwd: Annotated[str, Setting(help="Working directory of the app; default where the command is typed.", section="App", aliases=("chdir",), metavar="DIR")] = ""
     app_dir: Annotated[str, Setting(help="Directory that is put in front of the import path.", section="App", aliases=("pythonpath",), metavar="DIR", kinds=PYTHON)] = "."
@@ -91,7 +93,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     nice: Annotated[int, Setting(help="Priority of the workers, from -20 (first, for root only) to 19.", section="App", minimum=-20, maximum=19)] = 0
     pin_cpus: Annotated[bool, Setting(help="Each worker runs on one CPU: the first on the first that may be used, and so on.", section="App")] = False
 
-    bind: Annotated[tuple[str, ...], Setting(help="Where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N. Default: 127.0.0.1:8000; of a Node app: where it asks to; in fork mode: nowhere, and what is given is passed to the program as systemd does (LISTEN_FDS).", section="Network", flags=("-b",), repeatable=True, metavar="ADDRESS", aliases=("host", "port", "uds", "fd", "listen"))] = ()
+    bind: Annotated[tuple[str, ...], Setting(help="Where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N. Default: 127.0.0.1:8000; of a Node app: where it asks to; in fork mode: nowhere, and what is given is passed to the program as systemd does (LISTEN_FDS).", section="Network", flags=("-b",), repeatable=True, metavar="ADDRESS", aliases=("host", "port", "uds", "fd", "listen"), variables=("PORT",))] = ()
     balance: Annotated[Balance, Setting(help="How a worker is chosen for a connection.", section="Network", aliases=("policy",))] = "round-robin"
     backlog: Annotated[int, Setting(help="Connections that may wait in the kernel.", section="Network", minimum=1, maximum=65535)] = 4096
     socket_mode: Annotated[str, Setting(help="Mode of a unix socket, octal.", section="Network", metavar="MODE", check=parse_mode)] = "0660"
@@ -111,7 +113,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     limit_request_body: Annotated[int, Setting(help="Largest request body of a WSGI app (413 above); 0: no limit.", section="HTTP", unit="bytes", minimum=0, aliases=("max_request_body_size",), metavar="SIZE", kinds=PYTHON)] = 1_073_741_824
     root_path: Annotated[str, Setting(help="Path prefix under which the app is mounted.", section="HTTP", aliases=("script_name",), kinds=PYTHON)] = ""
     proxy_headers: Annotated[bool, Setting(help="Believe X-Forwarded-Proto and X-Forwarded-For of trusted proxies.", section="HTTP", kinds=PYTHON)] = True
-    forwarded_allow_ips: Annotated[str, Setting(help="Trusted proxies, comma separated: addresses, networks, unix: (whoever may connect to a unix socket of --bind), or *.", section="HTTP", metavar="LIST", kinds=PYTHON)] = "127.0.0.1,::1,unix:"
+    forwarded_allow_ips: Annotated[str, Setting(help="Trusted proxies, comma separated: addresses, networks, unix: (whoever may connect to a unix socket of --bind), or *.", section="HTTP", metavar="LIST", kinds=PYTHON, variables=("FORWARDED_ALLOW_IPS",))] = "127.0.0.1,::1,unix:"
     server_header: Annotated[bool, Setting(help="Send a Server header.", section="HTTP", kinds=PYTHON)] = True
     date_header: Annotated[bool, Setting(help="Send a Date header.", section="HTTP", kinds=PYTHON)] = True
     ssl_certfile: Annotated[str, Setting(help="Certificate chain, PEM: the workers speak TLS.", section="HTTP", aliases=("certfile",), metavar="FILE", kinds=PYTHON)] = ""

@@ -8,11 +8,13 @@ import sys
 import msgspec
 
 from .declared import DeclaredSetting, declared_settings, format_setting, kind_title
+from .variables import option_variable, option_variables
 
 INTRODUCTION = """\
 # Configuration
 
-Every setting of an app is an option of `fastlb start` and `fastlb run`. `make docs` writes this page from
+Every setting of an app is an option of `fastlb start` and `fastlb run`, and an environment variable
+([how they are read](environment.md)). `make docs` writes this page from
 their declaration in `supervisor/settings/app_config.py`; a test fails when it is stale.
 
 Durations are written `3s`, `1m30s`, `250ms`, `2h`, or as a number of seconds. On the command line a number above
@@ -61,7 +63,13 @@ def _facts(setting: DeclaredSetting) -> dict[str, str]:
         "only for": " and ".join(f"{kind_title(kind)} apps" for kind in about.kinds),
         "may be given several times": "yes" if about.repeatable and setting.name != "args" else "",
         "elsewhere called": aliases,
+        "environment": ", ".join(f"`{name}`" for name in _variables(setting)),
     }
+
+
+def _variables(setting: DeclaredSetting) -> tuple[str, ...]:
+    own = option_variable(setting)
+    return (own, *setting.about.variables) if own in option_variables() else ()
 
 
 def value_name(setting: DeclaredSetting) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fastlb.cli.launching import requested_config
+from fastlb.cli.start_request import requested_start
 from fastlb.supervisor.errors import UsageError
 
 from tests.support.programs import write_program
@@ -43,7 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def chosen(target: str, **given: str) -> tuple[str, str]:
     """The mode and the kind that a target gets."""
-    config = requested_config(target, (), given)
+    config = requested_start(target, (), given, {}).config
     return config.exec_mode, config.kind
 
 
@@ -113,7 +113,7 @@ def test_fork_mode_can_be_asked_for(target: str) -> None:
 )
 def test_what_cannot_be_started_is_answered_with_what_to_type(target: str, given: dict[str, str], reason: str) -> None:
     with pytest.raises(UsageError) as refused:
-        requested_config(target, (), given)
+        requested_start(target, (), given, {})
     assert reason in refused.value.message
 
 
@@ -122,17 +122,17 @@ def test_what_cannot_be_started_is_answered_with_what_to_type(target: str, given
     [("worker.sh", "worker"), ("./bin/serve", "serve"), ("job.py", "job"), ("sleep 1000", "sleep"), ("npx", "npx")],
 )
 def test_program_gives_the_app_its_name(target: str, name: str) -> None:
-    assert requested_config(target, (), {}).name == name
+    assert requested_start(target, (), {}, {}).config.name == name
 
 
 def test_wrapper_is_told_how_the_app_behind_it_is_served(capsys: pytest.CaptureFixture[str]) -> None:
-    requested_config("npm", ("start",), {})
+    requested_start("npm", ("start",), {}, {})
     note = capsys.readouterr().err
     assert "note: npm starts the app itself, so it runs in fork mode" in note
     assert "`fastlb start dist/main.js`" in note
-    requested_config("both.py", (), {})
+    requested_start("both.py", (), {}, {})
     note = capsys.readouterr().err
     assert "note: both.py runs in fork mode; with workers behind one port: `fastlb start both:app`" in note
-    requested_config("npx", ("serve", "-s", "dist"), {"exec_mode": "fork"})
-    requested_config("sleep", ("1000",), {})
+    requested_start("npx", ("serve", "-s", "dist"), {"exec_mode": "fork"}, {})
+    requested_start("sleep", ("1000",), {}, {})
     assert capsys.readouterr().err == ""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastlb.cli.launching import requested_config
+from fastlb.cli.start_request import requested_start
 from fastlb.supervisor.errors import UsageError
 from fastlb.supervisor.settings.app_config import AppConfig
 
@@ -37,7 +37,7 @@ def wrong_usage(fastlb: Fastlb, directory: Path, *args: str) -> str:
 
 
 def name_of(target: str, **given: Any) -> str:
-    return requested_config(target, (), given).name
+    return requested_start(target, (), given, {}).config.name
 
 
 def test_mistyped_script_is_wrong_usage_before_there_is_a_supervisor(fastlb: Fastlb, app: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fastlb.cli.launching import requested_config
+from fastlb.cli.start_request import requested_start
 from fastlb.supervisor.errors import UsageError
 
 
@@ -49,5 +49,5 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_advice_can_be_followed(target: str, advice: str) -> None:
     with pytest.raises(UsageError) as refused:
-        requested_config(target, (), {})
+        requested_start(target, (), {}, {})
     assert refused.value.message.endswith(advice)

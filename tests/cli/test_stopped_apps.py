@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from fastlb.cli.launching import requested_config
+from fastlb.cli.start_request import requested_start
 from fastlb.supervisor.home.paths import AppPaths
 
 from tests.support.fastlb_process import Fastlb
@@ -113,4 +113,4 @@ def test_directory_that_is_given_anew_means_the_same_from_elsewhere(
     (tmp_path / "site").mkdir()
     monkeypatch.setenv("FASTLB_HOME", str(stopped.home))
     monkeypatch.chdir(tmp_path)
-    assert requested_config("shop", (), {"cwd": "site"}).cwd == str(tmp_path / "site")
+    assert requested_start("shop", (), {"cwd": "site"}, {}).config.cwd == str(tmp_path / "site")

@@ -8,6 +8,7 @@ from fastlb.supervisor.dispatcher.keeper import policy_of
 from fastlb.supervisor.settings.app_config import AppConfig, Balance
 from fastlb.supervisor.settings.declared import declared_settings, format_setting, parse_setting
 from fastlb.supervisor.settings.reference import reference
+from fastlb.supervisor.settings.variables import option_variables
 from fastlb.worker.wire import WorkerConfig
 
 from .sources import ROOT
@@ -22,6 +23,17 @@ def test_every_setting_is_in_the_reference() -> None:
     named = {"target": "TARGET", "args": "-- ARGS"}
     expected = [named.get(setting.name, setting.option) for setting in declared_settings()]
     assert [text for text in expected if f"`{text}" not in page] == []
+
+
+def test_every_variable_of_a_platform_is_explained() -> None:
+    page = (ROOT / "docs" / "environment.md").read_text()
+    named = [(setting.option, name) for setting in declared_settings() for name in setting.about.variables]
+    assert named
+    assert [name for option, name in named if f"| `{name}` | `{option}" not in page] == []
+
+
+def test_no_option_has_the_variable_of_something_else() -> None:
+    assert {"FASTLB_HOME", "FASTLB_WORKER_ID", "FASTLB_DEBUG"} & set(option_variables()) == set()
 
 
 def test_no_two_settings_share_a_name() -> None:

@@ -1,0 +1,119 @@
+"""Owns which settings a start has: what was typed, what environment variables say, what was stored, the defaults.
+
+Runs in the user's shell. In this order: options; FASTLB_<OPTION>; for the name of an app that was started before, how
+it was; else the variables that platforms set (WEB_CONCURRENCY, PORT); the defaults.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..supervisor.errors import UsageError
+from ..supervisor.kinds import traits_of
+from ..supervisor.launch.starter import systemd_fd_count
+from ..supervisor.settings.app_config import AppConfig
+from ..supervisor.settings.declared import DeclaredSetting, check_config, declared_settings, format_setting
+from ..supervisor.settings.variables import (
+    PREFIX,
+    FromVariable,
+    fits,
+    option_variables,
+    read_option_variables,
+    read_platform_variables,
+)
+from ..supervisor.suggestions import nearest
+from .launching import known_apps, new_config, stored_config
+
+
+class StartRequest(msgspec.Struct, frozen=True):
+    """What is to be started.
+
+    Attributes:
+        config: its settings.
+        is_named: the user said the app's name, and means it.
+        origins: the settings that environment variables gave, each with its variable.
+        remarks: what the user may not expect, one sentence each.
+    """
+
+    config: AppConfig
+    is_named: bool
+    origins: dict[str, str]
+    remarks: list[str]
+
+
+def requested_start(
+    target: str, args: Sequence[str], given: Mapping[str, Any], environ: Mapping[str, str]
+) -> StartRequest:
+    """Return what `target`, a target or the name of an app that was started before, asks for.
+
+    Raises:
+        UsageError: it is neither, or a setting makes no sense; one of a variable names the variable.
+        FastlbError: the stored settings are damaged.
+    """
+    is_known = target in known_apps()
+    said = {name: found for name, found in read_option_variables(environ).items() if name not in given}
+    if is_known:
+        said.pop("name", None)
+    settings = _implied(_values(said) | dict(given))
+    config = stored_config(target, args, settings) if is_known else new_config(target, args, settings)
+    traits = traits_of(config)
+    strange = [name for name in said if not fits(_declared(name), traits)]
+    config = msgspec.structs.replace(config, **{name: _declared(name).default for name in strange})
+    remarks = [f"{said.pop(name).variable} is left out: it is not for {traits.title} apps" for name in strange]
+    if not is_known:
+        platform = read_platform_variables(environ, traits, _spoken_for(settings))
+        config = msgspec.structs.replace(config, **_values(platform))
+        said |= platform
+    _check(config, said)
+    origins = {name: found.variable for name, found in said.items()}
+    is_named = target == config.name or "name" in settings
+    return StartRequest(config, is_named, origins, remarks + _misspelt(environ))
+
+
+def origins_text(config: AppConfig, origins: Mapping[str, str]) -> str:
+    """Return which settings environment variables gave, in one line; empty: none."""
+    settings = {setting.name: setting for setting in declared_settings()}
+    given = [
+        f"{settings[name].option} {format_setting(settings[name], getattr(config, name))} ({variable})"
+        for name, variable in origins.items()
+    ]
+    return "from the environment: " + ", ".join(given) if given else ""
+
+
+def _implied(settings: dict[str, Any]) -> dict[str, Any]:
+    """Who says how the access log looks wants to see it."""
+    return ({"access_log": True} if settings.get("access_log_format") else {}) | settings
+
+
+def _spoken_for(settings: Mapping[str, Any]) -> set[str]:
+    """What no platform's variable is asked for: what was given, and where systemd has bound sockets for us."""
+    return {*settings, *(("bind",) if systemd_fd_count() else ())}
+
+
+def _values(said: Mapping[str, FromVariable]) -> dict[str, Any]:
+    return {name: found.value for name, found in said.items()}
+
+
+def _declared(name: str) -> DeclaredSetting:
+    return next(setting for setting in declared_settings() if setting.name == name)
+
+
+def _check(config: AppConfig, said: Mapping[str, FromVariable]) -> None:
+    """As check_config; a message about an option that a variable gave begins with the variable."""
+    try:
+        check_config(config, traits_of(config))
+    except UsageError as error:
+        option = error.message.partition(" ")[0].rstrip(":")
+        for name, found in said.items():
+            if _declared(name).option == option:
+                raise UsageError(f"{found.variable}: {error.message}") from None
+        raise
+
+
+def _misspelt(environ: Mapping[str, str]) -> list[str]:
+    """A remark for each variable that is nearly one of ours. Others are not ours: Kubernetes sets FASTLB_PORT, too."""
+    ours = [*option_variables(), "FASTLB_HOME", "FASTLB_WORKER_ID"]
+    unknown = [name for name in environ if name.startswith(PREFIX) and name not in ours]
+    meant = {name: nearest(name, ours) for name in unknown}
+    return [f"{name} is no variable of fastlb: did you mean {near}?" for name, near in meant.items() if near]
