@@ -6,6 +6,7 @@ Runs in the user's shell. It imports a command's module only when it is used.
 import importlib
 import io
 import os
+import signal
 import sys
 
 import click
@@ -97,6 +98,7 @@ def main() -> int:
         return EXIT_FAILURE
     _prepare_standard_streams()
     try:
+        _interrupt_by_exception()
         return _run()
     except FastlbError as error:
         Output.for_errors().error(error.message, error.details)
@@ -113,6 +115,12 @@ def main() -> int:
         return EXIT_INTERRUPTED
     finally:
         _flush_output()
+
+
+def _interrupt_by_exception() -> None:
+    """From here on what was begun is given back on ^C; entry.py let it end us."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _prepare_standard_streams() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import uvloop
 
 from .app import AppResources
-from .errors import EXIT_FAILURE, FastlbError
+from .errors import EXIT_FAILURE, FastlbError, StartStopped
 from .home.app_lock import AppLock
 from .home.paths import AppPaths
 from .kinds import traits_of
@@ -26,6 +26,7 @@ from .launch.reporter import Reporter
 from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
+from .processes.held_signals import hold_signals
 from .processes.oom_score import lower_own_score
 from .processes.resource_limits import check_limits, raise_descriptor_limit
 from .signals import outlive_harmless_signals
@@ -35,10 +36,13 @@ from .supervision import Supervision
 
 def main(argv: list[str]) -> int:
     """Run the app that the request describes; return the exit code."""
+    hold_signals()
     outlive_harmless_signals()
     reporter = Reporter(int(argv[2]))
     try:
         return run(read_request(int(argv[1])), reporter)
+    except StartStopped as error:
+        return reporter.stopped(error)
     except FastlbError as error:
         reporter.failed(error)
         return error.exit_code

@@ -29,6 +29,10 @@ class UsageError(FastlbError):
     exit_code = EXIT_USAGE
 
 
+class StartStopped(FastlbError):
+    """The app was told to end before it had started: a failure for whoever waits for the start, none for the app."""
+
+
 class BusyError(FastlbError):
     """Another operation is running on this app; the message says which and what to do."""
 

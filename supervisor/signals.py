@@ -5,6 +5,8 @@ import signal
 from collections.abc import Callable
 from enum import Enum, auto
 
+from .processes.held_signals import release_signals
+
 
 class SignalMeaning(Enum):
     """What a signal can ask of a running app."""
@@ -48,7 +50,7 @@ def outlive_harmless_signals() -> None:
 
 
 def pass_on_signals(on_signal: Callable[[SignalMeaning, signal.Signals], None]) -> None:
-    """Call `on_signal` on the running loop for every signal that has a meaning.
+    """Call `on_signal` on the running loop for every signal that has a meaning, also for those that were held.
 
     A SIGHUP that is ignored stays ignored: whoever asked for that (nohup) wants to outlive the terminal.
     """
@@ -57,3 +59,4 @@ def pass_on_signals(on_signal: Callable[[SignalMeaning, signal.Signals], None]) 
         if number is signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
             continue
         loop.add_signal_handler(number, on_signal, meaning, number)
+    release_signals()

@@ -14,13 +14,14 @@ from typing import Any
 from .app import App, AppResources
 from .control.requests import ControlRequests
 from .control.server import ControlServer
-from .errors import FastlbError, StartFailed
+from .errors import FastlbError, StartFailed, StartStopped
 from .home.stored_config import save_config
 from .kinds import traits_of
 from .launch.reporter import Reporter
 from .operations import Operation, OperationRequest
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
+from .processes.held_signals import hold_signals
 from .settings.app_config import AppConfig
 from .settings.quantities import format_duration
 from .signals import SignalMeaning, pass_on_signals
@@ -80,6 +81,7 @@ class Supervision:
             await self._stopped.wait()
         finally:
             await self._control.close()
+            hold_signals()  # nothing is left that could be ended sooner
             self._log.info("supervisor_stopped", pid=os.getpid())
         if self._failure:
             raise self._failure
@@ -125,6 +127,8 @@ class Supervision:
         await asyncio.gather(starting, gone, stopping, return_exceptions=True)
         if is_cancelled:
             self._log.warning("start_given_up", by="stop" if self._stop_wanted.is_set() else "launcher")
+            if self._stop_wanted.is_set():
+                raise StartStopped("stopped before it had started")
             raise StartFailed("the start was cancelled")
         starting.result()
 

@@ -12,7 +12,7 @@ import sys
 import msgspec
 
 from ..control.progress import Progress
-from ..errors import FastlbError, StartFailed
+from ..errors import FastlbError, StartFailed, StartStopped
 from .messages import FailedReport, LaunchReport, ProgressReport, StartedReport
 
 
@@ -40,6 +40,15 @@ class Reporter:
         # The details of a StartFailed are what a worker wrote: the terminal has shown them.
         shown = "" if isinstance(error, StartFailed) or not details else f"{details}\n"
         self._finish(report, f"error: {error.message}\n{shown}")
+
+    def stopped(self, error: StartStopped) -> int:
+        """Report that the app was ended before it had started, the last report; return the exit code.
+
+        0 in the foreground: whoever ran it has ended it, as at any later time.
+        """
+        has_launcher = self._socket is not None
+        self._finish(FailedReport(error.message, exit_code=error.exit_code), f"fastlb | {error.message}\n")
+        return error.exit_code if has_launcher else 0
 
     async def launcher_gone(self) -> None:
         """Return when the launcher has hung up; never without one."""

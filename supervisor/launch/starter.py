@@ -18,6 +18,7 @@ import msgspec
 from ..errors import FastlbError
 from ..home.app_lock import AppLock
 from ..home.paths import AppPaths, prepare_app_dir, prepare_home
+from ..processes.held_signals import hold_signals, release_signals
 from ..settings.addresses import SYSTEMD_FIRST_FD
 from ..settings.app_config import AppConfig
 from .messages import (
@@ -135,9 +136,11 @@ def exec_foreground(
         command = _command(config.name, request_fd, NO_REPORT_FD)
         sys.stdout.flush()
         sys.stderr.flush()
+        hold_signals()  # the supervisor hears them when it can
         try:
             os.execv(command[0], command)
         except OSError as error:
+            release_signals()
             raise _not_started(error) from error
 
 
