@@ -85,6 +85,7 @@ class App:
 
     Attributes:
         on_abandoned: called, with the reason, when no worker runs and none will by itself; may be None.
+        remarks: what its user may not expect, one sentence each.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class App:
         self._refusal = Refusal(config, resources.listeners, self._keeper)
         self.on_abandoned: Callable[[FastlbError], None] | None = None
         self._traits = traits
+        self.remarks: list[str] = []
         self._runtime = self._make_runtime()
         parts = HostParts(self._runtime, self._reaper, output, resources.log, resources.worker_oom_score)
         host = WorkerHost(config, parts)
@@ -416,6 +418,11 @@ class App:
             self._look_timer.cancel()
         self._keeper.close()
 
+    def _remark(self, text: str) -> None:
+        if text not in self.remarks:
+            self.remarks.append(text)
+            self._resources.log.info("remark", reason=text)
+
     def _make_runtime(self) -> WorkerRuntime:
         parts = RuntimeParts(
             config=self._config,
@@ -425,6 +432,7 @@ class App:
             keeper=self._keeper,
             target_workers=lambda: self.target_workers,
             living_generations=lambda: self._crew.living_generations,
+            remark=self._remark,
         )
         return make_runtime(parts)
 

@@ -114,7 +114,7 @@ class Supervision:
             raise
         finally:
             self._start_finished.set()
-        self._reporter.started(self._app.what_runs())
+        self._reporter.started(self._app.what_runs(), self._app.remarks)
 
     async def _start_or_cancel(self) -> None:
         starting = asyncio.create_task(self._app.start(self._reporter.progress, wait=self._wait))

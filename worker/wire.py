@@ -65,6 +65,9 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     loop: str
     ws: str
     lifespan: str
+    ws_max_size: int
+    ws_ping_interval: float
+    ws_ping_timeout: float
     threads: int
     timeout_keep_alive: float
     stall_timeout: float

@@ -29,9 +29,9 @@ class Reporter:
         if self._socket:
             self._send(ProgressReport(progress.text, progress.admitted, progress.workers))
 
-    def started(self, text: str) -> None:
-        """Report that the start is done: the last report."""
-        self._finish(StartedReport(text), f"fastlb | {text}\n")
+    def started(self, text: str, remarks: list[str]) -> None:
+        """Report that the start is done: the last report. The terminal has seen the remarks in the log."""
+        self._finish(StartedReport(text, remarks), f"fastlb | {text}\n")
 
     def failed(self, error: FastlbError) -> None:
         """Report that the start failed: the last report."""

@@ -14,6 +14,7 @@ from ...lb.page import WorkerPageView
 from ...worker.wire import Serving, StartupFailed, WorkerConfig
 from ..dispatcher.wanted import DispatchedWorker
 from ..processes.resource_limits import MOST_DESCRIPTORS, descriptor_limit
+from ..settings.declared import without_effect
 from ..workers.bounds import worker_bounds
 from ..workers.dispatched import DispatchedLink
 from ..workers.handle import WorkerHandle
@@ -148,6 +149,11 @@ class PythonLink(DispatchedLink):
         ends = self._channels.dispatcher_end.fileno(), self._channels.worker_end.fileno()
         return *ends, pidfd, self._channels.page_fd, self._channels.wakeup_fd
 
+    def _remark_without_effect(self, interface: str) -> None:
+        if options := without_effect(self._parts.config, interface):
+            target, an_app = self._parts.config.target, "an ASGI app" if interface == "asgi" else "a WSGI app"
+            self._parts.remark(f"{', '.join(options)}: without effect, as {target} is {an_app}")
+
     def _end_connections(self) -> None:
         """Tell the process itself that no more connections come; for when no dispatcher does."""
         try:
@@ -159,6 +165,7 @@ class PythonLink(DispatchedLink):
         match message:
             case Serving():
                 self._capacity = message.capacity
+                self._remark_without_effect(message.interface)
                 self.worker.apply(LifeEventName.SERVING)
             case ReadySaid():
                 self.worker.apply(LifeEventName.READY_SAID)

@@ -57,6 +57,24 @@ def parse_address(spec: str) -> BindAddress:
     return _parse_tcp(spec)
 
 
+def check_proxies(allowed: str) -> None:
+    """Raise for an entry of `--forwarded-allow-ips` that can be none.
+
+    Raises:
+        ValueError: says which, and what to write.
+    """
+    from ipaddress import ip_network  # of all commands only a start with such an entry needs it
+
+    for entry in map(str.strip, allowed.split(",")):
+        if entry.startswith("unix:") and entry != "unix:":
+            raise ValueError(f"{entry!r}: write unix: alone, which means every unix socket of --bind")
+        if "/" in entry:
+            try:
+                ip_network(entry, strict=False)
+            except ValueError:
+                raise ValueError(f"{entry!r} is no network: write one as 10.0.0.0/8 or 2001:db8::/32") from None
+
+
 def _parse_unix(spec: str, path: str) -> UnixAddress:
     if not path or "\0" in path:
         _refuse(spec, "the path of the socket is missing" if not path else "the path contains a NUL")

@@ -5,10 +5,11 @@ Durations are float seconds, sizes are bytes; users type `1m30s` or `500M`.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from .addresses import check_proxies
 from .date_format import compile_format
 from .path_templates import check_template
 from .socket_mode import parse_mode
@@ -29,6 +30,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         metavar: how the value is shown in `--help`.
         secret: the value is never shown.
         kinds: kinds of workers that it is for; empty: all.
+        interfaces: interfaces of Python apps for which it has an effect; empty: all.
         variables: environment variables that platforms set for it.
         check: raises ValueError, without naming the setting, for a value that means nothing.
         shorthands: values that are options as well: `--fork` for `--exec-mode fork`.
@@ -45,6 +47,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     metavar: str = ""
     secret: bool = False
     kinds: tuple[AppKind, ...] = ()
+    interfaces: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     check: Callable[[str], object] | None = None
     shorthands: tuple[str, ...] = ()
@@ -54,18 +57,17 @@ MAX_WORKERS = 512
 DEFAULT_BIND = ("127.0.0.1:8000",)
 PYTHON: tuple[AppKind, ...] = ("python",)
 NODE: tuple[AppKind, ...] = ("node",)
+ASGI, WSGI = ("asgi",), ("wsgi",)
 FORK: tuple[AppKind, ...] = ("fork",)
 Balance = Literal["round-robin", "least-connections", "ip-hash"]
 Interface = Literal["auto", "asgi", "wsgi"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
 
 
-def seconds(
-    help: str, section: str, *aliases: str, minimum: float = 0, kinds: tuple[AppKind, ...] = ()
-) -> Setting:
-    """Declare a duration."""
+def seconds(help: str, section: str, *aliases: str, minimum: float = 0, **about: Any) -> Setting:
+    """Declare a duration; `about` as in Setting."""
     return Setting(
-        help=help, section=section, unit="seconds", aliases=aliases, minimum=minimum, metavar="DURATION", kinds=kinds
+        help=help, section=section, unit="seconds", aliases=aliases, minimum=minimum, metavar="DURATION", **about
     )
 
 
@@ -101,19 +103,22 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_connections: Annotated[int, Setting(help="Most open connections of a worker; 0: as its descriptor limit allows, and no bound for Node.", section="Network", aliases=("worker_connections",), minimum=0, maximum=1_000_000)] = 0
     handover_timeout: Annotated[float, seconds("After this a connection that its worker has not taken goes to another.", "Network", minimum=0.001)] = 0.005
 
-    http: Annotated[Literal["auto", "httptools", "h11"], Setting(help="HTTP parser of ASGI workers.", section="HTTP", kinds=PYTHON)] = "auto"
-    loop: Annotated[Literal["auto", "uvloop", "asyncio"], Setting(help="Event loop of ASGI workers.", section="HTTP", kinds=PYTHON)] = "auto"
-    ws: Annotated[Literal["auto", "none", "websockets", "websockets-sansio", "wsproto"], Setting(help="WebSocket implementation of ASGI workers.", section="HTTP", kinds=PYTHON)] = "auto"
-    lifespan: Annotated[Literal["auto", "on", "off"], Setting(help="ASGI lifespan protocol.", section="HTTP", kinds=PYTHON)] = "auto"
-    threads: Annotated[int, Setting(help="Threads of a WSGI worker: requests that it runs at a time.", section="HTTP", minimum=1, maximum=1000, kinds=PYTHON)] = 1
+    http: Annotated[Literal["auto", "httptools", "h11"], Setting(help="HTTP parser of ASGI workers.", section="HTTP", kinds=PYTHON, interfaces=ASGI)] = "auto"
+    loop: Annotated[Literal["auto", "uvloop", "asyncio"], Setting(help="Event loop of ASGI workers.", section="HTTP", kinds=PYTHON, interfaces=ASGI)] = "auto"
+    ws: Annotated[Literal["auto", "none", "websockets", "websockets-sansio", "wsproto"], Setting(help="WebSocket implementation of ASGI workers.", section="HTTP", kinds=PYTHON, interfaces=ASGI)] = "auto"
+    ws_max_size: Annotated[int, Setting(help="Largest message of a WebSocket (closed with 1009 above).", section="HTTP", unit="bytes", minimum=1, metavar="SIZE", kinds=PYTHON, interfaces=ASGI)] = 16_777_216
+    ws_ping_interval: Annotated[float, seconds("Time between two pings of a WebSocket; 0: none is sent.", "HTTP", kinds=PYTHON, interfaces=ASGI)] = 20.0
+    ws_ping_timeout: Annotated[float, seconds("Time a client of a WebSocket has to answer a ping; 0: for ever.", "HTTP", kinds=PYTHON, interfaces=ASGI)] = 20.0
+    lifespan: Annotated[Literal["auto", "on", "off"], Setting(help="ASGI lifespan protocol.", section="HTTP", kinds=PYTHON, interfaces=ASGI)] = "auto"
+    threads: Annotated[int, Setting(help="Threads of a WSGI worker: requests that it runs at a time.", section="HTTP", minimum=1, maximum=1000, kinds=PYTHON, interfaces=WSGI)] = 1
     timeout_keep_alive: Annotated[float, seconds("Idle time after which a connection is closed.", "HTTP", "keepalive", "keep_alive", kinds=PYTHON)] = 5.0
     stall_timeout: Annotated[float, seconds("Time a client has for a whole request head, for the next part of a body, and to take a part of a response.", "HTTP", "channel_timeout", "client_header_timeout", "client_body_timeout", "send_timeout", minimum=0.1, kinds=PYTHON)] = 60.0
-    limit_concurrency: Annotated[int, Setting(help="Connections or tasks of an ASGI worker above which it answers 503; 0: no limit.", section="HTTP", minimum=0, kinds=PYTHON)] = 0
+    limit_concurrency: Annotated[int, Setting(help="Connections or tasks of an ASGI worker above which it answers 503; 0: no limit.", section="HTTP", minimum=0, kinds=PYTHON, interfaces=ASGI)] = 0
     limit_request_head: Annotated[int, Setting(help="Largest request line and headers together (431 above).", section="HTTP", unit="bytes", minimum=1024, aliases=("limit_request_field_size", "h11_max_incomplete_event_size"), metavar="SIZE", kinds=PYTHON)] = 65536
-    limit_request_body: Annotated[int, Setting(help="Largest request body of a WSGI app (413 above); 0: no limit.", section="HTTP", unit="bytes", minimum=0, aliases=("max_request_body_size",), metavar="SIZE", kinds=PYTHON)] = 1_073_741_824
+    limit_request_body: Annotated[int, Setting(help="Largest request body of a WSGI app (413 above); 0: no limit.", section="HTTP", unit="bytes", minimum=0, aliases=("max_request_body_size",), metavar="SIZE", kinds=PYTHON, interfaces=WSGI)] = 1_073_741_824
     root_path: Annotated[str, Setting(help="Path prefix under which the app is mounted.", section="HTTP", aliases=("script_name",), kinds=PYTHON)] = ""
     proxy_headers: Annotated[bool, Setting(help="Believe X-Forwarded-Proto and X-Forwarded-For of trusted proxies.", section="HTTP", kinds=PYTHON)] = True
-    forwarded_allow_ips: Annotated[str, Setting(help="Trusted proxies, comma separated: addresses, networks, unix: (whoever may connect to a unix socket of --bind), or *.", section="HTTP", metavar="LIST", kinds=PYTHON, variables=("FORWARDED_ALLOW_IPS",))] = "127.0.0.1,::1,unix:"
+    forwarded_allow_ips: Annotated[str, Setting(help="Trusted proxies, comma separated: addresses, networks, unix: (whoever may connect to a unix socket of --bind), or *.", section="HTTP", metavar="LIST", kinds=PYTHON, check=check_proxies, variables=("FORWARDED_ALLOW_IPS",))] = "127.0.0.1,::1,unix:"
     server_header: Annotated[bool, Setting(help="Send a Server header.", section="HTTP", kinds=PYTHON)] = True
     date_header: Annotated[bool, Setting(help="Send a Date header.", section="HTTP", kinds=PYTHON)] = True
     ssl_certfile: Annotated[str, Setting(help="Certificate chain, PEM: the workers speak TLS.", section="HTTP", aliases=("certfile",), metavar="FILE", kinds=PYTHON)] = ""

@@ -157,6 +157,17 @@ def check_config(config: AppConfig, traits: WorkerTraits) -> None:
         raise UsageError(f"TLS needs a certificate and its key: give {missing} too")
 
 
+def without_effect(config: AppConfig, interface: str) -> list[str]:
+    """Return the options that were given, and that nothing looks at in workers that serve an `interface` app."""
+    return [
+        setting.option
+        for setting in declared_settings()
+        if setting.about.interfaces
+        and interface not in setting.about.interfaces
+        and getattr(config, setting.name) != setting.default
+    ]
+
+
 def _check_value(setting: DeclaredSetting, value: Any) -> None:
     texts = [value] if isinstance(value, str) else []
     numbers = [value] if setting.type in (int, float) else []

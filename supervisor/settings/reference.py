@@ -60,11 +60,17 @@ def _facts(setting: DeclaredSetting) -> dict[str, str]:
     return {
         "values": ", ".join(f"`{choice}`" for choice in setting.choices),
         "default": f"`{text}`" if (text := default_text(setting)) else "",
-        "only for": " and ".join(f"{kind_title(kind)} apps" for kind in about.kinds),
+        "only for": " and ".join(f"{title} apps" for title in _titles(setting)),
         "may be given several times": "yes" if about.repeatable and setting.name != "args" else "",
         "elsewhere called": aliases,
         "environment": ", ".join(f"`{name}`" for name in _variables(setting)),
     }
+
+
+def _titles(setting: DeclaredSetting) -> list[str]:
+    """Return the kinds of apps that `setting` is for."""
+    about = setting.about
+    return [name.upper() for name in about.interfaces] or [kind_title(kind) for kind in about.kinds]
 
 
 def _variables(setting: DeclaredSetting) -> tuple[str, ...]:

@@ -164,6 +164,7 @@ class RuntimeParts:
         log: for what its workers do.
         keeper: of the dispatcher, which runs if the kind needs one.
         target_workers: says how many workers the app is to have now: they share what is bounded for the app.
+        remark: tells the user, once, what he may not expect.
         living_generations: says which generations have workers that live or will live again.
     """
 
@@ -174,6 +175,7 @@ class RuntimeParts:
     keeper: "DispatcherKeeper"
     target_workers: Callable[[], int]
     living_generations: Callable[[], set[int]]
+    remark: Callable[[str], None]
 
 
 def make_runtime(parts: RuntimeParts) -> WorkerRuntime:

@@ -131,3 +131,21 @@ def test_closed_terminal_ends_a_foreground_app(fastlb: Fastlb) -> None:
         os.close(terminal)
         assert running.wait(timeout=scaled(30)) == 0
     assert not fastlb.pids
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "named"),
+    [
+        ("wsgi_probe:app", ("--limit-concurrency", "5", "--loop", "asyncio", "--ws-max-size", "1M", "--threads", "2"),
+         "--loop, --ws-max-size, --limit-concurrency: without effect, as wsgi_probe:app is a WSGI app"),
+        ("asgi_probe:app", ("--threads", "4", "--limit-request-body", "1M", "--lifespan", "on"),
+         "--threads, --limit-request-body: without effect, as asgi_probe:app is an ASGI app"),
+    ],
+)  # fmt: skip
+def test_options_without_effect_are_named_in_one_line(
+    fastlb: Fastlb, target: str, options: tuple[str, ...], named: str
+) -> None:
+    started = fastlb.try_start(target, "--workers", "2", *options)
+    assert started.returncode == 0
+    assert [line for line in started.stdout.splitlines() if "without effect" in line] == [f"note: {named}"]
+    assert fastlb.app().log("supervisor").count("without effect") == 1

@@ -75,6 +75,8 @@ def check(config: AppConfig) -> None:
         ({"name": "../shop"}, "cannot be the name of an app"),
         ({"workers": 0}, "--workers: 0 is too small"),
         ({"bind": ("127.0.0.1",)}, "--bind 127.0.0.1: the port is missing"),
+        ({"forwarded_allow_ips": "10.0.0.0/33"}, "--forwarded-allow-ips: '10.0.0.0/33' is no network"),
+        ({"forwarded_allow_ips": "unix:/run/s"}, "--forwarded-allow-ips: 'unix:/run/s': write unix: alone"),
         ({"ssl_certfile": "c.pem"}, "give --ssl-keyfile too"),
         ({"ssl_keyfile": "k.pem"}, "give --ssl-certfile too"),
         ({"socket_mode": "0999"}, "--socket-mode: '0999' is no octal mode"),

@@ -71,6 +71,16 @@ def test_another_machine_than_the_proxy_is_not_believed(tmp_path: Path, kind: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("allowed", "believed"),
+    [("127.0.0.0/8", True), ("10.0.0.0/8, 127.0.0.7/8", True), ("10.0.0.0/8", False), ("::/0", False), ("*", True)],
+)
+def test_network_of_proxies_is_believed(tmp_path: Path, kind: str, allowed: str, believed: bool) -> None:
+    client, _, scheme = seen(tmp_path, kind, Listener(), *FORWARDED, forwarded_allow_ips=allowed)
+    assert (client, scheme) == (("8.8.8.8", "https") if believed else ("127.0.0.1", "http"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("settings", "believed"), [({}, True), ({"forwarded_allow_ips": "127.0.0.1"}, False)])
 def test_proxy_on_a_unix_socket_is_believed_unless_the_list_leaves_it_out(
     tmp_path: Path, kind: str, settings: dict[str, str], believed: bool

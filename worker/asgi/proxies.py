@@ -3,6 +3,7 @@
 Runs in ASGI workers, in front of the app. What is believed is the same on the WSGI side (wsgi/trusted_proxies.py).
 """
 
+from ipaddress import ip_network
 from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -25,7 +26,13 @@ def behind_proxies(app: Any, worker: WorkerConfig) -> Any:
     """Return `app` behind what rewrites the client and the scheme of a request, as the settings want it."""
     if not worker.proxy_headers:
         return app
-    trusting: Any = ProxyHeadersMiddleware(app, worker.forwarded_allow_ips)
-    if UNIX_PEERS in [entry.strip() for entry in worker.forwarded_allow_ips.split(",")]:
+    entries = [_as_uvicorn_reads_it(entry.strip()) for entry in worker.forwarded_allow_ips.split(",")]
+    trusting: Any = ProxyHeadersMiddleware(app, entries if "*" not in entries else "*")
+    if UNIX_PEERS in entries:
         trusting.trusted_hosts = TrustedWithUnixPeers(trusting.trusted_hosts)
     return trusting
+
+
+def _as_uvicorn_reads_it(entry: str) -> str:
+    """It takes a network only as its lowest address; 10.1.2.3/8 means one, too."""
+    return str(ip_network(entry, strict=False)) if "/" in entry else entry

@@ -193,6 +193,9 @@ def uvicorn_config(app: object, worker: WorkerConfig) -> uvicorn.Config:
         proxy_headers=False,  # behind_proxies() has done it
         root_path=worker.root_path,
         limit_concurrency=worker.limit_concurrency or None,
+        ws_max_size=worker.ws_max_size,
+        ws_ping_interval=worker.ws_ping_interval or None,
+        ws_ping_timeout=worker.ws_ping_timeout or None,
         timeout_keep_alive=worker.timeout_keep_alive,  # type: ignore[arg-type]
         h11_max_incomplete_event_size=worker.limit_request_head,
         server_header=worker.server_header,
