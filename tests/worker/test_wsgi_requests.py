@@ -100,6 +100,23 @@ def test_two_slashes_are_a_path_not_a_host(probe: Probe) -> None:
     assert probe.ask(get("//environ")).status == 200
 
 
+def test_one_value_sent_twice_is_one_value(probe: Probe) -> None:
+    assert environ_of(probe, get("/environ", "Content-Type: a/b", "content-type: a/b"))["CONTENT_TYPE"] == "a/b"
+
+
+def test_another_protocols_request_comes_after_the_responses_before_it(probe: Probe) -> None:
+    with probe.client(get("/hello") + b"GET /hello RTSP/1.0\r\nHost: a\r\n\r\n") as client:
+        assert (client.response().body, client.response().status) == (b"hello", 400)
+        assert client.is_closed()
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 28", "Transfer-Encoding: chunked"])
+def test_body_may_look_like_another_protocol(probe: Probe, framing: str) -> None:
+    body = b"SETUP * RTSP/1.0\nGET / ICE/1"
+    sent = body if "Length" in framing else b"1C\r\n" + body + b"\r\n0\r\n\r\n"
+    assert probe.ask(request("POST", "/echo", framing) + sent).body == body
+
+
 def test_asterisk_target_is_answered(probe: Probe) -> None:
     assert probe.ask(request("OPTIONS", "*")).body == b"hello"
 
@@ -138,6 +155,11 @@ MALFORMED = {
     + b"0\r\n\r\n",
     "chunk with bare LF": request("POST", "/echo", "Transfer-Encoding: chunked") + b"1\na\r\n0\r\n\r\n",
     "chunk size that is none": request("POST", "/echo", "Transfer-Encoding: chunked") + b"g\r\n",
+    "request of RTSP": b"GET /hello RTSP/1.0\r\nHost: a\r\n\r\n",
+    "request of Icecast": b"SOURCE /hello ICE/1.0\r\nHost: a\r\n\r\n",
+    "asterisk that is not for OPTIONS": get("*"),
+    "two content types": get("/environ", "Content-Type: a/b", "Content-Type: c/d"),
+    "two credentials": get("/environ", "Authorization: Basic YQ==", "Authorization: Basic Yg=="),
     "chunks in HTTP/1.0": b"POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 }
 

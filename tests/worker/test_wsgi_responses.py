@@ -135,6 +135,28 @@ def test_app_can_have_the_connection_closed(probe: Probe) -> None:
         assert client.is_closed()
 
 
+@pytest.mark.parametrize("value", ["disclosed", "not-close", "close-notify, x"])
+def test_option_that_contains_close_does_not_close(probe: Probe, value: str) -> None:
+    with probe.client(head_of("200 OK", ("Connection", value)) + get("/hello")) as client:
+        assert client.response().header("connection") is None
+        assert client.response().body == b"hello"
+
+
+def test_close_is_found_among_the_connection_options(probe: Probe) -> None:
+    with probe.client(head_of("200 OK", ("Connection", "x-y, Close"))) as client:
+        assert client.response().header("connection") == "close"
+        assert client.is_closed()
+
+
+def test_status_without_a_reason_keeps_its_space(probe: Probe) -> None:
+    with probe.client(head_of("200")) as client:
+        assert client.read_until(b"\r\n") == b"HTTP/1.1 200 "
+
+
+def test_value_may_have_tabs_and_latin_1(probe: Probe) -> None:
+    assert probe.ask(head_of("200 OK", ("X", "a\t\x85\xad\xe9"))).header("x") == "a\t\x85\xad\xe9"
+
+
 @pytest.mark.parametrize(
     ("status", "headers"),
     [
@@ -143,6 +165,9 @@ def test_app_can_have_the_connection_closed(probe: Probe) -> None:
         ("200 OK", (("X", "a\rInjected: 1"),)),
         ("200 OK", (("X", "a\nInjected: 1"),)),
         ("200 OK", (("X", "a\0b"),)),
+        ("200 OK", (("X", "a\x1bb"),)),
+        ("200 OK", (("X", "a\x7fb"),)),
+        ("200 OK\x0b", ()),
         ("200 OK", (("X: injected\r\nY", "b"),)),
         ("200 OK", (("", "b"),)),
         ("200 OK", (("X", 1),)),

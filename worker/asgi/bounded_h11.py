@@ -8,7 +8,7 @@ from typing import Any
 
 import h11
 
-from .bounded_sections import TOO_LONG_STATUS, Refusing
+from .bounded_sections import TOO_LONG, TOO_LONG_STATUS, Refusing
 
 
 class BoundedH11Connection(h11.Connection):
@@ -21,6 +21,8 @@ class BoundedH11Connection(h11.Connection):
         taken = waiting - len(self._receive_buffer)
         if taken > self._max_incomplete_event_size and isinstance(event, h11.Request | h11.EndOfMessage):
             raise h11.RemoteProtocolError("too long", error_status_hint=TOO_LONG_STATUS)
+        if isinstance(event, h11.Request) and event.target == b"*" and event.method != b"OPTIONS":
+            raise h11.RemoteProtocolError("the asterisk is a target of OPTIONS only (RFC 9112 3.2.4)")
         return event
 
 
@@ -52,6 +54,6 @@ class BoundedH11(Refusing):
             super().send_400_response(msg)  # type: ignore[misc]
         elif self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self._refused = True
-            self.answer_too_long()
+            self.answer_and_close(TOO_LONG)
         else:
             self.transport.close()

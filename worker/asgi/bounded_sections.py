@@ -1,5 +1,6 @@
 """Owns the bound on what a request has besides its body: head, trailers, lines of chunks. 431 above it.
 
+What is for no HTTP server is refused here, too: other protocols' requests, an asterisk for anything but OPTIONS.
 Mixed in before uvicorn's protocol classes, which bound none of it (httptools) or answer 400 (h11: bounded_h11.py). Runs
 in ASGI workers, on the event loop's thread. Never calls the app for what is refused, and never writes into a response
 that is under way.
@@ -8,16 +9,20 @@ that is under way.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastlb.lb.inbox import HandedSocket
 from uvicorn import Config
+
+from ..other_protocols import find_other_protocol
 
 TOO_LONG_TEXT = b"Request Header Fields Too Large"
 REFUSAL = (
     b"HTTP/1.1 %d %b\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
 )
 TOO_LONG = REFUSAL % (431, TOO_LONG_TEXT, len(TOO_LONG_TEXT), TOO_LONG_TEXT)
+BAD_REQUEST = REFUSAL % (400, b"Bad Request", len(b"Bad Request"), b"Bad Request")
 TIMED_OUT = REFUSAL % (408, b"Request Timeout", len(b"Request Timeout"), b"Request Timeout")
 TOO_LONG_STATUS = 431
 # After a refusal: how long what the client still sends is thrown away, so that it can read why.
@@ -44,13 +49,13 @@ class Refusing:
     handed: HandedSocket
     _refused = False
 
-    def refuse_after_responses(self) -> None:
-        """Answer 431 once all responses before it are complete; read nothing more."""
+    def refuse_after_responses(self, answer: bytes = TOO_LONG) -> None:
+        """Answer so once all responses before it are complete; read nothing more."""
         self._refused = True
         if self.cycle is None or self.cycle.response_complete:
-            self.answer_too_long()
+            self.answer_and_close(answer)
         else:
-            self.cycle.on_response = self.answer_too_long
+            self.cycle.on_response = partial(self.answer_and_close, answer)
 
     def refuse_current(self, is_first: bool, answer: bytes = TOO_LONG) -> None:
         """Answer a request whose body is being read; only close where a response has begun or is due before."""
@@ -62,10 +67,6 @@ class Refusing:
         self.cycle.disconnected = True
         self.cycle.message_event.set()
         self.answer_and_close(answer)
-
-    def answer_too_long(self) -> None:
-        """Answer 431 and close."""
-        self.answer_and_close(TOO_LONG)
 
     def answer_and_close(self, answer: bytes) -> None:
         """Write the response, close our half and read on for a while: closing with unread bytes would reset it."""
@@ -89,6 +90,8 @@ class BoundedHttpTools(Refusing):
     pipeline: deque[Any]
     scope: Any
     app: Any
+    parser: Any
+    url: bytes
     _bodiless_bytes = 0
     _unread = b""  # what came behind WAITING_LIMIT requests; reading is paused
 
@@ -124,6 +127,12 @@ class BoundedHttpTools(Refusing):
         """Say whether a part of a head has come."""
         return self._is_in_head()
 
+    def on_headers_complete(self) -> None:
+        """Refuse what no app is to see: the parser makes it 400. (The parser calls it.)"""
+        if self.url == b"*" and self.parser.get_method() != b"OPTIONS":
+            raise ValueError("the asterisk is a target of OPTIONS only (RFC 9112 3.2.4)")
+        super().on_headers_complete()  # type: ignore[misc]
+
     def on_body(self, body: bytes) -> None:
         """Count anew after each part of a body (the parser calls it)."""
         self._bodiless_bytes = 0
@@ -140,7 +149,16 @@ class BoundedHttpTools(Refusing):
         self._unread = data[at:]
 
     def _receive(self, data: bytes, limit: int) -> None:
-        if self._refused:
+        if (at := find_other_protocol(data)) >= 0:
+            self._parse(data[:at], limit)
+            is_in_message = self._is_in_head() or (self.cycle is not None and self.cycle.more_body)
+            if not is_in_message and not self._refused:
+                self.refuse_after_responses(BAD_REQUEST)
+            data = data[at:]
+        self._parse(data, limit)
+
+    def _parse(self, data: bytes, limit: int) -> None:
+        if self._refused or self.transport.is_closing():
             return
         self._bodiless_bytes += len(data)
         if self._is_in_head():

@@ -56,12 +56,14 @@ def is_host(host: str) -> bool:
 def add_target(environ: Environ, target: str) -> None:
     """Set everything that derives from the request target: origin, absolute or asterisk form (RFC 9112 3.2).
 
-    SCRIPT_NAME must be in `environ`: a path below it is cut; another path is left whole, because a proxy in
-    front may have cut it already.
+    REQUEST_METHOD and SCRIPT_NAME must be in `environ`. A path below the latter is cut; another path is left whole,
+    because a proxy in front may have cut it already.
 
     Raises:
         ValueError: no form that a server without CONNECT answers.
     """
+    if target == "*" and environ["REQUEST_METHOD"] != "OPTIONS":
+        raise ValueError("the asterisk is a target of OPTIONS only (RFC 9112 3.2.4)")
     environ["RAW_URI"] = environ["REQUEST_URI"] = target
     if target[:1] != "/":
         target = _origin_form(environ, target)

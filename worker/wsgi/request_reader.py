@@ -10,12 +10,15 @@ from typing import Any, Protocol
 
 import httptools
 
+from ..other_protocols import find_other_protocol
 from .environ import Environ, add_target, header_key, is_host
 from .request_body import RequestBody
 from .trusted_proxies import TrustedProxies
 
 # A header that comes more often than this in one request, in sum over all names, is refused.
 DUPLICATES_LIMIT = 100
+# Have one value: joined, two would be one that nobody has sent, and the first or the last is what others see of them.
+SINGLE = frozenset({"CONTENT_TYPE", "HTTP_AUTHORIZATION"})
 METHODS = {method.encode(): method for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 
 
@@ -113,6 +116,14 @@ class RequestReader:
             for start in range(0, len(data), limit):
                 self.feed(data[start : start + limit])
             return
+        if (at := find_other_protocol(data)) >= 0:
+            self._parse(data[:at])
+            if not self.begun and not self.ended:
+                raise Refused(400, "not HTTP")
+            data = data[at:]
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         self._bodiless_bytes += len(data)
         if self.in_head:
             self._head_spans = True
@@ -129,7 +140,7 @@ class RequestReader:
                 if not self.ended:
                     raise Refused(400, str(error)) from None
         # Head, trailers, lines of chunks: what comes without a body is bounded, whatever it is.
-        if self.begun and self._bodiless_bytes > limit:
+        if self.begun and self._bodiless_bytes > self._rules.head_limit:
             raise Refused(431)
 
     def close(self) -> None:
@@ -243,6 +254,10 @@ class RequestReader:
         """Return the value of a header that came again (RFC 9110 5.3; cookies: RFC 6265 5.4)."""
         if key == "HTTP_HOST":
             raise Refused(400, "more than one Host")
+        if key in SINGLE:
+            if first != second:
+                raise Refused(400, f"two values of {key}")
+            return first
         self._duplicates += 1
         if self._duplicates > DUPLICATES_LIMIT:
             raise Refused(431, "too many repeated headers")

@@ -1,8 +1,8 @@
 """Owns the rules for what an app says in start_response: status and headers, and their bytes on the wire.
 
 Runs in the app's threads; no I/O, and no state but the remembered roles of names. Refuses what would let a value
-become a header or a response of its own (RFC 9110 5.5: CR, LF and NUL), drops hop-by-hop headers, which PEP 3333
-forbids to apps.
+become a header or a response of its own (CR, LF) and every other control character (RFC 9110 5.5), drops hop-by-hop
+headers, which PEP 3333 forbids to apps.
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # Names whose role is remembered; more than an app ever uses, fewer and shorter than an attacker would like (an app may
 # send what it was sent).
 ROLES_LIMIT = 2048
@@ -59,7 +60,8 @@ class ResponseHead:
         self.code = _codes.get(status) or parse_status(status)
         self.content_length = -1
         self.close = self.has_date = self.has_server = False
-        lines = [f"HTTP/1.1 {status}"]
+        # The space stays where there is no reason (RFC 9112 4).
+        lines = [f"HTTP/1.1 {status} " if len(status) == 3 else f"HTTP/1.1 {status}"]
         for name, value in headers:
             if type(name) is not str or type(value) is not str:
                 _require_str(name, value)
@@ -69,9 +71,9 @@ class ResponseHead:
             if role == PLAIN or self._note(role, value):
                 lines.append(f"{name}: {value}")
         self.text = "\r\n".join(lines)
-        breaks = len(lines) - 1
-        if self.text.count("\n") != breaks or self.text.count("\r") != breaks or "\0" in self.text:
-            raise ValueError(f"CR, LF or NUL in status or headers: {_culprit(lines)!r}")
+        # isprintable() is quick and refuses a little too much: a tab, and most that is not ASCII.
+        if not "".join(lines).isprintable() and (culprit := _culprit(lines)):
+            raise ValueError(f"a control character in status or headers: {culprit!r}")
         if not self.text.isascii():
             self.text.encode(
                 "latin-1"
@@ -88,7 +90,7 @@ class ResponseHead:
             self._note_length(value)
             return self.code != 204
         if role == CONNECTION:
-            self.close = self.close or "close" in value.lower()
+            self.close = self.close or "close" in map(str.strip, value.lower().split(","))
         elif role == DATE:
             self.has_date = True
         elif role == SERVER:
@@ -136,4 +138,4 @@ def _require_str(name: object, value: object) -> None:
 
 
 def _culprit(lines: list[str]) -> str:
-    return next(line for line in lines if any(character in line for character in "\r\n\0"))
+    return next(filter(CONTROL.search, lines), "")
