@@ -5,19 +5,19 @@ reload.py) and processes/ (backoff.py, hang.py). A stop always wins over any oth
 """
 
 import asyncio
-import contextlib
 import os
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .abandonment import Abandonment, AbandonmentParts
 from .control.progress import Progress
 from .control.protocol import AppDetails, AppEntry
 from .dispatcher.keeper import DispatcherKeeper
 from .dispatcher.refusal import Refusal
-from .errors import EXIT_FAILURE, FastlbError, StartFailed, UsageError
+from .errors import FastlbError, StartFailed, UsageError
 from .home.paths import AppPaths
 from .home.stored_config import save_config
 from .limits.judge import LimitRules
@@ -39,12 +39,8 @@ from .workers.host import HostParts, WorkerHost
 from .workers.reload import ReloadRules, reload_workers
 from .workers.roster import (
     admitted_count,
-    are_all_at_rest,
     established,
-    exit_code_of,
     given_up_ids,
-    is_abandoned,
-    last_failure,
     missing_ids,
     surplus,
 )
@@ -84,7 +80,7 @@ class App:
         resources, output: borrowed.
 
     Attributes:
-        on_abandoned: called, with the reason, when no worker runs and none will by itself; may be None.
+        abandonment: sees when no worker runs any more and none will by itself.
         remarks: what its user may not expect, one sentence each.
     """
 
@@ -98,17 +94,18 @@ class App:
         # Process 1 of a container inherits everybody's orphans.
         self._reaper = Reaper(self._loop, adopts_orphans=os.getpid() == 1)
         self._keeper = DispatcherKeeper(config, resources.listeners, self._reaper, resources.log)
-        self._refusal = Refusal(config, resources.listeners, self._keeper)
-        self.on_abandoned: Callable[[FastlbError], None] | None = None
         self._traits = traits
         self.remarks: list[str] = []
         self._runtime = self._make_runtime()
         parts = HostParts(self._runtime, self._reaper, output, resources.log, resources.worker_oom_score)
         host = WorkerHost(config, parts)
-        host.on_given_up = self._on_given_up
-        host.on_exit = self._on_exit
-        self._process_exited = asyncio.Event()
+        host.on_given_up = self._look_whether_abandoned
         self._crew = Crew(config, self._traits, host)
+        refusal = Refusal(config, resources.listeners, self._keeper)
+        self.abandonment = Abandonment(
+            AbandonmentParts(self._crew, self._runtime, refusal, resources.log, config.autorestart)
+        )
+        host.on_exit = self.abandonment.note_exit
         sources = StatusSources(
             config, self._traits, self._crew, host, self._keeper, self.addresses, resources.paths, resources.origins
         )
@@ -144,7 +141,7 @@ class App:
             StartFailed: with the worker's traceback in `details`; nothing runs any more.
         """
         await self._operations.run(Operation.START, lambda: self._start(progress, self._settle if wait else 0.0))
-        self._refuse_if_abandoned()
+        self.abandonment.look()
 
     async def stop(self, force: bool = False) -> None:
         """Drain the workers and end everything; with `force` at once. May be called again while it runs."""
@@ -191,29 +188,10 @@ class App:
         check_target_workers(target_workers)
         return await self._operations.run(Operation.SCALE, lambda: self._scale(target_workers, progress))
 
-    async def until_job_is_done(self) -> int:
-        """Return the exit code when all workers have ended and are not to be started again.
-
-        That is: their work is done, or they have failed and `autorestart` is off.
-        """
-        while not self._is_job_done:
-            self._process_exited.clear()
-            await self._process_exited.wait()
-        return exit_code_of(self._crew.members)
-
-    @property
-    def _is_job_done(self) -> bool:
-        members = self._crew.members
-        is_done = not self._config.autorestart or not given_up_ids(members)
-        return is_done and are_all_at_rest(members)
-
-    def _on_exit(self) -> None:
-        self._process_exited.set()
-
     def what_runs(self) -> str:
         """Return a sentence for whoever has started the app."""
         name, addresses = self._config.name, ", ".join(self.addresses())
-        if self._is_job_done:
+        if self.abandonment.is_job_done:
             return f"{name} has finished"
         if self._traits.mode == "cluster":
             return f"{name} listens on {addresses}"
@@ -265,7 +243,7 @@ class App:
             raise
 
     async def _restart(self, progress: OnProgress) -> str:
-        async with self._clients_let_in():
+        async with self.abandonment.clients_let_in():
             return await self._restart_workers(progress)
 
     async def _restart_workers(self, progress: OnProgress) -> str:
@@ -282,7 +260,7 @@ class App:
         return f"restarted {count_of(self.target_workers, 'worker')}"
 
     async def _reload(self, progress: OnProgress, parallel: int | None) -> str:
-        async with self._clients_let_in():
+        async with self.abandonment.clients_let_in():
             return await self._reload_workers(progress, parallel)
 
     async def _reload_workers(self, progress: OnProgress, parallel: int | None) -> str:
@@ -312,7 +290,7 @@ class App:
         rules = ReloadRules(self._settle, 0.0, self._config.reload_parallel, self._replacing)
         succeeded = False
         try:
-            async with self._clients_let_in():
+            async with self.abandonment.clients_let_in():
                 if due:
                     await reload_workers(due, self._crew, rules, lambda replaced: None)
                 await self._start_missing(ignore_progress, 0.0)
@@ -327,7 +305,7 @@ class App:
         check_limits(target)
         self._crew.target_workers = target
         try:
-            async with self._clients_let_in():
+            async with self.abandonment.clients_let_in():
                 await self._start_missing(progress, self._settle)
         except StartFailed as error:
             self._crew.target_workers = before
@@ -369,49 +347,13 @@ class App:
         progress(Progress("starting workers", there, target))
         await self._crew.start_workers(worker_ids, on_ready, settle)
 
-    @contextlib.asynccontextmanager
-    async def _clients_let_in(self) -> AsyncIterator[None]:
-        """Let clients in while workers are started, and after that unless there are none.
-
-        Raises:
-            StartFailed: an address of the app has been taken by somebody else while no worker ran.
-        """
-        try:
-            await self._refusal.end()
-        except FastlbError as error:
-            raise StartFailed(error.message) from error
-        try:
-            yield
-        except FastlbError as error:
-            self._refuse_if_abandoned(error)
-            raise
-        self._refuse_if_abandoned()
-
-    def _on_given_up(self) -> None:
+    def _look_whether_abandoned(self) -> None:
         if self._operations.current is None:
-            self._refuse_if_abandoned()
-
-    def _refuse_if_abandoned(self, error: FastlbError | None = None) -> None:
-        """Refuse clients if nobody will serve them; `error`: why, unless workers that were given up say it."""
-        members = self._crew.members
-        if self._ending or self._refusal.is_on or not is_abandoned(members):
-            return
-        self._runtime.keep_only(set())
-        self._refusal.begin()
-        if self._is_job_done:
-            return
-        failure = last_failure(members)
-        if failure:
-            reason = f"every worker crashed too often: {failure.reason}"
-            error = FastlbError(reason, exit_code=failure.exit_code or EXIT_FAILURE)
-        error = error or FastlbError("no worker runs")
-        self._resources.log.error("app_abandoned", reason=error.message)
-        if self.on_abandoned:
-            self.on_abandoned(error)
+            self.abandonment.look()
 
     async def _end(self) -> None:
         """End everything that runs; may be called once."""
-        self._refusal.close()
+        self.abandonment.close()
         await self._operations.wait_until_idle()
         await self._end_processes()
         if self._look_timer:
@@ -465,7 +407,7 @@ class App:
         self._keeper.check(elapsed)
         self._crew.find_hung(elapsed, self._attention)
         self._crew.find_impeded(elapsed)
-        self._on_given_up()  # the word may have come in the last moment of an operation
+        self._look_whether_abandoned()  # the word may have come in the last moment of an operation
         if self._limits.is_wanted() and self._operations.current is None:
             self.ask(OperationRequest(Operation.REPLACE, by="limit"))
         self._forget_old_generations()

@@ -54,7 +54,7 @@ class Supervision:
         self._log = resources.log
         self._reporter = reporter
         self._app = App(config, traits_of(config), resources, output)
-        self._app.on_abandoned = self._on_abandoned if resources.terminal else None
+        self._app.abandonment.on_abandoned = self._on_abandoned if resources.terminal else None
         self._failure: FastlbError | None = None
         requests = ControlRequests(self._app, output, self.stop)
         self._control = ControlServer(resources.paths, requests, self._log)
@@ -100,7 +100,7 @@ class Supervision:
 
     async def _end_with_job(self) -> None:
         """End an app in the foreground whose processes have all ended, and are not to be started again."""
-        self._exit_code = await self._app.until_job_is_done()
+        self._exit_code = await self._app.abandonment.until_job_is_done()
         await self.stop(False)
 
     async def _start(self) -> None:
