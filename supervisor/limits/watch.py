@@ -114,7 +114,7 @@ class LimitWatch:
             pause.until = now + pause.length
         self._being_replaced = {}
         # An old worker that had to go before its replacement failed is missing until a later try succeeds.
-        self._retry_at = None if succeeded else now + RETRY
+        self._retry_at = None if succeeded else now + FIRST_PAUSE
 
     def _is_due(self, worker: WorkerHandle, verdict: Verdict) -> bool:
         pause = self._pauses.get(worker.worker_id)
