@@ -155,7 +155,8 @@ class WorkerHost:
     def _plan(self, worker: WorkerHandle, start: PreparedStart, pipes: OutputPipes) -> SpawnPlan:
         identity = identity_of(self._config)
         env = {name: value for name, value in start.env.items() if name not in _NOT_FOR_WORKERS}
-        env |= (identity.environment if identity else {}) | self._config.env
+        of_user = identity.environment if identity else {}
+        env |= {name: value for name, value in of_user.items() if name not in self._config.env}
         attributes = attributes_of(self._config, worker.worker_id)
         return SpawnPlan(
             command=becoming(attributes, start.command, env),
