@@ -33,6 +33,8 @@ OPTIONS: dict[str, str] = {
     "--access-logfile": f"did you mean --access-log? {LOG_FILES}",
     "--env-file": "variables are given one by one: --env KEY=VALUE",
     "--reuse-port": "all workers share one listener, which needs no such option: leave it out",
+    "-x": "did you mean --fork?",
+    "--execute-command": "did you mean --fork?",
     "-f": "an app runs once under a name: give another --name",
     "--force": "an app runs once under a name: give another --name",
     "--attach": "`fastlb logs NAME` shows what the app writes",
