@@ -1,20 +1,22 @@
 """The parts of a WSGI worker that need no process: proxies, headers, outbox, timeout wheel, body."""
 
 import asyncio
+import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from fastlb.worker.timeout_wheel import TICK, TimeoutWheel
 from fastlb.worker.wsgi import outbox as outbox_module
+from fastlb.worker.wsgi.body_spool import BodySpool, BodyWriter
 from fastlb.worker.wsgi.environ import is_host
 from fastlb.worker.wsgi.outbox import ClientGone, Outbox
 from fastlb.worker.wsgi.request_body import MEMORY_BYTES, RequestBody
 from fastlb.worker.wsgi.response_head import ResponseHead
 from fastlb.worker.wsgi.trusted_proxies import TrustedProxies
 
-from tests.support.waiting import scaled
+from tests.support.waiting import scaled, wait_until
 
 
 @pytest.mark.parametrize(
@@ -69,20 +71,33 @@ def test_response_head_keeps_what_matters_apart() -> None:
     assert (head.code, head.content_length, head.close) == (404, 7, True)
 
 
+@pytest.fixture
+def writer() -> Iterator[BodyWriter]:
+    loop = asyncio.new_event_loop()
+    writer = BodyWriter(loop)
+    yield writer
+    writer.stop()
+    loop.close()
+
+
 @pytest.mark.parametrize("size", [0, 1, MEMORY_BYTES, MEMORY_BYTES + 1, 5 * MEMORY_BYTES])
-def test_body_is_the_same_in_memory_and_on_disk(size: int) -> None:
+def test_body_is_the_same_in_memory_and_on_disk(size: int, writer: BodyWriter) -> None:
     content = bytes(index % 251 for index in range(size))
-    body = RequestBody()
+    body = RequestBody(writer, lambda: None)
     for start in range(0, size, 10_000):
         body.append(content[start : start + 10_000])
-    with body.open() as source:
-        assert (source.read(), body.size) == (content, size)
+    source = body.source()
+    with source.open() if isinstance(source, BodySpool) else source as file:
+        assert (file.read(), body.size) == (content, size)
 
 
-def test_discarded_body_leaves_no_file_open() -> None:
-    body = RequestBody()
+def test_discarded_body_leaves_no_file_open(writer: BodyWriter) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    body = RequestBody(writer, lambda: None)
     body.append(b"x" * (MEMORY_BYTES + 1))
-    body.discard()  # an open file would be a ResourceWarning, which is an error here
+    wait_until(lambda: len(os.listdir("/proc/self/fd")) > before, "the file is open")
+    body.discard()
+    wait_until(lambda: len(os.listdir("/proc/self/fd")) == before, "the file is closed")
 
 
 def drain(outbox: Outbox) -> bytes:

@@ -84,6 +84,8 @@ class WatchedConnection(Connection):
 class LocalServer:
     """The connections of a worker without the worker."""
 
+    connection_class = WatchedConnection
+
     def __init__(self, wsgi_app: WsgiApp, status: WorkerStatus) -> None:
         self.loop = uvloop.new_event_loop()
         self.service = Service(wsgi_app, CONFIG, self.loop, status)
@@ -99,7 +101,7 @@ class LocalServer:
         self._thread.start()
 
     def _create_connection(self) -> Connection:
-        return WatchedConnection(self.service, self.transitions, self._base)
+        return self.connection_class(self.service, self.transitions, self._base)
 
     def client(self, sent: bytes) -> RawClient:
         """Return a client that has sent `sent`."""
@@ -110,6 +112,7 @@ class LocalServer:
         """End every connection and the loop."""
         wait_until(lambda: not self.service.connections, "the connections are gone")
         self.service.threads.stop()
+        self.service.body_writer.stop()
         asyncio.run_coroutine_threadsafe(self._close(), self.loop).result(scaled(5))
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(scaled(5))

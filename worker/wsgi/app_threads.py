@@ -1,6 +1,6 @@
 """Owns the threads of a WSGI worker that run the app, and the way back from them to the event loop.
 
-Runs in a worker process: submit() in the event loop's thread, post() in the app's threads. Jobs start in
+Runs in a worker process: submit() in any thread, post() in the threads that are owned. Jobs start in
 the order in which they came. Never looks at what a job is, never waits in the event loop's thread.
 """
 
@@ -29,8 +29,9 @@ class AppThreads:
     however many are posted before the loop turns, it is woken once.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, count: int) -> None:
-        """Prepare `count` threads (>= 1) that report to `loop`."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, count: int, name: str = "app") -> None:
+        """Prepare `count` threads (>= 1) that report to `loop`; `name` begins their names."""
+        self._name = name
         self._loop = loop
         self._count = count
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
@@ -41,7 +42,7 @@ class AppThreads:
     def start(self) -> None:
         """Start the threads: daemons, since a request that never ends must not prevent the worker's exit."""
         for index in range(self._count):
-            threading.Thread(target=self._work, args=(index,), name=f"app-{index}", daemon=True).start()
+            threading.Thread(target=self._work, args=(index,), name=f"{self._name}-{index}", daemon=True).start()
 
     def stop(self) -> None:
         """Let every thread end after its job; jobs that wait are run first."""
@@ -49,7 +50,7 @@ class AppThreads:
             self._jobs.put(None)
 
     def submit(self, job: Job) -> None:
-        """Run `job` in the next free thread. Event loop's thread only."""
+        """Run `job` in the next free thread. Any thread."""
         self._jobs.put(job)
 
     def post(self, callback: Callable[[T], None], argument: T) -> None:

@@ -38,6 +38,8 @@ SECURE_BUFFER_BYTES = 256 * 1024
 WAITING_LIMIT = 32
 # What is read at once of many small requests: so many may begin in it that WAITING_LIMIT is not exceeded by far.
 PIECE_BYTES = 512
+# After so much no more is read of one client in the same turn of the loop, which would read up to 8 MiB of a quick one.
+TURN_BYTES = 64 * 1024
 HEAD_END = b"\r\n\r\n"
 
 
@@ -136,8 +138,12 @@ class Connection(asyncio.Protocol):
         except Refused as refused:
             self._refuse(refused)
         except OSError as error:
-            logger.error("a request body could not be stored: %s", error)
-            self._refuse(Refused(507, str(error)))
+            self._on_disk_full(error)
+        holds_back = reader.holds_back
+        if (holds_back or len(data) >= TURN_BYTES) and not self._transport.is_closing():
+            self._transport.pause_reading()
+            if not holds_back:
+                self._service.loop.call_soon(self._read_on)
         if self._state is ANSWERING:
             return
         if self._state is NEW:
@@ -215,6 +221,18 @@ class Connection(asyncio.Protocol):
         else:
             self._owes_continue = True
 
+    def on_body_stored(self) -> None:
+        """Read on when the disk has kept up, or say that it does not take the body (the reader's body calls it)."""
+        reader = self._reader
+        if reader is None or self._transport is None or self._refused is not None:
+            return
+        if reader.store_error is not None:
+            self._on_disk_full(reader.store_error)
+            return
+        if self._state is BODY:
+            self._enter(BODY, self._service.stall_timeout)
+        self._read_on()
+
     def on_output(self, exchange: Exchange) -> None:
         """Send what is in the outbox (the app's thread calls it, by way of the loop)."""
         if exchange is self._current:
@@ -247,6 +265,8 @@ class Connection(asyncio.Protocol):
             self._look_for_progress(self._current)
         elif self._state is LINGERING:
             self._transport.abort()
+        elif self._reader is not None and self._reader.holds_back:
+            self._arm(self._service.stall_timeout)  # it is the disk that is late
         elif self._reader is not None and self._reader.begun:
             self._refuse(Refused(408))
         else:
@@ -320,14 +340,20 @@ class Connection(asyncio.Protocol):
             self._start(self._waiting.popleft())
             if not self._waiting and self._unread:
                 self.data_received(b"")
-            if not self._waiting and not self._unread:
-                self._transport.resume_reading()
+            self._read_on()
         elif self._refused is not None:
             self._refuse(self._refused)
         elif self._half_closed:
             self._close()
         else:
             self._await_request()
+
+    def _read_on(self) -> None:
+        """Read more of the client, unless what came is still to be worked off."""
+        if self._transport is None or self._transport.is_closing() or self._waiting or self._unread:
+            return
+        if self._reader is None or not self._reader.holds_back:
+            self._transport.resume_reading()
 
     def _await_request(self) -> None:
         if self._reader is not None and self._reader.begun:
@@ -394,6 +420,10 @@ class Connection(asyncio.Protocol):
             self._reader.close()
         self._linger()
 
+    def _on_disk_full(self, error: OSError) -> None:
+        logger.error("a request body could not be stored: %s", error)
+        self._refuse(Refused(507, str(error)))
+
     def _linger(self) -> None:
         """Close our half and read on for a while: closing with unread bytes would reset what was said."""
         self._occupant.release()
@@ -401,6 +431,7 @@ class Connection(asyncio.Protocol):
             self._close()
             return
         self._enter(LINGERING, LINGER)
+        self._transport.resume_reading()
         self._transport.write_eof()
 
     def _close(self) -> None:

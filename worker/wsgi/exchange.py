@@ -13,6 +13,7 @@ from time import monotonic_ns
 from types import TracebackType
 from typing import Any
 
+from .body_spool import BodyNotStored, BodySpool
 from .environ import Environ
 from .file_wrapper import FileRange, FileWrapper
 from .outbox import SLICE_BYTES, ClientGone, Outbox
@@ -77,9 +78,13 @@ class Exchange:
         """Call the app and tell the connection when it is done. Raises nothing."""
         try:
             if not self.client_gone:
+                self._open_input()
                 self._call_app()
         except ClientGone:
             self.broken = True
+        except BodyNotStored as error:
+            logger.error("%s: a request body could not be stored: %s", self._title(), error)
+            self._answer_failure("507 Insufficient Storage")
         except BaseException as error:  # noqa: BLE001 - SystemExit too ends one request, no more
             self._on_error(error)
         self._input.close()
@@ -125,6 +130,11 @@ class Exchange:
     def write(self, data: bytes) -> None:
         """PEP 3333's write(): send `data` now. Raises ClientGone when there is nobody to read it."""
         self._send(data)
+
+    def _open_input(self) -> None:
+        """Wait for the disk, if need be, to have all of the body. Raises BodyNotStored."""
+        if isinstance(self._input, BodySpool):
+            self._input = self.environ["wsgi.input"] = self._input.open()
 
     def _call_app(self) -> None:
         result = self._service.app(self.environ, self.start_response)
@@ -274,10 +284,12 @@ class Exchange:
         if self._begun:
             self.broken = True
             return
-        body = b"Internal Server Error\n"
-        self._head = ResponseHead(
-            "500 Internal Server Error", [("Content-Type", "text/plain; charset=utf-8")]
-        )
+        self._answer_failure("500 Internal Server Error")
+
+    def _answer_failure(self, status: str) -> None:
+        self.failed = True
+        body = f"{status[4:]}\n".encode()
+        self._head = ResponseHead(status, [("Content-Type", "text/plain; charset=utf-8")])
         head = self._begin(len(body))
         self.output = head if self._bodiless else head + body
 

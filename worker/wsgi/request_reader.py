@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import httptools
 
 from ..other_protocols import find_other_protocol
+from .body_spool import BodyWriter
 from .environ import Environ, add_target, header_key, is_host
 from .request_body import RequestBody
 from .trusted_proxies import TrustedProxies
@@ -41,6 +42,9 @@ class RequestSink(Protocol):
     def on_body_wanted(self) -> None:
         """The client waits for a 100 Continue before it sends the body."""
 
+    def on_body_stored(self) -> None:
+        """The reader does not hold back any more, or the disk has failed: `store_error`."""
+
 
 class RequestRules:
     """What the reader of every connection must know.
@@ -48,11 +52,15 @@ class RequestRules:
     Attributes:
         head_limit, body_limit: bytes; a body_limit of 0 is none.
         proxies: whose forwarded headers are believed; None: nobody's.
+        body_writer: writes large bodies to disk.
     """
 
-    __slots__ = ("body_limit", "head_limit", "proxies")
+    __slots__ = ("body_limit", "body_writer", "head_limit", "proxies")
 
-    def __init__(self, head_limit: int, body_limit: int, proxies: TrustedProxies | None) -> None:
+    def __init__(
+        self, head_limit: int, body_limit: int, proxies: TrustedProxies | None, body_writer: BodyWriter
+    ) -> None:
+        self.body_writer = body_writer
         self.head_limit = head_limit
         self.body_limit = body_limit
         self.proxies = proxies
@@ -143,6 +151,16 @@ class RequestReader:
         if self.begun and self._bodiless_bytes > self._rules.head_limit:
             raise Refused(431)
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether nothing more should be fed for now: the disk does not keep up. The sink is told when it does."""
+        return self._body is not None and self._body.is_behind
+
+    @property
+    def store_error(self) -> OSError | None:
+        """Why the body that is being read could not be stored."""
+        return self._body.error if self._body is not None else None
+
     def close(self) -> None:
         """Drop what is not complete; nothing may be fed any more."""
         self.ended = True
@@ -207,7 +225,7 @@ class RequestReader:
         """Keep a piece of the body (the parser calls it)."""
         self._bodiless_bytes = 0
         if self._body is None:
-            self._body = RequestBody()
+            self._body = RequestBody(self._rules.body_writer, self._sink.on_body_stored)
         self._body.append(data)
         if self._rules.body_limit and self._body.size > self._rules.body_limit:
             raise Refused(413)
@@ -221,7 +239,7 @@ class RequestReader:
             # The framing was ours to undo. Apps read as much as CONTENT_LENGTH says.
             del environ["HTTP_TRANSFER_ENCODING"]
             environ["CONTENT_LENGTH"] = str(body.size if body is not None else 0)
-        environ["wsgi.input"] = body.open() if body is not None else BytesIO()
+        environ["wsgi.input"] = body.source() if body is not None else BytesIO()
         keep_alive = parser.should_keep_alive()
         self._body = None
         self._bodiless_bytes = self._duplicates = 0

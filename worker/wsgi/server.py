@@ -83,6 +83,7 @@ class WsgiServer:
         self._heartbeat.stop()
         self._service.wheel.stop()
         self._service.threads.stop()
+        self._service.body_writer.stop()
 
     def stop(self) -> None:
         """Finish the running requests, close all other connections, end. The second time: end at once."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..timeout_wheel import TimeoutWheel
 from ..wire import WorkerConfig
 from .app_threads import AppThreads
+from .body_spool import BodyWriter
 from .request_reader import RequestRules
 from .trusted_proxies import TrustedProxies
 
@@ -61,9 +62,10 @@ class Service:
         self.loop = loop
         self.counters = counters
         self.threads = AppThreads(loop, config.threads)
+        self.body_writer = BodyWriter(loop)
         self.wheel = TimeoutWheel(loop)
         proxies = TrustedProxies(config.forwarded_allow_ips) if config.proxy_headers else None
-        self.rules = RequestRules(config.limit_request_head, config.limit_request_body, proxies)
+        self.rules = RequestRules(config.limit_request_head, config.limit_request_body, proxies, self.body_writer)
         self.keep_alive_timeout = config.timeout_keep_alive
         self.secure = bool(config.ssl_certfile)
         self.access_log = config.access_log
