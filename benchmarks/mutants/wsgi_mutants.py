@@ -22,7 +22,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
         (ENVIRON, '    environ["HTTP_HOST"] = authority\n', ""),
     ),
     "what a client makes us keep is bounded": (
-        (READER, "            raise Refused(431)\n\n    def close", "            pass\n\n    def close"),
+        (READER, "            raise Refused(431)\n\n    @property", "            pass\n\n    @property"),
         (READER, "        if self._duplicates > DUPLICATES_LIMIT:\n", "        if False:\n"),
         (READER, "        if self._rules.body_limit and self._body.size > self._rules.body_limit:\n", "        if False:\n"),
         (READER, '            if 0 < self._rules.body_limit < int(environ["CONTENT_LENGTH"]):\n', "            if False:\n"),
@@ -67,11 +67,10 @@ RULES: dict[str, tuple[Fault, ...]] = {
         (HEAD, "            return self.code != 204\n", "            return True\n"),
     ),
     "an app cannot put a second header or response into a value": (
-        (HEAD, 'if not "".join(lines).isprintable() and (', "if False and ("),
-        (HEAD, "\\x0a-\\x1f", "\\x0a-\\x0c\\x0e-\\x1f"),
-        (HEAD, "\\x00-\\x08\\x0a-", "\\x00-\\x08\\x0b-"),
-        (HEAD, "\\x00-", "\\x01-"),
-        (HEAD, "\\x7f]", "]"),
+        (HEAD, 'if not "".join(lines).isprintable() and (culprit := _culprit(lines)):', "if (culprit := ''):"),
+        (HEAD, "\\x08\\x0a-\\x1f", "\\x08\\x0b-\\x1f"),
+        (HEAD, "\\x08\\x0a-\\x1f", "\\x08\\x0a-\\x0c\\x0e-\\x1f"),
+        (HEAD, "[\\x00-\\x08", "[\\x01-\\x08"),
         (HEAD, "    if not TOKEN.fullmatch(name):\n", "    if False:\n"),
     ),
     "hop-by-hop headers and framing are the server's": (
