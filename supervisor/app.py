@@ -107,7 +107,15 @@ class App:
         )
         host.on_exit = self.abandonment.note_exit
         sources = StatusSources(
-            config, self._traits, self._crew, host, self._keeper, self.addresses, resources.paths, resources.origins
+            config=config,
+            traits=self._traits,
+            crew=self._crew,
+            host=host,
+            keeper=self._keeper,
+            addresses=self.addresses,
+            messages=self._messages,
+            paths=resources.paths,
+            origins=resources.origins,
         )
         self._status = StatusReport(sources)
         self._limits = LimitWatch(LimitRules.of(config), lambda: self._crew.members, resources.log)
@@ -125,6 +133,9 @@ class App:
     def addresses(self) -> list[str]:
         """Return where the app listens now."""
         return [listener.address for listener in self._resources.listeners] + self._runtime.other_addresses
+
+    def _messages(self) -> dict[str, int]:
+        return self._runtime.messages
 
     def status(self) -> AppEntry:
         """Return what `list` says of the app."""

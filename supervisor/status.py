@@ -40,7 +40,7 @@ NOTHING = Totals()
 class StatusSources:
     """Where the figures come from; all borrowed.
 
-    `addresses`: where the app listens now. `origins` as in LaunchRequest.
+    `addresses`: where the app listens now. `messages`: between workers. `origins` as in LaunchRequest.
     """
 
     config: AppConfig
@@ -49,6 +49,7 @@ class StatusSources:
     host: WorkerHost
     keeper: DispatcherKeeper
     addresses: Callable[[], list[str]]
+    messages: Callable[[], dict[str, int]]
     paths: AppPaths
     origins: Mapping[str, str]
 
@@ -71,6 +72,7 @@ class StatusReport:
             **self._fields(operation),
             settings=hide_secrets(self._sources.crew.settings),
             dispatcher=self._sources.keeper.report() if self._sources.traits.needs_dispatcher else {},
+            messages=self._sources.messages(),
             files=app_files(self._sources.config, self._sources.paths),
             last_error=self._last_error() or failure,
             origins=self._origins(),

@@ -46,7 +46,8 @@ def _show(details: AppDetails, output: Output) -> None:
         output.heading("impediments")
         for worker in impeded:
             output.line(f"worker {worker.id} {worker.impediment}")
-    pairs = {"settings": _settings(details), "dispatcher": details.dispatcher, "files": details.files}
+    counted = {"dispatcher": details.dispatcher, "messages": details.messages}
+    pairs = {"settings": _settings(details), **counted, "files": details.files}
     for title, values in pairs.items():
         if values:
             output.heading(title)

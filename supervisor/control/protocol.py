@@ -76,9 +76,10 @@ class AppEntry(msgspec.Struct, kw_only=True):
 
 
 class AppDetails(AppEntry, kw_only=True):
-    """`show --json`: the entry plus settings (secrets hidden), files and the dispatcher's counters.
+    """`show --json`: the entry plus settings (secrets hidden), files and counters.
 
-    `origins`: the settings that environment variables gave, each with its variable.
+    `origins`: the settings that environment variables gave, each with its variable. `messages`: between workers, where
+    they are forwarded.
     """
 
     settings: dict[str, Any]
@@ -86,6 +87,7 @@ class AppDetails(AppEntry, kw_only=True):
     files: dict[str, str]
     last_error: str = ""
     origins: dict[str, str] = {}
+    messages: dict[str, int] = {}
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):

@@ -65,6 +65,11 @@ class ForkRuntime:
         """None: where the processes listen is their own business."""
         return []
 
+    @property
+    def messages(self) -> dict[str, int]:
+        """Nothing: such workers send each other none."""
+        return {}
+
     async def prepare_generation(self, generation: int) -> None:
         """Find out how this generation's processes are started.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..workers.life import LifeEvent, LifeEventName
 from ..workers.runtime import RuntimeParts
+from .broadcast import Broadcast
 from .link import Answer, NodeLink
 from .listen_requests import ListenRequests
 from .messages import (
@@ -36,6 +37,9 @@ class NodeConversation:
         parts: what the runtime works with.
         requests: takes what they say of servers.
         links: of all workers, by slot; a link that is closed is taken out.
+
+    Attributes:
+        broadcast: forwards what apps send; None: nobody does.
     """
 
     def __init__(self, parts: RuntimeParts, requests: ListenRequests, links: dict[int, NodeLink]) -> None:
@@ -43,6 +47,16 @@ class NodeConversation:
         self._requests = requests
         self._links = links
         self._log = parts.log
+        self._unheard_before = 0  # messages of workers that are gone
+        self.broadcast = Broadcast(parts.log) if parts.config.broadcast else None
+
+    @property
+    def messages(self) -> dict[str, int]:
+        """How many messages were forwarded, and how many were not; empty when none are to be."""
+        if self.broadcast is None:
+            return {}
+        unheard = self._unheard_before + sum(link.unheard_messages for link in self._links.values())
+        return {"forwarded": self.broadcast.forwarded, "dropped": self.broadcast.dropped, "above_rate": unheard}
 
     def on_line(self, link: NodeLink, line: bytes) -> None:
         """Take a whole line that a worker wrote."""
@@ -69,6 +83,7 @@ class NodeConversation:
 
     def on_closed(self, link: NodeLink) -> None:
         """Forget a link that is being closed."""
+        self._unheard_before += link.unheard_messages
         self._links.pop(link.slot, None)
 
     def _on_close(self, link: NodeLink, key: str) -> None:
@@ -96,6 +111,9 @@ class NodeConversation:
         elif isinstance(value, dict) and value.get("type") == "process:msg":
             data = encode_user_message(value.get("data"))[:MOST_LOGGED].decode(errors="replace").rstrip("\n")
             self._log_event(link, "process_msg", data)
+        elif self.broadcast is not None:
+            others = [other.mailbox for other in self._links.values() if other is not link]
+            self.broadcast.forward(link.worker.worker_id, value, others)
 
     def _log_event(self, link: NodeLink, event: str, text: str) -> None:
         """Log what an app says, within bounds: one that says much fills no disk."""

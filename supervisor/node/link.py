@@ -5,6 +5,7 @@ The channel itself is read and written by the dispatcher; we hold our end so tha
 worker's lines mean is found in conversation.py.
 """
 
+import asyncio
 import errno
 import os
 import socket
@@ -22,6 +23,7 @@ from ..workers.dispatched import DispatchedLink
 from ..workers.handle import WorkerHandle
 from ..workers.life import LetExit, LifeEvent, LifeEventName, SendShutdown
 from ..workers.runtime import Pulse, RuntimeParts, StartedProcess, WorkDone
+from .broadcast import WorkerMailbox
 from .messages import Listening, QueryServer, encode_user_message
 from .preload import encode_drain, encode_release
 from .servers import Server
@@ -137,6 +139,7 @@ class NodeLink(DispatchedLink):
         explanation: why it may fail, as far as we know.
         explanations_left: how many more of its failures to listen are looked into.
         events: how much its app may still have logged.
+        mailbox: what other workers send to its app.
     """
 
     def __init__(
@@ -157,6 +160,7 @@ class NodeLink(DispatchedLink):
         self.events = EventBudget()
         self._parts = parts
         self._channel = channel.ours
+        self.mailbox = WorkerMailbox(asyncio.get_running_loop(), channel.ours)
         self._descriptors_fd = open_descriptor_table(started.process.pid, channel.spare_fd)
         self._conversation = conversation
         self._unconfirmed: deque[Answer] = deque(maxlen=MOST_UNCONFIRMED)
@@ -200,6 +204,12 @@ class NodeLink(DispatchedLink):
         self.keeper.wanted.drain(self.slot, word)
         if quietly:
             self.answer(Answer(encode_drain(self._parts.config.kill_signal)))
+
+    @property
+    def unheard_messages(self) -> int:
+        """How many messages of its app were not passed on to us, because they were too many in a second."""
+        row = self.keeper.counters.of_slot(self.slot)
+        return row["messages_dropped"] if row else 0
 
     def explain(self, status: ExitStatus, error_output: str) -> str:
         """Return why it could not listen, if that is known."""
@@ -306,6 +316,7 @@ class NodeLink(DispatchedLink):
         """Forget the process, which must have been reaped, and close what we hold of it."""
         self.leave_dispatcher()
         self._conversation.on_closed(self)
+        self.mailbox.close()
         self._channel.close()
         os.close(self._descriptors_fd)
 

@@ -43,6 +43,11 @@ class NodeRuntime:
         """Addresses of UDP servers: their socket is the workers' own."""
         return self._listeners.udp_addresses
 
+    @property
+    def messages(self) -> dict[str, int]:
+        """What became of messages between workers."""
+        return self._conversation.messages
+
     async def prepare_generation(self, generation: int) -> None:
         """Find out how this generation's workers are started.
 

@@ -76,6 +76,11 @@ class PythonRuntime:
         """None."""
         return []
 
+    @property
+    def messages(self) -> dict[str, int]:
+        """Nothing: such workers send each other none."""
+        return {}
+
     async def prepare_generation(self, generation: int) -> None:
         """Find out which Python runs this generation's workers; what it runs, every worker finds out by itself.
 

@@ -130,6 +130,10 @@ class WorkerRuntime(Protocol):
     def other_addresses(self) -> list[str]:
         """Where the app is reached besides its listeners."""
 
+    @property
+    def messages(self) -> dict[str, int]:
+        """What became of messages between workers, counted; empty where there are none."""
+
     async def prepare_generation(self, generation: int) -> None:
         """Do what must be done once before workers of this generation are started.
 

@@ -107,6 +107,7 @@ class ProgramRuntime:
     def __init__(self, parts: RuntimeParts) -> None:
         self._parts = parts
         self.other_addresses: list[str] = []
+        self.messages: dict[str, int] = {}
         self.prepared: list[int] = []
 
     async def prepare_generation(self, generation: int) -> None:
