@@ -20,7 +20,7 @@ from .fresh_start import FreshStart, has_current_loop, read_config, wants_loop
 from .lifecycle_channel import LifecycleChannel, OtherRelease
 from .standard_descriptors import fill_standard_descriptors
 from .wire import EXIT_STARTUP_FAILED, StartupFailed, WorkerConfig
-from .worker_log import configure_logging, enable_loggers, print_line_by_line
+from .worker_log import LogConfigError, configure_logging, enable_loggers, print_line_by_line
 
 OTHER_RELEASE = (
     "fastlb was updated since this app was started, and its supervisor still is the old one:"
@@ -47,11 +47,11 @@ def main(arguments: list[str]) -> int:
     guard = ForkGuard(inherited)
     guard.install()
     print_line_by_line()
-    configure_logging(config.log_level)
     try:
+        configure_logging(config)
         check_tls(config)
-    except AppLoadError as error:
-        return refuse_to_start(lifecycle, StartupFailed(error.reason, usage=True))
+    except (LogConfigError, AppLoadError) as error:
+        return refuse_to_start(lifecycle, StartupFailed(str(error), usage=True))
     load = load_in_loop if is_second_try else partial(load_without_loop, FreshStart(inherited))
     try:
         return run_app(config, lifecycle, guard, load)

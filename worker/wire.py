@@ -85,7 +85,9 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     ssl_ca_certs: str
     ssl_cert_reqs: int
     access_log: bool
+    access_log_format: str
     log_level: str
+    log_config: str
     kill_timeout: float
 
 

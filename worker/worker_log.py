@@ -10,6 +10,8 @@ import io
 import logging
 import sys
 
+from .wire import WorkerConfig
+
 TRACE = 5
 LEVELS = {
     "critical": logging.CRITICAL,
@@ -24,6 +26,10 @@ LEVELS = {
 OURS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "fastlb.worker")
 
 
+class LogConfigError(Exception):
+    """The file of `--log-config` cannot be used; the message names the option, the file and the cause."""
+
+
 def print_line_by_line() -> None:
     """Let standard output pass each line on at once; by default a pipe's is passed on when 8 KiB have gathered."""
     # With -u or PYTHONUNBUFFERED each write is passed on already, and stays so.
@@ -31,9 +37,26 @@ def print_line_by_line() -> None:
         sys.stdout.reconfigure(line_buffering=True)
 
 
-def configure_logging(log_level: str) -> None:
-    """Send uvicorn's messages and ours to standard error, access lines to standard output."""
+def configure_logging(config: WorkerConfig) -> None:
+    """Let logging be as `log_config` says, or else by ourselves.
+
+    Raises:
+        LogConfigError: the file cannot be used.
+    """
     logging.addLevelName(TRACE, "TRACE")
+    if not config.log_config:
+        _write_to_standard_streams(config.log_level)
+        return
+    from .log_config import apply_log_config, write_whole_lines
+
+    apply_log_config(config.log_config)
+    enable_loggers()
+    if config.access_log_format:
+        write_whole_lines("uvicorn.access")
+
+
+def _write_to_standard_streams(log_level: str) -> None:
+    """Send uvicorn's messages and ours to standard error, access lines to standard output."""
     messages = logging.StreamHandler(sys.stderr)
     messages.setFormatter(logging.Formatter("%(levelname)-8s %(message)s"))
     access = logging.StreamHandler(sys.stdout)

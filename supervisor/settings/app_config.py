@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from .access_log import check_access_log_format
 from .addresses import check_proxies
 from .date_format import compile_format
 from .path_templates import check_template
@@ -128,7 +129,9 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ssl_cert_reqs: Annotated[int, Setting(help="Client certificates: 0 none is asked for, 1 one may be given, 2 one must be.", section="HTTP", minimum=0, maximum=2, aliases=("cert_reqs",), kinds=PYTHON)] = 0
 
     access_log: Annotated[bool, Setting(help="Log every request on the worker's standard output.", section="Logs", kinds=PYTHON)] = False
+    access_log_format: Annotated[str, Setting(help="Format of a line of the access log, which it turns on: gunicorn's atoms, %(h)s %(t)s \"%(r)s\" %(s)s %(b)s %(D)s. Default: client, request and status.", section="Logs", aliases=("access_logformat",), metavar="FORMAT", kinds=PYTHON, check=check_access_log_format)] = ""
     log_level: Annotated[LogLevel, Setting(help="Least severity that the worker's runtime logs.", section="Logs", kinds=PYTHON)] = "info"
+    log_config: Annotated[str, Setting(help="File for Python's logging, in place of log_level: .json or .yaml for dictConfig, any other for fileConfig.", section="Logs", aliases=("log_config_json",), metavar="FILE", kinds=PYTHON)] = ""
 
     out_file: Annotated[str, Setting(help="File for the workers' standard output; ${name} ${instance} ${pid} ${date} may stand in the path; NULL: none. Default: NAME-out.log in FASTLB_HOME/logs.", section="Logs", aliases=("output", "out", "out_log"), metavar="FILE", check=check_template)] = ""
     error_file: Annotated[str, Setting(help="File for their standard error, as out_file; both may be the same. Default: NAME-error.log in FASTLB_HOME/logs.", section="Logs", aliases=("error", "err_file", "err", "err_log"), metavar="FILE", check=check_template)] = ""

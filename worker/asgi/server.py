@@ -29,6 +29,7 @@ from ..timeout_wheel import TimeoutWheel
 from ..tls import create_ssl_context
 from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
 from ..worker_log import enable_loggers
+from .access_log import AccessLog
 from .protocol import (
     CONNECTION_CLOSE,
     HandedConnection,
@@ -174,6 +175,8 @@ class FastlbServer(uvicorn.Server):
 
     def _create_protocol(self, handed: HandedSocket) -> asyncio.BaseProtocol:
         protocol: Any = self.config.http_protocol_class(**self._protocol_arguments)
+        if self._worker.access_log_format:
+            protocol.access_log = False  # AccessLog writes the lines
         protocol.take_addresses(handed, self._local_addresses.of(handed), "https" if self._ssl_context else "http")
         return protocol  # type: ignore[no-any-return]
 
@@ -184,8 +187,11 @@ class FastlbServer(uvicorn.Server):
 
 def uvicorn_config(app: object, worker: WorkerConfig) -> uvicorn.Config:
     """Return uvicorn's settings for the loaded `app`."""
+    served: Any = behind_proxies(app, worker)
+    if worker.access_log and worker.access_log_format:
+        served = AccessLog(served, worker.access_log_format)
     return uvicorn.Config(
-        behind_proxies(app, worker),
+        served,
         interface="asgi3",
         lifespan=worker.lifespan,  # type: ignore[arg-type]
         log_config=None,

@@ -15,7 +15,6 @@ from http import HTTPStatus
 from time import monotonic_ns
 from typing import Any, Protocol
 
-from .access_log import log_access
 from .connection_state import ConnectionState, arrival_state
 from .environ import Environ
 from .exchange import Exchange
@@ -250,8 +249,8 @@ class Connection(asyncio.Protocol):
             exchange.free_response()
             service.on_less()
             return
-        if service.access_log:
-            log_access(exchange)
+        if service.log_access is not None:
+            service.log_access(exchange)
         if exchange.output:
             transport.write(exchange.output)
         self._pump()

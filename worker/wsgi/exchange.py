@@ -35,6 +35,7 @@ class Exchange:
         environ: the app's; it may be changed by the app.
         keep_alive: the connection may serve another request. Final when the head is made.
         code: status code, 0 before there is one.
+        body_bytes: how much of a body was produced.
         output: the whole response, or its head when `file` is the body; empty when it went through `outbox`.
         outbox: what was produced and not sent; None while nothing was streamed.
         file: a file that is sent after `output`.
@@ -46,6 +47,7 @@ class Exchange:
 
     # Defaults are the class's: a request sets only what differs.
     code = 0
+    body_bytes = 0
     output = b""
     outbox: Outbox | None = None
     file: FileRange | None = None
@@ -105,6 +107,12 @@ class Exchange:
             self.outbox.close()
         if self.file is not None:
             self.file.close()
+
+    def response_header(self, name: str) -> str | None:
+        """Return the header `name` of the app's response, whatever its case; None: it has none."""
+        lines = self._head.text.split("\r\n")[1:] if self._head is not None else []
+        fields = (line.partition(": ") for line in lines)
+        return next((value for key, _, value in fields if key.lower() == name.lower()), None)
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
@@ -185,6 +193,7 @@ class Exchange:
         if not self._bodiless:
             size = min(size, self._left)
             self._left -= size
+            self.body_bytes = size
             self.file = FileRange(os.dup(fd), offset, offset + size)
         self._finish_quietly()
 
@@ -218,12 +227,14 @@ class Exchange:
     def _clip(self, data: bytes) -> bytes:
         """Return what Content-Length leaves room for, and count it."""
         if self._left < 0:
+            self.body_bytes += len(data)
             return data
         if len(data) > self._left:
             if not self._excess_reported:
                 self._excess_reported = True
                 logger.error("%s: the app produced more than its Content-Length; cut", self._title())
             data = data[: self._left]
+        self.body_bytes += len(data)
         self._left -= len(data)
         return data
 
@@ -292,6 +303,7 @@ class Exchange:
         self._head = ResponseHead(status, [("Content-Type", "text/plain; charset=utf-8")])
         head = self._begin(len(body))
         self.output = head if self._bodiless else head + body
+        self.body_bytes = 0 if self._bodiless else len(body)
 
     def _title(self) -> str:
         return f"{self.environ.get('REQUEST_METHOD')} {self.environ.get('RAW_URI')!r}"

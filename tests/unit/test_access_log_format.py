@@ -1,0 +1,110 @@
+"""The format of access log lines: which atoms there are, what is refused, what is escaped."""
+
+import os
+import re
+import time
+from typing import Any
+
+import pytest
+from fastlb.worker.access_log_format import compile_access_log_format
+
+GUNICORNS_DEFAULT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
+
+
+class Answered:
+    """A request with everything in it that a line can tell."""
+
+    client = "10.1.2.3"
+    method = "GET"
+    target = "/shop?q=1&r=2"
+    protocol = "HTTP/1.1"
+    status = 200
+    body_bytes = 1234
+    duration_ns = 2_034_567_890
+
+    def __init__(self, **fields: Any) -> None:
+        self.headers: dict[str, str] = {"referer": "http://a/", "user-agent": "curl/8", "host": "example"}
+        self.headers |= fields.pop("headers", {})
+        self.__dict__.update(fields)
+
+    def request_header(self, name: str) -> str | None:
+        return self.headers.get(name.lower())
+
+    def response_header(self, name: str) -> str | None:
+        return {"x-shop": "north"}.get(name.lower())
+
+    def variable(self, name: str) -> str | None:
+        return {"REMOTE_PORT": "5000"}.get(name)
+
+
+def line(text: str, **fields: Any) -> str:
+    return compile_access_log_format(text)(Answered(**fields))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("%(h)s %(l)s %(m)s %(U)s %(q)s %(H)s", "10.1.2.3 - GET /shop q=1&r=2 HTTP/1.1"),
+        ('"%(r)s" %(s)s %(b)s %(B)s', '"GET /shop?q=1&r=2 HTTP/1.1" 200 1234 1234'),
+        ("%(T)s %(M)s %(D)s %(L)s", "2 2034 2034567 2.034567"),
+        ("%(f)s %(a)s", "http://a/ curl/8"),
+        ("%({Host}i)s %({X-Shop}o)s %({REMOTE_PORT}e)s", "example north 5000"),
+        ("%({No}i)s %({No}o)s %({NO}e)s", "- - -"),
+        ("%(s)d %(D)10d|%(m)-6s|%(m)6s", "200    2034567|GET   |   GET"),
+        ("100%%", "100%"),
+        ("nothing at all", "nothing at all"),
+    ],
+)
+def test_line_says_what_its_format_asks_for(text: str, expected: str) -> None:
+    assert line(text) == expected
+
+
+def test_line_tells_the_process() -> None:
+    assert line("%(p)s") == f"<{os.getpid()}>"
+
+
+def test_default_of_gunicorn_is_understood() -> None:
+    shown = line(GUNICORNS_DEFAULT, body_bytes=0, client="")
+    moment = re.escape(time.strftime("%Y:"))
+    form = rf'- - - \[\d\d/[A-Z][a-z][a-z]/{moment}\d\d:\d\d:\d\d [+-]\d{{4}}\] '
+    assert re.fullmatch(form + re.escape('"GET /shop?q=1&r=2 HTTP/1.1" 200 - "http://a/" "curl/8"'), shown)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "user"),
+    [
+        ("Basic YWxpY2U6c2VjcmV0", "alice"),
+        ("basic YWxpY2U6c2VjcmV0", "alice"),
+        ("Bearer YWxpY2U6c2VjcmV0", "-"),
+        ("Basic !!!", "-"),
+        ("Basic YWxpY2U=", "-"),
+        ("Basic YQpiOmM=", "a\\x0ab"),
+    ],
+)
+def test_user_is_that_of_basic_authentication(authorization: str, user: str) -> None:
+    assert line("%(u)s", headers={"authorization": authorization}) == user
+
+
+def test_what_a_client_sends_cannot_end_a_line_or_a_field() -> None:
+    shown = line('"%(a)s" %({X}i)s', headers={"user-agent": 'a" 200\\\r\n\x1b[31m\x7f', "x": "é\u2028\udcff中"})
+    assert shown == '"a\\" 200\\\\\\x0d\\x0a\\x1b[31m\\x7f" \\xe9\\u2028\\udcff\\u4e2d'
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("%(x)s", "%(x)s is no atom: there are %(h)s, "),
+        ("%({Host}x)s", "%({Host}x)s is no atom"),
+        ("%({}i)s", "%({}i)s is no atom"),
+        ("%h %s", "'%h %s' is no atom: write %(h)s, or %% for a %"),
+        ("%(h)", "'%(h)' is no atom"),
+        ("50%", "'%' is no atom"),
+        ("%(h)r", "'%(h)r' is no atom"),
+        ("%(h)d", "%(h)d is no number: write %(h)s"),
+        ("%(h)99999s", "is no atom"),
+        ("%(h)s\n%(s)s", "one line of printable characters"),
+    ],
+)
+def test_format_that_is_none_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        compile_access_log_format(text)
