@@ -11,19 +11,20 @@ from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess, serving_worker
 
 WSGI = """
-import time
+import threading
 
 def app(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/fail":
         raise RuntimeError("asked to fail")
     if path == "/slow":
-        time.sleep(0.2)
+        threading.Event().wait(float(environ["QUERY_STRING"]))
     start_response("201 Created", [("Content-Type", "text/plain"), ("X-Shop", "north")])
     return iter([b"he", b"llo"]) if path == "/stream" else [b"hello"]
 """
 ASGI = """
 import asyncio
+import threading
 
 async def app(scope, receive, send):
     if scope["type"] != "http":
@@ -31,7 +32,7 @@ async def app(scope, receive, send):
     if scope["path"] == "/fail":
         raise RuntimeError("asked to fail")
     if scope["path"] == "/slow":
-        await asyncio.sleep(0.2)
+        await asyncio.to_thread(threading.Event().wait, float(scope["query_string"]))
     headers = [(b"content-type", b"text/plain"), (b"X-Shop", b"north")]
     await send({"type": "http.response.start", "status": 201, "headers": headers})
     parts = [b"he", b"llo"] if scope["path"] == "/stream" else [b"hello"]
@@ -84,7 +85,7 @@ def test_status_and_size_are_those_of_the_response(tmp_path: Path, kind: str, se
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_duration_is_the_time_of_the_response(tmp_path: Path, kind: str) -> None:
-    [line] = logged(tmp_path, kind, "%(D)s %(M)s %(L)s %(T)s", get("/slow"))
+    [line] = logged(tmp_path, kind, "%(D)s %(M)s %(L)s %(T)s", get("/slow?0.2"))
     microseconds, milliseconds, seconds, whole = line.split()
     assert 200_000 <= int(microseconds) < 5_000_000
     assert int(milliseconds) == int(microseconds) // 1000
