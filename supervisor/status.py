@@ -11,10 +11,12 @@ from .dispatcher.keeper import DispatcherKeeper
 from .home.log_files import app_files
 from .home.paths import AppPaths
 from .operations import Operation
+from .output import wall_clock
 from .processes.usage import Sampler
 from .settings.app_config import AppConfig
 from .settings.declared import hide_secrets
 from .settings.traits import WorkerTraits
+from .version import VERSION
 from .workers.crew import Crew, uptime
 from .workers.handle import WorkerHandle
 from .workers.host import Totals, WorkerHost
@@ -61,6 +63,7 @@ class StatusReport:
         self._sources = sources
         self._sampler = Sampler()
         self._started_at = time.monotonic()
+        self._started_at_text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall_clock.now()))
 
     def entry(self, operation: Operation | None) -> AppEntry:
         """Return the app's entry in `list`; `operation`: what is being done to it, or None."""
@@ -96,10 +99,15 @@ class StatusReport:
             "mode": source.traits.mode,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started_at, 3),
-            "restarts": sum(member.life.restarts for member in newest.values()),
+            "restarts": sum(worker.restarts for worker in workers if worker.generation == newest[worker.id].generation),
             "binds": source.addresses(),
             "balance": source.config.balance if source.traits.needs_dispatcher else "",
             "workers": workers,
+            "target": source.config.target,
+            "cwd": source.config.cwd,
+            "version": VERSION,
+            "started_at": self._started_at_text,
+            "last_exit": source.host.last_exit,
         }
 
     def _worker(self, member: WorkerHandle, is_newest: bool) -> WorkerEntry:
@@ -111,13 +119,14 @@ class StatusReport:
             pid=None,
             status=STATUS_WORDS[member.life.state],
             uptime_s=round(uptime(member), 3),
-            restarts=member.life.restarts,
+            restarts=before.restarts + (self._restarts_of(member.worker_id) if is_newest else member.life.restarts),
             connections=0,
             requests=before.requests if source.traits.counts_requests else None,
             rss_bytes=0,
             cpu_percent=0.0,
             generation=member.generation,
             errors=before.errors,
+            last_exit=before.last_exit,
         )
         incarnation = member.incarnation
         if incarnation is None:
@@ -131,6 +140,10 @@ class StatusReport:
         entry.impediment = incarnation.link.impediment
         entry.rss_bytes, entry.cpu_percent = usage.rss_bytes, usage.cpu_percent
         return entry
+
+    def _restarts_of(self, worker_id: int) -> int:
+        """Return the restarts of all members with this id: what those had that drain now counts for the newest."""
+        return sum(member.life.restarts for member in self._sources.crew.members if member.worker_id == worker_id)
 
     def _last_error(self) -> str:
         failures = [member.life.failure for member in staying(self._sources.crew.members)]

@@ -2,6 +2,7 @@
 
 import click
 
+from ...supervisor.version import VERSION
 from ..options import AppCommand
 from ..output import Output
 
@@ -10,9 +11,7 @@ EXAMPLES = ("fastlb version",)
 
 def version_text() -> str:
     """Return `fastlb 1.2.3`."""
-    from importlib.metadata import version  # slow to import
-
-    return f"fastlb {version('fastlb')}"
+    return f"fastlb {VERSION}"
 
 
 @click.command("version", cls=AppCommand, examples=EXAMPLES, short_help="Say which fastlb this is.")

@@ -40,7 +40,8 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
     """One worker in `list --json`; the order of the fields is the order in the output.
 
     `requests` is None where nobody counts them: in a Node worker there is no code of ours. `impediment`: why it gets
-    fewer connections than it could, a phrase that follows "worker 1".
+    fewer connections than it could, a phrase that follows "worker 1". `last_exit`: how its last process ended that was
+    not asked to go; empty: none did.
     """
 
     id: int
@@ -55,13 +56,16 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
     generation: int = 1
     errors: int = 0
     impediment: str = ""
+    last_exit: str = ""
 
 
 class AppEntry(msgspec.Struct, kw_only=True):
     """One app in `list --json`. `pid` is the supervisor's; None for a stopped app.
 
     A supervisor never says `stopped`, `died` or `unresponsive` of itself: the command line says it for one that
-    cannot answer.
+    cannot answer. `restarts`: how often processes took the place of those that crashed, or were over a limit, since the
+    supervisor was started. `version`: of the fastlb that runs it. `started_at`: UTC, 2026-01-31T13:59:59Z.
+    `last_exit`: as in WorkerEntry, the latest, with the worker in front.
     """
 
     name: str
@@ -73,6 +77,11 @@ class AppEntry(msgspec.Struct, kw_only=True):
     binds: list[str]
     balance: str
     workers: list[WorkerEntry]
+    target: str = ""
+    cwd: str = ""
+    version: str = ""
+    started_at: str = ""
+    last_exit: str = ""
 
 
 class AppDetails(AppEntry, kw_only=True):

@@ -57,7 +57,10 @@ class Crew:
     @property
     def members(self) -> Sequence[WorkerHandle]:
         """All workers that are not gone."""
+        gone = [member for member in self._members if member.is_gone]
         self._members = [member for member in self._members if not member.is_gone]
+        for member in gone:
+            self._host.totals_of(member.worker_id).restarts += member.life.restarts
         return self._members
 
     @property
@@ -107,7 +110,7 @@ class Crew:
             StartFailed: it did not become ready; nothing of it is left.
         """
         await self._host.prepare_generation(self.generation)
-        new = self._create(old.worker_id, restarts=old.life.restarts + (old.generation == self.generation))
+        new = self._create(old.worker_id, restarts=int(old.generation == self.generation))
         await self._prove(new)
         return new
 

@@ -47,10 +47,15 @@ _NOT_FOR_WORKERS = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
 @dataclass
 class Totals:
-    """What the dead incarnations of a worker id have counted."""
+    """What the dead incarnations of a worker id have counted.
+
+    `restarts`: of handles that are gone. `last_exit`: how the last one ended that was not asked to go.
+    """
 
     requests: int = 0
     errors: int = 0
+    restarts: int = 0
+    last_exit: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,14 @@ class WorkerHost:
 
     Attributes:
         totals: by worker id.
+        last_exit: of all of these, with the worker in front.
         on_given_up: called when a worker rests: nothing starts it again by itself.
         on_exit: called when what follows from the end of a process has been done.
     """
 
     def __init__(self, config: AppConfig, parts: HostParts) -> None:
         self.totals: dict[int, Totals] = {}
+        self.last_exit = ""
         self.on_given_up: Callable[[], None] = lambda: None
         self.on_exit: Callable[[], None] = lambda: None
         self._config = config
@@ -82,6 +89,10 @@ class WorkerHost:
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
         self._exit_reports: set[asyncio.Task[None]] = set()
+
+    def totals_of(self, worker_id: int) -> Totals:
+        """Return the totals of a worker id, to be added to."""
+        return self.totals.setdefault(worker_id, Totals())
 
     def perform(self, worker: WorkerHandle, effect: Effect) -> None:
         """Carry out one effect of the lifecycle table; one that fails must not keep the others from following."""
@@ -201,12 +212,15 @@ class WorkerHost:
             LifeEventName.EXITED, reason, details, jitter=random.random(), exit_code=status.shell_code
         )
         worker.apply(event)
+        if worker.life.failure and not worker.life.is_leaving:
+            self.totals_of(worker.worker_id).last_exit = worker.life.failure.reason
+            self.last_exit = f"worker {worker.worker_id} {worker.life.failure.reason}"
         self.on_exit()
 
     def _discard(self, worker: WorkerHandle, incarnation: Incarnation) -> None:
         worker.incarnation = None
         done = incarnation.link.work_done()
-        totals = self.totals.setdefault(worker.worker_id, Totals())
+        totals = self.totals_of(worker.worker_id)
         totals.requests += done.requests or 0
         totals.errors += done.errors
         incarnation.close()

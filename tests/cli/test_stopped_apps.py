@@ -30,6 +30,11 @@ def test_stopped_app_is_listed_from_its_file(fastlb: Fastlb, stopped: AppPaths) 
             "binds": ["127.0.0.1:0"],
             "balance": "ip-hash",
             "workers": [],
+            "target": "asgi_probe:app",
+            "cwd": "",
+            "version": "",
+            "started_at": "",
+            "last_exit": "",
         }
     ]
     assert fastlb.ok("ps").stdout.splitlines()[1].split()[:4] == ["shop", "stopped", "cluster", "-"]

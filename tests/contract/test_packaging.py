@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from fastlb.supervisor.version import VERSION
 
 from .sources import PACKAGES, ROOT, code_files
 
@@ -27,6 +28,10 @@ def test_every_folder_with_code_is_a_package_of_the_distribution() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     folders = {path.parent.relative_to(ROOT) for path in code_files(PACKAGES, [".py"])}
     assert sorted(declared) == sorted(["fastlb", *("fastlb." + ".".join(folder.parts) for folder in folders)])
+
+
+def test_version_that_runs_is_the_one_that_is_built() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
 def test_every_compiled_module_with_python_names_has_a_stub() -> None:

@@ -107,6 +107,18 @@ def test_worker_that_gets_fewer_connections_by_its_own_doing_is_told_of(fastlb: 
     wait_until(lambda: app.log("supervisor").count("worker_impeded") == 1, "it is logged")
 
 
+@pytest.mark.parametrize("target", ["low_limit:app", "low_limit:wsgi_app"])
+def test_app_whose_workers_all_take_nothing_is_told_of(fastlb: Fastlb, target: str) -> None:
+    app = fastlb.start(target, "--workers", "2")
+    with Connection(app.address) as waiting:
+        waiting.send()
+        wait_until(lambda: len(impediments(app)) == 2, "it is shown of both", timeout=10)
+    reason = "is short of descriptors and takes no connections: its app has lowered the limit (RLIMIT_NOFILE)"
+    assert all(shown.startswith(reason) for shown in impediments(app).values())
+    assert fastlb.ok("show", "app").stdout.count(reason) == 2
+    wait_until(lambda: app.log("supervisor").count("worker_impeded") == 2, "it is logged")
+
+
 def impediments(app: App) -> dict[int, str]:
     """Return pid -> why the worker gets fewer connections than it could."""
     return {worker["pid"]: worker["impediment"] for worker in app.entry()["workers"] if worker["impediment"]}

@@ -1,19 +1,24 @@
 """What `start`, `list`, `show`, `stop`, `restart`, `delete` and `run` do to real processes."""
 
 import json
+import re
 import signal
 import socket
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fastlb.supervisor.version import VERSION
 
 from tests.support import processes
 from tests.support.client import Connection
-from tests.support.fastlb_process import App, Fastlb, describe
+from tests.support.fastlb_process import APPS, App, Fastlb, describe
 from tests.support.waiting import scaled, wait_until
 
-ENTRY_KEYS = {"name", "status", "mode", "pid", "uptime_s", "restarts", "binds", "balance", "workers"}
+ENTRY_KEYS = {"name", "status", "mode", "pid", "uptime_s", "restarts", "binds", "balance", "workers"} | {
+    *("target", "cwd", "version", "started_at", "last_exit"),
+}
 WORKER_KEYS = {
     *("id", "pid", "status", "uptime_s", "restarts"),
     *("connections", "requests", "rss_bytes", "cpu_percent"),
@@ -45,6 +50,36 @@ def test_list_json_has_the_promised_fields(fastlb: Fastlb) -> None:
     assert entry["balance"] == "round-robin"
     assert [worker["id"] for worker in entry["workers"]] == [0, 1]
     assert all(worker["rss_bytes"] > 1_000_000 for worker in entry["workers"])
+
+
+def test_list_json_says_what_runs_where_since_when(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "1")
+    entry = app.entry()
+    assert (entry["target"], entry["cwd"], entry["version"]) == ("asgi_probe:app", str(APPS), VERSION)
+    age = datetime.now(UTC) - datetime.fromisoformat(entry["started_at"])
+    assert timedelta() <= age < timedelta(seconds=scaled(60))
+    assert entry["last_exit"] == ""
+    app.ok("stop")
+    (stopped,) = fastlb.list_json()
+    assert (stopped["target"], stopped["cwd"], stopped["version"]) == ("asgi_probe:app", str(APPS), "")
+
+
+def test_restarts_and_the_last_exit_outlive_restart_and_reload(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    for restarts in (1, 2):
+        with pytest.raises(ConnectionError):
+            app.get("/exit?7")
+        app.wait_online(2)
+        assert app.entry()["restarts"] == restarts
+    (crashed,) = {worker["last_exit"] for worker in app.entry()["workers"] if worker["last_exit"]}
+    assert crashed == "exited with code 7"
+    for command in ("restart", "reload"):
+        app.ok(command)
+        app.wait_online(2)
+        entry = app.entry()
+        assert entry["restarts"] == 2, command
+        assert sum(worker["restarts"] for worker in entry["workers"]) == 2
+        assert re.fullmatch(r"worker [01] exited with code 7", entry["last_exit"])
 
 
 def test_show_json_has_the_settings_without_secrets(fastlb: Fastlb) -> None:
