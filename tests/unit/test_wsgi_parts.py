@@ -201,7 +201,8 @@ def test_wheel_holds_nothing_that_was_forgotten() -> None:
     loop.close()
 
 
-def test_wheel_keeps_order_and_follows_deadlines_that_move() -> None:
+def order_of_moving_deadlines() -> tuple[list[str], bool]:
+    """Return in which order alarms came, and whether the loop was there in time for each."""
     loop = asyncio.new_event_loop()
     wheel, order = TimeoutWheel(loop), list[str]()
     alarms = {
@@ -217,6 +218,14 @@ def test_wheel_keeps_order_and_follows_deadlines_that_move() -> None:
     wheel.watch(alarms["hastened"])
     loop.run_forever()
     loop.close()
-    assert order == ["hastened", "early", "moved later", "last"]
     assert all(alarm.due_at >= alarm.deadline for alarm in alarms.values())
     wheel.stop()
+    return order, all(alarm.due_at < alarm.deadline + 2 * TICK for alarm in alarms.values() if alarm.deadline)
+
+
+def test_wheel_keeps_order_and_follows_deadlines_that_move() -> None:
+    for _ in range(100):
+        order, is_in_time = order_of_moving_deadlines()
+        if is_in_time:  # else the machine was elsewhere, and what was due meanwhile comes at once
+            break
+    assert order == ["hastened", "early", "moved later", "last"]
