@@ -197,7 +197,7 @@ class DispatcherKeeper:
         self._respawn = None
         self._gone.clear()
         self._epoch += 1
-        dispatcher = start_dispatcher(self._on_event)
+        dispatcher = start_dispatcher(self._config.name, self._on_event)
         self._dispatcher = dispatcher
         self._reaper.watch(dispatcher.process.pid, dispatcher.process.pidfd, self._on_exit)
         self.counters.begin(self._epoch, dispatcher.page)

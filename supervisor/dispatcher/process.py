@@ -47,8 +47,10 @@ class DispatcherProcess:
         os.close(self.process.pidfd)
 
 
-def start_dispatcher(on_event: Callable[[DispatcherEvent], None]) -> DispatcherProcess:
+def start_dispatcher(app_name: str, on_event: Callable[[DispatcherEvent], None]) -> DispatcherProcess:
     """Start a dispatcher process, which is not configured yet. Call it on the event loop.
+
+    `app_name`: for those who read `ps`.
 
     Raises:
         SpawnError: it could not be started.
@@ -60,8 +62,8 @@ def start_dispatcher(on_event: Callable[[DispatcherEvent], None]) -> DispatcherP
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         stack.enter_context(ours)
         ours.setblocking(False)
-        # -P: a file of the app must not shadow a module of ours.
-        command = [sys.executable, "-P", "-m", "fastlb.lb", str(theirs.fileno())]
+        # -P: a file of the app must not shadow a module of ours. Python leaves -X options alone that it does not know.
+        command = [sys.executable, "-P", "-X", f"app={app_name}", "-m", "fastlb.lb", str(theirs.fileno())]
         with theirs:
             process = spawn(SpawnPlan(command, pass_fds={theirs.fileno(): theirs.fileno()}, stdout_fd=2))
         stack.pop_all()

@@ -33,8 +33,9 @@ class PythonStart:
     @property
     def command(self) -> list[str]:
         """Program and arguments."""
-        # -P: a file of the app must not shadow a module of ours.
-        return [*self.python, "-P", "-m", "fastlb.worker", str(self.channels.worker_lifecycle.fileno())]
+        # -P: a file of the app must not shadow a module of ours. -X: for those who read `ps`; Python leaves it alone.
+        title = ("-X", f"app={self.parts.config.name}", "-X", f"worker={self.worker.worker_id}")
+        return [*self.python, "-P", *title, "-m", "fastlb.worker", str(self.channels.worker_lifecycle.fileno())]
 
     @property
     def pass_fds(self) -> Mapping[int, int]:

@@ -38,6 +38,14 @@ def test_processes_of_an_app_are_supervisor_dispatcher_and_workers(fastlb: Fastl
     assert {app.get().json()["pid"] for _ in range(4)} == set(app.worker_pids)
 
 
+def test_processes_say_in_ps_whose_they_are(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2", name="shop")
+    assert processes.command_line(app.supervisor_pid)[-1] == "shop"
+    assert "app=shop" in processes.command_line(app.dispatcher_pid)
+    for worker_id, pid in enumerate(app.worker_pids):
+        assert {"app=shop", f"worker={worker_id}"} <= set(processes.command_line(pid))
+
+
 def test_list_json_has_the_promised_fields(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "2")
     for _ in range(6):
