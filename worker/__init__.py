@@ -1,9 +1,14 @@
 """fastlb.worker: code that runs inside a Python worker process, and what an app may call there.
 
-`ready()` is the app's interface, which apps import anywhere, also outside of workers: importing this module must
-import nothing else. The rest of the package serves the app and runs in workers only; `wire` is imported by the
-supervisor, too.
+`ready()` and `on_worker_exit()` are the app's interface, which apps import anywhere, also outside of workers: importing
+this module must import nothing that costs time. The rest of the package serves the app and runs in workers only; `wire`
+is imported by the supervisor, too.
 """
+
+from collections.abc import Callable
+from typing import TypeVar
+
+Hook = TypeVar("Hook", bound=Callable[[int], object])
 
 
 def ready() -> None:
@@ -16,3 +21,16 @@ def ready() -> None:
     channel = channel_of_this_process()
     if channel is not None:
         channel.say_ready()
+
+
+def on_worker_exit(hook: Hook) -> Hook:
+    """Have `hook(pid)` called after the process of another worker of this app has ended; return `hook`.
+
+    Register it at import, in every worker: one that serves calls it, in a thread, once for each process; twice, if it
+    ended itself meanwhile. When no worker is left, the next one that serves does. Outside a fastlb worker nothing
+    calls it.
+    """
+    from .exit_hooks import hooks_of_this_process
+
+    hooks_of_this_process.add(hook)
+    return hook

@@ -2,7 +2,8 @@
 supervisor.
 
 Runs in workers. Reads the configuration before there is an event loop, then waits for the word that the whole app
-ends, and for EOF: the supervisor is gone. Lines are bounded; one that it does not know is ignored.
+ends, or that another worker has, and for EOF: the supervisor is gone. Lines are bounded; one that it does not know is
+ignored.
 """
 
 import asyncio
@@ -13,7 +14,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from .wire import MAX_LINE_BYTES, READY, WIRE_VERSION, AppEnds, WorkerConfig, WorkerReport
+from .exit_hooks import hooks_of_this_process
+from .wire import MAX_LINE_BYTES, READY, WIRE_VERSION, AppEnds, ExitHandled, WorkerConfig, WorkerNews, WorkerReport
 
 CHUNK_BYTES = 65536
 
@@ -60,7 +62,7 @@ class LifecycleChannel:
         return msgspec.json.decode(line, type=WorkerConfig)
 
     def report(self, report: WorkerReport) -> None:
-        """Send how the start went."""
+        """Send a report."""
         self._send(msgspec.json.encode(report))
 
     def say_ready(self) -> None:
@@ -96,8 +98,14 @@ class LifecycleChannel:
         self._inbox = rest[:MAX_LINE_BYTES]
         for line in lines:
             with contextlib.suppress(msgspec.DecodeError):
-                msgspec.json.decode(line, type=AppEnds)
-                on_app_ends()
+                news = msgspec.json.decode(line, type=WorkerNews)
+                if isinstance(news, AppEnds):
+                    on_app_ends()
+                else:
+                    hooks_of_this_process.announce(news.pid, self._say_handled)
+
+    def _say_handled(self, pid: int) -> None:
+        self.report(ExitHandled(pid))
 
     def _send(self, line: bytes) -> None:
         try:

@@ -2,8 +2,8 @@
 
 Both ends import it (the supervisor as fastlb.worker.wire). No I/O. A line is at most MAX_LINE_BYTES.
 
-    supervisor -> worker   first line: WorkerConfig. Then: AppEnds, at most once. Anything else is ignored.
-    worker -> supervisor   Serving, StartupFailed, the JSON string "ready", or any JSON value, a user message.
+    supervisor -> worker   first line: WorkerConfig. Then WorkerExited; AppEnds, at most once. Anything else is ignored.
+    worker -> supervisor   Serving, StartupFailed, ExitHandled, the JSON string "ready", or any JSON value: of the user.
 
 EOF in the worker means that the supervisor is gone: finish what is there and exit. The end of service is not said
 here: it is EOF on the connection channel (drain), followed by `kill_signal` after `kill_timeout`. AppEnds only says
@@ -119,4 +119,17 @@ class AppEnds(msgspec.Struct, frozen=True, tag="app_ends"):
     """
 
 
-WorkerReport = Serving | StartupFailed
+class WorkerExited(msgspec.Struct, frozen=True, tag="worker_exited"):
+    """The process `pid` of another worker of the app has ended. Answered by ExitHandled, once hooks are through."""
+
+    pid: int
+
+
+class ExitHandled(msgspec.Struct, frozen=True, tag="exit_handled"):
+    """The app's hooks for the end of `pid` are through, if it has any."""
+
+    pid: int
+
+
+WorkerNews = AppEnds | WorkerExited
+WorkerReport = Serving | StartupFailed | ExitHandled

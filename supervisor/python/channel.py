@@ -11,9 +11,18 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ...worker.wire import MAX_LINE_BYTES, READY, AppEnds, Serving, StartupFailed, WorkerConfig, WorkerReport
+from ...worker.wire import (
+    MAX_LINE_BYTES,
+    READY,
+    AppEnds,
+    WorkerConfig,
+    WorkerExited,
+    WorkerNews,
+    WorkerReport,
+)
 
 READ_BYTES = 64 * 1024
+REPORTS = ("serving", "startup_failed", "exit_handled")
 TOO_LONG = f"wrote a line of more than {MAX_LINE_BYTES} bytes to the supervisor"
 
 
@@ -29,7 +38,7 @@ class ChannelClosed:
     reason: str
 
 
-WorkerMessage = Serving | StartupFailed | ReadySaid | ChannelClosed
+WorkerMessage = WorkerReport | ReadySaid | ChannelClosed
 OnMessage = Callable[[WorkerMessage], None]
 
 
@@ -52,6 +61,10 @@ class WorkerChannel:
         """Tell the worker that the whole app ends."""
         self._send(AppEnds())
 
+    def say_exited(self, pid: int) -> None:
+        """Tell the worker that the process of another one has ended."""
+        self._send(WorkerExited(pid))
+
     def close(self) -> None:
         """Stop reading and close our end. May be called twice."""
         if self._sock.fileno() < 0:
@@ -65,7 +78,7 @@ class WorkerChannel:
         while self._sock.fileno() >= 0 and self._read():
             pass
 
-    def _send(self, message: WorkerConfig | AppEnds) -> None:
+    def _send(self, message: WorkerConfig | WorkerNews) -> None:
         if self._sock.fileno() >= 0:
             self._outbox += msgspec.json.encode(message) + b"\n"
             self._flush()
@@ -115,12 +128,12 @@ class WorkerChannel:
             return
         if message == READY:
             self._on_message(ReadySaid())
-        elif isinstance(message, dict) and message.get("type") in ("serving", "startup_failed"):
+        elif isinstance(message, dict) and message.get("type") in REPORTS:
             self._take_report(message)
 
     def _take_report(self, message: object) -> None:
         try:
-            report: Serving | StartupFailed = msgspec.convert(message, WorkerReport)
+            report: WorkerReport = msgspec.convert(message, WorkerReport)
         except msgspec.ValidationError as error:
             self._end(f"wrote a malformed report to the supervisor: {error}")
             return

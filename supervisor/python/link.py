@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ...lb.command import DispatcherEvent, EventName
 from ...lb.page import WorkerPageView
-from ...worker.wire import Serving, StartupFailed, WorkerConfig
+from ...worker.wire import ExitHandled, Serving, StartupFailed, WorkerConfig
 from ..dispatcher.wanted import DispatchedWorker
 from ..processes.resource_limits import MOST_DESCRIPTORS, descriptor_limit
 from ..settings.declared import without_effect
@@ -22,6 +22,7 @@ from ..workers.life import LetExit, LifeEvent, LifeEventName, SendShutdown
 from ..workers.runtime import Pulse, RuntimeParts, StartedProcess, WorkDone
 from .channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
 from .claims import ClaimWatch, impediment_in
+from .exit_news import ExitNews
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,19 @@ class PythonLink(DispatchedLink):
         parts: what the runtime works with.
         channels: which of them is ours is taken over.
         started: the process.
+        exit_news: tells other workers of its end, and it of theirs.
     """
 
     def __init__(
-        self, worker: WorkerHandle, parts: RuntimeParts, channels: PythonChannels, started: StartedProcess
+        self,
+        worker: WorkerHandle,
+        parts: RuntimeParts,
+        channels: PythonChannels,
+        started: StartedProcess,
+        exit_news: ExitNews,
     ) -> None:
         super().__init__(worker, parts, channels.slot, started)
+        self._exit_news = exit_news
         self._parts = parts
         self._channels = channels
         self._page = WorkerPageView(channels.page_fd)
@@ -99,6 +107,20 @@ class PythonLink(DispatchedLink):
     def tell_app(self, what: SendShutdown | LetExit) -> None:
         """Do nothing: it hears the end of its channel."""
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self.started.process.pid
+
+    @property
+    def rank(self) -> int:
+        """Its generation while it is to stay; 0: it is not told of the end of others any more."""
+        return 0 if self.worker.life.is_leaving or not self.worker.is_alive else self.worker.generation
+
+    def say_exited(self, pid: int) -> None:
+        """Tell the process that another one has ended, for the app's hooks."""
+        self._lifecycle.say_exited(pid)
+
     def work_done(self) -> WorkDone:
         """Return what its page says; connections that lie in its channel count as well."""
         page = self._page.read()
@@ -136,6 +158,7 @@ class PythonLink(DispatchedLink):
         os.close(self._channels.page_fd)
         os.close(self._channels.wakeup_fd)
         os.close(self._channels.lifeline_fd)
+        self._exit_news.end(self)
 
     def on_particular_event(self, event: DispatcherEvent) -> None:
         """Take the end of the connection channel: the process closes it when something is wrong, or at its end."""
@@ -167,6 +190,9 @@ class PythonLink(DispatchedLink):
                 self._capacity = message.capacity
                 self._remark_without_effect(message.interface)
                 self.worker.apply(LifeEventName.SERVING)
+                self._exit_news.begin(self)
+            case ExitHandled(pid):
+                self._exit_news.handled(self, pid)
             case ReadySaid():
                 self.worker.apply(LifeEventName.READY_SAID)
             case StartupFailed(reason, details, is_usage):

@@ -14,6 +14,7 @@ from ..processes.working_directory import enter_directory
 from ..settings.app_config import AppConfig
 from ..workers.handle import WorkerHandle
 from ..workers.runtime import RuntimeParts, StartedProcess
+from .exit_news import ExitNews
 from .interpreter import python_command
 from .link import PythonChannels, PythonLink
 
@@ -22,13 +23,14 @@ _FROM_CONFIG = sorted(set(WorkerConfig.__struct_fields__) & set(AppConfig.__stru
 
 @dataclass(frozen=True)
 class PythonStart:
-    """A process that is about to be; `parts` as in the runtime. `python`: what runs it, and its options."""
+    """A process that is about to be; `parts` and `exit_news` as in the runtime. `python`: what runs it, and its options."""
 
     worker: WorkerHandle
     parts: RuntimeParts
     channels: PythonChannels
     env: Mapping[str, str]
     python: Sequence[str]
+    exit_news: ExitNews
 
     @property
     def command(self) -> list[str]:
@@ -47,7 +49,7 @@ class PythonStart:
 
     def connect(self, started: StartedProcess) -> PythonLink:
         """Take over our ends, and send the process its settings."""
-        link = PythonLink(self.worker, self.parts, self.channels, started)
+        link = PythonLink(self.worker, self.parts, self.channels, started, self.exit_news)
         link.send_config(self._worker_config())
         return link
 
@@ -71,6 +73,7 @@ class PythonRuntime:
     def __init__(self, parts: RuntimeParts) -> None:
         self._parts = parts
         self._python: dict[int, list[str]] = {}  # by generation
+        self._exit_news = ExitNews()
 
     @property
     def other_addresses(self) -> list[str]:
@@ -105,7 +108,7 @@ class PythonRuntime:
         env = instance_environment(self._parts.config, worker.worker_id, os.environ)
         channels = self._open_channels(ours, theirs)
         env["FASTLB_WORKER_ID"] = str(worker.worker_id)
-        return PythonStart(worker, self._parts, channels, env, self._python[worker.generation])
+        return PythonStart(worker, self._parts, channels, env, self._python[worker.generation], self._exit_news)
 
     def keep_only(self, generations: set[int]) -> None:
         """Forget which Python ran older generations."""

@@ -200,6 +200,10 @@ class WorkerProcess:
         self._lifecycle.sendall(b'{"type":"app_ends"}\n')
         self.drain()
 
+    def say(self, lines: bytes) -> None:
+        """Write to the worker's lifecycle channel, as the supervisor does."""
+        self._lifecycle.sendall(lines)
+
     def has_said(self) -> bytes:
         """Return what the worker has written on the lifecycle channel and nobody has read."""
         readable = select.select([self._lifecycle], [], [], 0)[0]
