@@ -22,7 +22,7 @@ from .link import ForkLink, ProgramEnds
 from .target.command import ProgramCommand, program_command
 
 STDIN = 0
-PASS_LISTENERS = Path(__file__).with_name("pass_listeners.py")
+BECOME_PROGRAM = Path(__file__).with_name("become_program.py")
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class ForkRuntime:
             channel_fd = SYSTEMD_FIRST_FD + len(listener_fds)
             pass_fds[channel_fd] = program_end.fileno()
             env |= {"NODE_CHANNEL_FD": str(channel_fd), "NODE_CHANNEL_SERIALIZATION_MODE": "json"}
-        command = self._with_listeners(program.argv)
+        command = self._becoming(program.argv)
         return ForkStart(worker, self._parts, command, env, pass_fds, ProgramEnds(stdin_fd, channel))
 
     def keep_only(self, generations: set[int]) -> None:
@@ -110,14 +110,13 @@ class ForkRuntime:
     def close(self) -> None:
         """Do nothing: the listeners are the app's, and whoever bound them closes them."""
 
-    def _with_listeners(self, argv: tuple[str, ...]) -> list[str]:
-        """Return the command, behind what tells the process of its listeners: only it can know its own pid."""
-        if not self._parts.listeners:
-            return list(argv)
-        names = ":".join(listener_name(listener.spec) for listener in self._parts.listeners)
+    def _becoming(self, argv: tuple[str, ...]) -> list[str]:
+        """Return the command, behind what the process has to do itself before it becomes that."""
+        listeners = self._parts.listeners
+        names = ":".join(listener_name(listener.spec) for listener in listeners)
         # Nothing of the app's environment or directory may change what runs here.
-        python = [sys.executable, "-I", "-S", str(PASS_LISTENERS)]
-        return [*python, str(len(self._parts.listeners)), names, *argv]
+        python = [sys.executable, "-I", "-S", str(BECOME_PROGRAM)]
+        return [*python, str(os.getpid()), self._parts.config.kill_signal, str(len(listeners)), names, *argv]
 
 
 def listener_name(spec: str) -> str:

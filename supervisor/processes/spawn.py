@@ -177,11 +177,6 @@ def _explain(error: OSError, plan: SpawnPlan) -> str:
             return f"cannot start {program}: the machine has no memory left for another process"
         case errno.EMFILE | errno.ENFILE:
             return f"cannot start {program}: no descriptors are left: raise `ulimit -n`"
-        case errno.ENOEXEC:
-            return (
-                f"cannot start {program}: it is no program of this machine, and begins with no #! line: say by"
-                " --interpreter what runs it"
-            )
         case errno.ENOENT | errno.ENOTDIR | errno.EACCES if error.filename != program:
             return f"cannot start a worker in {cwd}: {error.strerror}: restore the directory, or set cwd"
     return f"cannot start {program}: {error.strerror}"

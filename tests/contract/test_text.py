@@ -14,7 +14,7 @@ MAY_START_PROCESSES = (
     "supervisor/processes/spawn.py",
     "supervisor/launch/starter.py",
     "supervisor/processes/programs.py",
-    "supervisor/fork/pass_listeners.py",
+    "supervisor/fork/become_program.py",
     "supervisor/processes/become.py",
     "worker/fresh_start.py",
 )

@@ -194,3 +194,16 @@ def test_file_that_is_no_program_is_said(fastlb: Fastlb, tmp_path: Path) -> None
     result = try_program(fastlb, tmp_path, "--fork", "./nothing")
     assert result.returncode == 1
     assert "begins with no #! line: say by --interpreter what runs it" in result.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--bind", "127.0.0.1:0")])
+def test_processes_do_not_outlive_their_supervisor(fastlb: Fastlb, tmp_path: Path, options: tuple[str, ...]) -> None:
+    fastlb.allow_left_sockets()
+    told = tmp_path / "told"
+    write_program(tmp_path / "worker.sh", f"trap 'echo > {told}; exit' INT", "echo begun", "while :; do :; done")
+    app = start_program(fastlb, tmp_path, "worker.sh", "-w", "2", "--kill-signal", "SIGINT", *options)
+    out_lines(app, 2)
+    os.kill(app.supervisor_pid, signal.SIGKILL)
+    wait_until(lambda: fastlb.pids == [], "all have ended")
+    assert told.exists()
+    start_program(fastlb, tmp_path, "worker.sh", "--kill-signal", "SIGINT")

@@ -63,7 +63,7 @@ def servers(fastlb: Fastlb, tmp_path: Path) -> Servers:
     (tmp_path / "server.py").write_text(SERVER)
     (tmp_path / "release").write_text("one")
     port = two_free_ports()
-    options = ("--fork", "server.py", "-w", "2", "--increment-var", "PORT", "--env", f"PORT={port}")
+    options = ("--fork", "server.py", "-w", "2", "--increment-var", "PORT", "--env", f"PORT={port}", "--settle", "1s")
     servers = Servers(start_program(fastlb, tmp_path, *options), port, tmp_path)
     servers.wait_listening(2)
     assert servers.answers() == ["0 one", "1 one"]
