@@ -23,7 +23,10 @@ _FROM_CONFIG = sorted(set(WorkerConfig.__struct_fields__) & set(AppConfig.__stru
 
 @dataclass(frozen=True)
 class PythonStart:
-    """A process that is about to be; `parts` and `exit_news` as in the runtime. `python`: what runs it, and its options."""
+    """A process that is about to be.
+
+    `parts` and `exit_news` as in the runtime. `python`: what runs it, and its options.
+    """
 
     worker: WorkerHandle
     parts: RuntimeParts
