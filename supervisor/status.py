@@ -2,11 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .control.protocol import AppDetails, AppEntry, WorkerEntry, WorkerStatus
+from .control.protocol import AppDetails, AppEntry, AppStatus, WorkerEntry, WorkerStatus
 from .dispatcher.keeper import DispatcherKeeper
 from .home.log_files import app_files
 from .home.paths import AppPaths
@@ -77,7 +77,7 @@ class StatusReport:
             dispatcher=self._sources.keeper.report() if self._sources.traits.needs_dispatcher else {},
             messages=self._sources.messages(),
             files=app_files(self._sources.config, self._sources.paths),
-            last_error=self._last_error() or failure,
+            last_error=self._sources.keeper.problem or self._last_error() or failure,
             origins=self._origins(),
         )
 
@@ -95,7 +95,7 @@ class StatusReport:
         self._sampler.keep_only({worker.pid for worker in workers if worker.pid})
         return {
             "name": source.config.name,
-            "status": app_status(members, source.crew.target_workers, operation.status if operation else None),
+            "status": self._status(members, operation),
             "mode": source.traits.mode,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started_at, 3),
@@ -109,6 +109,12 @@ class StatusReport:
             "started_at": self._started_at_text,
             "last_exit": source.host.last_exit,
         }
+
+    def _status(self, members: Sequence[WorkerHandle], operation: Operation | None) -> AppStatus:
+        source = self._sources
+        status = app_status(members, source.crew.target_workers, operation.status if operation else None)
+        # Without a dispatcher the workers get nothing, however well they are.
+        return "degraded" if status == "online" and source.keeper.problem else status
 
     def _worker(self, member: WorkerHandle, is_newest: bool) -> WorkerEntry:
         # Those that died count for the worker that took their place.

@@ -28,6 +28,7 @@ from ..processes.reaper import ExitStatus, Reaper, kill_group
 from ..processes.spawn import SpawnError
 from ..settings.app_config import AppConfig, Balance
 from ..sockets.listeners import BoundListener
+from ..version import VERSION
 from .agreement import Agreement
 from .counters import Counters
 from .node_lines import NodeLines
@@ -62,6 +63,7 @@ class DispatcherKeeper:
         counters: what dispatchers have counted.
         agreement: compares what the dispatcher has with what is wanted.
         slots: the free places in a dispatcher's table.
+        problem: why no dispatcher can be had at all, for people; "" if one can.
         on_replaced: called when another dispatcher has been told everything; may be None.
     """
 
@@ -76,6 +78,7 @@ class DispatcherKeeper:
         self.lines = NodeLines(self.wanted)
         self.counters = Counters(self.wanted)
         self.agreement = Agreement(self.wanted, self.counters, log)
+        self.problem = ""
         self.on_replaced: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._config = config
@@ -131,11 +134,23 @@ class DispatcherKeeper:
         if dispatcher.answers.is_overdue(elapsed):
             self._log.error("dispatcher_hung", pid=dispatcher.process.pid, timeout=PING_TIMEOUT)
             self.kill()
+        elif not dispatcher.is_configured and not dispatcher.link.is_understood:
+            self._give_up_stranger(dispatcher)
         else:
             self.agreement.mend()
         token = dispatcher.answers.next_question()
         if token is not None:
             dispatcher.link.send(encode_ping(token))
+
+    def _give_up_stranger(self, dispatcher: DispatcherProcess) -> None:
+        """End a dispatcher that does not speak as we do. Another follows: what is installed may change again."""
+        name = self._config.name
+        self.problem = (
+            f"the dispatcher that was started is not of this fastlb ({VERSION}), which was upgraded while the app ran:"
+            f" clients wait until `fastlb stop {name}` and `fastlb start {name}`"
+        )
+        self._log.error("dispatcher_of_another_release", pid=dispatcher.process.pid, reason=self.problem)
+        self.kill()
 
     async def carried_out(self) -> None:
         """Return when a dispatcher has carried out, or rejected, everything that is wanted by now.
@@ -231,6 +246,8 @@ class DispatcherKeeper:
                 self._log.warning("accept_failed", listener=event.listener_id, reason=reason, errors=event.failures)
             case EventName.REJECTED if event.error in GONE and event.command in TO_NODE_WORKERS:
                 pass  # it died, or closed its channel, before it could be told
+            case EventName.REJECTED if event.command == CommandName.CONFIGURE:
+                self._give_up_stranger(dispatcher)
             case EventName.REJECTED:
                 reason = os.strerror(event.error)
                 is_listener = event.command in TO_LISTENERS
@@ -245,6 +262,7 @@ class DispatcherKeeper:
 
     def _on_configured(self, dispatcher: DispatcherProcess, epoch: int) -> None:
         dispatcher.is_configured, self._failures = True, 0
+        self.problem = ""
         self._log.info("dispatcher_ready", pid=dispatcher.process.pid, epoch=epoch)
         if self._configured and not self._configured.done():
             self._configured.set_result(None)

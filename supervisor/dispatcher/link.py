@@ -20,7 +20,10 @@ EVENTS_PER_TURN = 64
 
 
 class DispatcherLink:
-    """One control channel. Owns `sock` (SEQPACKET, non-blocking) and the queue of commands that it did not take yet."""
+    """One control channel. Owns `sock` (SEQPACKET, non-blocking) and the queue of commands that it did not take yet.
+
+    `is_understood`: every event that came was one that we know.
+    """
 
     def __init__(
         self,
@@ -30,6 +33,7 @@ class DispatcherLink:
     ) -> None:
         self._loop = loop
         self._sock = sock
+        self.is_understood = True
         self._on_event = on_event
         self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._retry: asyncio.TimerHandle | None = None
@@ -113,6 +117,7 @@ class DispatcherLink:
         try:
             event = decode_event(data)
         except ValueError:
+            self.is_understood = False
             return True  # an event that a newer dispatcher invented is none for us
         self._on_event(event)
         return True

@@ -16,6 +16,9 @@ from ..regular_file import read_regular
 from ..settings.app_config import AppConfig
 from .paths import AppPaths
 
+# What a setting was called by a release that may have written the file.
+FORMER_NAMES = {"reload_settle": "settle"}
+
 
 @contextlib.contextmanager
 def _temporary_beside(path: Path) -> Iterator[tuple[int, Path]]:
@@ -69,9 +72,23 @@ def load_config(paths: AppPaths) -> AppConfig:
         FastlbError: there is none, or it is not readable.
     """
     try:
-        return msgspec.json.decode(read_regular(paths.config), type=AppConfig)
+        content = read_regular(paths.config)
+        try:
+            return msgspec.json.decode(content, type=AppConfig)
+        except msgspec.ValidationError:
+            return msgspec.convert(_with_present_names(content), AppConfig)
     except OSError as error:
         hint = "start the app with its target" if error.errno == errno.ENOENT else "check its mode and owner"
         raise FastlbError(f"cannot read {paths.config}: {error.strerror}: {hint}") from error
     except msgspec.DecodeError as error:
         raise FastlbError(f"{paths.config} is damaged ({error}): start the app with its target") from error
+
+
+def _with_present_names(content: bytes) -> dict[str, object]:
+    """Return stored settings by the names that they have today.
+
+    Raises:
+        msgspec.ValidationError: it is no object.
+    """
+    stored: dict[str, object] = msgspec.json.decode(content, type=dict[str, object])
+    return {FORMER_NAMES.get(name, name): value for name, value in stored.items()}

@@ -51,6 +51,7 @@ class ListenRequests:
     """
 
     def __init__(self, parts: RuntimeParts, listeners: NodeListeners, links: Mapping[int, NodeLink]) -> None:
+        self._remark = parts.remark
         self._app_name = parts.config.name
         self._move_grace = parts.config.listen_timeout * MOVE_GRACE_PART
         self._keeper = parts.keeper
@@ -211,6 +212,7 @@ class ListenRequests:
                     " With --bind all are served there"
                 )
                 self._log.warning("different_ports", worker_id=link.worker.worker_id, reason=reason)
+                self._remark(reason)
                 return
 
     def _refuse(self, link: NodeLink, query: QueryServer, error: OSError) -> None:

@@ -159,10 +159,12 @@ def test_app_that_leaves_a_port_that_answers_is_not_moved_by_a_reload(fastlb: Fa
 def test_workers_of_one_generation_on_different_ports_are_warned_of(fastlb: Fastlb) -> None:
     first, second = free_port(), free_port()
     options = variables({"PORTS": f"{first},{second}"})
-    app = start_where_it_asks(fastlb, APPS / "port_by_worker.js", *options)
-    wait_until(lambda: "different_ports" in app.log("supervisor"), "it is in the log")
-    assert f"127.0.0.1:{first}" in app.log("supervisor")
-    assert f"127.0.0.1:{second}" in app.log("supervisor")
+    asked = ("start", str(APPS / "port_by_worker.js"), "--name", "app", "--workers", "2", "--env", "HOST=127.0.0.1")
+    shown = fastlb.ok(*asked, "--settle", "2", *options).stderr
+    assert "clients of a port reach only its workers" in shown
+    assert f"127.0.0.1:{first}" in shown
+    assert f"127.0.0.1:{second}" in shown
+    assert "different_ports" in fastlb.app().log("supervisor")
 
 
 def test_port_that_one_worker_has_in_addition_is_not_warned_of(fastlb: Fastlb) -> None:

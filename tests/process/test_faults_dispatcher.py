@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from functools import partial
+from pathlib import Path
 
 from fastlb.supervisor.home.paths import AppPaths
 
@@ -130,3 +131,36 @@ def test_dispatcher_that_cannot_be_started_is_tried_again(fastlb: Fastlb) -> Non
     processes.limit_open_files(supervisor, before)
     assert get(address, timeout=20).status == 200
     app.ok("reload")
+
+
+# In the place of a dispatcher, while a file exists: one of another release, whose events nobody here knows.
+ANOTHER_RELEASE = """
+import os, socket, sys
+if "fastlb.lb" in sys.orig_argv and os.path.exists(os.environ["FASTLB_TEST_UPGRADED"]):
+    control = socket.socket(fileno=int(sys.orig_argv[-1]))
+    while control.recv(1 << 20):
+        control.send(b"FLM9" + bytes(100))
+    os._exit(0)
+"""
+
+
+def test_dispatcher_of_another_release_is_told_of_and_replaced_when_there_is_one_of_ours(
+    fastlb: Fastlb, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(ANOTHER_RELEASE)
+    upgraded = tmp_path / "upgraded"
+    fastlb.env |= {"PYTHONPATH": str(tmp_path), "FASTLB_TEST_UPGRADED": str(upgraded)}
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    workers = app.worker_pids
+    upgraded.touch()
+    os.kill(app.dispatcher_pid, signal.SIGKILL)
+    wait_until(lambda: "dispatcher_of_another_release" in app.log("supervisor"), "it is in the log", 10)
+    assert app.entry()["status"] == "degraded"
+    assert "`fastlb stop app` and `fastlb start app`" in app.show()["last_error"]
+    with Connection(app.address, timeout=20) as waiting:
+        waiting.send()
+        upgraded.unlink()
+        assert waiting.receive().status == 200
+    assert app.entry()["status"] == "online"
+    assert app.show()["last_error"] == ""
+    assert app.worker_pids == workers

@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 from fastlb.supervisor.errors import FastlbError, UsageError
 from fastlb.supervisor.home.app_lock import AppLock, find_holder, is_running
@@ -243,6 +244,20 @@ def test_config_comes_back_as_it_was_saved(paths: AppPaths) -> None:
     save_config(paths, CONFIG)
     assert load_config(paths) == CONFIG
     assert mode_of(paths.config) == 0o600
+
+
+def test_config_of_a_release_with_other_names_is_read(paths: AppPaths) -> None:
+    config = msgspec.structs.replace(CONFIG, settle=7.5)
+    save_config(paths, config)
+    paths.config.write_bytes(paths.config.read_bytes().replace(b'"settle"', b'"reload_settle"'))
+    assert load_config(paths) == config
+
+
+@pytest.mark.parametrize("stored", [b"[]", b"7", b'{"name": "shop", "no_such_setting": 1}'])
+def test_config_that_no_release_has_written_is_damaged(paths: AppPaths, stored: bytes) -> None:
+    paths.config.write_bytes(stored)
+    with pytest.raises(FastlbError, match="is damaged"):
+        load_config(paths)
 
 
 def test_damaged_config_is_a_clear_error_at_every_length(paths: AppPaths) -> None:
