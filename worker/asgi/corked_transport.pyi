@@ -1,14 +1,9 @@
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 class CorkedTransport:
-    def __init__(
-        self,
-        inner: asyncio.Transport,
-        loop: asyncio.AbstractEventLoop,
-        end_sending: Callable[[], object] | None,
-    ) -> None: ...
+    def __init__(self, inner: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None: ...
     @property
     def inner(self) -> asyncio.Transport: ...
     def write(self, data: bytes | bytearray | memoryview) -> None: ...

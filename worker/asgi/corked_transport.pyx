@@ -11,19 +11,14 @@ LARGE_BODY_BYTES = 16384
 
 
 cdef class CorkedTransport:
-    """Wraps `inner`, a transport of `loop`. Everything but writing and closing is the inner transport's own.
-
-    `end_sending` is called before a close with which everything that was written is in the kernel; may be None.
-    """
+    """Wraps `inner`, a transport of `loop`. Everything but writing and closing is the inner transport's own."""
 
     cdef readonly object inner
     cdef object call_soon
-    cdef object end_sending
     cdef object head  # a head that has been written and not sent, or None
 
-    def __cinit__(self, inner, loop, end_sending):
+    def __cinit__(self, inner, loop):
         self.inner = inner
-        self.end_sending = end_sending
         self.call_soon = loop.call_soon
         self.head = None
 
@@ -61,8 +56,6 @@ cdef class CorkedTransport:
     def close(self):
         """Send what waits, then close."""
         self.flush()
-        if self.end_sending is not None and not self.inner.is_closing() and not self.inner.get_write_buffer_size():
-            self.end_sending()
         self.inner.close()
 
     def is_closing(self):

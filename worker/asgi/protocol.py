@@ -51,17 +51,33 @@ class HandedConnection:
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Do what uvicorn's does, without asking the kernel for addresses through two socket objects."""
         self.connections.add(self)
-        # TLS has an end of its own, which must be sent before that of the connection.
-        end_sending = None if self.scheme == "https" else self.handed.end_sending
-        self.transport = CorkedTransport(transport, self.loop, end_sending)
+        self.transport = CorkedTransport(transport, self.loop)
         self.flow = FlowControl(transport)
         # Idle until a request begins: an ASGI worker is busy with requests, not with connections.
         self.handed.release()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End our direction before the descriptor is closed: everything that was written is in the kernel by now."""
+        self._end_sending()
+        super().connection_lost(exc)  # type: ignore[misc]
+
     def handle_websocket_upgrade(self, *arguments: Any) -> None:
-        """Leave the connection to a websocket protocol, with the transport as it is."""
+        """Leave the connection to a websocket protocol, with the transport as it is but for how it ends."""
         self.transport = self.transport.inner
         super().handle_websocket_upgrade(*arguments)  # type: ignore[misc]
+        protocol = self.transport.get_protocol()
+        lost = protocol.connection_lost
+
+        def connection_lost(exc: Exception | None) -> None:
+            self._end_sending()
+            lost(exc)
+
+        protocol.connection_lost = connection_lost
+
+    def _end_sending(self) -> None:
+        # TLS has an end of its own, which the client has seen.
+        if self.scheme == "http":
+            self.handed.end_sending()
 
     def is_unused(self) -> bool:
         """Say whether the client has not even begun a request, as far as anybody can know."""
