@@ -50,8 +50,9 @@ wheel-test: ## what a wheel can break, against an installed one
 annotate: $(VENV)/.installed-test ## Cython's report of the core: build/cython/lb/*.html
 	FASTLB_ANNOTATE=1 $(BIN)/python setup.py -q build_ext --inplace
 
-docs: $(VENV)/.installed ## regenerate docs/configuration.md, and the comparison in the README
+docs: $(VENV)/.installed ## regenerate the pages that derive from the code, and the comparison in the README
 	$(BIN)/python -m fastlb.supervisor.settings.reference > docs/configuration.md
+	$(BIN)/python -m fastlb.cli.exit_codes > docs/exit-codes.md
 	$(BIN)/python -m benchmarks.picture
 
 captures: $(VENV)/.installed-test ## regenerate docs/captures.md, by making the mistakes that it shows

@@ -11,12 +11,10 @@ import sys
 
 import click
 
-from ..supervisor.errors import EXIT_FAILURE, EXIT_USAGE, FastlbError, UsageError
+from ..supervisor.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, FastlbError, UsageError
 from ..supervisor.suggestions import harmless, nearest
 from .options import no_color_option
 from .output import Output
-
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 COMMANDS = (
     *("start", "run", "list", "show", "stop", "restart", "reload", "scale", "delete", "logs", "send", "kill"),

@@ -1,7 +1,20 @@
-"""The exceptions that a user may see, each with the exit code that it means. Used by supervisor and command line."""
+"""The exceptions that a user may see, and the exit codes that they mean. Used by supervisor and command line."""
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
+EXIT_NOT_RUNNING = 3  # as `systemctl is-active` says it
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+# All exit codes of the command, each with its meaning: docs/exit-codes.md is made of it.
+EXIT_CODES = {
+    0: "It is done; `run`: the app was stopped, by a signal or by `fastlb stop`, also before it had started.",
+    EXIT_FAILURE: "It failed, and the message says why: the app did not start, a reload was given up, another operation"
+    " runs, there is no such app, or its supervisor does not answer.",
+    EXIT_USAGE: "It was asked for wrongly, and nothing was changed: an unknown option or command, a bad value (also of"
+    " an environment variable, or in a file that an option names), a target that is not there or cannot be imported.",
+    EXIT_NOT_RUNNING: "`fastlb show NAME --quiet`: the app does not run. 0: it does, however well.",
+    EXIT_INTERRUPTED: "^C ended the command; a start under way is given up.",
+}
 
 
 class FastlbError(Exception):

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from ...supervisor.control.protocol import AppDetails
+from ...supervisor.errors import EXIT_NOT_RUNNING
 from ...supervisor.home.app_lock import is_running
 from ...supervisor.settings.declared import declared_settings, format_setting
 from ..app_table import app_table, worker_table
@@ -13,7 +14,6 @@ from ..options import AppCommand, complete_names, json_option
 from ..output import Column, Output, Table
 
 EXAMPLES = ("fastlb show shop", "fastlb show shop --json", "fastlb show shop --quiet || fastlb start shop")
-EXIT_NOT_RUNNING = 3  # as `systemctl is-active` says it
 PAIR_COLUMNS = (Column("name", "name"), Column("value"))
 
 

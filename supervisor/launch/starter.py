@@ -89,25 +89,35 @@ def launch_detached(
     Raises:
         FastlbError: the home cannot be used, or the process could not be started.
     """
-    ours, theirs = socket.socketpair()
-    with theirs, _claimed(paths) as lock, contextlib.ExitStack() as stack:
-        request = LaunchRequest(
-            config=config,
-            home=str(paths.home),
-            systemd_fds=systemd_fd_count(),
-            lock_fd=lock.fileno(),
-            wait=wait,
-            origins=dict(origins),
-        )
+    with contextlib.ExitStack() as if_failed:
+        ours, theirs = socket.socketpair()
+        if_failed.enter_context(ours)
+        with theirs, _claimed(paths) as lock:
+            request = LaunchRequest(
+                config=config,
+                home=str(paths.home),
+                systemd_fds=systemd_fd_count(),
+                lock_fd=lock.fileno(),
+                wait=wait,
+                origins=dict(origins),
+            )
+            process = _spawn_supervisor(request, paths, theirs)
+            lock.release()  # the supervisor has it now
+        if_failed.pop_all()
+    return LaunchedSupervisor(process, ours)
+
+
+def _spawn_supervisor(
+    request: LaunchRequest, paths: AppPaths, reports: socket.socket
+) -> "subprocess.Popen[bytes]":
+    """Start the process; it inherits `reports`, its end, and what `request` names."""
+    with contextlib.ExitStack() as stack:
         request_fd = request_file(request)
         stack.callback(os.close, request_fd)
         error_fd = _open_error_log(paths)
         stack.callback(os.close, error_fd)
-        pass_fds = {request_fd, theirs.fileno(), lock.fileno(), *_inherited_fds(request)}
-        command = _command(config.name, request_fd, theirs.fileno())
-        process = _spawn(command, pass_fds, error_fd)
-        lock.release()  # the supervisor has it now
-    return LaunchedSupervisor(process, ours)
+        pass_fds = {request_fd, reports.fileno(), request.lock_fd, *_inherited_fds(request)}
+        return _spawn(_command(paths.name, request_fd, reports.fileno()), pass_fds, error_fd)
 
 
 def exec_foreground(

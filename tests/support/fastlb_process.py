@@ -31,7 +31,8 @@ from .waiting import scaled, wait_until
 APPS = Path(__file__).resolve().parent / "apps"
 COMMAND = Path(sys.executable).parent / "fastlb"
 RUN_MARK = "FASTLB_TEST_RUN"
-NOT_IN_LOGS = ("Traceback", "BUG", "Fatal Python error", "Segmentation fault", "core dumped", "never awaited")
+CRASHES = ("Traceback", "BUG", "Fatal Python error", "Segmentation fault", "core dumped")
+NOT_IN_LOGS = (*CRASHES, "never awaited", "ResourceWarning")
 
 CliResult = subprocess.CompletedProcess[str]
 
@@ -62,7 +63,9 @@ class Fastlb:
         """Run `fastlb ARGS` to its end, whatever its exit code."""
         command = [str(COMMAND), *args]
         options: dict[str, Any] = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
-        return subprocess.run(command, env=self.env, cwd=cwd or APPS, timeout=scaled(timeout), **options)
+        result = subprocess.run(command, env=self.env, cwd=cwd or APPS, timeout=scaled(timeout), **options)
+        assert "ResourceWarning" not in result.stderr, result.stderr
+        return result
 
     def popen(self, *args: str, **options: Any) -> subprocess.Popen[str]:
         """Start `fastlb ARGS` and return at once; the caller waits for it."""
