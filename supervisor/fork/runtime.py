@@ -6,12 +6,14 @@ way of systemd (sd_listen_fds(3)).
 
 import asyncio
 import os
-import sys
+import signal
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
+import msgspec
+
+from ..processes.attributes import ProcessAttributes
 from ..processes.environment import instance_environment
 from ..processes.working_directory import enter_directory
 from ..settings.addresses import SYSTEMD_FIRST_FD
@@ -22,7 +24,6 @@ from .link import ForkLink, ProgramEnds
 from .target.command import ProgramCommand, program_command
 
 STDIN = 0
-BECOME_PROGRAM = Path(__file__).with_name("become_program.py")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,15 @@ class ForkStart:
     env: Mapping[str, str]
     pass_fds: Mapping[int, int]
     ends: ProgramEnds
+
+    def attributes(self, wanted: ProcessAttributes) -> ProcessAttributes:
+        """What is wanted; besides, it ends with us, as nobody else would notice, and knows its sockets."""
+        return msgspec.structs.replace(
+            wanted,
+            parent=os.getpid(),
+            death_signal=int(signal.Signals[self.parts.config.kill_signal]),
+            listeners=tuple(listener_name(listener.spec) for listener in self.parts.listeners),
+        )
 
     def connect(self, started: StartedProcess) -> ForkLink:
         """Take over our ends."""
@@ -99,8 +109,7 @@ class ForkRuntime:
             channel_fd = SYSTEMD_FIRST_FD + len(listener_fds)
             pass_fds[channel_fd] = program_end.fileno()
             env |= {"NODE_CHANNEL_FD": str(channel_fd), "NODE_CHANNEL_SERIALIZATION_MODE": "json"}
-        command = self._becoming(program.argv)
-        return ForkStart(worker, self._parts, command, env, pass_fds, ProgramEnds(stdin_fd, channel))
+        return ForkStart(worker, self._parts, list(program.argv), env, pass_fds, ProgramEnds(stdin_fd, channel))
 
     def keep_only(self, generations: set[int]) -> None:
         """Forget how processes of older generations were started."""
@@ -109,14 +118,6 @@ class ForkRuntime:
 
     def close(self) -> None:
         """Do nothing: the listeners are the app's, and whoever bound them closes them."""
-
-    def _becoming(self, argv: tuple[str, ...]) -> list[str]:
-        """Return the command, behind what the process has to do itself before it becomes that."""
-        listeners = self._parts.listeners
-        names = ":".join(listener_name(listener.spec) for listener in listeners)
-        # Nothing of the app's environment or directory may change what runs here.
-        python = [sys.executable, "-I", "-S", str(BECOME_PROGRAM)]
-        return [*python, str(os.getpid()), self._parts.config.kill_signal, str(len(listeners)), names, *argv]
 
 
 def listener_name(spec: str) -> str:

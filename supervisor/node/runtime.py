@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from ..processes.attributes import ProcessAttributes
 from ..processes.environment import instance_environment
 from ..processes.working_directory import enter_directory
 from ..workers.handle import WorkerHandle
@@ -142,6 +143,10 @@ class NodeStart:
     def pass_fds(self) -> Mapping[int, int]:
         """Borrowed descriptors that the process inherits, by the number that each has there."""
         return {CHANNEL_FD: self.channel.worker_end.fileno()}
+
+    def attributes(self, wanted: ProcessAttributes) -> ProcessAttributes:
+        """Nothing more than is wanted."""
+        return wanted
 
     def connect(self, started: StartedProcess) -> NodeLink:
         """Take over our end, and have the dispatcher read it."""

@@ -31,6 +31,8 @@ class ProcessAttributes(msgspec.Struct, frozen=True):
         nice: its priority, from -20 (first) to 19.
         cpus: numbers of those that it may run on.
         umask: of the files that it makes.
+        parent, death_signal: our pid, and the signal that the kernel sends the process when we die.
+        listeners: names of the listening sockets that it has from descriptor 3 on, told as systemd does.
     """
 
     uid: int | None = None
@@ -40,6 +42,9 @@ class ProcessAttributes(msgspec.Struct, frozen=True):
     nice: int = 0
     cpus: tuple[int, ...] = ()
     umask: int | None = None
+    parent: int = 0
+    death_signal: int = 0
+    listeners: tuple[str, ...] = ()
 
 
 NOTHING = ProcessAttributes()

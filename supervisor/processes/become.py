@@ -1,10 +1,11 @@
-"""Becomes a worker's program as another user, or with other limits: the last step before it. Never imported by us.
+"""Becomes a worker's program, as another user, with limits, told of sockets: the last step before it. Never imported.
 
 Runs in the process that becomes the program, before it: `become.py ATTRIBUTES PROGRAM ARGS`. Started by path, isolated,
 so it imports nothing of ours. Whatever cannot be done ends it with exit code 126: no program ever runs as root, or
 without its limits, because something failed.
 """
 
+import errno
 import json
 import os
 import resource
@@ -14,7 +15,9 @@ from typing import Any
 
 # What Python ignores for itself and a program is to have as every process does.
 SIGNALS_OF_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 CANNOT_EXECUTE = 126
+NO_PROGRAM = "it is no program of this machine, and begins with no #! line: say by --interpreter what runs it"
 
 
 def main(argv: list[str]) -> int:
@@ -26,12 +29,17 @@ def main(argv: list[str]) -> int:
     step = "set its limits"
     try:
         set_limits(attributes)
+        set_death_signal = loaded_prctl() if attributes["death_signal"] else None
         step = "become that user"
         become_user(attributes)
+        if set_death_signal:
+            end_with_parent(attributes["parent"], attributes["death_signal"], set_death_signal)
         step = f"start {program}"
-        os.execve(program, argv[1:], inherited_environment())
+        os.execve(program, argv[1:], inherited_environment() | told_of_listeners(attributes["listeners"]))
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"cannot {step}: {getattr(error, 'strerror', None) or error}\n")
+        reason = getattr(error, "strerror", None) or error
+        is_no_program = isinstance(error, OSError) and error.errno == errno.ENOEXEC
+        sys.stderr.write(f"cannot {step}: {NO_PROGRAM if is_no_program else reason}\n")
     return CANNOT_EXECUTE
 
 
@@ -83,6 +91,34 @@ def can_become_root() -> bool:
     except PermissionError:
         return False
     return True
+
+
+def loaded_prctl() -> Any:
+    """Return prctl(2), as long as we may read what it takes to call it; None: this Python has no ctypes."""
+    try:
+        import ctypes
+
+        return ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):
+        return None
+
+
+def end_with_parent(parent: int, number: int, prctl: Any) -> None:
+    """Have the kernel send this signal when the process that has started us dies; now, if it has died already.
+
+    Not before the process is who it is to be: another user does not inherit that.
+    """
+    prctl(SET_PARENT_DEATH_SIGNAL, number, 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), number)
+
+
+def told_of_listeners(names: list[str]) -> dict[bytes, bytes]:
+    """Return what tells a program of its sockets, sd_listen_fds(3): only the process itself knows its pid."""
+    if not names:
+        return {}
+    told = {"LISTEN_FDS": str(len(names)), "LISTEN_FDNAMES": ":".join(names), "LISTEN_PID": str(os.getpid())}
+    return {os.fsencode(name): os.fsencode(value) for name, value in told.items()}
 
 
 def inherited_environment() -> dict[bytes, bytes]:

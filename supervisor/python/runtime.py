@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ...lb.page import create_worker_page
 from ...worker.wire import WIRE_VERSION, WorkerConfig
+from ..processes.attributes import ProcessAttributes
 from ..processes.environment import instance_environment
 from ..processes.working_directory import enter_directory
 from ..settings.app_config import AppConfig
@@ -49,6 +50,10 @@ class PythonStart:
         ends = channels.worker_lifecycle.fileno(), channels.worker_end.fileno()
         fds = (*ends, channels.page_fd, channels.worker_lifeline_fd, channels.wakeup_fd)
         return {fd: fd for fd in fds}
+
+    def attributes(self, wanted: ProcessAttributes) -> ProcessAttributes:
+        """Nothing more than is wanted."""
+        return wanted
 
     def connect(self, started: StartedProcess) -> PythonLink:
         """Take over our ends, and send the process its settings."""

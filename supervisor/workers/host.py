@@ -168,7 +168,7 @@ class WorkerHost:
         env = {name: value for name, value in start.env.items() if name not in _NOT_FOR_WORKERS}
         of_user = identity.environment if identity else {}
         env |= {name: value for name, value in of_user.items() if name not in self._config.env}
-        attributes = attributes_of(self._config, worker.worker_id)
+        attributes = start.attributes(attributes_of(self._config, worker.worker_id))
         return SpawnPlan(
             command=becoming(attributes, start.command, env),
             pass_fds=start.pass_fds,

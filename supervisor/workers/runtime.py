@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ..output.event_log import EventLog
+from ..processes.attributes import ProcessAttributes
 from ..processes.reaper import ExitStatus
 from ..processes.spawn import SpawnedProcess
 from ..settings.app_config import AppConfig
@@ -118,6 +119,9 @@ class PreparedStart(Protocol):
     @property
     def env(self) -> Mapping[str, str]:
         """The whole environment of the process."""
+
+    def attributes(self, wanted: ProcessAttributes) -> ProcessAttributes:
+        """Return what the process is to be, where the settings want it to be `wanted`."""
 
     def connect(self, started: StartedProcess) -> WorkerLink:
         """Take over our ends of the channels, and begin to speak with the process."""

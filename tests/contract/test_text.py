@@ -14,7 +14,6 @@ MAY_START_PROCESSES = (
     "supervisor/processes/spawn.py",
     "supervisor/launch/starter.py",
     "supervisor/processes/programs.py",
-    "supervisor/fork/become_program.py",
     "supervisor/processes/become.py",
     "worker/fresh_start.py",
 )

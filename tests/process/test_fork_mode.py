@@ -207,3 +207,13 @@ def test_processes_do_not_outlive_their_supervisor(fastlb: Fastlb, tmp_path: Pat
     wait_until(lambda: fastlb.pids == [], "all have ended")
     assert told.exists()
     start_program(fastlb, tmp_path, "worker.sh", "--kill-signal", "SIGINT")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may start processes as somebody else")
+def test_processes_of_another_user_do_not_outlive_it_either(fastlb: Fastlb, tmp_path: Path) -> None:
+    fastlb.allow_left_sockets()
+    app = start_program(fastlb, tmp_path, "--fork", "--uid", "4711", "--cwd", "/", "sleep", "--", "1000")
+    (pid,) = app.worker_pids
+    assert Path(f"/proc/{pid}").stat().st_uid == 4711
+    os.kill(app.supervisor_pid, signal.SIGKILL)
+    wait_until(lambda: not processes.is_running(pid), "it has ended")

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from fastlb.supervisor.errors import FastlbError
+from fastlb.supervisor.processes.attributes import ProcessAttributes
 from fastlb.supervisor.processes.environment import instance_environment
 from fastlb.supervisor.processes.reaper import ExitStatus, send_signal
 from fastlb.supervisor.settings.app_config import AppConfig
@@ -95,6 +96,10 @@ class ProgramStart:
     def command(self) -> list[str]:
         """The target, split as a shell does."""
         return shlex.split(self.parts.config.target)
+
+    def attributes(self, wanted: ProcessAttributes) -> ProcessAttributes:
+        """Nothing more than is wanted."""
+        return wanted
 
     def connect(self, started: StartedProcess) -> ProgramLink:
         """Look after it."""
