@@ -17,9 +17,12 @@ Of the command `fastlb`. `make docs` writes this page from `supervisor/errors.py
 |---|---|
 {rows}
 | 128 + n | Signal n ended the command before there was anything to give back, as your shell counts it. |
+| any | `run`: the app ended by itself, and this is the code of what ended last (below). |
 
 A command for several apps (`stop all`) does what it can for each, and ends with the highest code. `run` ends with 1
-when the app could not be started, or its supervisor failed.
+when the app could not be started, or its supervisor failed. When every worker has crashed too often it ends with the
+code of the last crash, 128 + n for signal n, and 1 for an exit with 0; after a job (`--no-autorestart`,
+`--stop-exit-codes`) with that of the first process that failed, or 0.
 
 To ask for the state of an app in a script:
 
