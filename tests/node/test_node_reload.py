@@ -160,7 +160,7 @@ def test_workers_of_one_generation_on_different_ports_are_warned_of(fastlb: Fast
     first, second = free_port(), free_port()
     options = variables({"PORTS": f"{first},{second}"})
     asked = ("start", str(APPS / "port_by_worker.js"), "--name", "app", "--workers", "2", "--env", "HOST=127.0.0.1")
-    shown = fastlb.ok(*asked, "--settle", "2", *options).stderr
+    shown = fastlb.ok(*asked, "--settle", "2", *options).stdout
     assert "clients of a port reach only its workers" in shown
     assert f"127.0.0.1:{first}" in shown
     assert f"127.0.0.1:{second}" in shown
