@@ -99,7 +99,7 @@ async def _replace_old_first(old: W, crew: ReloadingCrew[W], settle: float) -> N
 async def _bring_up(old: W, crew: ReloadingCrew[W], settle: float) -> None:
     new = await crew.start_replacement(old)
     try:
-        if settle:
+        if settle > 0:
             await crew.watch_settle(new, settle)
         await crew.admit(new)
     except BaseException:

@@ -98,7 +98,17 @@ def ignore(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
 
 
 def _start(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
-    """EXITED, BACKOFF -> STARTING."""
+    """EXITED -> STARTING."""
+    return _spawn(life, now)
+
+
+def _restart(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
+    """BACKOFF -> STARTING."""
+    return _spawn(replace(life, restarts=life.restarts + 1), now)
+
+
+def _spawn(life: Lifecycle, now: float) -> Outcome:
+    """What the last process was and did is forgotten."""
     started = replace(
         life,
         state=State.STARTING,
@@ -118,11 +128,6 @@ def _start(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
         exit_code=None,
     )
     return started, (Spawn(),)
-
-
-def _restart(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
-    """BACKOFF -> STARTING."""
-    return _start(replace(life, restarts=life.restarts + 1), event, now)
 
 
 def _note_serving(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
@@ -197,18 +202,19 @@ def _rest_of_kill_timeout(life: Lifecycle) -> float:
     return life.rules.kill_timeout * (1 - QUIET_SHARE)
 
 
-def _end_draining(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
+def _end_draining(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
     """DRAINING -> ENDING if it is quiet: what is still open is the app's business; else -> STOPPING."""
     if life.is_quiet and not life.is_finished:
         return _tell_end(life, now + _rest_of_kill_timeout(life))
-    return _give_up_finishing(life, event, now)
+    return _give_up_finishing(life, now)
 
 
-def _leave_quietly(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
+def _leave_quietly(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
     """DRAINING -> ENDING: its app has told Node to disconnect; it must not be told again."""
     if not life.is_quiet:
         return life, ()
-    deadline = (now if life.deadline is None else life.deadline) + _rest_of_kill_timeout(life)
+    assert life.deadline is not None
+    deadline = life.deadline + _rest_of_kill_timeout(life)
     ending = replace(life, state=State.ENDING, deadline=deadline, ended_by=EndedBy.DISCONNECT)
     return ending, (Drain(by_itself=True),)
 
@@ -223,23 +229,28 @@ def _let_exit(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
     return life, () if life.ended_by is EndedBy.DISCONNECT else (LetExit(),)
 
 
-def _note_ended(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
+def _note_ended(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
     """ENDING: its channel is closed. An app that ends by itself is not disturbed again."""
     if life.ended_by is EndedBy.DISCONNECT:
-        return _note_finished(life, event, now)
+        return _finish(life, now)
     return replace(life, is_finished=True), ()
 
 
-def _end_ending(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
+def _end_ending(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
     """ENDING -> STOPPING."""
     if life.ended_by is not EndedBy.SIGNAL:
-        return _give_up_finishing(life, event, now)
-    killed, effects = _kill(replace(life, state=State.STOPPING), event, now)
+        return _give_up_finishing(life, now)
+    killed, effects = _force(replace(life, state=State.STOPPING))
     return killed, effects if life.is_idle else (*effects, _cut_off(life))
 
 
 def _note_finished(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
-    """DRAINING: an app that holds nothing open exits now by itself."""
+    """DRAINING: its channel is closed."""
+    return _finish(life, now)
+
+
+def _finish(life: Lifecycle, now: float) -> Outcome:
+    """An app that holds nothing open exits now by itself."""
     assert life.deadline is not None
     return replace(life, is_finished=True, deadline=min(life.deadline, now + SIGNAL_GRACE)), ()
 
@@ -259,7 +270,7 @@ def _leave(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
     return replace(life, is_leaving=True), ()
 
 
-def _give_up_finishing(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
+def _give_up_finishing(life: Lifecycle, now: float) -> Outcome:
     """DRAINING, ENDING -> STOPPING."""
     stopping, effects = _signal(life, life.rules.kill_signal, now)
     if life.is_finished:  # it has no client left to wait for: it may take its time to clean up
@@ -309,6 +320,10 @@ def _signal(life: Lifecycle, signal: str, now: float) -> Outcome:
 
 def _kill(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
     """STOPPING: the grace is over."""
+    return _force(life)
+
+
+def _force(life: Lifecycle) -> Outcome:
     failure = life.failure or Failure("closed its channel to the supervisor and did not exit")
     return replace(life, deadline=None, failure=failure), (KillGroup(), Report("worker_killed", failed=True))
 

@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 
 import pytest
-from fastlb.supervisor.processes.backoff import NO_CRASHES, RestartRules
 from fastlb.supervisor.workers import transitions
 from fastlb.supervisor.workers.life import (
     ALIVE,
@@ -13,12 +12,10 @@ from fastlb.supervisor.workers.life import (
     Discard,
     Drain,
     Effect,
-    Effects,
     GiveUp,
     KillGroup,
     LetExit,
     Lifecycle,
-    LifecycleRules,
     LifeEvent,
     LifeEventName,
     Report,
@@ -31,53 +28,7 @@ from fastlb.supervisor.workers.transitions import TABLE, step
 from hypothesis import given
 from hypothesis import strategies as st
 
-RULES = LifecycleRules(
-    listen_timeout=60.0,
-    kill_timeout=30.0,
-    kill_signal="SIGTERM",
-    wait_ready=False,
-    restart=RestartRules(min_uptime=1.0, max_restarts=3, restart_window=60.0, restart_delay=0.1),
-    not_serving="was not ready",
-    not_said="did not say it",
-    abort_signal="SIGABRT",
-)
-PATHS = {
-    State.EXITED: [],
-    State.STARTING: ["START_REQUESTED"],
-    State.READY: ["START_REQUESTED", "SERVING"],
-    State.ADMITTED: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED"],
-    State.DRAINING: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED", "DRAIN_REQUESTED"],
-    State.ENDING: ["START_REQUESTED", "PRELOADED", "SERVING", "ADMIT_REQUESTED", "DRAIN_REQUESTED", "IDLE"],
-    State.STOPPING: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED", "HUNG"],
-    State.BACKOFF: ["START_REQUESTED", "SERVING", "ADMIT_REQUESTED", "EXITED"],
-}
-JOB = replace(RULES, restart=replace(RULES.restart, autorestart=False))
-
-
-def after(life: Lifecycle, *names: str, now: float = 0.0) -> tuple[Lifecycle, Effects]:
-    """The record after these events, and the effects of the last one."""
-    effects: Effects = ()
-    for name in names:
-        life, effects = step(life, LifeEvent(LifeEventName[name]), now)
-    return life, effects
-
-
-def in_state(state: State, rules: LifecycleRules = RULES) -> Lifecycle:
-    """A worker that came into `state` on the usual way, at time 0."""
-    if state is State.DONE:
-        admitted, _ = after(Lifecycle(JOB), *PATHS[State.ADMITTED])
-        life, _ = step(admitted, LifeEvent(LifeEventName.EXITED, exit_code=0), 0.0)
-    elif state is State.ERRORED:
-        once = replace(rules, restart=replace(rules.restart, max_restarts=1))
-        life, _ = after(Lifecycle(once), *PATHS[State.BACKOFF])
-    else:
-        life, _ = after(Lifecycle(rules), *PATHS[state])
-    assert life.state is state
-    return life
-
-
-def kinds(effects: Effects) -> list[type]:
-    return [type(effect) for effect in effects]
+from tests.support.lives import RULES, after, every_step, in_state, kinds
 
 
 def test_every_state_and_event_is_decided() -> None:
@@ -100,33 +51,11 @@ def listed_transitions() -> set[tuple[str, str, str]]:
 
 def possible_transitions() -> set[tuple[str, str, str]]:
     """(from, to, event) of everything that the table lets happen to any record that it can lead to."""
-    restarts = [replace(RULES.restart, max_restarts=2, autorestart=autorestart) for autorestart in (False, True)]
-    unseen = [
-        Lifecycle(replace(RULES, restart=restart, wait_ready=wait)) for restart in restarts for wait in (False, True)
-    ]
-    seen: set[Lifecycle] = set()
-    found: set[tuple[str, str, str]] = set()
-    while unseen:
-        life = unseen.pop()
-        if without_times(life) in seen:
-            continue
-        seen.add(without_times(life))
-        for name, exit_code in [*((name, 1) for name in LifeEventName), (LifeEventName.EXITED, 0)]:
-            is_due = name is LifeEventName.DEADLINE_PASSED and life.deadline is not None
-            now = life.deadline if is_due and life.deadline is not None else life.ready_at
-            outcome, effects = step(life, LifeEvent(name, exit_code=exit_code), now)
-            if (outcome, effects) != (life, ()):
-                found.add((life.state.name, outcome.state.name, name.name))
-                unseen.append(outcome)
-    return found
-
-
-def without_times(life: Lifecycle) -> Lifecycle:
-    """The same record where only it counts whether there is a time, not which."""
-    deadline, died_at = (None if moment is None else 0.0 for moment in (life.deadline, life.died_at))
-    crashes = replace(NO_CRASHES, unstable_exits=(0.0,) * len(life.crashes.unstable_exits))
-    timeless = replace(life, deadline=deadline, died_at=died_at, ready_at=0.0, crashes=crashes)
-    return replace(timeless, restarts=min(life.restarts, 1), failure=None)
+    return {
+        (one.before.state.name, one.after.state.name, one.event.name)
+        for one in every_step()
+        if (one.after, one.effects) != (one.before, ())
+    }
 
 
 def test_list_of_transitions_is_that_of_the_table() -> None:

@@ -126,6 +126,36 @@ def test_parallel_reload_lets_the_others_of_a_batch_finish() -> None:
     assert crew.serving == {"new0", "new1", "old2", "new3"}
 
 
+def test_parallel_reload_waits_for_the_others_of_a_batch_before_it_says_that_one_failed() -> None:
+    """A replacement that is under way is never cut off, however long it takes."""
+    failed = asyncio.Event()
+
+    class SlowThird(ScriptedCrew):
+        async def start_replacement(self, old: str) -> str:
+            if old == "old3":
+                await failed.wait()
+                for _ in range(20):  # turns of the loop, in which the failure could be passed on
+                    await asyncio.sleep(0)
+            try:
+                return await super().start_replacement(old)
+            except StartFailed:
+                failed.set()
+                raise
+
+    crew = SlowThird(old=4, fails_to_start={2})
+    with pytest.raises(StartFailed, match=r"^3 of 4 workers were replaced"):
+        run(crew, ReloadRules(settle=1.0, delay=0.0, parallel=3))
+    assert crew.serving == {"new0", "new1", "old2", "new3"}
+
+
+def test_parallel_reload_replaces_each_once_a_batch_after_the_other() -> None:
+    crew = ScriptedCrew(old=6)
+    assert run(crew, ReloadRules(settle=1.0, delay=0.0, parallel=2)) == [1, 2, 3, 4, 5, 6]
+    started = [what for what in crew.log if what.startswith("start")]
+    assert started == [f"start {number}" for number in range(6)]
+    assert crew.log.index("start 3") > crew.log.index("drain 2")
+
+
 def test_parallel_reload_proves_the_first_alone() -> None:
     crew = ScriptedCrew(old=4)
     run(crew, ReloadRules(settle=1.0, delay=0.0, parallel=4))
