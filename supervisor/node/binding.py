@@ -31,10 +31,10 @@ def bind_server(query: QueryServer, backlog: int = NODE_BACKLOG) -> socket.socke
     """
     if query.port == UNIX_SOCKET:
         return _listening(_bind_unix_path(query), query, backlog)
-    if query.port is None or not 0 <= query.port <= 65535:
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    if query.port is None:
+        raise _invalid()
     sock = _bind_tcp(query, query.port)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections inherit it
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)  # accepted connections inherit it
     return _listening(sock, query, backlog)
 
 
@@ -51,9 +51,9 @@ def bind_udp(query: QueryServer) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, flags & IPV6_ONLY)
         if flags & UDP_REUSE_ADDRESS:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
         host = query.address or ("::" if family == socket.AF_INET6 else "0.0.0.0")
-        sock.bind(_socket_address(family, host, query.port or 0))
+        sock.bind(_socket_address(host, query.port or 0))
     except (OSError, ValueError) as error:
         sock.close()
         raise _as_os_error(error) from error
@@ -63,7 +63,7 @@ def bind_udp(query: QueryServer) -> socket.socket:
 def name_of(sock: socket.socket, port: int) -> SocketName | None:
     """Return what the app is told of its address; `port`: what it asked for, as it insists on it; 0: the real one."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return SocketName("127.0.0.1", "IPv4", port) if port > 0 else None
+        return SocketName("127.0.0.1", "IPv4", port) if port else None
     host, real_port = sock.getsockname()[:2]
     family = "IPv6" if sock.family == socket.AF_INET6 else "IPv4"
     return SocketName(host, family, port or real_port)
@@ -71,15 +71,15 @@ def name_of(sock: socket.socket, port: int) -> SocketName | None:
 
 def is_in_the_way(sock: socket.socket, query: QueryServer) -> bool:
     """Whether a socket of ours has the port that is asked for, at an address in common."""
-    if sock.family not in (socket.AF_INET, socket.AF_INET6) or not query.port or query.port < 0:
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return False
     host, port = sock.getsockname()[:2]
+    if port != query.port:
+        return False
     try:
         ours = ipaddress.ip_address(host)
         asked = ipaddress.ip_address(query.address or ("0.0.0.0" if query.address_type == "udp4" else "::"))
     except ValueError:
-        return False
-    if port != query.port:
         return False
     if ours.version == asked.version:
         return ours == asked or ours.is_unspecified or asked.is_unspecified
@@ -97,43 +97,43 @@ def _bind_tcp(query: QueryServer, port: int) -> socket.socket:
     except OSError as error:
         if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EINVAL):
             raise
-        return _bound(socket.AF_INET, "0.0.0.0", port, 0)
+        return _bound(socket.AF_INET, "0.0.0.0", port)
 
 
-def _bound(family: int, host: str, port: int, flags: int) -> socket.socket:
+def _bound(family: int, host: str, port: int, flags: int = 0) -> socket.socket:
     sock = _new_socket(family, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, flags & IPV6_ONLY)
-        sock.bind(_socket_address(family, host, port))
+        sock.bind(_socket_address(host, port))
     except (OSError, ValueError) as error:
         sock.close()
         raise _as_os_error(error) from error
     return sock
 
 
-def _socket_address(family: int, host: str, port: int) -> Any:
-    """Node has resolved the name; what is none yet is refused, as a name server must not keep us waiting.
+def _socket_address(host: str, port: int) -> Any:
+    """Node has resolved the name; what is no address yet is refused, as a name server must not keep us waiting.
 
     Raises:
-        OSError, ValueError: they are no address and port.
+        OSError: they are no address and port.
     """
     if "\0" in host or not 0 <= port <= 65535:
-        raise ValueError((host, port))
-    return socket.getaddrinfo(host, port, family, flags=socket.AI_NUMERICHOST)[0][4]
+        raise _invalid()
+    [(*_, address)] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    return address
 
 
 def _bind_unix_path(query: QueryServer) -> socket.socket:
     """Bind as libuv does: a path that exists is in use, whoever it belongs to."""
-    path = Path(query.address or "")
-    if "\0" in str(path):  # the kernel would take what stands before it
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    if not query.address or "\0" in query.address:  # the kernel would take what stands before it
+        raise _invalid()
     mode = 0o777 & ~_umask()
     mode |= (READABLE_BY_ALL if query.readable_all else 0) | (WRITABLE_BY_ALL if query.writable_all else 0)
     sock = _new_socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        bind_unix(sock, _short(path), mode)
+        bind_unix(sock, _short(Path(query.address)), mode)
     except (OSError, ValueError) as error:
         sock.close()
         raise _as_os_error(error) from error
@@ -167,6 +167,10 @@ def _listening(sock: socket.socket, query: QueryServer, backlog: int) -> socket.
 
 def _as_os_error(error: Exception) -> OSError:
     """Return what the system would say of a path that is too long, or a name that is no address."""
-    if isinstance(error, OSError) and error.errno and error.errno > 0:
+    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
         return error
+    return _invalid()
+
+
+def _invalid() -> OSError:
     return OSError(errno.EINVAL, os.strerror(errno.EINVAL))

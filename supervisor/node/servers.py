@@ -5,7 +5,6 @@ for it, also while none of its workers is up: connections wait in its backlog. W
 server is served there instead, and the app is told the port that it asked for. It never speaks to a worker.
 """
 
-import contextlib
 import errno
 import os
 import socket
@@ -204,8 +203,8 @@ class NodeListeners:
         sock = bind_server(query, self._backlog)
         info = describe(listener_id, sock)
         path, file_id = None, None
-        if query.port == UNIX_SOCKET:
-            path = Path(os.path.abspath(query.address or ""))
+        if query.port == UNIX_SOCKET and query.address:
+            path = Path(os.path.abspath(query.address))
             status = path.lstat()
             file_id = (status.st_dev, status.st_ino)
             info = replace(info, host=str(path))
@@ -238,6 +237,5 @@ class NodeListeners:
 
     def _remove(self, listener: BoundListener) -> None:
         self._on_removed(listener)
-        with contextlib.suppress(ValueError):
-            self._listeners.remove(listener)
+        self._listeners.remove(listener)
         close_all([listener])

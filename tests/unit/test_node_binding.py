@@ -4,15 +4,17 @@ import errno
 import os
 import socket
 import stat
-import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastlb.supervisor.node.binding import bind_server, bind_udp, name_of
 from fastlb.supervisor.node.messages import QueryServer, SocketName
+from fastlb.supervisor.settings.addresses import MAX_UNIX_PATH_BYTES
 
+from tests.support.sockets import backlog_of
 from tests.support.waiting import scaled
 
 
@@ -46,6 +48,7 @@ def refusal(query: QueryServer) -> int | None:
     with pytest.raises(OSError, match=r"\w") as raised:
         bind(query).close()
     assert type(raised.value.errno) is int
+    assert raised.value.strerror == os.strerror(raised.value.errno)
     return raised.value.errno
 
 
@@ -125,6 +128,7 @@ def test_port_in_use_is_the_apps_to_know() -> None:
         (tcp(port=1 << 70), errno.EINVAL),
         (tcp(port=None), errno.EINVAL),
         (udp(port=-1), errno.EINVAL),
+        (udp(port=65536), errno.EINVAL),
         (udp(port=1 << 70), errno.EINVAL),
         (tcp("192.0.2.1"), errno.EADDRNOTAVAIL),
         (tcp("no.such.host.invalid"), errno.EINVAL),
@@ -133,6 +137,8 @@ def test_port_in_use_is_the_apps_to_know() -> None:
         (tcp("127.0.0.1", address_type=6), errno.EINVAL),
         (udp("no.such.host.invalid"), errno.EINVAL),
         (udp("\0"), errno.EINVAL),
+        (udp("127.0.0.1", address_type="udp6"), errno.EINVAL),
+        (unix(""), errno.EINVAL),
     ],
 )
 def test_address_that_is_none_is_refused(query: QueryServer, expected: int) -> None:
@@ -157,29 +163,25 @@ def test_any_backlog_is_one(backlog: object) -> None:
         assert can_connect(*sock.getsockname())
 
 
-def backlog_of(sock: socket.socket) -> int:
-    """The kernel's: of a listener TCP_INFO's tcpi_sacked is the length that its queue may have (net/ipv4/tcp.c)."""
-    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
-    return int.from_bytes(info[28:32], sys.byteorder)
-
-
-@pytest.mark.parametrize(("asked", "expected"), [(None, 77), (False, 77), (0, 77), (33, 33)])
+@pytest.mark.parametrize(("asked", "expected"), [(None, 77), (False, 77), (0, 77), (1, 1), (33, 33)])
 def test_backlog_is_ours_unless_the_app_wants_another(asked: object, expected: int) -> None:
     with bind_server(tcp(backlog=asked), backlog=77) as sock:
         assert backlog_of(sock) == expected
 
 
-def test_unix_socket_has_the_mode_that_was_asked_for(tmp_path: Path, umask: None) -> None:
-    for name, fields, mode in [
-        ("plain", {}, 0o755),
-        ("readable", {"readable_all": True}, 0o755),
-        ("writable", {"writable_all": True}, 0o777),
-        ("both", {"readable_all": True, "writable_all": True}, 0o777),
+@pytest.mark.parametrize(("ours", "mode"), [(0o022, 0o755), (0o077, 0o700), (0o777, 0)])
+def test_unix_socket_has_the_mode_that_was_asked_for(tmp_path: Path, umask: None, ours: int, mode: int) -> None:
+    os.umask(ours)
+    for name, fields, added in [
+        ("plain", {}, 0),
+        ("readable", {"readable_all": True}, 0o444),
+        ("writable", {"writable_all": True}, 0o222),
+        ("both", {"readable_all": True, "writable_all": True}, 0o666),
     ]:
         path = tmp_path / name
         with bind_server(unix(path, **fields)):
-            assert stat.S_IMODE(path.stat().st_mode) == mode, name
-    assert os.umask(0o022) == 0o022, "ours is as before"
+            assert stat.S_IMODE(path.stat().st_mode) == mode | added, name
+    assert os.umask(0o022) == ours, "ours is as before"
 
 
 def test_unix_path_that_exists_is_in_use(tmp_path: Path) -> None:
@@ -207,6 +209,18 @@ def test_long_unix_path_is_reached_from_its_directory(tmp_path: Path, monkeypatc
         assert (directory / "app.sock").is_socket()
 
 
+@pytest.mark.parametrize("length", [20, MAX_UNIX_PATH_BYTES])
+def test_unix_path_that_fits_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    """From far down the relative path would be too long."""
+    deep = tmp_path / ("d/" * 50)
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    with tempfile.TemporaryDirectory(prefix="f", dir="/tmp") as short:
+        path = f"{short}/".ljust(length, "s")
+        with bind_server(unix(path)) as sock:
+            assert sock.getsockname() == path
+
+
 def test_udp_socket_is_bound_and_not_blocking() -> None:
     with bind_udp(udp()) as sock, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         assert not sock.getblocking()
@@ -220,6 +234,20 @@ def test_udp_address_is_shared_only_when_asked() -> None:
         port = first.getsockname()[1]
         bind_udp(udp(port=port, flags=4)).close()
         assert refusal(udp(port=port)) == errno.EADDRINUSE
+
+
+@pytest.mark.parametrize("port", [0, None])
+def test_every_udp_socket_on_port_0_gets_another_and_no_address_is_everywhere(port: int | None) -> None:
+    with bind_udp(udp(None, port)) as first, bind_udp(udp(None, port)) as second:
+        assert first.getsockname()[0] == second.getsockname()[0] == "0.0.0.0"
+        assert first.getsockname()[1] != second.getsockname()[1]
+
+
+@pytest.mark.parametrize("query", [tcp, udp])
+def test_last_port_is_one(query: Callable[[str, int], QueryServer]) -> None:
+    asked = query("127.201.33.7", 65535)
+    with bind_udp(asked) if query is udp else bind_server(asked) as sock:
+        assert sock.getsockname() == ("127.201.33.7", 65535)
 
 
 @needs_ipv6
@@ -237,4 +265,12 @@ def test_app_is_told_the_port_that_it_asked_for(tmp_path: Path) -> None:
         assert name_of(sock, 3000) == SocketName("127.0.0.1", "IPv4", 3000)
     with bind_server(unix(tmp_path / "app.sock")) as sock:
         assert name_of(sock, 3000) == SocketName("127.0.0.1", "IPv4", 3000), "mapped to a path by --bind"
+        assert name_of(sock, 1) == SocketName("127.0.0.1", "IPv4", 1)
         assert name_of(sock, 0) is None
+
+
+@needs_ipv6
+def test_app_is_told_that_its_address_is_of_ipv6() -> None:
+    with bind_server(tcp("::1")) as sock:
+        assert name_of(sock, 0) == SocketName("::1", "IPv6", sock.getsockname()[1])
+        assert name_of(sock, 3000) == SocketName("::1", "IPv6", 3000)

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 from fastlb.lb.page import PAGE_LISTENERS
 from fastlb.supervisor.node.messages import QueryServer, SocketName
-from fastlb.supervisor.node.servers import NodeListeners
+from fastlb.supervisor.node.servers import NodeListeners, Server, ServerAddress, address_of
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.sockets.listeners import BoundListener, bind_all, close_all
 from msgspec.structs import replace
 
 from tests.support.ports import free_port
+from tests.support.sockets import backlog_of
 from tests.support.waiting import scaled
+
+BACKLOG = 77
 
 
 class Dispatcher:
@@ -24,10 +27,12 @@ class Dispatcher:
 
     def __init__(self, given: list[BoundListener]) -> None:
         self.known = {listener.listener_id for listener in given}
+        self.last_added: BoundListener | None = None
 
     def added(self, listener: BoundListener) -> None:
         assert listener.listener_id not in self.known
         self.known.add(listener.listener_id)
+        self.last_added = listener
 
     def removed(self, listener: BoundListener) -> None:
         assert listener.socket.fileno() >= 0, "it is told before the socket is closed"
@@ -40,7 +45,7 @@ class App:
     def __init__(self, given: list[BoundListener]) -> None:
         self.list = given
         self.dispatcher = Dispatcher(given)
-        self.servers = NodeListeners(given, self.dispatcher.added, self.dispatcher.removed)
+        self.servers = NodeListeners(given, self.dispatcher.added, self.dispatcher.removed, BACKLOG)
 
     @property
     def addresses(self) -> list[str]:
@@ -90,6 +95,22 @@ def test_workers_that_ask_for_the_same_share_it() -> None:
         assert app.addresses == [f"127.0.0.1:{port}"]
         assert app.dispatcher.known == {first.key}
         assert first.name == SocketName("127.0.0.1", "IPv4", port)
+
+
+def test_dispatcher_and_workers_know_a_listener_by_its_place() -> None:
+    with an_app() as app:
+        for place in range(3):
+            server = app.servers.obtain(query(index=place), 1)
+            (listener,) = server.bound
+            assert app.dispatcher.last_added is listener
+            assert (server.key, listener.key, listener.listener_id, listener.info.listener_id) == (place,) * 4
+            assert listener.spec == "", "it comes from no --bind"
+            assert backlog_of(listener.socket) == BACKLOG
+
+
+def test_what_nodes_count_is_left_out_of_an_address_that_has_a_port() -> None:
+    assert address_of(query(3000, index=3)) == ServerAddress("127.0.0.1", 3000, 4, None, 0)
+    assert address_of(query(0, index=3)) == ServerAddress("127.0.0.1", 0, 4, None, 3)
 
 
 def test_nth_server_on_port_0_is_the_same_in_every_worker() -> None:
@@ -155,6 +176,18 @@ def test_way_is_made_only_by_servers_that_no_living_generation_asked_for(living:
         (query(1), query(1, "127.0.0.2"), False),
         (query(1), query(1, "::1", address_type=6), False),
         (query(1), query(1, "no address"), False),
+        (query(1), query(1), True),
+        (query(1, "0.0.0.0"), query(1), True),
+        (query(1, "0.0.0.0"), query(1, None), True),
+        (query(1, "0.0.0.0"), query(1, None, address_type=6, flags=1), False),
+        (query(1, "::1", address_type=6), query(1), False),
+        (query(1, "::1", address_type=6), query(1, None, address_type=6), True),
+        (query(1, "::", address_type=6, flags=1), query(1), False),
+        (query(1, "::", address_type=6, flags=1), query(1, None), True),
+        (query(1, None, address_type="udp6", flags=1), query(1, None, address_type="udp4"), False),
+        (query(1, None, address_type="udp6", flags=1), query(1, None, address_type="udp6"), True),
+        (query(1, None, address_type="udp6"), query(1, None, address_type="udp4"), True),
+        (query(1, "::1", address_type="udp6"), query(1, None, address_type="udp6"), True),
         (query(1), query(1, "0.0.0.0", address_type="udp4"), False),
         (query(1, address_type="udp4"), query(1, None, address_type="udp4"), True),
     ],
@@ -173,7 +206,7 @@ def test_listener_of_bind_is_in_the_way_and_stays() -> None:
     with an_app("127.0.0.1:0") as app:
         port = app.list[0].info.port
         asked = query(port, "0.0.0.0")
-        assert [server.is_given for server in app.servers.in_the_way(asked)] == [True]
+        assert app.servers.in_the_way(asked) == [Server(address_of(asked), 0, app.list, is_given=True)]
         assert not app.servers.make_way(asked, {2})
         assert is_open(port)
 
@@ -188,6 +221,29 @@ def test_there_are_as_many_listeners_as_a_dispatcher_has_places_and_no_more() ->
         assert app.servers.obtain(query(address_type="udp4"), 1).key not in keys
         app.servers.keep_only(set())
         assert app.servers.obtain(query(index=PAGE_LISTENERS), 2).key in keys, "a place that was freed"
+
+
+def test_there_are_as_many_udp_servers_and_no_more() -> None:
+    with an_app() as app:
+        datagrams = [query(index=index, address_type="udp4") for index in range(PAGE_LISTENERS + 1)]
+        keys = {app.servers.obtain(asked, 1).key for asked in datagrams[:PAGE_LISTENERS]}
+        assert keys == set(range(PAGE_LISTENERS, 2 * PAGE_LISTENERS))
+        with pytest.raises(OSError, match="open files") as raised:
+            app.servers.obtain(datagrams[-1], 1)
+        assert raised.value.errno == errno.EMFILE
+
+
+def test_unix_socket_is_not_in_the_way_of_a_port_and_is_known_by_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with an_app() as app:
+        app.servers.obtain(unix(Path("app.sock")), 1)
+        assert app.addresses == [f"unix:{tmp_path}/app.sock"]
+        assert app.servers.in_the_way(query(3000)) == []
+        monkeypatch.chdir("/")
+        app.servers.keep_only(set())
+        assert not (tmp_path / "app.sock").exists(), "wherever we are when it goes"
 
 
 def test_unix_socket_goes_with_the_last_generation_and_a_successors_is_left_alone(tmp_path: Path) -> None:
@@ -214,10 +270,24 @@ def test_udp_is_one_socket_and_no_listener_of_the_dispatcher() -> None:
         assert server.key >= PAGE_LISTENERS
         assert app.list == []
         assert app.servers.udp_addresses == [f"udp:127.0.0.1:{port}"]
+        assert server.name == SocketName("127.0.0.1", "IPv4", port)
         tcp = app.servers.obtain(query(port), 1)
         assert tcp is not server, "the same port of the other protocol"
         app.servers.keep_only(set())
         assert server.udp.fileno() < 0
+
+
+def test_udp_server_that_no_worker_has_open_is_closed_and_made_anew() -> None:
+    datagrams = query(free_port(), address_type="udp4")
+    with an_app() as app:
+        server = app.servers.obtain(datagrams, 1)
+        app.servers.release(server)
+        assert server.udp is not None
+        assert server.udp.fileno() < 0
+        again = app.servers.obtain(datagrams, 1)
+        app.servers.release(server)
+        assert again.udp is not None
+        assert again.udp.fileno() >= 0, "one that was closed is not closed again"
 
 
 def test_first_server_is_served_at_bind_and_told_its_own_port() -> None:
@@ -227,6 +297,7 @@ def test_first_server_is_served_at_bind_and_told_its_own_port() -> None:
         assert port_of(server.name) == 3000
         assert app.addresses == given
         assert server.mask == 0b11
+        assert server.key == 0
         assert app.servers.has_given
         assert server.is_given
         assert app.servers.obtain(query(3000, None), 1) is server
@@ -251,6 +322,8 @@ def test_unix_path_and_descriptor_of_an_app_are_mapped_by_bind(tmp_path: Path) -
     with an_app("127.0.0.1:0") as app:
         server = app.servers.obtain(QueryServer(seq=1, fd=3), 1)
         assert server.bound == app.list
+        with pytest.raises(OSError, match="descriptor"):
+            app.servers.obtain(QueryServer(seq=1, fd=4), 1)
 
 
 def test_descriptor_without_bind_is_refused() -> None:
