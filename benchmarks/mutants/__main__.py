@@ -47,7 +47,9 @@ def main() -> int:
     lines = render(results)
     (RESULTS / f"{options.output}.md").write_text("\n".join(lines))
     print("\n".join(lines))
-    return int(any(outcome.is_unexplained for result in results.lists.values() for outcome in result.outcomes))
+    outcomes = [outcome for result in results.lists.values() for outcome in result.outcomes]
+    left = results.python.unexplained if results.python else []
+    return int(bool(left) or any(outcome.is_unexplained for outcome in outcomes))
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .mutant import Outcome
-from .python_mutants import EXPLAINED, PythonReport
+from .python_mutants import PythonReport, changed, explanation_of
 from .results import ListResult, Results
 
 TITLES = {"core": "The compiled core", "wsgi": "WSGI: framing of requests and responses"}
@@ -56,7 +56,7 @@ def cell(code: str) -> str:
 
 def render_python(report: PythonReport) -> list[str]:
     """Return what mutmut found, with the diff of every fault that lived."""
-    unexplained = [name for name in report.survivors if name not in EXPLAINED]
+    unexplained = report.unexplained
     killed = report.total - len(report.survivors)
     lines = [
         f"## Pure Python of the supervisor, by mutmut: {killed} of {report.total} found, "
@@ -66,10 +66,6 @@ def render_python(report: PythonReport) -> list[str]:
         "",
     ]
     for name, diff in report.survivors.items():
-        lines += [f"- `{name}`: {EXPLAINED.get(name, '**not explained**')}", "", "```diff", *changed(diff), "```", ""]
+        why = explanation_of(name, diff) or "**not explained**"
+        lines += [f"- `{name}`: {why}", "", "```diff", *changed(diff), "```", ""]
     return lines
-
-
-def changed(diff: str) -> list[str]:
-    """Return the lines of a diff that differ."""
-    return [line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]

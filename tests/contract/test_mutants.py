@@ -1,5 +1,6 @@
 """The lists of faults in benchmarks/mutants still fit the code that they are put into."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -12,6 +13,7 @@ from tests.contract.sources import ROOT
 
 LISTS = (CORE, WSGI)
 LEAST_FAULTS_OF_A_RULE = 3
+FUNCTION = re.compile(r"^ *def (\w+)\((.*?)(?=^ *def |\Z)", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("mutants", LISTS)
@@ -46,4 +48,20 @@ def test_what_is_explained_is_in_the_lists() -> None:
 def test_what_mutmut_gets_is_there() -> None:
     for module, tests in python_mutants.MODULES.items():
         assert (ROOT / module).is_file()
-        assert (ROOT / tests).is_file()
+        assert all((ROOT / name).is_file() for name in tests)
+
+
+def test_what_is_explained_of_mutmuts_still_stands_in_the_code() -> None:
+    texts = [(ROOT / module).read_text() for module in python_mutants.MODULES]
+    functions = {(name, body) for text in texts for name, body in FUNCTION.findall(text)}
+    for function, old, _ in python_mutants.EXPLAINED:
+        assert [name for name, body in functions if name == function and body.count(old) == 1], (function, old)
+
+
+def test_explanation_holds_for_its_fault_alone() -> None:
+    function, old, new = next(iter(python_mutants.EXPLAINED))
+    name = f"fastlb.supervisor.some.module.x_{function}__mutmut_7"
+    header = f"--- one\n+++ other\n@@ -1 +1 @@\n def {function}():\n-    return {old}\n"
+    assert python_mutants.explanation_of(name, f"{header}+    return {new}\n")
+    assert not python_mutants.explanation_of(name, f"{header}+    return not {new}\n")
+    assert not python_mutants.explanation_of(name.replace(function, "another"), f"{header}+    return {new}\n")
