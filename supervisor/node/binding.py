@@ -91,21 +91,22 @@ def is_in_the_way(sock: socket.socket, query: QueryServer) -> bool:
 def _bind_tcp(query: QueryServer, port: int) -> socket.socket:
     if query.address:
         family = socket.AF_INET6 if query.address_type == 6 else socket.AF_INET
-        return _bound(family, query.address, port, query.flags or 0)
+        return _bound(query, family, query.address, port)
     try:  # everywhere: both families on one socket where the machine has both
-        return _bound(socket.AF_INET6, "::", port, query.flags or 0)
+        return _bound(query, socket.AF_INET6, "::", port)
     except OSError as error:
         if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EINVAL):
             raise
-        return _bound(socket.AF_INET, "0.0.0.0", port)
+        return _bound(query, socket.AF_INET, "0.0.0.0", port)
 
 
-def _bound(family: int, host: str, port: int, flags: int = 0) -> socket.socket:
+def _bound(query: QueryServer, family: int, host: str, port: int) -> socket.socket:
+    ipv6_only = (query.flags or 0) & IPV6_ONLY
     sock = _new_socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, flags & IPV6_ONLY)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, ipv6_only)
         sock.bind(_socket_address(host, port))
     except (OSError, ValueError) as error:
         sock.close()
