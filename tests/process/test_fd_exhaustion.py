@@ -39,8 +39,10 @@ def connect_and_ask(app: App, count: int) -> list[Connection]:
 
 def test_dispatcher_without_descriptors_keeps_clients_waiting_and_recovers(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "2")
-    app.get()
     dispatcher = app.dispatcher_pid
+    idle = processes.open_fds(dispatcher).keys()
+    app.get()
+    wait_until(lambda: processes.open_fds(dispatcher).keys() == idle, "the dispatcher holds no connection any more")
     with no_free_descriptor(dispatcher):
         clients = connect_and_ask(app, CLIENTS)
         cpu_before = processes.cpu_nanoseconds(dispatcher)

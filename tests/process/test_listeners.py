@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from fastlb.supervisor.errors import FastlbError, UsageError
 from fastlb.supervisor.processes.resource_limits import check_limits, raise_descriptor_limit
+from fastlb.supervisor.python.traits import PYTHON_TRAITS
 from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.settings.declared import check_config
 from fastlb.supervisor.sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
 from fastlb.supervisor.sockets.refusals import listening_processes
 
@@ -178,8 +180,8 @@ def test_unix_socket_has_its_mode_from_birth(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["rw", "0999", "1777", "-1", ""])
 def test_wrong_socket_mode_is_refused(mode: str) -> None:
-    with pytest.raises(UsageError, match="octal"):
-        bind_all(config("127.0.0.1:0", socket_mode=mode))
+    with pytest.raises(UsageError, match=r"--socket-mode: .* octal mode"):
+        check_config(config("127.0.0.1:0", socket_mode=mode), PYTHON_TRAITS)
 
 
 def test_dead_socket_file_is_replaced(tmp_path: Path) -> None:
