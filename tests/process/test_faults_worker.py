@@ -86,7 +86,10 @@ def test_worker_that_spoils_its_wakeups_harms_only_itself(fastlb: Fastlb, path: 
     options = ("--workers", "2", "--threads", "1", "--handover-timeout", handover_timeout, "--kill-timeout", "1")
     app = fastlb.start("fills_wakeups:app", *options)
     workers = app.worker_pids
-    spoiled = int(app.get(path).body)
+    with Connection(app.address) as spoiler:  # its answer may be what the worker hangs with
+        spoiler.send(path)
+        wait_until(lambda: "spoilt" in app.log("out"), "the worker has spoilt its wake-ups")
+        spoiled = int(app.log("out").split()[-1])
     # More clients than workers: whenever one is done, the dispatcher sleeps until it is told so.
     with LoadProcess(Plan(address=app.address, clients=CLIENTS)) as load:
         load.wait_for(300, timeout=20)

@@ -1,5 +1,6 @@
 """A WSGI app of a stranger: /fill and /fill-and-block bring every eventfd of its worker to the highest count that it
-can have; after the second writes to them wait as well, instead of failing. Runs in a worker; says who answers.
+can have; after the second writes to them wait as well, instead of failing. Runs in a worker; says who answers, and on
+standard output who has spoilt its own.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[byte
             with contextlib.suppress(BlockingIOError):  # somebody has written meanwhile
                 os.eventfd_write(fd, HIGHEST_COUNT - count_of(fd))
             os.set_blocking(fd, environ["PATH_INFO"] == "/fill-and-block")
+        os.write(1, b"spoilt %d\n" % os.getpid())
     body = str(os.getpid()).encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
