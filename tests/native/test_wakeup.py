@@ -92,6 +92,8 @@ def test_worker_that_spoils_its_wakeup_keeps_no_other_from_waking_us(spoil: Call
             wait_until(honest.take, f"connection {served} for the worker that wakes us")
             wait_until(lambda: dispatcher.counters()["starved"], "no worker has room")
             honest.finish_all()
+        # Whoever takes while nobody has room writes to its wake-up, and would wait there for ever.
+        wait_until(lambda: not dispatcher.counters()["starved"], "the one that wakes us has room")
         # The spoiled one has lost nothing that others could not wake us for.
         wait_until(spoiled.take, "its own connection")
 

@@ -15,6 +15,7 @@ from fastlb.supervisor.workers.life import (
     Effects,
     EndedBy,
     Failure,
+    GiveUp,
     KillGroup,
     Lifecycle,
     LifeEvent,
@@ -26,7 +27,7 @@ from fastlb.supervisor.workers.life import (
 )
 from fastlb.supervisor.workers.transitions import step
 
-from tests.support.lives import RULES, after, every_step, in_state
+from tests.support.lives import JOB, RULES, after, every_step, in_state
 
 WHY = "exited with code 7"
 CUT_OFF = Report("worker_cut_off", failed=True, reason="not finished within kill_timeout (30 s)")
@@ -69,7 +70,7 @@ DEADLINES: list[tuple[State, str, State, float | None]] = [
     (State.ERRORED, "DRAIN_REQUESTED", State.EXITED, None),
 ]
 WAITING = {State.STARTING, State.DRAINING, State.ENDING, State.BACKOFF}
-TIMELESS = {State.READY, State.ADMITTED, State.EXITED, State.ERRORED}
+TIMELESS = {State.READY, State.ADMITTED, State.EXITED, State.ERRORED, State.DONE}
 
 
 def told(life: Lifecycle, name: str, now: float = 100.0, **words: Any) -> tuple[Lifecycle, Effects]:
@@ -85,8 +86,37 @@ def test_what_is_done_and_logged_in_which_order(state: State, name: str, effects
 def test_last_crash_is_logged_before_the_worker_is_given_up() -> None:
     once = replace(RULES, restart=replace(RULES.restart, max_restarts=1))
     given_up, effects = told(in_state(State.ADMITTED, once), "EXITED", 0.0, reason=WHY)
-    assert effects[:3] == (Discard(), Report("worker_crashed", failed=True, reason=WHY), GIVEN_UP)
+    assert effects == (Discard(), Report("worker_crashed", failed=True, reason=WHY), GIVEN_UP, GiveUp())
     assert (given_up.state, given_up.deadline) == (State.ERRORED, None)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "state", "effects"),
+    [
+        (0, State.DONE, (Discard(), Report("worker_done", reason=WHY), GiveUp())),
+        (7, State.ERRORED, (Discard(), Report("worker_crashed", failed=True, reason=WHY), GiveUp())),
+    ],
+)
+def test_job_that_has_ended_rests(exit_code: int, state: State, effects: Effects) -> None:
+    ended = told(in_state(State.ADMITTED, JOB), "EXITED", reason=WHY, exit_code=exit_code)
+    assert ended[1] == effects
+    assert (ended[0].state, ended[0].deadline, ended[0].is_trial) == (state, None, False)
+    assert ended[0].exit_code == exit_code
+
+
+def test_job_that_has_ended_before_it_was_admitted_has_not_failed() -> None:
+    ended, _ = told(in_state(State.STARTING, JOB), "EXITED", reason=WHY, exit_code=0)
+    assert (ended.state, ended.deadline, ended.is_trial) == (State.DONE, None, False)
+
+
+def test_exit_code_is_that_of_the_last_process_and_of_its_failure() -> None:
+    going, _ = told(in_state(State.ADMITTED), "HUNG", reason="because")
+    for before in (in_state(State.ADMITTED), going):
+        crashed, _ = told(before, "EXITED", exit_code=7)
+        assert crashed.failure is not None
+        assert (crashed.exit_code, crashed.failure.exit_code) == (7, 7)
+    left, _ = told(in_state(State.DRAINING), "EXITED", exit_code=7)
+    assert (left.exit_code, left.failure) == (7, None)
 
 
 @pytest.mark.parametrize(("state", "name", "expected", "deadline"), DEADLINES)
@@ -125,7 +155,7 @@ def test_what_the_last_process_was_and_did_is_forgotten(state: State, name: str,
     crashes = CrashHistory((5.0,), streak=1)
     fresh = Lifecycle(RULES, state=state, deadline=50.0, restarts=4, crashes=crashes)
     flags: dict[str, Any] = {one.name: True for one in fields(Lifecycle) if one.default is False}
-    used = replace(fresh, **flags, died_at=40.0, ended_by=EndedBy.SIGNAL, failure=Failure(WHY))
+    used = replace(fresh, **flags, died_at=40.0, ended_by=EndedBy.SIGNAL, failure=Failure(WHY), exit_code=7)
     started, _ = after(used, name, now=100.0)
     assert started == replace(fresh, state=State.STARTING, deadline=160.0, restarts=restarts)
 
@@ -135,7 +165,7 @@ def test_worker_is_on_trial_until_it_is_admitted() -> None:
     assert not in_state(State.ADMITTED).is_trial
 
 
-@pytest.mark.parametrize("state", [State.BACKOFF, State.ERRORED])
+@pytest.mark.parametrize("state", [State.BACKOFF, State.ERRORED, State.DONE])
 @pytest.mark.parametrize("name", ["DRAIN_REQUESTED", "STOP_REQUESTED"])
 def test_worker_without_a_process_that_is_told_to_go_is_gone_for_good(state: State, name: str) -> None:
     assert after(in_state(state), name)[0].is_leaving
