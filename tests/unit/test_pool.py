@@ -7,8 +7,19 @@ from fastlb.supervisor.kinds import traits_of
 from fastlb.supervisor.operations import Operation
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.workers.crew import lifecycle_rules
-from fastlb.supervisor.workers.life import Lifecycle, State
-from fastlb.supervisor.workers.roster import app_status, established, given_up_ids, missing_ids, staying, surplus
+from fastlb.supervisor.workers.life import Failure, Lifecycle, State
+from fastlb.supervisor.workers.roster import (
+    app_status,
+    are_all_at_rest,
+    established,
+    exit_code_of,
+    given_up_ids,
+    is_abandoned,
+    last_failure,
+    missing_ids,
+    staying,
+    surplus,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,6 +76,46 @@ def test_of_two_with_one_id_the_newer_goes_first_and_is_listed_last() -> None:
 def test_given_up_are_those_that_stay_and_do_not_run() -> None:
     members = [worker(0), worker(1, State.ERRORED), worker(2, State.BACKOFF), worker(3, State.ERRORED, leaving=True)]
     assert given_up_ids(members) == [1]
+
+
+@pytest.mark.parametrize(
+    ("states", "abandoned", "at_rest"),
+    [
+        ([], True, False),
+        ([State.ERRORED], True, True),
+        ([State.ERRORED, State.DONE], True, True),
+        ([State.ERRORED, State.BACKOFF], False, False),
+        ([State.ADMITTED], False, False),
+        ([State.EXITED], True, False),
+    ],
+)
+def test_app_is_abandoned_when_no_worker_will_serve_by_itself(
+    states: list[State], abandoned: bool, at_rest: bool
+) -> None:
+    members = [worker(number, state) for number, state in enumerate(states)]
+    assert (is_abandoned(members), are_all_at_rest(members)) == (abandoned, at_rest)
+
+
+def ended(worker_id: int, died_at: float | None, exit_code: int | None, *, leaving: bool = False) -> Worker:
+    """A worker that was given up, for a reason with its id."""
+    given_up = worker(worker_id, State.ERRORED, leaving=leaving)
+    failure = Failure(f"of {worker_id}")
+    return replace(given_up, life=replace(given_up.life, died_at=died_at, exit_code=exit_code, failure=failure))
+
+
+def test_why_an_app_failed_is_why_the_last_of_those_did_that_stay() -> None:
+    unknown, first, last, gone = ended(0, None, 1), ended(1, 0.5, 2), ended(2, 7.0, 3), ended(3, 9.0, 4, leaving=True)
+    assert last_failure([unknown, first]) == Failure("of 1")
+    assert last_failure([unknown, last, first, gone, worker(4)]) == Failure("of 2")
+    assert last_failure([gone, worker(4)]) is None
+
+
+def test_exit_code_is_that_of_the_first_that_failed() -> None:
+    done, killed, failed, gone = ended(0, 1.0, 0), ended(1, 2.0, None), ended(2, 3.0, 7), ended(3, 1.0, 9)
+    gone = replace(gone, worker_id=0, life=replace(gone.life, is_leaving=True))
+    assert exit_code_of([ended(4, 0.0, 9), failed, killed, done, gone]) == 7
+    assert exit_code_of([done, killed, gone]) == 0
+    assert exit_code_of([]) == 0
 
 
 @given(ids=st.sets(st.integers(0, 20)), target=st.integers(1, 20))
