@@ -3,20 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from fastlb.supervisor.processes.backoff import RestartRules
 from fastlb.supervisor.workers.life import Discard, Lifecycle, LifecycleRules, LifeEvent, LifeEventName, State
 from fastlb.supervisor.workers.transitions import step
 
-RULES = LifecycleRules(
-    listen_timeout=60.0,
-    kill_timeout=30.0,
-    kill_signal="SIGTERM",
-    wait_ready=False,
-    restart=RestartRules(min_uptime=1.0, max_restarts=3, restart_window=60.0, restart_delay=0.1),
-    not_serving="was not ready",
-    not_said="did not say it",
-    abort_signal="SIGABRT",
-)
+from tests.support.lives import RULES
 
 
 def rules(autorestart: bool = True, codes: tuple[int, ...] = ()) -> LifecycleRules:
