@@ -161,6 +161,7 @@ def test_dispatcher_of_another_release_is_told_of_and_replaced_when_there_is_one
         waiting.send()
         upgraded.unlink()
         assert waiting.receive().status == 200
-    assert app.entry()["status"] == "online"
+    # A client is answered as soon as the dispatcher has the workers; the supervisor hears of each of them afterwards.
+    wait_until(lambda: app.entry()["status"] == "online", "all are in the policy again")
     assert app.show()["last_error"] == ""
     assert app.worker_pids == workers
