@@ -18,9 +18,13 @@ RUN_TIMEOUT = 3600.0
 FUNCTION = re.compile(r"^.*\.(?:x_|xǁ\w+?ǁ)")
 RESULT = re.compile(r"^\s*(fastlb\.\S+): (\w[\w ]*)$", re.MULTILINE)
 NOT_TRIED = "not checked"
+OF_LIVES = ("tests/unit/test_lifecycle.py", "tests/unit/test_life_records.py")
 # What decides about workers and sockets without touching them, and the tests that hold it.
 MODULES = {
-    "supervisor/workers/transitions.py": ("tests/unit/test_lifecycle.py", "tests/unit/test_life_records.py"),
+    "supervisor/workers/transitions.py": OF_LIVES,
+    "supervisor/workers/arrival.py": OF_LIVES,
+    "supervisor/workers/departure.py": OF_LIVES,
+    "supervisor/workers/exits.py": OF_LIVES,
     "supervisor/workers/reload.py": ("tests/unit/test_reload.py",),
     "supervisor/workers/roster.py": ("tests/unit/test_pool.py",),
     "supervisor/processes/backoff.py": ("tests/unit/test_backoff.py",),

@@ -4,6 +4,7 @@ Runs in the supervisor process. A worker here is a place in the app (a worker id
 crashes, the same worker lives on in a new process. What follows from what is decided in transitions.py.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
@@ -236,3 +237,8 @@ class Lifecycle:
     exit_code: int | None = None
     restarts: int = 0
     crashes: CrashHistory = NO_CRASHES
+
+
+# What follows from an event, and the function of a place in the table that says so; the time is in monotonic seconds.
+Outcome: TypeAlias = tuple[Lifecycle, Effects]
+Transition: TypeAlias = Callable[[Lifecycle, LifeEvent, float], Outcome]

@@ -1,0 +1,61 @@
+"""Owns what follows from the end of a worker's process: a rest, a restart later, or none any more. Pure.
+
+Runs in the supervisor process. The table in transitions.py leads here; when a restart comes is decided in
+processes/backoff.py.
+"""
+
+from dataclasses import replace
+
+from ..processes.backoff import after_exit
+from .life import (
+    Discard,
+    Failure,
+    GiveUp,
+    Lifecycle,
+    LifeEvent,
+    Outcome,
+    Report,
+    State,
+)
+
+
+def exited(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
+    """Living -> EXITED, BACKOFF, ERRORED or DONE."""
+    life = replace(life, exit_code=event.exit_code)
+    if life.is_leaving:
+        return _end(life), (Discard(), Report("worker_exited", reason=event.reason))
+    if life.failure is None and life.rules.restart.is_end_of_work(event.exit_code):
+        done = replace(life, state=State.DONE, deadline=None, is_trial=False)
+        return done, (Discard(), Report("worker_done", reason=event.reason), GiveUp())
+    failure = _explained(life.failure, event)
+    life = replace(life, failure=failure)
+    if life.is_trial:
+        return _end(life), (Discard(), Report("worker_start_failed", failed=True, reason=failure.reason))
+    crashed = Report("worker_crashed", failed=True, reason=failure.reason)
+    if not life.rules.restart.autorestart:
+        return replace(life, state=State.ERRORED, deadline=None), (Discard(), crashed, GiveUp())
+    return _restart_later(life, crashed, event.jitter, now)
+
+
+def _restart_later(life: Lifecycle, crashed: Report, jitter: float, now: float) -> Outcome:
+    """Living -> BACKOFF, or ERRORED when it has crashed too often."""
+    died_at = now if life.died_at is None else life.died_at
+    # From ready on: an app that is slow to start and dies at once would otherwise pass for one that has lived.
+    uptime = died_at - life.ready_at if life.has_been_ready else None
+    verdict = after_exit(life.rules.restart, life.crashes, now=now, uptime=uptime, jitter=jitter)
+    life = replace(life, crashes=verdict.history)
+    if verdict.delay is None:
+        given_up = Report("worker_given_up", failed=True, reason="crashed too often: max_restarts")
+        return replace(life, state=State.ERRORED, deadline=None), (Discard(), crashed, given_up, GiveUp())
+    return replace(life, state=State.BACKOFF, deadline=now + verdict.delay), (Discard(), crashed)
+
+
+def _end(life: Lifecycle) -> Lifecycle:
+    return replace(life, state=State.EXITED, deadline=None)
+
+
+def _explained(known: Failure | None, event: LifeEvent) -> Failure:
+    """What was known before the exit tells more than the exit; what it printed tells more than nothing."""
+    if known is None:
+        return Failure(event.reason, event.details, event.is_usage, event.exit_code)
+    return replace(known, details=known.details or event.details, exit_code=event.exit_code)
