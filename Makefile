@@ -53,6 +53,7 @@ annotate: $(VENV)/.installed-test ## Cython's report of the core: build/cython/l
 docs: $(VENV)/.installed ## regenerate the pages that derive from the code, and the comparison in the README
 	$(BIN)/python -m fastlb.supervisor.settings.reference > docs/configuration.md
 	$(BIN)/python -m fastlb.cli.exit_codes > docs/exit-codes.md
+	$(BIN)/python -m fastlb.supervisor.pm2.page > docs/pm2-keys.md
 	$(BIN)/python -m benchmarks.picture
 
 captures: $(VENV)/.installed-test ## regenerate docs/captures.md, by making the mistakes that it shows

@@ -1,0 +1,1 @@
+"""What apps of PM2 are told, and what that is here."""
