@@ -33,6 +33,7 @@ STATUS_COLORS = {
     "stopped": "bright_black",
 }
 STREAM_COLORS = {"out": "green", "err": "red"}
+LEVEL_COLORS = {"warning": "yellow", "error": "red"}
 BAR_CHARACTERS = 20
 
 
@@ -88,6 +89,10 @@ class Output:
         """Print `value` as indented JSON."""
         self._write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
+    def json_line(self, value: Any) -> None:
+        """Print `value` as JSON in one line."""
+        self._write(msgspec.json.encode(value).decode() + "\n")
+
     def error(self, message: str, details: str = "") -> None:
         """Print a failure and below it, as they are, its details."""
         self._write(self._styled("error: ", "red") + message + "\n")
@@ -105,6 +110,10 @@ class Output:
     def log_line(self, app: str, stream: Literal["out", "err"], text: str) -> None:
         """Print one line that an app wrote, behind the app's name (unless that is empty)."""
         self._write((self._styled(f"{app} | ", STREAM_COLORS[stream]) if app else "") + text + "\n")
+
+    def event_line(self, level: str, head: str, text: str) -> None:
+        """Print an event: `head` in the colour of its level (info, warning, error), behind it `text`."""
+        self._write(self._styled(head, LEVEL_COLORS.get(level)) + text + "\n")
 
     def flush(self) -> None:
         """Hand over what was printed to whoever reads it."""

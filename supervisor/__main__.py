@@ -23,6 +23,7 @@ from .home.paths import AppPaths
 from .kinds import traits_of
 from .launch.messages import LaunchRequest, read_request
 from .launch.reporter import Reporter
+from .output.event_file import EventFile
 from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
@@ -98,7 +99,9 @@ def opened_log(request: LaunchRequest, paths: AppPaths, terminal: TerminalOutput
         FastlbError: the file cannot be opened.
     """
     echo = partial(terminal.show, "err", b"fastlb | ") if terminal else None
-    return EventLog(paths.supervisor_log if has_files(request) else None, echo)
+    if not has_files(request):
+        return EventLog(None, echo)
+    return EventLog(paths.supervisor_log, echo, EventFile(paths.events, paths.name))
 
 
 @contextlib.contextmanager

@@ -88,7 +88,8 @@ def app_files(config: AppConfig, paths: AppPaths) -> dict[str, str]:
         names[output]: " ".join(map(str, template.existing()))
         for output, template in log_templates(config, paths).items()
     }
-    ours = {"supervisor_log": paths.supervisor_log, "control_socket": paths.control_socket, "config": paths.config}
+    ours = {"supervisor_log": paths.supervisor_log, "events": paths.events}
+    ours |= {"control_socket": paths.control_socket, "config": paths.config}
     shown |= {name: str(path) for name, path in ours.items() if path.exists()}
     return {name: files for name, files in shown.items() if files}
 

@@ -6,6 +6,7 @@ another user may change.
     HOME/                 0700
       apps/NAME/          0700: lock, control.sock, config.json
       logs/NAME-*.log     0640
+      logs/NAME-events.jsonl, NAME-events.1.jsonl  0640
 """
 
 import contextlib
@@ -61,6 +62,7 @@ class AppPaths:
         self.out_log = self.logs_dir / f"{name}-out.log"
         self.error_log = self.logs_dir / f"{name}-error.log"
         self.supervisor_log = self.logs_dir / f"{name}-supervisor.log"
+        self.events = self.logs_dir / f"{name}-events.jsonl"
 
     def __repr__(self) -> str:
         return f"AppPaths({str(self.home)!r}, {self.name!r})"

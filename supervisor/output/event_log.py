@@ -1,5 +1,7 @@
 """Owns NAME-supervisor.log: what the supervisor did and saw, one event one line. Runs in it.
 
+The same events go to NAME-events.jsonl, for programs and for `fastlb events`.
+
     2026-03-01T12:00:00.123Z INFO worker_admitted worker_id=3 pid=4711
     2026-03-01T12:00:01.456Z ERROR worker_died worker_id=3 reason="killed by SIGSEGV"
 
@@ -8,12 +10,13 @@ It must never raise because of the disk, and never let a field's content look li
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import FastlbError
 from ..safe_text import escape_line
 from . import wall_clock
+from .event_file import EventFile
+from .event_record import format_time
 from .line_file import LineFile, Problem
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,\-\[\]]+")
@@ -23,9 +26,8 @@ STDERR_FD = 2  # the launcher made it this file: what Python itself says when it
 
 def format_event(timestamp: float, level: str, event: str, fields: dict[str, object]) -> str:
     """One line, with its newline, valid UTF-8. `timestamp`: seconds since the epoch."""
-    moment = datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     pairs = "".join(f" {key}={_format_value(value)}" for key, value in fields.items())
-    return f"{moment} {level} {escape_line(event)}{pairs}\n"
+    return f"{format_time(timestamp)} {level} {escape_line(event)}{pairs}\n"
 
 
 def _format_value(value: object) -> str:
@@ -43,13 +45,17 @@ class EventLog:
     Args:
         path: of the file; created at once. None: there is none, and `echo` gets everything.
         echo: also gets every line (the terminal of `fastlb run`).
+        events: also gets every event; closed with the log.
 
     Raises:
         FastlbError: it cannot be opened.
     """
 
-    def __init__(self, path: Path | None, echo: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self, path: Path | None, echo: Callable[[bytes], None] | None = None, events: EventFile | None = None
+    ) -> None:
         self._echo = echo
+        self._events = events
         try:
             self._file = LineFile(path, _events_lost, self._report, twin_fd=STDERR_FD) if path else None
         except OSError as error:
@@ -71,11 +77,15 @@ class EventLog:
         """Open the file anew when its name leads to another one, or to none."""
         if self._file:
             self._file.reopen_if_moved()
+        if self._events:
+            self._events.reopen_if_moved()
 
     def close(self) -> None:
         """Close the file. Later events go nowhere."""
         if self._file:
             self._file.close()
+        if self._events:
+            self._events.close()
 
     def _report(self, problem: Problem) -> None:
         # The others are not for this file: it cannot be written, or says by a mark what it lacks.
@@ -83,7 +93,10 @@ class EventLog:
             self.warning(problem.event, file=self._file.path, reason=problem.reason)
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
-        line = format_event(wall_clock.now(), level, event, fields).encode()
+        now = wall_clock.now()
+        if self._events:
+            self._events.append(now, level.lower(), event, fields)
+        line = format_event(now, level, event, fields).encode()
         if self._echo:
             self._echo(line)
         if self._file:

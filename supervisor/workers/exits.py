@@ -23,17 +23,17 @@ def exited(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
     """Living -> EXITED, BACKOFF, ERRORED or DONE."""
     life = replace(life, exit_code=event.exit_code)
     if life.is_leaving:
-        return _end(life), (Discard(), Report("worker_exited", reason=event.reason))
+        return _end(life), (Report("worker_exited", reason=event.reason), Discard())
     if life.failure is None and life.rules.restart.is_end_of_work(event.exit_code):
         done = replace(life, state=State.DONE, deadline=None, is_trial=False)
-        return done, (Discard(), Report("worker_done", reason=event.reason), GiveUp())
+        return done, (Report("worker_done", reason=event.reason), Discard(), GiveUp())
     failure = _explained(life.failure, event)
     life = replace(life, failure=failure)
     if life.is_trial:
-        return _end(life), (Discard(), Report("worker_start_failed", failed=True, reason=failure.reason))
+        return _end(life), (Report("worker_start_failed", failed=True, reason=failure.reason), Discard())
     crashed = Report("worker_crashed", failed=True, reason=failure.reason)
     if not life.rules.restart.autorestart:
-        return replace(life, state=State.ERRORED, deadline=None), (Discard(), crashed, GiveUp())
+        return replace(life, state=State.ERRORED, deadline=None), (crashed, Discard(), GiveUp())
     return _restart_later(life, crashed, event.jitter, now)
 
 
@@ -46,8 +46,8 @@ def _restart_later(life: Lifecycle, crashed: Report, jitter: float, now: float) 
     life = replace(life, crashes=verdict.history)
     if verdict.delay is None:
         given_up = Report("worker_given_up", failed=True, reason="crashed too often: max_restarts")
-        return replace(life, state=State.ERRORED, deadline=None), (Discard(), crashed, given_up, GiveUp())
-    return replace(life, state=State.BACKOFF, deadline=now + verdict.delay), (Discard(), crashed)
+        return replace(life, state=State.ERRORED, deadline=None), (crashed, given_up, Discard(), GiveUp())
+    return replace(life, state=State.BACKOFF, deadline=now + verdict.delay), (crashed, Discard())
 
 
 def _end(life: Lifecycle) -> Lifecycle:

@@ -37,7 +37,7 @@ DONE: list[tuple[State, str, Effects]] = [
     (State.EXITED, "START_REQUESTED", (Spawn(),)),
     (State.STARTING, "SERVING", (Report("worker_ready"),)),
     (State.STARTING, "DRAIN_REQUESTED", (SendSignal("SIGTERM"),)),
-    (State.STARTING, "EXITED", (Discard(), Report("worker_start_failed", failed=True, reason=WHY))),
+    (State.STARTING, "EXITED", (Report("worker_start_failed", failed=True, reason=WHY), Discard())),
     (State.READY, "ADMIT_REQUESTED", (Admit(), Report("worker_admitted"))),
     (State.ADMITTED, "DRAIN_REQUESTED", (Drain(), Report("worker_draining"))),
     (State.ADMITTED, "LEFT", (Drain(by_itself=True), Report("worker_left", reason=WHY))),
@@ -51,9 +51,9 @@ DONE: list[tuple[State, str, Effects]] = [
         "FAULTED",
         (Drain(by_itself=True), KillGroup(), Report("worker_killed", failed=True, reason=WHY)),
     ),
-    (State.ADMITTED, "EXITED", (Discard(), Report("worker_crashed", failed=True, reason=WHY))),
+    (State.ADMITTED, "EXITED", (Report("worker_crashed", failed=True, reason=WHY), Discard())),
     (State.DRAINING, "DEADLINE_PASSED", (SendSignal("SIGTERM"), CUT_OFF)),
-    (State.DRAINING, "EXITED", (Discard(), Report("worker_exited", reason=WHY))),
+    (State.DRAINING, "EXITED", (Report("worker_exited", reason=WHY), Discard())),
     (State.STOPPING, "DEADLINE_PASSED", (KillGroup(), Report("worker_killed", failed=True))),
 ]
 # Where an event at 100.0 leads, and when it is looked at again; None: it waits for an event.
@@ -86,15 +86,15 @@ def test_what_is_done_and_logged_in_which_order(state: State, name: str, effects
 def test_last_crash_is_logged_before_the_worker_is_given_up() -> None:
     once = replace(RULES, restart=replace(RULES.restart, max_restarts=1))
     given_up, effects = told(in_state(State.ADMITTED, once), "EXITED", 0.0, reason=WHY)
-    assert effects == (Discard(), Report("worker_crashed", failed=True, reason=WHY), GIVEN_UP, GiveUp())
+    assert effects == (Report("worker_crashed", failed=True, reason=WHY), GIVEN_UP, Discard(), GiveUp())
     assert (given_up.state, given_up.deadline) == (State.ERRORED, None)
 
 
 @pytest.mark.parametrize(
     ("exit_code", "state", "effects"),
     [
-        (0, State.DONE, (Discard(), Report("worker_done", reason=WHY), GiveUp())),
-        (7, State.ERRORED, (Discard(), Report("worker_crashed", failed=True, reason=WHY), GiveUp())),
+        (0, State.DONE, (Report("worker_done", reason=WHY), Discard(), GiveUp())),
+        (7, State.ERRORED, (Report("worker_crashed", failed=True, reason=WHY), Discard(), GiveUp())),
     ],
 )
 def test_job_that_has_ended_rests(exit_code: int, state: State, effects: Effects) -> None:
