@@ -116,6 +116,7 @@ class App:
             messages=self._messages,
             paths=resources.paths,
             origins=resources.origins,
+            logs=output.report,
         )
         self._status = StatusReport(sources)
         self._limits = LimitWatch(LimitRules.of(config), lambda: self._crew.members, resources.log)

@@ -42,7 +42,8 @@ NOTHING = Totals()
 class StatusSources:
     """Where the figures come from; all borrowed.
 
-    `addresses`: where the app listens now. `messages`: between workers. `origins` as in LaunchRequest.
+    `addresses`: where the app listens now. `messages`: between workers. `origins` as in LaunchRequest. `logs`: how
+    the log files are.
     """
 
     config: AppConfig
@@ -54,6 +55,7 @@ class StatusSources:
     messages: Callable[[], dict[str, int]]
     paths: AppPaths
     origins: Mapping[str, str]
+    logs: Callable[[], dict[str, Any]]
 
 
 class StatusReport:
@@ -79,6 +81,7 @@ class StatusReport:
             files=app_files(self._sources.config, self._sources.paths),
             last_error=self._sources.keeper.problem or self._last_error() or failure,
             origins=self._origins(),
+            logs=self._sources.logs(),
         )
 
     def _origins(self) -> dict[str, str]:

@@ -46,7 +46,8 @@ def _show(details: AppDetails, output: Output) -> None:
         output.heading("impediments")
         for worker in impeded:
             output.line(f"worker {worker.id} {worker.impediment}")
-    counted = {"dispatcher": details.dispatcher, "messages": details.messages}
+    logs = details.logs if any(details.logs.values()) else {}
+    counted = {"dispatcher": details.dispatcher, "messages": details.messages, "logs": logs}
     pairs = {"settings": _settings(details), **counted, "files": details.files}
     for title, values in pairs.items():
         if values:

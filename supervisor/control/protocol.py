@@ -88,7 +88,7 @@ class AppDetails(AppEntry, kw_only=True):
     """`show --json`: the entry plus settings (secrets hidden), files and counters.
 
     `origins`: the settings that environment variables gave, each with its variable. `messages`: between workers, where
-    they are forwarded.
+    they are forwarded. `logs`: what waits for the disk, and what it has cost.
     """
 
     settings: dict[str, Any]
@@ -97,6 +97,7 @@ class AppDetails(AppEntry, kw_only=True):
     last_error: str = ""
     origins: dict[str, str] = {}
     messages: dict[str, int] = {}
+    logs: dict[str, Any] = {}
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):

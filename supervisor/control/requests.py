@@ -145,7 +145,7 @@ class ControlRequests:
             raise FastlbError(f"{MAX_FOLLOWERS} commands follow the logs of this app already: end one of them")
         with self._output.subscribed(params.stream) as subscription:
             # What the files hold up to here is not sent; everything after it is.
-            caller.notify(encode_notification("following", self._output.sizes()))
+            caller.notify(encode_notification("following", await self._output.sizes()))
             forwarding = asyncio.create_task(_forward(subscription, caller))
             hanging_up = asyncio.create_task(caller.hung_up())
             try:

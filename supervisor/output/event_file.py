@@ -42,6 +42,11 @@ class EventFile:
                 self._put_away()
             self._file.append(line)
 
+    def lose(self, count: int) -> None:
+        """So many events were dropped before they came here."""
+        with self._writing:
+            self._file.lose(count)
+
     def reopen_if_moved(self) -> None:
         """Open the file anew when its name leads to another one, or to none."""
         self._file.reopen_if_moved()

@@ -1,4 +1,4 @@
-"""Owns appending whole lines to a file, whatever the disk does. Runs in the supervisor process.
+"""Owns appending whole lines to a file, whatever the disk does. Runs in the supervisor process, in a writer thread.
 
 A full disk must cost lines and nothing else: they are counted, and the file goes on with a mark once there is room.
 A file that was moved away is opened anew at its name within a second. It must never raise because of the disk.
@@ -39,17 +39,24 @@ def open_log(path: Path) -> int:
     Raises:
         OSError: as `open_regular`.
     """
-    umask = os.umask(0o027)
-    try:
-        while True:
-            fd = open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, LOG_MODE)
-            with contextlib.suppress(OSError):  # not every file system has locks
-                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            if is_at(path, fd):
-                return fd
-            os.close(fd)  # it was moved away in between: whoever did so may believe that nobody writes it
-    finally:
-        os.umask(umask)
+    while True:
+        fd = _open_or_create(path)
+        with contextlib.suppress(OSError):  # not every file system has locks
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if is_at(path, fd):
+            return fd
+        os.close(fd)  # it was moved away in between: whoever did so may believe that nobody writes it
+
+
+def _open_or_create(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return open_regular(path, flags)
+        with contextlib.suppress(FileExistsError):
+            fd = open_regular(path, flags | os.O_CREAT | os.O_EXCL, LOG_MODE)
+            os.fchmod(fd, LOG_MODE)  # the umask is of the whole process, and a worker that starts now inherits it
+            return fd
 
 
 def is_at(path: Path, fd: int) -> bool:
@@ -69,6 +76,9 @@ class LineFile:
         on_problem: is told of each problem with the file, and of its end.
         twin_fd: another descriptor of this process; where it is the same file, it is led to the new one as well.
 
+    Attributes:
+        lost_lines: how many were lost since it was made.
+
     Raises:
         OSError: it cannot be opened.
     """
@@ -85,6 +95,7 @@ class LineFile:
         self._mark = mark
         self._on_problem = on_problem
         self._lost_lines = 0
+        self.lost_lines = 0
         self._is_torn = False  # the file ends within a line
         self._next_look = time.monotonic() + LOOK_INTERVAL
         self._fd = open_log(path)
@@ -106,9 +117,15 @@ class LineFile:
         if time.monotonic() >= self._next_look:
             self.reopen_if_moved()
         if self._lost_lines and not self._mark_loss():
-            self._lost_lines += lines.count(b"\n")
+            self._count(lines.count(b"\n"))
             return
         self._write(lines)
+
+    def lose(self, count: int) -> None:
+        """So many lines stood here and are gone: set the mark, now or when the disk takes it."""
+        if self._fd >= 0:
+            self._count(count)
+            self._mark_loss()
 
     def close(self) -> None:
         """Close the file. May be called twice."""
@@ -132,25 +149,29 @@ class LineFile:
         self._fd = fd
         self._is_torn = False
 
-    def _write(self, lines: bytes) -> bool:
+    def _count(self, lost: int) -> None:
+        self._lost_lines += lost
+        self.lost_lines += lost
+
+    def _write(self, lines: bytes, *, is_mark: bool = False) -> bool:
         written = 0
         try:
             while written < len(lines):
                 written += os.write(self._fd, lines[written:] if written else lines)
         except OSError as error:
             self._is_torn = lines[:written][-1:] not in (b"", b"\n") or (written == 0 and self._is_torn)
-            self._lost_lines += lines[written:].count(b"\n")
+            self._count(0 if is_mark else lines[written:].count(b"\n"))
             self._on_problem(Problem("log_not_writable", error.strerror or str(error), self._lost_lines))
             return False
         self._is_torn = False
         return True
 
     def _mark_loss(self) -> bool:
-        lost, self._lost_lines = self._lost_lines, 0
-        if self._write((b"\n" if self._is_torn else b"") + self._mark(lost)):
+        lost = self._lost_lines
+        if self._write((b"\n" if self._is_torn else b"") + self._mark(lost), is_mark=True):
+            self._lost_lines = 0
             self._on_problem(Problem("log_resumed", "", lost))
             return True
-        self._lost_lines = lost
         return False
 
     def _lead_twin_to(self, fd: int) -> None:

@@ -1,7 +1,7 @@
 """Owns one log file of the workers' output: a LineFile that says in the event log what is the matter with it.
 
-Runs in the supervisor process. It is rotated between two lines, by rename; a disk that refuses everything costs one
-warning a second.
+Runs in the supervisor process, in the thread that writes log files. It is rotated between two lines, by rename; a disk
+that refuses everything costs one warning a second.
 """
 
 import os
@@ -55,6 +55,15 @@ class LogFile:
             self._rotate(len(lines))
         self._file.append(lines)
         self._size += len(lines)
+
+    @property
+    def lost_lines(self) -> int:
+        """How many the disk did not take, or were dropped on the way to it."""
+        return self._file.lost_lines
+
+    def lose(self, count: int) -> None:
+        """So many lines were dropped before they came here."""
+        self._file.lose(count)
 
     def reopen_if_moved(self) -> None:
         """Open the file anew when its name leads to another one, or to none."""

@@ -1,7 +1,7 @@
 """Owns the log files of an app that are open: which file takes the lines of which worker and stream.
 
-Runs in the supervisor process. Streams and workers that name one file share it, line by line. It must never raise
-because of the disk once it is made.
+Runs in the supervisor process, in a thread that writes them and may hang with their disk. Streams and workers that name
+one file share it, line by line. It must never raise because of the disk once it is made.
 """
 
 import time
@@ -11,7 +11,7 @@ from ..errors import FastlbError
 from ..home.log_files import LogTemplate, Output
 from . import wall_clock
 from .event_log import EventLog
-from .follower import Stream
+from .follower import STREAMS, Stream
 from .line_format import Origin
 from .log_file import LogFile
 from .rotation import RotatedFiles, RotationRules
@@ -47,13 +47,28 @@ class LogFiles:
         if time.monotonic() >= self._next_look:  # ${date} may have changed
             self._next_look = time.monotonic() + LOOK_INTERVAL
             self._by_origin.clear()
-        files = self._by_origin.get(origin)
-        if files is None:
-            files = self._by_origin[origin] = self._choose(origin)
-        for file in files:
+        for file in self._files_of(origin):
             file.append(lines)
 
-    def size_bytes(self, stream: Stream) -> int:
+    def lose(self, origin: Origin, count: int) -> None:
+        """So many lines are missing in the files that are for them: a mark says so."""
+        for file in self._files_of(origin):
+            file.lose(count)
+
+    @property
+    def has_files_per_process(self) -> bool:
+        """Whether a file may be for one process only."""
+        return any(template.is_per_process for template in self._templates.values())
+
+    def lost_lines(self) -> dict[str, int]:
+        """Return how many lines each file lacks, of those that are open and lack any. Any thread may ask."""
+        return {str(path): file.lost_lines for path, file in list(self._files.items()) if file.lost_lines}
+
+    def sizes(self) -> dict[Stream, int]:
+        """Return the sizes of the files of the two streams in bytes."""
+        return {stream: self._size_bytes(stream) for stream in STREAMS}
+
+    def _size_bytes(self, stream: Stream) -> int:
         """Return the size of the file of a stream; 0 where there is none, or where each worker has its own."""
         template = self._templates.get(stream)
         if template is None or template.is_per_worker:
@@ -79,6 +94,12 @@ class LogFiles:
         for file in self._files.values():
             file.close()
         self._rotated.close()
+
+    def _files_of(self, origin: Origin) -> list[LogFile]:
+        files = self._by_origin.get(origin)
+        if files is None:
+            files = self._by_origin[origin] = self._choose(origin)
+        return files
 
     def _choose(self, origin: Origin) -> list[LogFile]:
         now = wall_clock.now()

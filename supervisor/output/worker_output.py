@@ -1,14 +1,14 @@
 """Owns where the workers' standard output and error go: log files, followers, a terminal.
 
-Runs in the supervisor process. It must never block: a follower that does not read loses lines, and a terminal that
-stalls makes the workers wait.
+Runs in the supervisor process. It must never block: a follower that does not read loses lines, as files do whose disk
+does not keep up, and a terminal that stalls makes the workers wait.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Iterator
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from ..home.log_files import log_templates
 from ..home.paths import AppPaths
@@ -17,6 +17,7 @@ from .event_log import EventLog
 from .follower import STREAMS, Stream, Subscription
 from .line_format import FormatRules, Origin, make_format
 from .log_files import LogFiles
+from .log_queue import LogQueue
 from .pipes import AttachedOutput, ErrorTail, PipeReader
 from .rotation import RotationRules
 from .terminal import TerminalOutput
@@ -48,16 +49,17 @@ class WorkerOutput:
         has_files: bool = True,
     ) -> None:
         templates = log_templates(config, paths, defaults=has_files)
-        self._files = LogFiles(templates, RotationRules.of(config), log)
+        files = LogFiles(templates, RotationRules.of(config), log)
+        self._files = LogQueue(files, log, partial(self._hold, "disk"), partial(self._release, "disk"))
         self._format = make_format(FormatRules.of(config))
         self._name = paths.name
         self._terminal = terminal
         self._subscriptions: set[Subscription] = set()
         self._attached: set[AttachedOutput] = set()
-        self._is_held = False
+        self._held_for: set[str] = set()
         if terminal:
-            loop = asyncio.get_running_loop()
-            terminal.connect(self._hold, partial(loop.call_soon_threadsafe, self._release))
+            soon = partial(asyncio.get_running_loop().call_soon_threadsafe)
+            terminal.connect(partial(soon, self._hold, "terminal"), partial(soon, self._release, "terminal"))
 
     def attach(self, worker_id: int, pid: int, stdout_fd: int, stderr_fd: int) -> AttachedOutput:
         """Read the pipes of a worker that was just started; owns both descriptors from here on.
@@ -76,7 +78,7 @@ class WorkerOutput:
         attached = AttachedOutput(readers, tail, on_end=lambda: self._files.forget(worker_id, pid))
         self._attached = {other for other in self._attached if not other.is_closed}
         self._attached.add(attached)
-        if self._is_held:
+        if self._held_for:
             attached.hold()
         return attached
 
@@ -85,9 +87,17 @@ class WorkerOutput:
         """How many read along."""
         return len(self._subscriptions)
 
-    def sizes(self) -> dict[Stream, int]:
-        """Sizes of the two files in bytes; 0 where there is none."""
-        return {stream: self._files.size_bytes(stream) for stream in STREAMS}
+    async def sizes(self) -> dict[Stream, int]:
+        """Sizes of the two files in bytes, once what came until now is written; 0 where there is none."""
+        return await self._files.sizes()
+
+    async def written(self) -> None:
+        """Return when what came until now is written; a disk that hangs makes that never."""
+        await self._files.written()
+
+    def report(self) -> dict[str, Any]:
+        """Return what `show` says of the files: what waits for the disk, and what is lost."""
+        return self._files.report()
 
     @contextlib.contextmanager
     def subscribed(self, stream: Literal["out", "err", "all"]) -> Iterator[Subscription]:
@@ -104,7 +114,7 @@ class WorkerOutput:
         self._files.reopen_if_moved()
 
     def close(self) -> None:
-        """Close the files. All pipes must have been drained."""
+        """Write what waits, for a bounded time, and close the files. All pipes must have been drained."""
         self._files.close()
 
     def _write(self, origin: Origin, lines: bytes) -> None:
@@ -117,12 +127,14 @@ class WorkerOutput:
             prefix = f"{origin.worker}|{origin.app} | ".encode() if has_prefix else b""
             self._terminal.show(origin.stream, prefix, lines)
 
-    def _hold(self) -> None:
-        self._is_held = True
+    def _hold(self, reason: str) -> None:
+        self._held_for.add(reason)
         for attached in self._attached:
             attached.hold()
 
-    def _release(self) -> None:
-        self._is_held = False
+    def _release(self, reason: str) -> None:
+        self._held_for.discard(reason)
+        if self._held_for:
+            return
         for attached in self._attached:
             attached.release()

@@ -51,6 +51,11 @@ class Workbench:
         os.close(err_write)
         return attached, process
 
+    async def drained(self, attached: AttachedOutput) -> None:
+        """Wait until all that a worker wrote is in the files."""
+        await attached.drained()
+        await self.output.written()
+
     @property
     def out(self) -> bytes:
         return self.paths.out_log.read_bytes()
@@ -95,7 +100,7 @@ def test_lines_arrive_in_their_files(tmp_path: Path) -> None:
         await until(lambda: bench.out == b"one\ntwo\n", "lines arrive while it runs")
         await until(lambda: bench.err == b"oops\n", "errors arrive while it runs")
         close_all(out, err)
-        await attached.drained()
+        await bench.drained(attached)
         assert attached.error_tail == "oops\n"
 
     on_workbench(tmp_path, scenario)
@@ -109,7 +114,7 @@ def test_unfinished_line_waits_for_its_end(tmp_path: Path) -> None:
         os.write(out, b" done\nlast")
         await until(lambda: bench.out == b"whole\nhalf done\n", "the line is whole")
         close_all(out, err)
-        await attached.drained()
+        await bench.drained(attached)
         assert bench.out == b"whole\nhalf done\nlast\n", "the end of a line without newline is kept"
 
     on_workbench(tmp_path, scenario)
@@ -123,12 +128,10 @@ def test_two_workers_never_share_a_line_and_none_is_lost(tmp_path: Path) -> None
         workers = [bench.run(n, sys.executable, "-u", "-c", code, f"worker-{n}") for n in range(2)]
         for attached, process in workers:
             await asyncio.to_thread(process.wait)
-            await attached.drained()
+            await bench.drained(attached)
 
     on_workbench(tmp_path, scenario)
-    written = Workbench(tmp_path)
-    found = written.out.decode().splitlines()
-    written.close()
+    found = AppPaths(tmp_path, "app").out_log.read_text().splitlines()
     for worker in ("worker-0", "worker-1"):
         numbers = [int(line.split()[1]) for line in found if line.startswith(worker + " ")]
         assert numbers == list(range(lines))
@@ -142,7 +145,7 @@ def test_what_was_written_before_kill_9_is_in_the_file(tmp_path: Path, size: int
     async def scenario(bench: Workbench) -> None:
         attached, process = bench.run(0, sys.executable, "-c", code)
         await asyncio.to_thread(process.wait)
-        await attached.drained()
+        await bench.drained(attached)
         assert bench.out == b"y" * (size - 1) + b"\n"
 
     on_workbench(tmp_path, scenario)
@@ -153,7 +156,7 @@ def test_grandchild_that_holds_the_pipe_does_not_hold_us(tmp_path: Path) -> None
         attached, out, err = bench.attach()
         os.write(out, b"before\nunfinished")
         before = time.monotonic()
-        await attached.drained()
+        await bench.drained(attached)
         assert time.monotonic() - before < scaled(5)
         assert bench.out == b"before\nunfinished\n"
         assert attached.is_closed
@@ -165,7 +168,7 @@ def test_grandchild_that_holds_the_pipe_does_not_hold_us(tmp_path: Path) -> None
 def test_grandchild_that_never_stops_writing_does_not_hold_us(tmp_path: Path) -> None:
     async def scenario(bench: Workbench) -> None:
         attached, process = bench.run(0, "yes")
-        await attached.drained()
+        await bench.drained(attached)
         assert attached.is_closed
         assert await asyncio.to_thread(process.wait) != 0, "it was told by SIGPIPE"
 
@@ -179,7 +182,7 @@ def test_line_that_is_too_long_is_split_and_marked(tmp_path: Path) -> None:
         await asyncio.to_thread(os.write, out, line)
         await asyncio.to_thread(os.write, out, b"\nnext\n")
         close_all(out, err)
-        await attached.drained()
+        await bench.drained(attached)
         *parts, last, following, nothing = bench.out.split(b"\n")
         assert nothing == b""
         assert following == b"next"
@@ -202,7 +205,7 @@ def test_any_pieces_come_out_as_the_same_lines(tmp_path: Path, rng: random.Rando
             length = rng.choice([1, 7, 4096, 60000])
             position += await asyncio.to_thread(os.write, out, text[position : position + length])
         close_all(out, err)
-        await attached.drained()
+        await bench.drained(attached)
         expected = text if text.endswith(b"\n") else text + b"\n"
         assert bench.out.replace(SPLIT_MARK, b"") == expected
 
@@ -217,7 +220,7 @@ def test_error_tail_is_the_end_in_whole_lines(tmp_path: Path) -> None:
             os.write(err, b"line %d \xff\n" % number)
             await asyncio.sleep(0)
         close_all(out, err)
-        await attached.drained()
+        await bench.drained(attached)
         lines = attached.error_tail.splitlines()
         assert lines[-1] == "line 1999 \\xff"
         assert all(line.startswith("line ") for line in lines)
@@ -237,8 +240,8 @@ def test_held_worker_waits_in_its_pipe(tmp_path: Path) -> None:
         attached.release()
         await until(lambda: bench.out == b"free\nheld\n", "the held one is read again")
         close_all(out, err, other_out, other_err)
-        await attached.drained()
-        await other[0].drained()
+        await bench.drained(attached)
+        await bench.drained(other[0])
 
     on_workbench(tmp_path, scenario)
 
@@ -249,14 +252,14 @@ def test_follower_gets_lines_of_its_stream(tmp_path: Path) -> None:
         os.write(out, b"early\n")
         await until(lambda: bench.out == b"early\n", "the early line is written")
         with bench.output.subscribed("err") as errors, bench.output.subscribed("all") as everything:
-            assert bench.output.sizes() == {"out": 6, "err": 0}
+            assert await bench.output.sizes() == {"out": 6, "err": 0}
             os.write(out, b"out\n")
             assert await everything.take() == ("out", b"out\n")
             os.write(err, b"err\n")
             assert await everything.take() == ("err", b"err\n")
             assert await errors.take() == ("err", b"err\n")
         close_all(out, err)
-        await attached.drained()
+        await bench.drained(attached)
 
     on_workbench(tmp_path, scenario)
 
@@ -295,7 +298,7 @@ def test_log_that_was_moved_away_is_opened_anew(tmp_path: Path) -> None:
 
         await until(write_another, "the log is there again")
         close_all(out, err)
-        await attached.drained()
+        await bench.drained(attached)
         assert (moved.read_bytes() + bench.out).count(b"\n") == written
 
     on_workbench(tmp_path, scenario)
