@@ -208,7 +208,7 @@ def become_supervisor(config: AppConfig, foreground: Foreground, origins: Mappin
         if foreground.log_files:
             raise
         problem = error.message
-    _prepare_to_run(config)
+    prepare_to_run(config)
     home = Path(tempfile.mkdtemp(prefix="fastlb-")) if problem else default_home()
     if problem:
         Output.for_errors().line(f"fastlb | {problem}; commands reach this app with FASTLB_HOME={home}")
@@ -233,11 +233,16 @@ def refuse_running(paths: AppPaths) -> None:
 def _prepared_paths(config: AppConfig) -> AppPaths:
     paths = paths_of(config.name)
     refuse_running(paths)
-    _prepare_to_run(config)
+    prepare_to_run(config)
     return paths
 
 
-def _prepare_to_run(config: AppConfig) -> None:
+def prepare_to_run(config: AppConfig) -> None:
+    """Enter the app's working directory, and raise for what would make its start fail.
+
+    Raises:
+        FastlbError: there is no such directory, or nothing in it that could be run as asked for.
+    """
     # The supervisor and its workers inherit it, so relative paths in the settings always mean the same.
     enter_directory(config.cwd)
     if not os.path.isdir(config.app_dir):

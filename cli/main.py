@@ -18,7 +18,7 @@ from .output import Output
 
 COMMANDS = (
     *("start", "run", "list", "show", "stop", "restart", "reload", "scale", "delete", "logs", "send", "kill"),
-    *("events", "version"),
+    *("events", "check", "version"),
 )
 ALIASES = {
     "ls": "list",

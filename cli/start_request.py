@@ -1,7 +1,8 @@
-"""Owns which settings a start has: what was typed, what environment variables say, what was stored, the defaults.
+"""Owns which settings a start has: what was typed, what environment variables say, what was stored or
+stands in a configuration file, the defaults.
 
 Runs in the user's shell. In this order: options; FASTLB_<OPTION>; for the name of an app that was started before, how
-it was; else the variables that platforms set (WEB_CONCURRENCY, PORT); the defaults.
+it was; else a configuration file; the variables that platforms set (WEB_CONCURRENCY, PORT); the defaults.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from ..supervisor.settings.variables import (
     read_platform_variables,
 )
 from ..supervisor.suggestions import nearest
+from .config_files.file_app import FileApp
 from .launching import known_apps, new_config, stored_config
 
 
@@ -57,18 +59,65 @@ def requested_start(
         said.pop("name", None)
     settings = _implied(_values(said) | dict(given))
     config = stored_config(target, args, settings) if is_known else new_config(target, args, settings)
+    config, strange = _without_strange(config, said)
     traits = traits_of(config)
-    strange = [name for name in said if not fits(_declared(name), traits)]
-    config = msgspec.structs.replace(config, **{name: _declared(name).default for name in strange})
     remarks = [f"{said.pop(name).variable} is left out: it is not for {traits.title} apps" for name in strange]
     if not is_known:
         platform = read_platform_variables(environ, traits, _spoken_for(settings))
         config = msgspec.structs.replace(config, **_values(platform))
         said |= platform
-    _check(config, said)
+    _check(config, {name: found.variable for name, found in said.items()})
     origins = {name: found.variable for name, found in said.items()}
     is_named = target == config.name or "name" in settings
     return StartRequest(config, is_named, origins, remarks + _misspelt(environ))
+
+
+def request_of_file(
+    app: FileApp, given: Mapping[str, Any], environ: Mapping[str, str], *, drops_what_does_not_fit: bool
+) -> StartRequest:
+    """Return what an app of a configuration file asks for.
+
+    Args:
+        app: without an error in it.
+        given: options of the command line, by setting; variables of the app are added to those of the file.
+        environ: of the command.
+        drops_what_does_not_fit: settings that mean nothing to the app's kind are left out and told, not refused.
+
+    Raises:
+        UsageError: a setting makes no sense; the message begins with where it was said.
+    """
+    said = {name: found for name, found in read_option_variables(environ).items() if name not in (*given, "name")}
+    settings = app.settings | _values(said) | dict(given)
+    settings["env"] = _merged("env", app.settings, _values(said), given)
+    target, args = settings.pop("target"), settings.pop("args", ())
+    config = new_config(target, args, _implied(settings))
+    labels = {name: str(origin.place) for name, origin in app.origins.items()}
+    labels |= {name: found.variable for name, found in said.items()}
+    strange_ones = said | (app.origins if drops_what_does_not_fit else {})
+    config, strange = _without_strange(config, strange_ones)
+    traits = traits_of(config)
+    remarks = [f"{labels[name]}: {name} is left out: it is not for {traits.title} apps" for name in strange]
+    platform = read_platform_variables(environ, traits, _spoken_for(settings))
+    config = msgspec.structs.replace(config, **_values(platform))
+    said |= platform
+    _check(config, labels | {name: found.variable for name, found in said.items()})
+    origins = {name: found.variable for name, found in said.items() if name not in strange}
+    return StartRequest(config, True, origins, remarks + _misspelt(environ))
+
+
+def _merged(name: str, *layers: Mapping[str, Any]) -> dict[str, str]:
+    """Return a map of which each layer may say a part, the last one with the last word."""
+    merged: dict[str, str] = {}
+    for layer in layers:
+        merged |= layer.get(name, {})
+    return merged
+
+
+def _without_strange(config: AppConfig, said: Mapping[str, object]) -> tuple[AppConfig, list[str]]:
+    """Return the settings without those of `said` that are for other kinds of apps, and the names of these."""
+    traits = traits_of(config)
+    strange = [name for name in said if not fits(_declared(name), traits)]
+    return msgspec.structs.replace(config, **{name: _declared(name).default for name in strange}), strange
 
 
 def origins_text(config: AppConfig, origins: Mapping[str, str]) -> str:
@@ -99,15 +148,15 @@ def _declared(name: str) -> DeclaredSetting:
     return next(setting for setting in declared_settings() if setting.name == name)
 
 
-def _check(config: AppConfig, said: Mapping[str, FromVariable]) -> None:
-    """As check_config; a message about an option that a variable gave begins with the variable."""
+def _check(config: AppConfig, labels: Mapping[str, str]) -> None:
+    """As check_config; a message about an option that was said elsewhere begins with where: `labels`, by setting."""
     try:
         check_config(config, traits_of(config))
     except UsageError as error:
         option = error.message.partition(" ")[0].rstrip(":")
-        for name, found in said.items():
+        for name, label in labels.items():
             if _declared(name).option == option:
-                raise UsageError(f"{found.variable}: {error.message}") from None
+                raise UsageError(f"{label}: {error.message}") from None
         raise
 
 

@@ -57,7 +57,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 def _load_yaml(path: str) -> Any:
     try:
-        import yaml  # type: ignore[import-untyped]
+        import yaml
     except ImportError:
         raise ValueError("YAML needs PyYAML beside fastlb (`pip install pyyaml`); or write it as .json") from None
     return yaml.safe_load(Path(path).read_text(encoding="utf-8"))

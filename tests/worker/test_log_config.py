@@ -144,7 +144,7 @@ def test_file_that_cannot_be_used_is_named_with_its_cause(
 def test_yaml_needs_what_reads_it(tmp_path: Path) -> None:
     config = written(tmp_path, "logging.yaml", json.dumps(CONFIG))  # JSON is YAML
     try:
-        import yaml  # type: ignore[import-untyped]  # noqa: F401 - whether it is there
+        import yaml  # noqa: F401 - whether it is there
     except ImportError:
         with started_worker(tmp_path, WSGI, log_config=str(config)) as worker:
             report = worker.report()

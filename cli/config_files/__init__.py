@@ -1,0 +1,1 @@
+"""Files that say which apps there are. See docs/architecture.md."""

@@ -1,0 +1,17 @@
+"""Owns the failure of a file that cannot be read as what it is. The user's shell."""
+
+from ....supervisor.errors import UsageError
+from ..places import Place
+
+
+class NotReadable(UsageError):
+    """A file is no valid JSON, YAML, TOML or JavaScript, or there is more in it than data.
+
+    Args:
+        place: where.
+        problem: a sentence that says what is wrong and what to do.
+        details: what node has said, for one.
+    """
+
+    def __init__(self, place: Place, problem: str, *, details: str = "") -> None:
+        super().__init__(f"{place}: {problem}", details=details)

@@ -1,0 +1,91 @@
+"""Owns the apps of a file in our own words: keys are the names of the settings. Pure; the user's shell."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...supervisor.pm2.keys import find_key
+from ...supervisor.settings.declared import DeclaredSetting
+from ...supervisor.suggestions import did_you_mean
+from .blocks import AppBlock
+from .file_app import FileApp, Origin
+from .places import KeyPath, KeyPlaces, Place
+from .problems import Problem, error, warning
+from .values import setting_value, settings_by_name, variables
+
+ENVIRONMENT_PREFIX = "env_"
+
+
+class OurWords:
+    """Reads the apps of one file.
+
+    Args:
+        places: of the file's keys.
+        defaults: what holds for each app that does not say otherwise; None: nothing.
+        environment: which `env_NAME` is put over `env`; empty: none.
+    """
+
+    def __init__(self, places: KeyPlaces, defaults: AppBlock | None, environment: str) -> None:
+        self._places = places
+        self._defaults = defaults
+        self._environment = environment
+        self._settings = settings_by_name()
+
+    def app(self, block: AppBlock) -> FileApp:
+        """Return the app of a block."""
+        app = FileApp(name=block.name, place=self._places.place(block.path))
+        for source in (self._defaults, block):
+            if source:
+                self._add(app, source)
+        if "name" in app.settings:
+            app.problems.append(error(app.place, "the name stands in the head of the table: leave `name` out"))
+        if "target" not in app.settings:
+            app.problems.append(error(app.place, f"{block.name} says no target: what is to run?"))
+        app.settings["name"] = block.name
+        return app
+
+    def _add(self, app: FileApp, block: AppBlock) -> None:
+        chosen = ENVIRONMENT_PREFIX + self._environment
+        for key, value in block.values.items():
+            path = (*block.path, key)
+            if key in self._settings:
+                self._set(app, self._settings[key], value, path)
+            elif key.startswith(ENVIRONMENT_PREFIX):
+                app.environments.append(key.removeprefix(ENVIRONMENT_PREFIX))
+            else:
+                app.problems.append(unknown_setting(self._places.place(path), key, self._settings.values()))
+        if self._environment and chosen in block.values:
+            self._set(app, self._settings["env"], block.values[chosen], (*block.path, chosen))
+
+    def _set(self, app: FileApp, setting: DeclaredSetting, value: Any, path: KeyPath) -> None:
+        place = self._places.place(path)
+        try:
+            found = variables(value) if setting.is_map else setting_value(setting, value)
+        except ValueError as problem:
+            app.problems.append(error(place, f"{path[-1]}: {problem}"))
+            return
+        app.settings[setting.name] = app.settings.get(setting.name, {}) | found if setting.is_map else found
+        app.origins[setting.name] = Origin(place)
+
+
+def unknown_setting(place: Place, key: str, settings: Iterable[DeclaredSetting]) -> Problem:
+    """Return the error for a key that is no setting, with the one that was meant."""
+    settings = list(settings)
+    what = f"there is no setting {key!r}"
+    for setting in settings:
+        if key in setting.about.aliases:
+            return error(place, f"{what}; did you mean {setting.name}?")
+    there = find_key(key)
+    if there and there.setting in {setting.name for setting in settings}:
+        return error(place, f"{what}; did you mean {there.setting}?")
+    if there:
+        return error(place, f"{what}: {there.here}")
+    return error(place, what + did_you_mean(key, [setting.name for setting in settings]))
+
+
+def unknown_environment(apps: list[FileApp], environment: str, file: Place) -> list[Problem]:
+    """Return a warning if no app has the environment that was asked for."""
+    there = list(dict.fromkeys(name for app in apps for name in app.environments))
+    if not environment or environment in there:
+        return []
+    known = f": it has {', '.join(f'env_{name}' for name in there)}" if there else ", nor any other env_NAME"
+    return [warning(file, f"there is no env_{environment} in it{known}{did_you_mean(environment, there)}")]

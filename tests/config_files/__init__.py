@@ -1,0 +1,1 @@
+"""Configuration files: what they may look like and what they say."""
