@@ -1,12 +1,90 @@
 """Owns the arguments that commands for configuration files share. Runs in the user's shell."""
 
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 from click.shell_completion import CompletionItem
 
 from ..supervisor.errors import UsageError
+
+if TYPE_CHECKING:
+    from .declared.order import FileOrder, Verb
+
+# Where a command's context has the word behind --env that is no KEY=VALUE.
+CHOSEN_ENVIRONMENT = "fastlb.environment"
+
+
+class OrderOptions(msgspec.Struct, frozen=True):
+    """What options say that are for configuration files only. `environment`: None if none was given."""
+
+    only: tuple[str, ...]
+    keep_going: bool
+    dry_run: bool
+    environment: str | None
+
+    def order(self, verb: "Verb", file: str, given: Mapping[str, Any], *, wait: bool = True) -> "FileOrder":
+        """Return what is asked of `file`; arguments as in FileOrder."""
+        from .declared.order import FileOrder
+
+        return FileOrder(
+            verb=verb,
+            file=file,
+            environment=self.environment,
+            only=self.only,
+            given=given,
+            keeps_going=self.keep_going,
+            dry_run=self.dry_run,
+            wait=wait,
+        )
+
+    def refuse_without_file(self, command: str) -> None:
+        """Raise if one of them was given to `command` where there is no file.
+
+        Raises:
+            UsageError: names the option.
+        """
+        said = {"--only": self.only, "--keep-going": self.keep_going, "--dry-run": self.dry_run}
+        for option, value in said.items():
+            if value:
+                raise UsageError(f"{command} {option}: this is for a configuration file, and none is named")
+        if self.environment is not None:
+            raise UsageError(
+                f"{command} --env: {self.environment!r} is not KEY=VALUE, and no configuration file is named of which"
+                " it could be an environment"
+            )
+
+
+def order_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what is for configuration files only; the function gets it as `asked`, an OrderOptions."""
+
+    @functools.wraps(function)
+    def with_asked(*args: Any, only: tuple[str, ...], keep_going: bool, dry_run: bool, **kwargs: Any) -> Any:
+        environment = click.get_current_context().meta.get(CHOSEN_ENVIRONMENT)
+        return function(*args, asked=OrderOptions(only, keep_going, dry_run, environment), **kwargs)
+
+    going = "Of a FILE do what is good, although there are errors in it."
+    with_asked = click.option("--dry-run", is_flag=True, help="Only show what would be done with a FILE.")(with_asked)
+    with_asked = click.option("--keep-going", is_flag=True, help=going)(with_asked)
+    return only_option(with_asked)
+
+
+def take_environment(args: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Return the last word behind `--env` that is no KEY=VALUE but chooses an environment, and the other arguments."""
+    chosen, others = None, list(args)
+    for at in reversed(range(len(others))):
+        word = others[at]
+        if word.startswith("--env=") and "=" not in word.removeprefix("--env="):
+            chosen, taken = word.removeprefix("--env="), 1
+        elif word == "--env" and at + 1 < len(others) and "=" not in others[at + 1] and others[at + 1][:1] != "-":
+            chosen, taken = others[at + 1], 2
+        else:
+            continue
+        del others[at : at + taken]
+        break
+    return chosen, others
 
 
 def file_argument(function: Callable[..., Any]) -> Callable[..., Any]:

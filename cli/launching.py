@@ -18,7 +18,7 @@ from ..supervisor.home.paths import AppPaths, HomeUnusable, default_home, prepar
 from ..supervisor.home.stored_config import load_config
 from ..supervisor.kinds import traits_of
 from ..supervisor.launch.messages import FailedReport, Foreground, ProgressReport, StartedReport
-from ..supervisor.launch.starter import exec_foreground, launch_detached
+from ..supervisor.launch.starter import LaunchedSupervisor, exec_foreground, launch_detached
 from ..supervisor.processes.attributes import attributes_of
 from ..supervisor.processes.environment import instance_environment
 from ..supervisor.processes.working_directory import enter_directory, name_of_directory
@@ -181,14 +181,27 @@ def launch(
         _refuse_other_app(config)
     supervisor = launch_detached(config, paths, wait=wait, origins=origins or {})
     with supervisor, ProgressDisplay(Output.for_errors()) as display:
-        for report in supervisor:
-            if isinstance(report, ProgressReport):
-                display.show(report.text, report.admitted, report.workers)
-            elif isinstance(report, FailedReport):
-                raise FastlbError(report.message, details=report.details, exit_code=report.exit_code)
-            else:
-                return report
-    raise FastlbError(f"the start of {config.name} ended without a word: see {paths.supervisor_log}")
+        return follow_start(config.name, supervisor, display)
+
+
+def follow_start(
+    name: str, supervisor: LaunchedSupervisor, display: ProgressDisplay, *, names_app: bool = False
+) -> StartedReport:
+    """Show how the start of an app goes, and return what its supervisor says at the end.
+
+    `names_app`: in front of each step, as others are started at the same time.
+
+    Raises:
+        FastlbError: it did not start; with a worker's traceback if one failed.
+    """
+    for report in supervisor:
+        if isinstance(report, ProgressReport):
+            display.show(f"{name}: {report.text}" if names_app else report.text, report.admitted, report.workers)
+        elif isinstance(report, FailedReport):
+            raise FastlbError(report.message, details=report.details, exit_code=report.exit_code)
+        else:
+            return report
+    raise FastlbError(f"the start of {name} ended without a word: see {paths_of(name).supervisor_log}")
 
 
 def become_supervisor(config: AppConfig, foreground: Foreground, origins: Mapping[str, str]) -> None:

@@ -14,6 +14,7 @@ from ..supervisor.errors import UsageError
 from ..supervisor.settings.declared import DeclaredSetting, declared_settings, parse_setting
 from ..supervisor.settings.quantities import check_unit_is_clear
 from ..supervisor.settings.reference import default_text, value_name
+from .file_options import CHOSEN_ENVIRONMENT, take_environment
 from .options import AppCommand
 
 ARGUMENTS = ("target", "args")  # given by position, not by an option
@@ -75,7 +76,12 @@ class SettingsCommand(AppCommand):
         """As AppCommand, for what stands before `--`."""
         at = args.index("--") if "--" in args else len(args)
         ctx.params["args"] = tuple(args[at + 1 :])
-        return super().parse_args(ctx, args[:at])
+        before = args[:at]
+        if any(parameter.name == "only" for parameter in self.params):  # it is for configuration files as well
+            environment, before = take_environment(before)
+            if environment is not None:
+                ctx.meta[CHOSEN_ENVIRONMENT] = environment
+        return super().parse_args(ctx, before)
 
     def what_to_do(self, unknown: str, value: str) -> str:
         """As AppCommand, but other tools' names come first."""

@@ -25,7 +25,7 @@ FILES = {
     "shop/api.py": API,
     "blog/wsgi.py": WSGI,
     "mail/wsgi.py": WSGI,
-    "ecosystem.config.js": "module.exports = { apps: [] }\n",
+    "fastlb.toml": '[apps.blog]\ntarget = "blog.wsgi:application"\ninstances = 4\nkill_timeot = "5s"\n',
 }
 
 
@@ -46,7 +46,7 @@ class Mistake(msgspec.Struct, frozen=True):
 MISTAKES = (
     Mistake("A file instead of a module", "start shop/api.py"),
     Mistake("A name that is not in the module", "start blog.wsgi:app"),
-    Mistake("A configuration file of another tool", "start ecosystem.config.js"),
+    Mistake("Mistakes in a configuration file", "start fastlb.toml"),
     Mistake("An option that is misspelled", "start blog.wsgi:application --wrokers 4"),
     Mistake("An option of another tool", "start blog.wsgi:application -k gevent"),
     Mistake("Milliseconds", "start blog.wsgi:application --kill-timeout 5000"),

@@ -7,7 +7,7 @@ import msgspec
 
 from ...supervisor.errors import EXIT_USAGE
 from ..config_files.apps import read_apps
-from ..config_files.problems import Problem
+from ..declared.report import show_printed, show_problems
 from ..declared.requests import Verdict, judge
 from ..file_options import environment_option, file_argument, only_option
 from ..options import AppCommand, json_option
@@ -58,24 +58,6 @@ def command(file: str, only: tuple[str, ...], environment: str, as_json: bool) -
         show_problems(verdict.problems)
         _conclude(found.file, verdict)
     return EXIT_USAGE if verdict.errors else 0
-
-
-def show_printed(text: str) -> None:
-    """Print what a file printed when it was evaluated."""
-    if text:
-        Output.for_errors().line(text.rstrip("\n"))
-
-
-def show_problems(problems: list[Problem]) -> None:
-    """Print what is to be said of a file, each in a line of its own."""
-    output = Output.for_errors()
-    for problem in problems:
-        if problem.severity == "error":
-            output.error(str(problem))
-        elif problem.severity == "warning":
-            output.warning(str(problem))
-        else:
-            output.line(f"note: {problem}")
 
 
 def _conclude(file: str, verdict: Verdict) -> None:

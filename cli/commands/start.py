@@ -7,7 +7,9 @@ import click
 
 from ..app_table import app_table, url_of
 from ..apps import read_state
-from ..launching import launch
+from ..config_files.reading import is_config_file
+from ..file_options import OrderOptions, order_options
+from ..launching import known_apps, launch
 from ..options import complete_target
 from ..output import Output
 from ..setting_options import SettingsCommand, given_settings
@@ -23,6 +25,7 @@ EXAMPLES = (
     "fastlb start worker.sh                             # any program, on its own: fork mode",
     "fastlb start npx -n site -- serve -s dist -l 5173",
     "fastlb start --fork -w 2 --increment-var PORT --env PORT=3000 server.js   # on 3000 and 3001",
+    "fastlb start ecosystem.config.js --env production # all apps of a file; --only NAME,... for some",
     "fastlb start shop                                  # once more, as it was started before",
 )
 NEXT_COMMANDS = ("logs", "reload", "stop")
@@ -31,7 +34,8 @@ NEXT_COMMANDS = ("logs", "reload", "stop")
 @click.command("start", cls=SettingsCommand, examples=EXAMPLES, short_help="Start an app in the background.")
 @click.argument("target", shell_complete=complete_target)
 @click.option("--no-wait", is_flag=True, help="Return when the workers are ready, without waiting for --settle.")
-def command(target: str, args: tuple[str, ...], no_wait: bool, **given: Any) -> None:
+@order_options
+def command(target: str, args: tuple[str, ...], no_wait: bool, asked: OrderOptions, **given: Any) -> int:
     """Start an app in the background, and return when its workers serve and have lived for --settle.
 
     TARGET is module:attribute (an ASGI or WSGI app, found out by looking), module:factory(), or a Node script
@@ -39,8 +43,17 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, **given: Any) -> 
     mode, as processes of their own: a script of any language, a binary, a command such as npx. The name of an app that
     was stopped starts it as before, but for the options that are given. What stands behind -- is for the app.
 
+    A configuration file (fastlb.toml, ecosystem.config.js, YAML, JSON, package.json, - for standard input) starts the
+    apps that it names, changes those that run otherwise, and ends those that it had and has no more.
+
     When it fails, nothing of it is left running, and a worker's traceback is shown.
     """
+    if is_config_file(target) and target not in known_apps():
+        from ..declared.carry_out import carry_out
+
+        given = given_settings(given) | ({"args": args} if args else {})
+        return carry_out(asked.order("start", target, given, wait=not no_wait))
+    asked.refuse_without_file("fastlb start")
     request = requested_start(target, args, given_settings(given), os.environ)
     config = request.config
     started = launch(config, wait=not no_wait, is_named=request.is_named, origins=request.origins)
@@ -55,3 +68,4 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, **given: Any) -> 
     url = url_of(entry.binds, is_tls=bool(config.ssl_certfile))
     places = [url] if url else []
     output.line("next: " + " | ".join([*places, "fastlb list", *(f"fastlb {do} {name}" for do in NEXT_COMMANDS)]))
+    return 0

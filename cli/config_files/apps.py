@@ -1,16 +1,16 @@
 """Owns the apps of a configuration file: read, understood, chosen. Runs in the user's shell; starts nothing."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from ...supervisor.errors import UsageError
 from ...supervisor.settings.targets import usable_name
 from ...supervisor.suggestions import did_you_mean
-from .blocks import Words, app_blocks
+from .blocks import AppBlock, AppBlocks, Words, app_blocks
 from .file_app import FileApp
-from .our_words import OurWords, unknown_environment
+from .our_words import OurWords, unknown_environments
 from .places import Place
 from .pm2_words import Pm2Words
 from .problems import Problem, error
@@ -60,16 +60,30 @@ def read_apps(path: str, *, environment: str = "", only: Sequence[str] = ()) -> 
         UsageError: it cannot be read, names no app, or none of a name in `only`.
         FastlbError: it is JavaScript, and there is no node.
     """
-    content = read_config_file(path)
+    return understood(read_config_file(path), lambda _: environment, only)
+
+
+def understood(content: FileContent, environment_of: Callable[[str], str], only: Sequence[str] = ()) -> FileApps:
+    """Return the apps of a file that was read; `environment_of` an app of this name, the rest as in `read_apps`.
+
+    Raises:
+        UsageError: as `read_apps`.
+    """
     found = app_blocks(content)
-    is_ours = found.words == "ours"
-    reader = OurWords(content.places, found.defaults, environment) if is_ours else Pm2Words(content.places, environment)
-    apps = [_settled(reader.app(block), content) for block in found.blocks]
-    problems = found.problems + unknown_environment(apps, environment, Place(content.file))
-    problems += _same_names(apps)
+    apps = [_app(content, found, block, environment_of) for block in found.blocks]
+    problems = found.problems + _same_names(apps)
     chosen = _chosen(apps, only, content.file)
+    problems += unknown_environments(chosen, Place(content.file))
     others = [app.name for app in apps if app not in chosen]
     return FileApps(content.file, found.words, chosen, problems, content.printed, others)
+
+
+def _app(content: FileContent, found: AppBlocks, block: AppBlock, environment_of: Callable[[str], str]) -> FileApp:
+    words = OurWords(content.places, found.defaults) if found.words == "ours" else Pm2Words(content.places)
+    app = words.app(block, "")
+    if environment := environment_of(app.name):
+        app = words.app(block, environment)
+    return _settled(app, content)
 
 
 def _same_names(apps: list[FileApp]) -> list[Problem]:

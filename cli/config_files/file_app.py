@@ -32,6 +32,7 @@ class FileApp(msgspec.Struct, kw_only=True):
         settings: ours, by name, as AppConfig holds them; `env` is the whole of it.
         origins: of `settings`, by name.
         problems: what is to be said.
+        environment: which of `environments` is put over `env`; empty: none.
         environments: names of the `env_NAME` that it has.
         autostart: false: it is not to run yet.
     """
@@ -41,6 +42,7 @@ class FileApp(msgspec.Struct, kw_only=True):
     settings: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
     problems: list[Problem] = []
+    environment: str = ""
     environments: list[str] = []
     autostart: bool = True
 

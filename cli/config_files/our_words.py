@@ -21,18 +21,16 @@ class OurWords:
     Args:
         places: of the file's keys.
         defaults: what holds for each app that does not say otherwise; None: nothing.
-        environment: which `env_NAME` is put over `env`; empty: none.
     """
 
-    def __init__(self, places: KeyPlaces, defaults: AppBlock | None, environment: str) -> None:
+    def __init__(self, places: KeyPlaces, defaults: AppBlock | None) -> None:
         self._places = places
         self._defaults = defaults
-        self._environment = environment
         self._settings = settings_by_name()
 
-    def app(self, block: AppBlock) -> FileApp:
-        """Return the app of a block."""
-        app = FileApp(name=block.name, place=self._places.place(block.path))
+    def app(self, block: AppBlock, environment: str) -> FileApp:
+        """Return the app of a block; `environment`: which `env_NAME` is put over `env`, empty: none."""
+        app = FileApp(name=block.name, place=self._places.place(block.path), environment=environment)
         for source in (self._defaults, block):
             if source:
                 self._add(app, source)
@@ -44,7 +42,7 @@ class OurWords:
         return app
 
     def _add(self, app: FileApp, block: AppBlock) -> None:
-        chosen = ENVIRONMENT_PREFIX + self._environment
+        chosen = ENVIRONMENT_PREFIX + app.environment
         for key, value in block.values.items():
             path = (*block.path, key)
             if key in self._settings:
@@ -53,7 +51,7 @@ class OurWords:
                 app.environments.append(key.removeprefix(ENVIRONMENT_PREFIX))
             else:
                 app.problems.append(unknown_setting(self._places.place(path), key, self._settings.values()))
-        if self._environment and chosen in block.values:
+        if app.environment and chosen in block.values:
             self._set(app, self._settings["env"], block.values[chosen], (*block.path, chosen))
 
     def _set(self, app: FileApp, setting: DeclaredSetting, value: Any, path: KeyPath) -> None:
@@ -82,10 +80,11 @@ def unknown_setting(place: Place, key: str, settings: Iterable[DeclaredSetting])
     return error(place, what + did_you_mean(key, [setting.name for setting in settings]))
 
 
-def unknown_environment(apps: list[FileApp], environment: str, file: Place) -> list[Problem]:
-    """Return a warning if no app has the environment that was asked for."""
+def unknown_environments(apps: list[FileApp], file: Place) -> list[Problem]:
+    """Return a warning for each environment that was chosen, and that no app has."""
     there = list(dict.fromkeys(name for app in apps for name in app.environments))
-    if not environment or environment in there:
-        return []
+    missing = dict.fromkeys(app.environment for app in apps if app.environment and app.environment not in there)
     known = f": it has {', '.join(f'env_{name}' for name in there)}" if there else ", nor any other env_NAME"
-    return [warning(file, f"there is no env_{environment} in it{known}{did_you_mean(environment, there)}")]
+    return [
+        warning(file, f"there is no env_{name} in it{known}{did_you_mean(name, there)}") for name in missing
+    ]

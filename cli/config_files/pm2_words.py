@@ -28,21 +28,15 @@ _SHELL_SYNTAX = re.compile(r"[|&;<>$`*?]|\A\w+=")
 
 
 class Pm2Words:
-    """Reads the apps of one file.
+    """Reads the apps of one file; `places`: of its keys."""
 
-    Args:
-        places: of the file's keys.
-        environment: which `env_NAME` is put over `env`; empty: none.
-    """
-
-    def __init__(self, places: KeyPlaces, environment: str) -> None:
+    def __init__(self, places: KeyPlaces) -> None:
         self._places = places
-        self._environment = environment
         self._settings = settings_by_name()
 
-    def app(self, block: AppBlock) -> FileApp:
-        """Return the app of a block."""
-        app = FileApp(name="", place=self._places.place(block.path))
+    def app(self, block: AppBlock, environment: str) -> FileApp:
+        """Return the app of a block; `environment`: which `env_NAME` is put over `env`, empty: none."""
+        app = FileApp(name="", place=self._places.place(block.path), environment=environment)
         for key, value in block.values.items():
             place = self._places.place((*block.path, key))
             known = self._find(key)
@@ -96,8 +90,8 @@ class Pm2Words:
         app.origins["env"] = Origin(place)
 
     def _choose_environment(self, app: FileApp, block: AppBlock) -> None:
-        key = f"env_{self._environment}"
-        if self._environment and key in block.values:
+        key = f"env_{app.environment}"
+        if app.environment and key in block.values:
             place = self._places.place((*block.path, key))
             try:
                 self._add_variables(app, block.values[key], place)

@@ -4,9 +4,7 @@ Runs in the user's shell. What counts, from the weakest: defaults, variables of 
 options. Nothing is changed and nothing is started.
 """
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,6 +17,7 @@ from ..config_files.places import Place
 from ..config_files.problems import Problem, error, note
 from ..launching import prepare_to_run
 from ..start_request import request_of_file
+from .elsewhere import back_again
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -62,7 +61,7 @@ def judge(found: FileApps, given: Mapping[str, Any], environ: Mapping[str, str])
             continue
         try:
             one, remarks = _wanted(app, found, given, environ)
-            with _back_again():
+            with back_again():
                 prepare_to_run(one.config)
         except FastlbError as problem:
             problems.append(_placed(problem.message, app, error))
@@ -103,14 +102,3 @@ def _same_places(wanted: list[Wanted]) -> list[Problem]:
                 text = f"{one.config.name} is to listen on {address}, and so is {other.config.name}"
                 problems.append(error(one.app.place, f"{text}: give each its own `bind`"))
     return problems
-
-
-@contextlib.contextmanager
-def _back_again() -> Iterator[None]:
-    """Return to the present working directory afterwards."""
-    here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield
-    finally:
-        os.fchdir(here)
-        os.close(here)

@@ -113,8 +113,8 @@ def check_target(target: str, interpreter: str = "", exec_mode: ExecMode = "auto
 def _refuse_no_program(target: str) -> None:
     if is_config_file(target):
         raise UsageError(
-            f"{target!r} is a configuration file, and fastlb reads none: type the app that it names, and its settings"
-            " as options, such as `fastlb start --workers 4 server.js`"
+            f"{target!r} is a configuration file, and `fastlb start` and `fastlb check` read TOML, YAML, JSON and"
+            " ecosystem.config.js: here type the app that it names"
         )
     if builder := SOURCES.get(posixpath.splitext(target)[1]):
         raise UsageError(f"{target!r} is source code: build it ({builder}), and start the program that comes of it")

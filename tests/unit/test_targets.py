@@ -41,7 +41,7 @@ def test_target_has_a_name(target: str, name: str) -> None:
         ("tsx", "type `fastlb start --interpreter tsx server.ts`"),
         ("next", "type `fastlb start node_modules/next/dist/bin/next -- start`"),
         ("bun", "another protocol"),
-        ("ecosystem.config.js", "is a configuration file, and fastlb reads none"),
+        ("ecosystem.config.js", "is a configuration file, and `fastlb start` and `fastlb check` read TOML"),
         ("deploy/ecosystem.config.cjs", "is a configuration file"),
         ("app.json", "is a configuration file"),
         ("worker.sh", "'worker.sh' is a shell script, and cluster mode runs apps of Python and Node"),

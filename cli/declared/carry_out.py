@@ -1,0 +1,141 @@
+"""Owns carrying out what was asked of a configuration file: from the order to what runs. Runs in the user's shell.
+
+Nothing is begun while there is an error in the file, unless it is asked for. What fails then leaves the others running.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from ...supervisor.control.protocol import ScaleParams
+from ...supervisor.errors import EXIT_USAGE, FastlbError
+from ...supervisor.home.app_lock import AppLock, is_running
+from ...supervisor.home.paths import prepare_app_dir, prepare_home
+from ...supervisor.home.stored_config import load_config, save_config
+from ..apps import paths_of
+from ..config_files.apps import FileApps
+from ..launching import known_apps
+from ..operations import delete, operate, stop
+from ..parallel import ask_each
+from .order import FileOrder
+from .plan import Present, Step, plan, removals
+from .read import read_ordered
+from .report import show_outcome, show_plan, show_printed, show_problems, show_table
+from .requests import Verdict, judge
+from .source import AppSource, absolute_file, load_source, save_source
+from .starting import start_all
+
+STARTS = ("start", "renew")
+
+
+def carry_out(order: FileOrder) -> int:
+    """Do what is asked of a file, show it, and return the exit code.
+
+    Raises:
+        UsageError: the file cannot be read, or says nothing that can be understood.
+        FastlbError: as for `read_apps`.
+    """
+    file = absolute_file(order.file)
+    present = {name: _present(name) for name in known_apps()}
+    found = read_ordered(order, {name: there.source for name, there in present.items() if there.source}, file)
+    verdict = judge(found, order.given, os.environ)
+    show_printed(found.printed)
+    show_problems(verdict.problems)
+    if verdict.errors and (not order.keeps_going or not verdict.wanted):
+        return _nothing_done(verdict, found.file)
+    steps = _steps(order, found, verdict, present)
+    show_plan(steps, is_dry=order.dry_run)
+    failed = any(step.action == "refuse" for step in steps)
+    if failed and not order.keeps_going:
+        return EXIT_USAGE
+    code = 0 if order.dry_run else _do(steps, order, file)
+    return max(code, EXIT_USAGE if verdict.errors or failed else 0)
+
+
+def _nothing_done(verdict: Verdict, file: str) -> int:
+    hint = "" if not verdict.wanted else "; --keep-going does what is good of it"
+    count = len(verdict.errors)
+    raise FastlbError(
+        f"{file} has {count} {'error' if count == 1 else 'errors'}, and nothing was done{hint}", exit_code=EXIT_USAGE
+    )
+
+
+def _present(name: str) -> Present:
+    paths = paths_of(name)
+    try:
+        config = load_config(paths)
+    except FastlbError:
+        config = None
+    return Present(config, is_running(paths), load_source(paths))
+
+
+def _steps(order: FileOrder, found: FileApps, verdict: Verdict, present: dict[str, Present]) -> list[Step]:
+    file = absolute_file(order.file)
+    steps = plan(order.verb, file, verdict.wanted, present)
+    if order.only or verdict.errors:
+        return steps
+    kept = [one.config.name for one in verdict.wanted]
+    return removals(file, kept, present) + steps
+
+
+def _do(steps: Sequence[Step], order: FileOrder, file: str) -> int:
+    """Carry out the steps; return the exit code. What goes makes room for what comes."""
+    outcomes: dict[str, str | FastlbError] = {}
+    for actions in (("remove",), ("renew",), ("scale",), ("reload", "restart"), ("define",)):
+        due = [step for step in steps if step.action in actions]
+        outcomes |= _each(due, order)
+    starting = [
+        step
+        for step in steps
+        if step.wanted and step.action in STARTS and not isinstance(outcomes.get(step.name), FastlbError)
+    ]
+    started = start_all([step.wanted for step in starting if step.wanted], wait=order.wait)
+    for name, outcome in started.items():
+        outcomes[name] = outcome if isinstance(outcome, FastlbError) else outcome.text
+    _remember(steps, outcomes, file)
+    codes = [show_outcome(step.name, outcomes[step.name]) for step in steps if step.name in outcomes]
+    show_table([step.name for step in steps if step.action not in ("remove", "refuse")])
+    return max(codes, default=0)
+
+
+def _remember(steps: Sequence[Step], outcomes: Mapping[str, str | FastlbError], file: str) -> None:
+    """Note where the apps come from that are as the file says."""
+    for step in steps:
+        if step.wanted and step.action != "refuse" and not isinstance(outcomes.get(step.name), FastlbError):
+            save_source(paths_of(step.name), AppSource(file, step.wanted.app.environment, step.wanted.origins))
+
+
+def _each(steps: Sequence[Step], order: FileOrder) -> dict[str, str | FastlbError]:
+    by_name = {step.name: step for step in steps}
+    if not by_name:
+        return {}
+    answers = ask_each(lambda name: _one(by_name[name], order), list(by_name))
+    return dict(zip(by_name, answers, strict=True))
+
+
+def _one(step: Step, order: FileOrder) -> str:
+    if step.action == "remove":
+        return delete(step.name)
+    if step.action == "renew":
+        return stop(step.name)
+    assert step.wanted
+    if step.action == "scale":
+        return operate(step.name, "scale", ScaleParams(workers=step.wanted.config.workers))
+    if step.action == "define":
+        return _define(step)
+    return operate(step.name, step.action)
+
+
+def _define(step: Step) -> str:
+    """Store the settings of an app that is not to run yet."""
+    assert step.wanted
+    paths = paths_of(step.name)
+    prepare_home(paths.home)
+    prepare_app_dir(paths)
+    lock = AppLock.acquire(paths)
+    if lock is None:
+        raise FastlbError(f"{step.name} was started meanwhile")
+    try:
+        save_config(paths, step.wanted.config)
+    finally:
+        lock.release()
+    return f"noted: `fastlb start {step.name}` starts it"

@@ -1,0 +1,123 @@
+"""`fastlb start FILE`: several apps at a time, all or none, and what runs is made to match the file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.fastlb_process import APPS, CliResult, Fastlb
+
+JOB = "sleep 1000"
+
+
+def write(directory: Path, apps: dict[str, dict[str, Any]]) -> None:
+    """Write fastlb.json, in our words."""
+    (directory / "fastlb.json").write_text(json.dumps({"apps": apps}, indent=1))
+
+
+def probe(**settings: Any) -> dict[str, Any]:
+    return {"target": "asgi_probe:app", "app_dir": str(APPS), "bind": "127.0.0.1:0", "settle": "0.1s"} | settings
+
+
+def job(**settings: Any) -> dict[str, Any]:
+    return {"target": JOB, "settle": "0.1s"} | settings
+
+
+def start(fastlb: Fastlb, directory: Path, *options: str) -> CliResult:
+    return fastlb.cli("start", "fastlb.json", *options, cwd=directory)
+
+
+def running(fastlb: Fastlb) -> dict[str, int]:
+    """Return the pids of the supervisors that run, by app."""
+    return {app["name"]: app["pid"] for app in fastlb.list_json() if app["pid"]}
+
+
+def environment(fastlb: Fastlb, name: str) -> dict[str, str]:
+    """Return the environment of the app's first worker."""
+    (entry,) = [app for app in fastlb.list_json() if app["name"] == name]
+    text = Path(f"/proc/{entry['workers'][0]['pid']}/environ").read_text()
+    return dict(line.split("=", 1) for line in text.split("\0") if line)
+
+
+def test_what_runs_is_made_to_match(fastlb: Fastlb, tmp_path: Path) -> None:
+    write(tmp_path, {"shop": probe(), "job": job(env={"A": "1"}, env_production={"A": "2"}), "old": job()})
+    first = start(fastlb, tmp_path, "--env", "production")
+    assert first.returncode == 0, first.stderr
+    assert "shop listens on 127.0.0.1:" in first.stdout
+    before = running(fastlb)
+    assert set(before) == {"shop", "job", "old"}
+    assert environment(fastlb, "job")["A"] == "2"
+
+    again = start(fastlb, tmp_path)
+    assert again.stderr.count(": runs as the file says") == 3
+    assert running(fastlb) == before
+
+    write(tmp_path, {"shop": probe(workers=2), "job": job(env={"A": "1"}), "new": job()})
+    shown = start(fastlb, tmp_path, "--dry-run").stdout.splitlines()
+    assert shown[0] == "old: stop and delete, as the file has it no more"
+    assert shown[1:3] == ["shop: scale", "  workers: 1 -> 2"]
+    assert "  env: A changed" in shown
+    assert running(fastlb) == before
+
+    changed = start(fastlb, tmp_path)
+    assert changed.returncode == 0, changed.stderr
+    after = running(fastlb)
+    assert set(after) == {"shop", "job", "new"}
+    assert after["shop"] == before["shop"]
+    assert environment(fastlb, "job")["A"] == "1"
+    assert [len(app["workers"]) for app in fastlb.list_json()] == [1, 1, 2]
+
+
+def test_a_bad_app_keeps_all_from_starting(fastlb: Fastlb, tmp_path: Path) -> None:
+    write(tmp_path, {"job": job(), "bad": job(wrokers=2), "worse": job(cwd="nowhere")})
+    result = start(fastlb, tmp_path)
+    assert (result.returncode, fastlb.list_json()) == (2, [])
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("error: fastlb.json:10:4: there is no setting 'wrokers'; did you mean workers?")
+    assert lines[1].startswith("error: fastlb.json:12:3: cannot work in ")
+    assert lines[2] == "error: fastlb.json has 2 errors, and nothing was done; --keep-going does what is good of it"
+
+    result = start(fastlb, tmp_path, "--keep-going")
+    assert (result.returncode, list(running(fastlb))) == (2, ["job"])
+
+
+def test_what_fails_leaves_the_others(fastlb: Fastlb, tmp_path: Path) -> None:
+    write(tmp_path, {"shop": probe(target="dies_at_import:app"), "job": job()})
+    fastlb.allow_in_logs("Traceback")
+    result = start(fastlb, tmp_path)
+    assert (result.returncode, list(running(fastlb))) == (1, ["job"])
+    assert "Traceback" in result.stderr
+
+
+def test_only_some_and_the_command_line_over_the_file(fastlb: Fastlb, tmp_path: Path) -> None:
+    write(tmp_path, {"shop": probe(), "job": job(env={"A": "1", "B": "1"})})
+    result = start(fastlb, tmp_path, "--only", "job", "--workers", "2", "--env", "A=3")
+    assert result.returncode == 0, result.stderr
+    (entry,) = fastlb.list_json()
+    assert (entry["name"], len(entry["workers"]), entry["cwd"]) == ("job", 2, str(tmp_path))
+    seen = environment(fastlb, "job")
+    assert (seen["A"], seen["B"]) == ("3", "1")
+
+
+def test_an_app_of_another_place_keeps_its_name(fastlb: Fastlb, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    write(tmp_path, {"job": job()})
+    assert start(fastlb, tmp_path).returncode == 0
+    write(tmp_path / "other", {"job": job()})
+    result = start(fastlb, tmp_path / "other")
+    assert result.returncode == 2
+    assert f"this is the name of another app, {JOB} in {tmp_path}" in result.stderr
+
+
+def test_autostart_false_is_noted(fastlb: Fastlb, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"apps": [{"name": "job", "script": JOB, "autostart": False}]}))
+    assert fastlb.cli("start", "a.json", cwd=tmp_path).returncode == 0
+    assert [(app["name"], app["status"]) for app in fastlb.list_json()] == [("job", "stopped")]
+    assert fastlb.cli("start", "job").returncode == 0
+
+
+def test_options_for_files_need_a_file(fastlb: Fastlb) -> None:
+    for options in (("--only", "x"), ("--dry-run",), ("--keep-going",), ("--env", "production")):
+        result = fastlb.cli("start", "asgi_probe:app", *options)
+        assert result.returncode == 2
+        assert options[0] in result.stderr
+        assert "configuration file" in result.stderr
