@@ -3,6 +3,7 @@
 Runs in the user's shell.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -15,6 +16,8 @@ from ..supervisor.control.protocol import Done, StopParams
 from ..supervisor.errors import FastlbError
 from ..supervisor.home.app_lock import AppLock, find_holder, is_running, wait_until_free
 from ..supervisor.home.died import forget_death
+from ..supervisor.home.paths import AppPaths
+from ..supervisor.home.stored_config import load_config
 from .apps import ANSWER_SECONDS, NoSocket, connected, paths_of
 from .output import Output, ProgressDisplay
 from .parallel import answer_of, ask_each
@@ -63,7 +66,8 @@ def stop(name: str, *, force: bool = False) -> str:
             # A `start` right after must not find it there.
             client.wait_for_exit()
     except NotRunning:
-        has_died = forget_death(paths_of(name))
+        paths = paths_of(name)
+        has_died = forget_death(paths, lambda: _end_left_over(paths))
         return "its supervisor had died; now it counts as stopped" if has_died else "stopped already"
     except NoSocket as error:
         return _terminate_holder(name, force, error)
@@ -79,6 +83,20 @@ def _ask_to_stop(client: ControlClient, force: bool) -> str:
         client.terminate(force=force)
         return f"stopped by a signal to its supervisor (pid {client.pid}), which another fastlb started"
     return done.text
+
+
+def _end_left_over(paths: AppPaths) -> None:
+    """End what the workers of a dead supervisor have left, and those that do not end by themselves."""
+    import asyncio
+
+    from ..supervisor.strays.ending import end_left_over
+    from ..supervisor.strays.token import no_run
+
+    kill_signal, kill_timeout = "SIGTERM", 0.0
+    with contextlib.suppress(FastlbError):  # its file is damaged, and it is to be stopped all the same
+        config = load_config(paths)
+        kill_signal, kill_timeout = config.kill_signal, config.kill_timeout
+    asyncio.run(end_left_over(no_run(paths), kill_signal, kill_timeout))
 
 
 def _terminate_holder(name: str, force: bool, problem: FastlbError) -> str:

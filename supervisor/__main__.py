@@ -29,6 +29,7 @@ from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
 from .processes.held_signals import hold_signals
 from .processes.oom_score import lower_own_score
+from .processes.reaper import become_subreaper
 from .processes.resource_limits import check_limits, raise_descriptor_limit
 from .signals import outlive_harmless_signals
 from .sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
@@ -69,7 +70,7 @@ def run(request: LaunchRequest, reporter: Reporter) -> int:
         check_limits(request.config.workers)
         listeners = stack.enter_context(listening(request, log))
         log.info("supervisor_started", pid=os.getpid(), binds=",".join(bound.address for bound in listeners))
-        resources = AppResources(paths, log, listeners, terminal, worker_oom_score, request.origins)
+        resources = AppResources(paths, log, listeners, terminal, worker_oom_score, request.origins, become_subreaper())
         return uvloop.run(supervise(request, reporter, resources))
 
 

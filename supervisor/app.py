@@ -5,7 +5,6 @@ reload.py) and processes/ (backoff.py, hang.py). A stop always wins over any oth
 """
 
 import asyncio
-import os
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -33,6 +32,8 @@ from .settings.app_config import MAX_WORKERS, AppConfig
 from .settings.traits import Replacing, WorkerTraits
 from .sockets.listeners import BoundListener, close_all
 from .status import StatusReport, StatusSources
+from .strays.of_app import Strays
+from .strays.token import new_run
 from .workers.bounds import low_limit_warning
 from .workers.crew import Crew
 from .workers.host import HostParts, WorkerHost
@@ -60,7 +61,7 @@ class AppResources:
     """What the process has taken hold of outside itself; all borrowed, but an App closes `listeners` when it stops.
 
     `terminal`: of a foreground app, else None. `worker_oom_score`: see processes/oom_score.py; None: as it is.
-    `origins` as in LaunchRequest.
+    `origins` as in LaunchRequest. `adopts_orphans` as in Reaper.
     """
 
     paths: AppPaths
@@ -69,6 +70,7 @@ class AppResources:
     terminal: TerminalOutput | None = None
     worker_oom_score: int | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
+    adopts_orphans: bool = False
 
 
 class App:
@@ -91,13 +93,15 @@ class App:
         self._config = config
         self._resources = resources
         self._operations = Operations(resources.log)
-        # Process 1 of a container inherits everybody's orphans.
-        self._reaper = Reaper(self._loop, adopts_orphans=os.getpid() == 1)
+        self._reaper = Reaper(self._loop, adopts_orphans=resources.adopts_orphans)
+        self._strays = Strays(new_run(resources.paths), self._reaper, resources.log)
         self._keeper = DispatcherKeeper(config, resources.listeners, self._reaper, resources.log)
         self._traits = traits
         self.remarks: list[str] = []
         self._runtime = self._make_runtime()
-        parts = HostParts(self._runtime, self._reaper, output, resources.log, resources.worker_oom_score)
+        parts = HostParts(
+            self._runtime, self._reaper, self._strays, output, resources.log, resources.worker_oom_score
+        )
         host = WorkerHost(config, parts)
         host.on_given_up = self._look_whether_abandoned
         self._crew = Crew(config, self._traits, host)
@@ -247,6 +251,8 @@ class App:
             self._resources.log.warning("low_descriptor_limit", reason=warning)
         self._look()
         try:
+            # Each program has a port of its own, and an old one may still hold it.
+            await self._strays.end_left_over(self._config, is_in_the_way=not self._traits.needs_dispatcher)
             if self._traits.needs_dispatcher:
                 await self._keeper.start()
             await self._start_missing(progress, settle)
@@ -371,6 +377,7 @@ class App:
         if self._look_timer:
             self._look_timer.cancel()
         self._keeper.close()
+        self._strays.close()
 
     def _remark(self, text: str) -> None:
         if text not in self.remarks:

@@ -6,6 +6,7 @@ without a lock is what a killed one, or a machine that went down, has left.
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ..regular_file import read_regular
@@ -37,8 +38,10 @@ def describe_death(paths: AppPaths) -> str:
     )
 
 
-def forget_death(paths: AppPaths) -> bool:
+def forget_death(paths: AppPaths, clean_up: Callable[[], object]) -> bool:
     """Make a died app a stopped one; return whether it was a died one.
+
+    `clean_up` is called while nobody can start it.
 
     Raises:
         FastlbError: the lock cannot be opened.
@@ -50,6 +53,7 @@ def forget_death(paths: AppPaths) -> bool:
         if lock is None:
             return False
         try:
+            clean_up()
             paths.control_socket.unlink(missing_ok=True)
         finally:
             lock.release()

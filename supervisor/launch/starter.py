@@ -21,6 +21,7 @@ from ..home.paths import AppPaths, prepare_app_dir, prepare_home
 from ..processes.held_signals import hold_signals, release_signals
 from ..settings.addresses import SYSTEMD_FIRST_FD
 from ..settings.app_config import AppConfig
+from ..strays.token import without_token
 from .messages import (
     NO_REPORT_FD,
     FailedReport,
@@ -223,6 +224,7 @@ def _spawn(command: list[str], pass_fds: set[int], error_fd: int) -> "subprocess
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=error_fd,
+            env=without_token(os.environ),  # whoever starts it may be a worker, and the app is to outlive that
             pass_fds=[fd for fd in pass_fds if Path(f"/proc/self/fd/{fd}").exists()],
             start_new_session=True,
         )

@@ -3,13 +3,10 @@
 Runs in the supervisor process. It must stay cheap: it is asked every second for every worker.
 """
 
-import os
 from collections.abc import Callable
 
+from ..processes.tree import process_tree
 from ..processes.usage import read_rss_bytes
-
-# Of one worker: what is beyond is not counted, and no look takes long.
-MOST_PROCESSES = 1000
 
 
 def memory_bytes(pid: int, enough: int) -> int:
@@ -26,16 +23,6 @@ def memory_bytes(pid: int, enough: int) -> int:
     return _sum(read_pss_bytes, tree)
 
 
-def process_tree(pid: int) -> list[int]:
-    """Return a process and all its descendants that live now."""
-    found = [pid]
-    for parent in found:
-        if len(found) > MOST_PROCESSES:
-            break
-        found += _children(parent)
-    return found
-
-
 def read_pss_bytes(pid: int) -> int:
     """Proportional set size: private memory, and of each shared page its share. proc_pid_smaps(5)."""
     with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
@@ -43,18 +30,6 @@ def read_pss_bytes(pid: int) -> int:
             if line.startswith(b"Pss:"):
                 return int(line.split()[1]) * 1024
     return 0
-
-
-def _children(pid: int) -> list[int]:
-    """Any of its threads may have forked some: /proc/PID/task/TID/children, see proc(5)."""
-    children: list[int] = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
-                children += map(int, file.read().split())
-    except (OSError, ValueError):
-        pass  # it has gone meanwhile, or this kernel has no such file
-    return children
 
 
 def _sum(read: Callable[[int], int], pids: list[int]) -> int:

@@ -12,8 +12,13 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .tree import children_of
+
 # PIDFD_SIGNAL_PROCESS_GROUP of pidfd_send_signal(2), Linux 6.9.
 _PROCESS_GROUP_FLAG = 1 << 2
+_SET_CHILD_SUBREAPER = 36  # of prctl(2)
+# Whoever waits for a child itself, in a thread, has taken it by then.
+UNCLAIMED_SECONDS = 0.5
 SIGNAL_CODES = 128
 
 
@@ -45,14 +50,15 @@ OnExit = Callable[[ExitStatus], None]
 class Reaper:
     """Waits for the processes that it is told to watch, and reaps each exactly once.
 
-    As process 1 of a container (`adopts_orphans`) it also collects the children of dead processes. That is not
-    done on SIGCHLD, which the event loop keeps to itself, but when asked.
+    As process 1 of a container, or a sub-reaper, (`adopts_orphans`) it also collects the children of dead processes.
+    That is not done on SIGCHLD, which the event loop keeps to itself, but when asked.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, adopts_orphans: bool = False) -> None:
         self._loop = loop
         self._watched: dict[int, int] = {}  # pid by pidfd
-        self._adopts_orphans = adopts_orphans
+        self._unclaimed: dict[int, float] = {}  # pids of exited children that nobody watches, and since when
+        self.adopts_orphans = adopts_orphans
 
     def watch(self, pid: int, pidfd: int, on_exit: OnExit) -> None:
         """Call `on_exit` once `pid` has exited, its group is killed and it is reaped; borrows `pidfd`."""
@@ -68,13 +74,35 @@ class Reaper:
         on_exit(status)
         self.collect_orphans()
 
+    def unwatched_children(self) -> list[int]:
+        """Return our children that nobody watches: orphans, and commands whose end somebody waits for."""
+        watched = set(self._watched.values())
+        return [pid for pid in children_of(os.getpid()) if pid not in watched]
+
     def collect_orphans(self) -> None:
-        """Reap exited children that nobody watches, if this process adopts orphans: call it now and then."""
-        while self._adopts_orphans:
-            pid = _first_exited_child()
-            if pid is None or pid in self._watched.values():
-                return
-            _reap(os.P_PID, pid)
+        """Reap exited children that nobody watches or waits for, if we adopt orphans: call it now and then."""
+        if not self.adopts_orphans or not _has_exited_child():
+            return
+        now = self._loop.time()
+        exited = [pid for pid in self.unwatched_children() if _has_exited(pid)]
+        self._unclaimed = {pid: self._unclaimed.get(pid, now) for pid in exited}
+        for pid, since in self._unclaimed.items():
+            if now - since >= UNCLAIMED_SECONDS:
+                with contextlib.suppress(ChildProcessError):
+                    _reap(os.P_PID, pid)
+
+
+def become_subreaper() -> bool:
+    """Have orphans among our descendants become our children; return whether they do. prctl(2)
+
+    False where the C library cannot be called; process 1 of a container inherits everybody's orphans anyway.
+    """
+    try:
+        import ctypes
+
+        return ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 or os.getpid() == 1
+    except (ImportError, OSError, AttributeError):
+        return os.getpid() == 1
 
 
 def send_signal(pidfd: int, signal_name: str) -> None:
@@ -96,12 +124,18 @@ def kill_group(pid: int, pidfd: int) -> None:
             os.killpg(pid, signal.SIGKILL)
 
 
-def _first_exited_child() -> int | None:
+def _has_exited_child() -> bool:
     try:
-        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
-        return None
-    return found.si_pid if found else None
+        return False
+
+
+def _has_exited(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
 
 
 def _reap(kind: int, number: int) -> ExitStatus:

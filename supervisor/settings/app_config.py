@@ -154,6 +154,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     listen_timeout: Annotated[float, seconds("Time a worker has to become ready.", "Lifecycle", "ready_timeout", minimum=0.1)] = 60.0
     kill_timeout: Annotated[float, seconds("Time a draining worker has to finish.", "Lifecycle", "graceful_timeout", "timeout_graceful_shutdown")] = 30.0
     kill_signal: Annotated[Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"], Setting(help="Signal that ends a worker after kill_timeout.", section="Lifecycle")] = "SIGTERM"
+    treekill: Annotated[bool, Setting(help="Send kill_signal to all processes below a worker as well; otherwise to the worker alone, and what it leaves is killed when it has ended.", section="Lifecycle", aliases=("killasgroup", "stopasgroup"))] = False
     shutdown_with_message: Annotated[bool, Setting(help="Send a worker the message 'shutdown' on its IPC channel when it is to finish.", section="Lifecycle", kinds=(*NODE, *FORK))] = False
     broadcast: Annotated[bool, Setting(help="What a Node worker sends (process.send) goes to all other workers of the app, as @socket.io/cluster-adapter and log4js need it.", section="Lifecycle", aliases=("pm2_intercom",), kinds=NODE)] = False
     node_preload: Annotated[bool, Setting(help="Load a file of ours into Node workers, by which they end keep-alive connections gently and their handlers of kill_signal run.", section="Lifecycle", kinds=NODE)] = True

@@ -22,6 +22,7 @@ from ..processes.oom_score import set_score
 from ..processes.reaper import ExitStatus, Reaper
 from ..processes.spawn import SpawnPlan, spawn
 from ..settings.app_config import AppConfig
+from ..strays.of_app import Strays
 from .handle import WorkerHandle
 from .incarnation import Incarnation, OutputPipes, open_pipes
 from .life import (
@@ -64,6 +65,7 @@ class HostParts:
 
     runtime: WorkerRuntime
     reaper: Reaper
+    strays: Strays
     output: WorkerOutput
     log: EventLog
     oom_score: int | None = None
@@ -120,7 +122,7 @@ class WorkerHost:
             case SendShutdown() | LetExit() if incarnation:
                 incarnation.link.tell_app(effect)
             case SendSignal(signal) if incarnation:
-                incarnation.send_signal(signal)
+                incarnation.send_signal(signal, to_tree=self._config.treekill and signal == self._config.kill_signal)
             case KillGroup() if incarnation:
                 incarnation.kill_group()
 
@@ -153,7 +155,7 @@ class WorkerHost:
         with ExitStack() as theirs, ExitStack() as ours:
             start = self._parts.runtime.prepare_start(worker, number, ours, theirs)
             pipes = open_pipes(ours, theirs)
-            started = StartedProcess(number, spawn(self._plan(worker, start, pipes)))
+            started = StartedProcess(number, spawn(self._plan(worker, start, pipes, number)))
             ours.pop_all()
         process = started.process
         if self._parts.oom_score is not None:
@@ -163,11 +165,12 @@ class WorkerHost:
         self._parts.log.info("worker_started", **_names(worker), pid=process.pid)
         return incarnation
 
-    def _plan(self, worker: WorkerHandle, start: PreparedStart, pipes: OutputPipes) -> SpawnPlan:
+    def _plan(self, worker: WorkerHandle, start: PreparedStart, pipes: OutputPipes, number: int) -> SpawnPlan:
         identity = identity_of(self._config)
         env = {name: value for name, value in start.env.items() if name not in _NOT_FOR_WORKERS}
         of_user = identity.environment if identity else {}
         env |= {name: value for name, value in of_user.items() if name not in self._config.env}
+        env |= self._parts.strays.tokens.environment(number)
         attributes = start.attributes(attributes_of(self._config, worker.worker_id))
         return SpawnPlan(
             command=becoming(attributes, start.command, env),
@@ -191,6 +194,7 @@ class WorkerHost:
             output=output,
             watch=WorkerWatch(limits),
             started_at=time.monotonic(),
+            number=started.number,
         )
 
     def _on_exit(self, worker: WorkerHandle, incarnation: Incarnation, status: ExitStatus) -> None:
@@ -203,7 +207,8 @@ class WorkerHost:
         task.add_done_callback(self._exit_reports.discard)
 
     async def _report_exit(self, worker: WorkerHandle, incarnation: Incarnation, status: ExitStatus) -> None:
-        """Apply EXITED once its last output is there, which is the explanation."""
+        """Apply EXITED once nothing is left of it and its last output is there, which is the explanation."""
+        await self._parts.strays.end_of(incarnation.number, worker.worker_id)
         await incarnation.output.drained()
         details = incarnation.output.error_tail
         explanation = incarnation.link.explain(status, details)

@@ -11,6 +11,7 @@ from ..output.pipes import AttachedOutput
 from ..processes.hang import WorkerWatch
 from ..processes.reaper import kill_group, send_signal
 from ..processes.spawn import SpawnedProcess
+from ..processes.tree import HeldProcess, signal_tree
 from .runtime import WorkerLink
 
 
@@ -52,6 +53,7 @@ class Incarnation:
         output: reads its stdout and stderr.
         watch: what was seen of its heartbeat.
         started_at: monotonic seconds.
+        number: never used again.
         is_reaped: its pid belongs to nobody any more, or to a stranger.
     """
 
@@ -60,11 +62,16 @@ class Incarnation:
     output: AttachedOutput
     watch: WorkerWatch
     started_at: float
+    number: int
     is_reaped: bool = False
 
-    def send_signal(self, signal_name: str) -> None:
-        """Signal the process alone."""
-        if not self.is_reaped:
+    def send_signal(self, signal_name: str, *, to_tree: bool) -> None:
+        """Signal the process alone, or all processes below it as well."""
+        if self.is_reaped:
+            return
+        if to_tree:
+            signal_tree(HeldProcess(self.process.pid, self.process.pidfd), signal_name)
+        else:
             send_signal(self.process.pidfd, signal_name)
 
     def kill_group(self) -> None:

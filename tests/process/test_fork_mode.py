@@ -112,7 +112,7 @@ def test_process_has_no_descriptor_and_no_variable_of_ours(fastlb: Fastlb, tmp_p
     wait_until(lambda: "MINE" in app.log("out"), "it has printed its variables")
     names = set(app.log("out").split())
     added = names - set(fastlb.env) - {"MINE", "_", "SHLVL", "PWD", "OLDPWD"}
-    assert added == {"NODE_APP_INSTANCE", "FASTLB_WORKER_ID"}
+    assert added == {"NODE_APP_INSTANCE", "FASTLB_WORKER_ID", "FASTLB_PROCESS"}
     assert not names & {"NODE_CHANNEL_FD", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}
 
 

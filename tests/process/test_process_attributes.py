@@ -12,6 +12,7 @@ import pytest
 from tests.support import processes
 from tests.support.fastlb_process import App, Fastlb
 from tests.support.node_driver import start_node
+from tests.support.waiting import wait_until
 
 KINDS = ["python", "node", "fork"]
 ASK_FOR_ROOT = """
@@ -30,7 +31,11 @@ def start(fastlb: Fastlb, kind: str, *options: str) -> App:
         fastlb.ok(
             "start", "--fork", "--name", "app", "--workers", "2", "--settle", "0.1", *options, "sleep", "--", "60"
         )
-        return fastlb.app()
+        app = fastlb.app()
+        # Settled does not mean that the step before the program is over, on a slow machine.
+        programs = [["sleep", "60"]] * 2
+        wait_until(lambda: [processes.command_line(pid) for pid in app.worker_pids] == programs, "the programs run")
+        return app
     return fastlb.start("hoarder:app", "--workers", "2", "--settle", "0.1", *options)
 
 

@@ -13,7 +13,8 @@ from fastlb.supervisor.limits.judge import (
     next_pause,
     pause_after_failure,
 )
-from fastlb.supervisor.limits.memory import memory_bytes, process_tree
+from fastlb.supervisor.limits.memory import memory_bytes
+from fastlb.supervisor.processes.tree import process_tree
 
 MEBIBYTE = 1 << 20
 RULES = LimitRules(max_memory_restart=100 * MEBIBYTE, max_requests=1000, max_requests_jitter=100, max_lifetime=3600.0)
