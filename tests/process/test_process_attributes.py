@@ -33,8 +33,7 @@ def start(fastlb: Fastlb, kind: str, *options: str) -> App:
         )
         app = fastlb.app()
         # Settled does not mean that the step before the program is over, on a slow machine.
-        programs = [["sleep", "60"]] * 2
-        wait_until(lambda: [processes.command_line(pid) for pid in app.worker_pids] == programs, "the programs run")
+        wait_until(lambda: [len(processes.command_line(pid)) for pid in app.worker_pids] == [2, 2], "the programs run")
         return app
     return fastlb.start("hoarder:app", "--workers", "2", "--settle", "0.1", *options)
 
