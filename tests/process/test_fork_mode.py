@@ -191,7 +191,7 @@ def test_program_that_cannot_be_is_refused(fastlb: Fastlb, tmp_path: Path, targe
 def test_file_that_is_no_program_is_said(fastlb: Fastlb, tmp_path: Path) -> None:
     (tmp_path / "nothing").write_text("just text\n")
     (tmp_path / "nothing").chmod(0o755)
-    result = try_program(fastlb, tmp_path, "--fork", "./nothing")
+    result = try_program(fastlb, tmp_path, "--fork", "./nothing", "--settle", "20")
     assert result.returncode == 1
     assert "begins with no #! line: say by --interpreter what runs it" in result.stderr
 
