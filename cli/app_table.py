@@ -1,14 +1,17 @@
 """Owns what the tables of apps and workers hold: which columns, and how a figure is written. Pure.
 
-Runs in the user's shell.
+Runs in the user's shell. Scripts read the table of instances by the place of its columns, and look for words in it:
+`id` and `name` come first, and no title has the word "restart".
 """
 
 from collections.abc import Sequence
 
 from ..supervisor.control.protocol import AppEntry, WorkerEntry
+from .instances import Instance
 from .output import Column, Table
 
 APP_COLUMNS = (
+    Column("id", "number", 7),
     Column("name", "name"),
     Column("status", "status"),
     Column("mode", dispensable=6),
@@ -23,7 +26,8 @@ APP_COLUMNS = (
     Column("listens on"),
 )
 WORKER_COLUMNS = (
-    Column("id", "number"),
+    Column("id", "number", 3),
+    Column("worker", "number", short="no"),
     Column("pid", "number"),
     Column("status", "status"),
     Column("gen", "number", 1),
@@ -32,8 +36,23 @@ WORKER_COLUMNS = (
     Column("conns", "number", short="con"),
     Column("requests", "number", short="reqs"),
     Column("errors", "number", 2, short="errs"),
+    Column("CPU", "number"),
+    Column("RSS", "number"),
+)
+INSTANCE_COLUMNS = (
+    Column("id"),
+    Column("name", "name"),
+    Column("mode"),
+    Column("rst", "number"),
+    Column("status", "status"),
     Column("cpu", "number"),
-    Column("memory", "number", short="mem"),
+    Column("memory", "number"),
+    Column("uptime", "number"),
+    Column("pid", "number"),
+    Column("conns", "number"),
+    Column("requests", "number"),
+    Column("listens on"),
+    Column("note"),
 )
 NOTHING = "-"
 
@@ -46,6 +65,48 @@ def app_table(apps: Sequence[AppEntry]) -> Table:
 def worker_table(workers: Sequence[WorkerEntry]) -> Table:
     """Return one row a worker."""
     return Table(WORKER_COLUMNS, [_worker_row(worker) for worker in workers])
+
+
+def instance_table(instances: Sequence[Instance]) -> Table:
+    """Return one row a worker, of any app."""
+    return Table(INSTANCE_COLUMNS, [_instance_row(instance) for instance in instances])
+
+
+def _instance_row(instance: Instance) -> list[str]:
+    worker = instance.worker
+    figures = ["0%", "0M", NOTHING, NOTHING, NOTHING, NOTHING]
+    if worker:
+        figures = [
+            format_percent(worker.cpu_percent),
+            format_memory(worker.rss_bytes),
+            format_uptime(worker.uptime_s),
+            NOTHING if worker.pid is None else str(worker.pid),
+            str(worker.connections),
+            format_requests([worker.requests]),
+        ]
+    restarts = worker.restarts if worker else 0
+    about = [str(instance.pm_id), instance.app.name, instance.app.mode, str(restarts), instance.status]
+    return [*about, *figures, ",".join(instance.app.binds) or NOTHING, _note(restarts, worker)]
+
+
+def _note(restarts: int, worker: WorkerEntry | None) -> str:
+    if not restarts:
+        return ""
+    times = "once" if restarts == 1 else f"{restarts} times"
+    reason = f": {worker.last_exit}" if worker and worker.last_exit else ""
+    return f"restarted {times}{reason}"
+
+
+def format_ids(ids: Sequence[int]) -> str:
+    """Return numbers in short: `0-3`, `0,2-4`; `-`: none."""
+    parts: list[list[int]] = []
+    for number in sorted(ids):
+        if parts and parts[-1][-1] == number - 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    texts = [str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts]
+    return ",".join(texts) or NOTHING
 
 
 def _app_row(app: AppEntry) -> list[str]:
@@ -63,11 +124,12 @@ def _app_row(app: AppEntry) -> list[str]:
             format_percent(sum(worker.cpu_percent for worker in workers)),
             format_memory(sum(worker.rss_bytes for worker in workers)),
         ]
-    return [app.name, app.status, app.mode, *figures, " ".join(app.binds)]
+    return [format_ids(app.pm_ids), app.name, app.status, app.mode, *figures, " ".join(app.binds)]
 
 
 def _worker_row(worker: WorkerEntry) -> list[str]:
     return [
+        NOTHING if worker.pm_id is None else str(worker.pm_id),
         str(worker.id),
         NOTHING if worker.pid is None else str(worker.pid),
         worker.status,

@@ -15,14 +15,14 @@ from ..supervisor.control.protocol import AppDetails, AppEntry, AppStatus
 from ..supervisor.errors import FastlbError
 from ..supervisor.home.app_lock import is_running
 from ..supervisor.home.died import describe_death, has_died
-from ..supervisor.home.known_apps import list_apps
 from ..supervisor.home.log_files import app_files
 from ..supervisor.home.paths import AppPaths, default_home
 from ..supervisor.home.stored_config import load_config
 from ..supervisor.kinds import effective_bind, traits_of
 from ..supervisor.settings.app_config import AppConfig
-from ..supervisor.suggestions import nearest
 from .parallel import ask_each
+from .targets import resolve_name as resolve_name
+from .targets import resolve_names as resolve_names
 
 # Longer than a healthy supervisor ever takes, short enough that one that hangs does not spoil `list`.
 ANSWER_SECONDS = 2.0
@@ -61,44 +61,6 @@ def paths_of(name: str) -> AppPaths:
         UsageError: no app can have this name.
     """
     return AppPaths(default_home(), name)
-
-
-def resolve_names(names: Sequence[str]) -> list[str]:
-    """Return the names of the apps that `names` mean, each once: names, or `all`.
-
-    Raises:
-        FastlbError: there is no such app; the message names the nearest.
-    """
-    known = list_apps(default_home())
-    if "all" in names:
-        if not known:
-            raise FastlbError("there are no apps: start one with `fastlb start MODULE:ATTRIBUTE`")
-        return known
-    for name in names:
-        if name not in known:
-            raise unknown_app(name, known)
-    return list(dict.fromkeys(names))
-
-
-def resolve_name(name: str) -> str:
-    """Return `name` if there is such an app.
-
-    Raises:
-        FastlbError: there is none; the message names the nearest.
-    """
-    known = list_apps(default_home())
-    if name not in known:
-        raise unknown_app(name, known)
-    return name
-
-
-def unknown_app(name: str, known: Sequence[str]) -> FastlbError:
-    """The message for a name that is not among `known`."""
-    suggestion = nearest(name, known)
-    if suggestion:
-        return FastlbError(f"there is no app {name!r}; did you mean {suggestion}?")
-    names = f"there are {', '.join(known)}" if known else "there are none yet"
-    return FastlbError(f"there is no app {name!r}: {names}")
 
 
 class AppState(msgspec.Struct, frozen=True):

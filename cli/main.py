@@ -16,15 +16,22 @@ from ..supervisor.suggestions import harmless, nearest
 from .options import no_color_option
 from .output import Output
 
-COMMANDS = (
-    *("start", "run", "list", "show", "stop", "restart", "reload", "scale", "delete", "logs", "send", "kill"),
-    *("events", "check", "version"),
-)
+# By what they are for, in the order in which one comes to need them.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Run apps": ("start", "run", "stop", "restart", "reload", "scale", "delete", "kill"),
+    "See what runs": ("list", "show", "logs", "events", "env", "pid", "id", "jlist", "prettylist"),
+    "Speak to workers": ("send",),
+    "Files of apps": ("check",),
+    "This program": ("version",),
+}
+COMMANDS = tuple(name for group in GROUPS.values() for name in group)
 ALIASES = {
     "ls": "list",
+    "l": "list",
     "ps": "list",
     "status": "list",
     "describe": "show",
+    "desc": "show",
     "info": "show",
     "del": "delete",
     "rm": "delete",
@@ -46,6 +53,13 @@ class CommandGroup(click.Group):
         module = importlib.import_module(f".commands.{name}", __package__)
         command: click.Command = module.command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One list for each group."""
+        for title, names in GROUPS.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl([(name, command.get_short_help_str(80)) for name, command in commands if command])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -7,7 +7,7 @@ Text that others wrote (names, log lines, tracebacks) must never steer the termi
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TextIO
 
@@ -93,6 +93,10 @@ class Output:
         """Print `value` as JSON in one line."""
         self._write(msgspec.json.encode(value).decode() + "\n")
 
+    def clear(self) -> None:
+        """Begin anew at the top of an empty terminal."""
+        self._stream.write("\x1b[H\x1b[2J")
+
     def error(self, message: str, details: str = "") -> None:
         """Print a failure and below it, as they are, its details."""
         self._write(self._styled("error: ", "red") + message + "\n")
@@ -138,6 +142,13 @@ class Output:
             self._write(self._row(table, row, widths))
         if table.left_out:
             self._write(f"(no room for {', '.join(table.left_out)}: see --json, or widen the terminal)\n")
+
+    def pairs(self, values: Mapping[str, str]) -> None:
+        """Print a name and its value on each line, the values below each other."""
+        width = max(map(len, values))
+        for name, value in values.items():
+            text = " ".join(escape_output(value).split())
+            self._write(self._styled(name, None, bold=True) + " " * (width - len(name) + 2) + text + "\n")
 
     def _row(self, table: Table, cells: Sequence[str], widths: Sequence[int], *, is_head: bool = False) -> str:
         fields = []

@@ -111,6 +111,7 @@ class StatusReport:
             "version": VERSION,
             "started_at": self._started_at_text,
             "last_exit": source.host.last_exit,
+            "target_workers": source.crew.target_workers,
         }
 
     def _status(self, members: Sequence[WorkerHandle], operation: Operation | None) -> AppStatus:
@@ -136,6 +137,7 @@ class StatusReport:
             generation=member.generation,
             errors=before.errors,
             last_exit=before.last_exit,
+            unstable_restarts=member.life.crashes.streak,
         )
         incarnation = member.incarnation
         if incarnation is None:

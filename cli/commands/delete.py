@@ -2,9 +2,9 @@
 
 import click
 
-from ..apps import resolve_names
 from ..operations import delete, do_each_at_once
 from ..options import AppCommand, names_argument
+from ..targets import resolve_whole_apps
 
 EXAMPLES = ("fastlb delete shop", "fastlb delete all")
 
@@ -13,4 +13,4 @@ EXAMPLES = ("fastlb delete shop", "fastlb delete all")
 @names_argument
 def command(names: tuple[str, ...]) -> int:
     """Stop apps and remove them from the list. NAME may be `all`. Their logs stay."""
-    return do_each_at_once(delete, resolve_names(names), "stopping")
+    return do_each_at_once(delete, resolve_whole_apps(names), "stopping")

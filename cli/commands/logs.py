@@ -17,11 +17,12 @@ from ...supervisor.home.log_files import Output as LogOutput
 from ...supervisor.home.paths import AppPaths, default_home
 from ...supervisor.home.stored_config import load_config
 from ...supervisor.settings.app_config import AppConfig
-from ..apps import ANSWER_SECONDS, connected, paths_of, resolve_names
+from ..apps import ANSWER_SECONDS, connected, paths_of
 from ..log_tail import last_lines_with_rotated
 from ..options import AppCommand, complete_names
 from ..output import Output
 from ..parallel import ask_each
+from ..targets import resolve_names
 
 DEFAULT_LINES = 15
 EXAMPLES = (

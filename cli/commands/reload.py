@@ -6,9 +6,9 @@ from ...supervisor.control.client import NotRunning
 from ...supervisor.control.protocol import ReloadParams
 from ...supervisor.errors import FastlbError
 from ...supervisor.settings.app_config import MAX_WORKERS
-from ..apps import resolve_names
 from ..operations import do_each, operate
 from ..options import AppCommand, names_argument
+from ..targets import resolve_whole_apps
 
 EXAMPLES = ("fastlb reload shop", "fastlb reload shop --parallel 4", "fastlb reload all")
 
@@ -34,4 +34,4 @@ def command(names: tuple[str, ...], parallel: int | None) -> int:
         except NotRunning:
             raise FastlbError(f"{name} is stopped, so there is nothing to reload: `fastlb start {name}`") from None
 
-    return do_each(reload, resolve_names(names))
+    return do_each(reload, resolve_whole_apps(names))

@@ -6,10 +6,11 @@ from ...supervisor.home.app_lock import is_running
 from ...supervisor.home.stored_config import load_config
 from ...supervisor.kinds import traits_of
 from ...supervisor.settings.declared import check_config
-from ..apps import paths_of, resolve_names
+from ..apps import paths_of
 from ..launching import launch
 from ..operations import do_each, operate
 from ..options import AppCommand, names_argument
+from ..targets import resolve_whole_apps
 
 EXAMPLES = ("fastlb restart shop", "fastlb restart all")
 
@@ -23,7 +24,7 @@ def command(names: tuple[str, ...]) -> int:
     what they have in the background; Node workers are gone first, which may take `--kill-timeout`. `fastlb reload` does
     it without a gap.
     """
-    return do_each(_restart, resolve_names(names))
+    return do_each(_restart, resolve_whole_apps(names))
 
 
 def _restart(name: str) -> str:

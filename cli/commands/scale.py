@@ -7,9 +7,9 @@ from ...supervisor.control.protocol import ScaleParams
 from ...supervisor.errors import FastlbError, UsageError
 from ...supervisor.settings.app_config import MAX_WORKERS
 from ...supervisor.settings.declared import declared_settings, parse_setting
-from ..apps import resolve_name
 from ..operations import do_each, operate
 from ..options import AppCommand, complete_names
+from ..targets import resolve_whole_app
 
 EXAMPLES = ("fastlb scale shop 8", "fastlb scale shop +2", "fastlb scale shop -2", "fastlb scale shop max")
 # So that -2 is a number and not an option that does not exist.
@@ -39,7 +39,7 @@ def command(name: str, workers: str) -> int:
             what_to_do = f"`fastlb start {name} --workers N`"
             raise FastlbError(f"{name} is stopped, so there are no workers to scale: {what_to_do}") from None
 
-    return do_each(scale, [resolve_name(name)])
+    return do_each(scale, [resolve_whole_app(name)])
 
 
 def parse_amount(text: str) -> ScaleParams:

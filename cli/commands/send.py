@@ -5,9 +5,9 @@ import click
 from ...supervisor.control.client import NotRunning
 from ...supervisor.control.protocol import SendParams
 from ...supervisor.errors import FastlbError
-from ..apps import resolve_name
 from ..operations import do_each, operate
 from ..options import AppCommand, complete_names
+from ..targets import resolve_name
 
 EXAMPLES = ("fastlb send game 'say the server restarts in a minute'", "fastlb send game save-all --worker 0")
 

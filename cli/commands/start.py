@@ -9,6 +9,7 @@ from ..app_table import app_table, url_of
 from ..apps import read_state
 from ..config_files.reading import is_config_file
 from ..file_options import OrderOptions, order_options
+from ..instances import number_workers
 from ..launching import known_apps, launch
 from ..options import complete_target
 from ..output import Output
@@ -63,6 +64,7 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, asked: OrderOptio
         if remark:
             output.line(f"note: {remark}")
     entry = read_state(config.name).entry
+    number_workers([entry])
     output.table(app_table([entry]))
     name = config.name
     url = url_of(entry.binds, is_tls=bool(config.ssl_certfile))

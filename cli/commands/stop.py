@@ -4,9 +4,9 @@ import functools
 
 import click
 
-from ..apps import resolve_names
 from ..operations import do_each_at_once, stop
 from ..options import AppCommand, names_argument
+from ..targets import resolve_whole_apps
 
 EXAMPLES = ("fastlb stop shop", "fastlb stop shop blog", "fastlb stop all")
 
@@ -19,4 +19,4 @@ def command(names: tuple[str, ...], force: bool) -> int:
 
     A stopped app stays in the list, and `fastlb start NAME` starts it again as it was.
     """
-    return do_each_at_once(functools.partial(stop, force=force), resolve_names(names), "stopping")
+    return do_each_at_once(functools.partial(stop, force=force), resolve_whole_apps(names), "stopping")

@@ -41,7 +41,8 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
 
     `requests` is None where nobody counts them: in a Node worker there is no code of ours. `impediment`: why it gets
     fewer connections than it could, a phrase that follows "worker 1". `last_exit`: how its last process ended that was
-    not asked to go; empty: none did.
+    not asked to go; empty: none did. `unstable_restarts`: exits in a row that came soon after it was ready. `pm_id`:
+    its number over all apps of the home; the command line fills it in.
     """
 
     id: int
@@ -57,6 +58,8 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
     errors: int = 0
     impediment: str = ""
     last_exit: str = ""
+    unstable_restarts: int = 0
+    pm_id: int | None = None
 
 
 class AppEntry(msgspec.Struct, kw_only=True):
@@ -65,7 +68,8 @@ class AppEntry(msgspec.Struct, kw_only=True):
     A supervisor never says `stopped`, `died` or `unresponsive` of itself: the command line says it for one that
     cannot answer. `restarts`: how often processes took the place of those that crashed, or were over a limit, since the
     supervisor was started. `version`: of the fastlb that runs it. `started_at`: UTC, 2026-01-31T13:59:59Z.
-    `last_exit`: as in WorkerEntry, the latest, with the worker in front.
+    `last_exit`: as in WorkerEntry, the latest, with the worker in front. `target_workers`: how many there are to be; 0:
+    not known. `pm_ids`: of all workers, in the order of their numbers in the app; the command line fills it in.
     """
 
     name: str
@@ -82,6 +86,8 @@ class AppEntry(msgspec.Struct, kw_only=True):
     version: str = ""
     started_at: str = ""
     last_exit: str = ""
+    target_workers: int = 0
+    pm_ids: list[int] = []
 
 
 class AppDetails(AppEntry, kw_only=True):

@@ -1,6 +1,6 @@
-"""Owns the time of day, of which logs and the names of their files are made. Runs in the supervisor process.
+"""Owns the time of day, of which logs, the names of their files and dates for programs are made.
 
-Nothing else may ask for it: it jumps.
+Runs in the supervisor process and in the user's shell. Nothing else may ask for it: it jumps.
 """
 
 import time

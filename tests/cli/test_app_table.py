@@ -52,6 +52,7 @@ def app(pid: int | None, workers: list[WorkerEntry]) -> AppEntry:
         binds=["127.0.0.1:8000", "unix:/run/shop.sock"],
         balance="round-robin",
         workers=workers,
+        pm_ids=[3, 5, 6],
     )
 
 
@@ -73,11 +74,11 @@ def test_address_has_an_url(binds: list[str], is_tls: bool, url: str) -> None:
 def test_row_of_an_app_has_the_sums_of_its_workers() -> None:
     (row,) = app_table([app(42, [worker(0, "online"), worker(1, "starting")])]).rows
     assert " ".join(row).split() == [
-        *("shop", "online", "cluster", "1/2", "42", "1m1s", "3", "4", "10", "25%", "2.0M"),
+        *("3,5-6", "shop", "online", "cluster", "1/2", "42", "1m1s", "3", "4", "10", "25%", "2.0M"),
         *("127.0.0.1:8000", "unix:/run/shop.sock"),
     ]
 
 
 def test_row_of_a_stopped_app_has_no_figures() -> None:
     (row,) = app_table([app(None, [])]).rows
-    assert row[:5] == ["shop", "stopped", "cluster", "-", "-"]
+    assert row[:6] == ["3,5-6", "shop", "stopped", "cluster", "-", "-"]

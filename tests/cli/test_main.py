@@ -18,7 +18,7 @@ from .conftest import remember
 def test_without_a_command_the_help_is_shown(fastlb: Fastlb) -> None:
     result = fastlb.cli()
     assert result.returncode == 2
-    assert "Commands:" in result.stdout
+    assert "See what runs:" in result.stdout
 
 
 @pytest.mark.parametrize("module", ["fastlb", "fastlb.cli"])

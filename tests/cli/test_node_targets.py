@@ -114,4 +114,4 @@ def test_stopped_node_app_has_no_address_yet(fastlb: Fastlb) -> None:
     remember(fastlb, AppConfig(target="server:app", name="python-shop"))
     binds = {entry["name"]: entry["binds"] for entry in fastlb.list_json()}
     assert binds == {"shop": [], "python-shop": ["127.0.0.1:8000"]}
-    assert fastlb.ok("list").stdout.splitlines()[-1].split()[0] == "shop"
+    assert fastlb.ok("list").stdout.splitlines()[-1].split()[1] == "shop"

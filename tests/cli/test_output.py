@@ -73,12 +73,13 @@ def test_list_fits_into_80_columns_with_all_that_it_has(monkeypatch: pytest.Monk
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", term)
     monkeypatch.setenv("NO_COLOR", "1")
-    row = ["shop", "online", "cluster", "8/8", "12345", "5h10m", "3", "14", "123456", "12%", "41.3M", "127.0.0.1:8000"]
+    figures = ["8/8", "12345", "5h10m", "3", "14", "123456", "12%", "41.3M"]
+    row = ["0-7", "shop", "online", "cluster", *figures, "127.0.0.1:8000"]
     stream = Terminal()
     Output(stream).table(Table(APP_COLUMNS, [row]))
     head, shown = stream.getvalue().splitlines()
-    assert head.split()[:4] == ["name", "status", "mode", "up"]
-    assert head.split()[4:] == ["pid", "age", "rst", "con", "reqs", "cpu", "mem", "listens", "on"]
+    assert head.split()[:5] == ["id", "name", "status", "mode", "up"]
+    assert head.split()[5:] == ["pid", "age", "rst", "con", "reqs", "cpu", "mem", "listens", "on"]
     assert shown.split() == row
     assert max(len(head), len(shown)) <= 80
 

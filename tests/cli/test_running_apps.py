@@ -20,8 +20,8 @@ def test_start_says_where_it_listens_what_runs_and_what_comes_next(fastlb: Fastl
     where, titles, row, following = result.stdout.splitlines()
     port = fastlb.app("shop").port
     assert where == f"shop listens on 127.0.0.1:{port}"
-    assert titles.startswith("name")
-    assert row.split()[:4] == ["shop", "online", "cluster", "2/2"]
+    assert titles.split()[:2] == ["id", "name"]
+    assert row.split()[:5] == ["0-1", "shop", "online", "cluster", "2/2"]
     assert following.startswith(f"next: http://127.0.0.1:{port} | fastlb list")
     assert "2 of 2 workers ready" in result.stderr
 

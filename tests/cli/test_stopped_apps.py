@@ -35,9 +35,12 @@ def test_stopped_app_is_listed_from_its_file(fastlb: Fastlb, stopped: AppPaths) 
             "version": "",
             "started_at": "",
             "last_exit": "",
+            "target_workers": 0,
+            "pm_ids": [0],
         }
     ]
-    assert fastlb.ok("ps").stdout.splitlines()[1].split()[:4] == ["shop", "stopped", "cluster", "-"]
+    assert fastlb.ok("ps").stdout.splitlines()[1].split()[:6] == ["0", "shop", "cluster", "0", "stopped", "0%"]
+    assert fastlb.ok("ps", "--apps").stdout.splitlines()[1].split()[:5] == ["0", "shop", "stopped", "cluster", "-"]
 
 
 def test_show_of_a_stopped_app_hides_secrets(fastlb: Fastlb, stopped: AppPaths) -> None:

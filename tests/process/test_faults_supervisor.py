@@ -25,7 +25,7 @@ def test_killed_supervisor_is_told_from_a_stopped_one_until_it_is_stopped(fastlb
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not fastlb.pids, "every process is gone")
     listed = fastlb.ok("list")
-    assert listed.stdout.splitlines()[1].split()[:2] == ["app", "died"]
+    assert listed.stdout.splitlines()[1].split()[:5] == ["0", "app", "cluster", "0", "died"]
     assert f"app was not stopped: its supervisor (pid {pid}) was killed; the last that it wrote: " in listed.stderr
     assert "`fastlb start app` starts it again" in app.show()["last_error"]
     assert app.ok("stop").stdout == "app: its supervisor had died; now it counts as stopped\n"

@@ -36,8 +36,9 @@ def test_program_runs_as_so_many_processes_with_numbers_and_arguments(fastlb: Fa
 def test_list_shows_the_mode(fastlb: Fastlb, tmp_path: Path) -> None:
     started = try_program(fastlb, tmp_path, "--fork", "sleep", "-w", "2", "--", "1000")
     assert "app runs in fork mode: 2 processes\n" in started.stdout
-    header, row = (line.split() for line in fastlb.ok("list").stdout.splitlines())
-    assert row[header.index("mode")] == "fork"
+    for view in ("--apps", "--instances"):
+        header, *rows = (line.split() for line in fastlb.ok("list", view).stdout.splitlines())
+        assert {row[header.index("mode")] for row in rows} == {"fork"}
 
 
 def test_process_that_crashes_comes_back_with_its_number(fastlb: Fastlb, tmp_path: Path) -> None:
