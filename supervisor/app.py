@@ -13,7 +13,7 @@ from typing import Any
 
 from .abandonment import Abandonment, AbandonmentParts
 from .control.progress import Progress
-from .control.protocol import AppDetails, AppEntry
+from .control.protocol import AppDetails, AppEntry, WorkersAction
 from .dispatcher.keeper import DispatcherKeeper
 from .dispatcher.refusal import Refusal
 from .errors import FastlbError, StartFailed, UsageError
@@ -35,6 +35,7 @@ from .status import StatusReport, StatusSources
 from .strays.of_app import Strays
 from .strays.token import new_run
 from .workers.bounds import low_limit_warning
+from .workers.chosen import ChosenWorkers
 from .workers.crew import Crew
 from .workers.host import HostParts, WorkerHost
 from .workers.reload import ReloadRules, reload_workers
@@ -204,6 +205,17 @@ class App:
         check_target_workers(target_workers)
         return await self._operations.run(Operation.SCALE, lambda: self._scale(target_workers, progress))
 
+    async def change_workers(self, action: WorkersAction, worker_ids: Sequence[int]) -> str:
+        """Do something to some workers while the others go on. Returns a sentence.
+
+        Raises:
+            StartFailed: one did not start.
+            BusyError: another operation is running.
+            UsageError: there is no such worker, or none would be left.
+        """
+        operation = Operation.REPLACE if action in ("restart", "reload") else Operation.SCALE
+        return await self._operations.run(operation, lambda: self._change_workers(action, worker_ids))
+
     def what_runs(self) -> str:
         """Return a sentence for whoever has started the app."""
         name, addresses = self._config.name, ", ".join(self.addresses())
@@ -266,6 +278,7 @@ class App:
 
     async def _restart_workers(self, progress: OnProgress) -> str:
         progress(Progress("stopping the workers", 0, self.target_workers))
+        self._crew.held.clear()
         if self._traits.restarts_when_old == "out":
             await self._crew.drain_until_all_out()
         else:
@@ -305,23 +318,33 @@ class App:
     async def _replace(self) -> str:
         """Replace the workers that are over a limit, and start those that went before their replacement came."""
         due = self._limits.take_due()
-        rules = ReloadRules(self._settle, 0.0, self._config.reload_parallel, self._replacing)
         succeeded = False
         try:
             async with self.abandonment.clients_let_in():
                 if due:
-                    await reload_workers(due, self._crew, rules, lambda replaced: None)
+                    await reload_workers(due, self._crew, self._one_by_one(), lambda replaced: None)
                 await self._start_missing(ignore_progress, 0.0)
             succeeded = True
         finally:
             self._limits.note_outcome(succeeded=succeeded)
         return f"replaced {count_of(len(due), 'worker')}"
 
+    async def _change_workers(self, action: WorkersAction, worker_ids: Sequence[int]) -> str:
+        chosen = ChosenWorkers(self._crew, self._one_by_one, lambda: self._start_missing(ignore_progress, self._settle))
+        sentence = await chosen.carry_out(action, worker_ids)
+        if action == "delete":
+            save_config(self._resources.paths, self._crew.settings)
+        return sentence
+
+    def _one_by_one(self) -> ReloadRules:
+        return ReloadRules(self._settle, 0.0, self._config.reload_parallel, self._replacing)
+
     async def _scale(self, target: int, progress: OnProgress) -> str:
         before = self.target_workers
         check_target_workers(target)
         check_limits(target)
         self._crew.target_workers = target
+        self._crew.let_go_of_held(target)
         try:
             async with self.abandonment.clients_let_in():
                 await self._start_missing(progress, self._settle)
@@ -331,7 +354,7 @@ class App:
         except BaseException:
             self._crew.target_workers = before
             raise
-        retiring = surplus(self._crew.members, target)
+        retiring = surplus(self._crew.members, self._crew.wanted_workers)
         await asyncio.gather(*(self._crew.drain_until_out(worker) for worker in retiring))
         scaled = f"scaled from {before} to {count_of(target, 'worker')}"
         given_up = given_up_ids(self._crew.members)
@@ -348,15 +371,15 @@ class App:
         return scaled
 
     async def _start_missing(self, progress: OnProgress, settle: float) -> None:
-        target = self.target_workers
-        worker_ids = missing_ids(self._crew.members, target)
+        target = self._crew.wanted_workers
+        worker_ids = missing_ids(self._crew.members, target, self._crew.held)
         if worker_ids:
             await self._start_workers(worker_ids, settle, progress)
         admitted = admitted_count(self._crew.members)
         progress(Progress(f"{admitted} of {count_of(target, 'worker')} admitted", admitted, target))
 
     async def _start_workers(self, worker_ids: Sequence[int], settle: float, progress: OnProgress) -> None:
-        target = self.target_workers
+        target = self._crew.wanted_workers
         there = target - len(worker_ids)
 
         def on_ready(ready: int) -> None:

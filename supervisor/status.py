@@ -95,6 +95,8 @@ class StatusReport:
         members = sorted(source.crew.members, key=lambda member: (member.worker_id, member.generation))
         newest = {member.worker_id: member for member in members}
         workers = [self._worker(member, newest[member.worker_id] is member) for member in members]
+        workers += [_stopped(worker_id) for worker_id in source.crew.held - {worker.id for worker in workers}]
+        workers.sort(key=lambda worker: (worker.id, worker.generation))
         self._sampler.keep_only({worker.pid for worker in workers if worker.pid})
         return {
             "name": source.config.name,
@@ -102,7 +104,10 @@ class StatusReport:
             "mode": source.traits.mode,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started_at, 3),
-            "restarts": sum(worker.restarts for worker in workers if worker.generation == newest[worker.id].generation),
+            "restarts": sum(
+                worker.restarts for worker in workers
+                if worker.id in newest and worker.generation == newest[worker.id].generation
+            ),
             "binds": source.addresses(),
             "balance": source.config.balance if source.traits.needs_dispatcher else "",
             "workers": workers,
@@ -116,7 +121,7 @@ class StatusReport:
 
     def _status(self, members: Sequence[WorkerHandle], operation: Operation | None) -> AppStatus:
         source = self._sources
-        status = app_status(members, source.crew.target_workers, operation.status if operation else None)
+        status = app_status(members, source.crew.wanted_workers, operation.status if operation else None)
         # Without a dispatcher the workers get nothing, however well they are.
         return "degraded" if status == "online" and source.keeper.problem else status
 
@@ -160,3 +165,18 @@ class StatusReport:
         failures = [member.life.failure for member in staying(self._sources.crew.members)]
         reasons = [failure.reason for failure in failures if failure]
         return reasons[-1] if reasons else ""
+
+
+def _stopped(worker_id: int) -> WorkerEntry:
+    """Return what is said of a worker that was stopped alone."""
+    return WorkerEntry(
+        id=worker_id,
+        pid=None,
+        status="stopped",
+        uptime_s=0.0,
+        restarts=0,
+        connections=0,
+        requests=None,
+        rss_bytes=0,
+        cpu_percent=0.0,
+    )

@@ -4,13 +4,16 @@ import click
 
 from ..operations import delete, do_each_at_once
 from ..options import AppCommand, names_argument
-from ..targets import resolve_whole_apps
+from ..targets import resolve_targets
+from ..worker_operations import names_of, to_targets
 
-EXAMPLES = ("fastlb delete shop", "fastlb delete all")
+EXAMPLES = ("fastlb delete shop", "fastlb delete 3", "fastlb delete all")
 
 
 @click.command("delete", cls=AppCommand, examples=EXAMPLES, short_help="Stop apps and forget them (del, rm).")
 @names_argument
 def command(names: tuple[str, ...]) -> int:
-    """Stop apps and remove them from the list. NAME may be `all`. Their logs stay."""
-    return do_each_at_once(delete, resolve_whole_apps(names), "stopping")
+    """Stop apps and remove them from the list. NAME may be `all`, /a pattern/, a namespace, or the number of a
+    worker: then the app has one worker less. Logs stay."""
+    targets = resolve_targets(names)
+    return do_each_at_once(to_targets(targets, "delete", delete), names_of(targets), "stopping")

@@ -8,7 +8,8 @@ from ...supervisor.errors import FastlbError
 from ...supervisor.settings.app_config import MAX_WORKERS
 from ..operations import do_each, operate
 from ..options import AppCommand, names_argument
-from ..targets import resolve_whole_apps
+from ..targets import resolve_targets
+from ..worker_operations import names_of, to_targets
 
 EXAMPLES = ("fastlb reload shop", "fastlb reload shop --parallel 4", "fastlb reload all")
 
@@ -22,7 +23,8 @@ EXAMPLES = ("fastlb reload shop", "fastlb reload shop --parallel 4", "fastlb rel
     help="Workers that are replaced at a time; default as the app was started.",
 )
 def command(names: tuple[str, ...], parallel: int | None) -> int:
-    """Replace the workers by new ones that load the code anew, one after the other. NAME may be `all`.
+    """Replace the workers by new ones that load the code anew, one after the other. NAME may be `all`, /a
+    pattern/, a namespace, or the number of a worker, which is replaced alone.
 
     The first new worker must prove itself before an old one is touched. If it cannot start, nothing has
     changed, the traceback is shown, and the exit code is not 0.
@@ -34,4 +36,5 @@ def command(names: tuple[str, ...], parallel: int | None) -> int:
         except NotRunning:
             raise FastlbError(f"{name} is stopped, so there is nothing to reload: `fastlb start {name}`") from None
 
-    return do_each(reload, resolve_whole_apps(names))
+    targets = resolve_targets(names)
+    return do_each(to_targets(targets, "reload", reload), names_of(targets))

@@ -15,6 +15,7 @@ from ..options import complete_target
 from ..output import Output
 from ..setting_options import SettingsCommand, given_settings
 from ..start_request import origins_text, requested_start
+from ..starting_again import is_word_for_several, start_again
 
 EXAMPLES = (
     "fastlb start server:app                            # `app` in server.py, 1 worker, 127.0.0.1:8000",
@@ -42,7 +43,8 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, asked: OrderOptio
     TARGET is module:attribute (an ASGI or WSGI app, found out by looking), module:factory(), or a Node script
     (.js .mjs .cjs .ts .mts, a folder with a package.json): these share one port. Any other program runs in fork
     mode, as processes of their own: a script of any language, a binary, a command such as npx. The name of an app that
-    was stopped starts it as before, but for the options that are given. What stands behind -- is for the app.
+    was stopped starts it as before, but for the options that are given; `all`, /a
+    pattern/ and the number of a worker start what is stopped of them. What stands behind -- is for the app.
 
     A configuration file (fastlb.toml, ecosystem.config.js, YAML, JSON, package.json, - for standard input) starts the
     apps that it names, changes those that run otherwise, and ends those that it had and has no more.
@@ -55,6 +57,8 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, asked: OrderOptio
         given = given_settings(given) | ({"args": args} if args else {})
         return carry_out(asked.order("start", target, given, wait=not no_wait))
     asked.refuse_without_file("fastlb start")
+    if is_word_for_several(target) and target not in known_apps():
+        return start_again(target)
     request = requested_start(target, args, given_settings(given), os.environ)
     config = request.config
     started = launch(config, wait=not no_wait, is_named=request.is_named, origins=request.origins)

@@ -29,8 +29,9 @@ ERROR_INVALID_PARAMS = -32602
 ERROR_FAILED = -32000
 
 WorkerStatus = Literal[
-    "starting", "ready", "online", "draining", "stopping", "exited", "backoff", "errored", "finished"
+    "starting", "ready", "online", "draining", "stopping", "exited", "backoff", "errored", "finished", "stopped"
 ]
+WorkersAction = Literal["stop", "start", "restart", "reload", "delete"]
 AppStatus = Literal[
     "starting", "online", "degraded", "reloading", "stopping", "stopped", "died", "errored", "finished", "unresponsive"
 ]
@@ -129,6 +130,13 @@ class ScaleParams(msgspec.Struct, forbid_unknown_fields=True):
     change: int | None = None
 
 
+class WorkersParams(msgspec.Struct, forbid_unknown_fields=True):
+    """`action`: what is done to the workers of the numbers `workers`, while the others go on."""
+
+    action: WorkersAction
+    workers: list[int]
+
+
 class SendParams(msgspec.Struct, forbid_unknown_fields=True):
     """`line`: for the standard input, without its end. `worker`: whose; None: of each worker."""
 
@@ -161,6 +169,7 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "restart": NoParams,
     "reload": ReloadParams,
     "scale": ScaleParams,
+    "workers": WorkersParams,
     "send": SendParams,
     "logs": LogsParams,
 }

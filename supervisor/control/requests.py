@@ -29,6 +29,8 @@ from .protocol import (
     ScaleParams,
     SendParams,
     StopParams,
+    WorkersAction,
+    WorkersParams,
 )
 
 # Fewer than connections of a user, so that a `stop` always finds one.
@@ -57,6 +59,8 @@ class ControlledApp(Protocol):
     async def scale(self, target_workers: int, progress: Callable[[Progress], None]) -> str:
         """Have so many workers; return a sentence."""
 
+    async def change_workers(self, action: WorkersAction, worker_ids: list[int]) -> str:
+        """Do something to some workers; return a sentence."""
 
     def send(self, line: str, worker_id: int | None) -> str:
         """Write a line to the standard input of workers; return a sentence."""
@@ -98,6 +102,7 @@ class ControlRequests:
             "restart": self._restart,
             "reload": self._reload,
             "scale": self._scale,
+            "workers": self._workers,
             "send": self._send,
             "logs": self._logs,
         }
@@ -136,6 +141,9 @@ class ControlRequests:
     async def _scale(self, params: ScaleParams, caller: Caller) -> Done:
         target = scale_target(params, self._app.target_workers)
         return Done(await self._app.scale(target, _progress_to(caller)))
+
+    async def _workers(self, params: WorkersParams, _: Caller) -> Done:
+        return Done(await self._app.change_workers(params.action, params.workers))
 
     async def _send(self, params: SendParams, _: Caller) -> Done:
         return Done(self._app.send(params.line, params.worker))

@@ -38,11 +38,13 @@ class Crew:
     Attributes:
         generation: of the workers made from now on.
         target_workers: how many workers the app is to have.
+        held: numbers of those among them that were stopped, and keep their place.
     """
 
     def __init__(self, config: AppConfig, traits: WorkerTraits, host: WorkerHost) -> None:
         self.generation = 1
         self.target_workers = config.workers
+        self.held: set[int] = set()
         self._config = config
         self._host = host
         self._rules = lifecycle_rules(config, traits)
@@ -62,6 +64,16 @@ class Crew:
         for member in gone:
             self._host.totals_of(member.worker_id).restarts += member.life.restarts
         return self._members
+
+    @property
+    def wanted_workers(self) -> int:
+        """How many workers are to run: those that were stopped are not."""
+        return self.target_workers - len(self.held)
+
+    def let_go_of_held(self, target: int) -> None:
+        """Give up the places of workers that were stopped, the newest first, as far as it leaves `target` places."""
+        excess = len(staying(self.members)) + len(self.held) - target
+        self.held -= set(sorted(self.held, reverse=True)[: max(excess, 0)])
 
     @property
     def living_generations(self) -> set[int]:

@@ -58,11 +58,12 @@ def _drain_order(member: Member) -> tuple[int, int, int]:
     return usefulness, -member.worker_id, -member.generation
 
 
-def missing_ids(members: Iterable[Member], target: int) -> list[int]:
-    """Return the lowest free worker ids that are needed to have `target` workers."""
-    taken = {m.worker_id for m in staying(members)}
+def missing_ids(members: Iterable[Member], target: int, held: Iterable[int] = ()) -> list[int]:
+    """Return the lowest free worker ids that are needed to have `target` workers; `held`: of those that are stopped."""
+    running = {m.worker_id for m in staying(members)}
+    taken = running | set(held)
     free = (worker_id for worker_id in range(target + len(taken)) if worker_id not in taken)
-    return [next(free) for _ in range(target - len(taken))]
+    return [next(free) for _ in range(target - len(running))]
 
 
 def given_up_ids(members: Iterable[Member]) -> list[int]:

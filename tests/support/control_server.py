@@ -15,7 +15,7 @@ from typing import Self
 import msgspec
 import uvloop
 from fastlb.supervisor.control.progress import Progress
-from fastlb.supervisor.control.protocol import AppDetails, AppEntry
+from fastlb.supervisor.control.protocol import AppDetails, AppEntry, WorkersAction
 from fastlb.supervisor.control.requests import ControlRequests
 from fastlb.supervisor.control.server import ControlServer
 from fastlb.supervisor.errors import StartFailed
@@ -71,6 +71,10 @@ class SmallApp:
         """Remember the number."""
         self.target_workers = target_workers
         return f"{target_workers} workers"
+
+    async def change_workers(self, action: WorkersAction, worker_ids: list[int]) -> str:
+        """Say what was to be done."""
+        return f"{action} {worker_ids}"
 
     def send(self, line: str, worker_id: int | None) -> str:
         """Say what was to be sent."""

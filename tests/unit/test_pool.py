@@ -58,6 +58,11 @@ def test_gaps_are_filled_first() -> None:
     assert missing_ids([worker(0), worker(2)], 4) == [1, 3]
 
 
+def test_places_of_stopped_workers_are_no_gaps() -> None:
+    assert missing_ids([worker(1), worker(2)], 2, held={0}) == []
+    assert missing_ids([worker(1), worker(2)], 4, held={0}) == [3, 4]
+
+
 def test_newest_ids_go_first() -> None:
     assert [w.worker_id for w in surplus([worker(i) for i in range(5)], 3)] == [4, 3]
 

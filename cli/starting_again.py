@@ -1,0 +1,52 @@
+"""Owns starting what was started before, where `start` is told `all`, a pattern or the number of a worker.
+
+Runs in the user's shell.
+"""
+
+from ..supervisor.control.client import NotRunning
+from ..supervisor.control.protocol import WorkersParams
+from ..supervisor.home.app_lock import is_running
+from ..supervisor.home.stored_config import load_config
+from ..supervisor.kinds import traits_of
+from ..supervisor.settings.declared import check_config
+from .apps import paths_of
+from .launching import launch
+from .operations import do_each, operate
+from .targets import Target, resolve_targets
+
+
+def is_word_for_several(word: str) -> bool:
+    """Whether `start` is told whom to start as other commands are, and not what."""
+    is_pattern = len(word) > 2 and word.startswith("/") and word.endswith("/")
+    return word == "all" or word.isdigit() or is_pattern
+
+
+def start_again(word: str) -> int:
+    """Start the apps, or the worker, that `word` means, and that do not run. Return the exit code.
+
+    Raises:
+        FastlbError: it means nobody.
+    """
+    targets = {target.name: target for target in resolve_targets([word])}
+    return do_each(lambda name: _start(targets[name]), list(targets))
+
+
+def start_stopped(name: str) -> str:
+    """Start an app as it was started last. Return a sentence.
+
+    Raises:
+        FastlbError: it did not start.
+    """
+    config = load_config(paths_of(name))
+    check_config(config, traits_of(config))
+    return launch(config).text.removeprefix(f"{name} ")
+
+
+def _start(target: Target) -> str:
+    name = target.name
+    if target.workers:
+        try:
+            return operate(name, "workers", WorkersParams("start", list(target.workers)))
+        except NotRunning:
+            return start_stopped(name)
+    return "runs already" if is_running(paths_of(name)) else start_stopped(name)

@@ -1,0 +1,39 @@
+"""Owns doing something to some workers of apps, where commands are told their numbers. Runs in the user's shell."""
+
+from collections.abc import Callable, Sequence
+
+from ..supervisor.control.client import NotRunning
+from ..supervisor.control.protocol import WorkersAction, WorkersParams
+from ..supervisor.errors import FastlbError
+from .operations import operate
+from .targets import Target
+
+
+def names_of(targets: Sequence[Target]) -> list[str]:
+    """Return the names of the apps."""
+    return [target.name for target in targets]
+
+
+def to_targets(
+    targets: Sequence[Target], action: WorkersAction, to_app: Callable[[str], str]
+) -> Callable[[str], str]:
+    """Return what to do for each name: `to_app`, or `action` where only some workers of the app are meant."""
+    workers = {target.name: target.workers for target in targets}
+
+    def do(name: str) -> str:
+        return to_workers(Target(name, workers[name]), action) if workers[name] else to_app(name)
+
+    return do
+
+
+def to_workers(target: Target, action: WorkersAction) -> str:
+    """Do `action` to the workers that `target` names. Return a sentence.
+
+    Raises:
+        FastlbError: the app is stopped, or it failed, or was refused.
+    """
+    name = target.name
+    try:
+        return operate(name, "workers", WorkersParams(action, list(target.workers)))
+    except NotRunning:
+        raise FastlbError(f"{name} is stopped, with all of its workers: `fastlb start {name}` starts them") from None

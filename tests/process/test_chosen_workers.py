@@ -1,0 +1,65 @@
+"""The number of a worker is a target: that worker alone is stopped, started, replaced or removed."""
+
+from tests.support.fastlb_process import App, Fastlb
+from tests.support.waiting import wait_until
+
+
+def statuses(app: App) -> list[tuple[int, str]]:
+    return [(worker["id"], worker["status"]) for worker in app.entry()["workers"]]
+
+
+def wait_statuses(app: App, *expected: tuple[int, str]) -> None:
+    wait_until(lambda: statuses(app) == [*expected], f"workers are {expected}", timeout=15)
+
+
+def test_one_worker_is_stopped_and_started_while_the_others_go_on(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "3")
+    first, second, third = app.worker_pids
+    assert fastlb.ok("stop", "1").stdout == "app: stopped worker 1\n"
+    wait_statuses(app, (0, "online"), (1, "stopped"), (2, "online"))
+    assert (app.worker_pids, app.entry()["status"]) == ([first, third], "online")
+    assert app.get().status == 200
+    assert fastlb.ok("list").stdout.splitlines()[2].split()[:5] == ["1", "app", "cluster", "0", "stopped"]
+    app.ok("reload")
+    wait_statuses(app, (0, "online"), (1, "stopped"), (2, "online"))
+    assert fastlb.ok("start", "1").stdout == "app: started worker 1\n"
+    wait_statuses(app, (0, "online"), (1, "online"), (2, "online"))
+    assert not {first, second, third} & set(app.worker_pids)
+
+
+def test_one_worker_is_restarted_reloaded_and_removed(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "3")
+    first, second, third = app.worker_pids
+    assert fastlb.ok("restart", "0").stdout == "app: restarted worker 0\n"
+    app.wait_online(3)
+    assert app.worker_pids[1:] == [second, third]
+    assert fastlb.ok("reload", "2").stdout == "app: reloaded worker 2\n"
+    app.wait_online(3)
+    assert (app.worker_pids[0] != first, app.worker_pids[1], app.worker_pids[2] != third) == (True, second, True)
+    assert fastlb.ok("delete", "1").stdout == "app: removed worker 1\n"
+    wait_statuses(app, (0, "online"), (2, "online"))
+    assert app.show()["settings"]["workers"] == 2
+    assert fastlb.ok("id", "app").stdout == "[ 0, 2 ]\n"
+    assert "there is no worker 1: app has 0, 2" in fastlb.cli("stop", "1").stderr
+
+
+def test_last_worker_that_runs_is_not_stopped_alone(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    fastlb.ok("stop", "0")
+    refused = fastlb.cli("stop", "1")
+    assert (refused.returncode, refused.stderr.splitlines()[-1]) == (
+        2,
+        "error: no other worker runs: stop the whole app instead, by its name",
+    )
+    app.ok("scale", "1")
+    wait_statuses(app, (1, "online"))
+    app.ok("restart")
+    wait_statuses(app, (0, "online"))
+
+
+def test_numbers_of_all_workers_are_the_app(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    assert fastlb.ok("stop", "0", "1").stdout == "app: stopped\n"
+    assert app.entry()["status"] == "stopped"
+    assert "app: listens on" in fastlb.ok("start", "0").stdout
+    app.wait_online(2)
