@@ -18,7 +18,7 @@ from .output import Output
 
 # By what they are for, in the order in which one comes to need them.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Run apps": ("start", "run", "stop", "restart", "reload", "scale", "delete", "kill"),
+    "Run apps": ("start", "run", "stop", "restart", "reload", "scale", "delete", "reset", "kill"),
     "See what runs": ("list", "show", "logs", "events", "env", "pid", "id", "jlist", "prettylist"),
     "Speak to workers": ("send",),
     "Files of apps": ("check",),

@@ -55,7 +55,6 @@ COMMANDS: dict[str, str] = {
     "log": "did you mean logs?",
     "flush": "the log files are yours to truncate or move: they are opened anew",
     "reloadLogs": "a log file that was moved is opened anew by itself",
-    "reset": "counters of an app begin anew when it is started",
     "deploy": "put the new code where the app runs, then `fastlb reload NAME`",
     "update": "install the new version, then stop and start each app",
     "ecosystem": CONFIG_FILES,

@@ -16,6 +16,7 @@ from .control.progress import Progress
 from .control.protocol import AppDetails, AppEntry, WorkersAction
 from .dispatcher.keeper import DispatcherKeeper
 from .dispatcher.refusal import Refusal
+from .errored_retry import ErroredRetry
 from .errors import FastlbError, StartFailed, UsageError
 from .home.paths import AppPaths
 from .home.stored_config import save_config
@@ -125,6 +126,7 @@ class App:
         )
         self._status = StatusReport(sources)
         self._limits = LimitWatch(LimitRules.of(config), lambda: self._crew.members, resources.log)
+        self._retry = ErroredRetry(config, self._crew)
         self._look_interval = look_interval(config)
         self._attention = Attention(self._look_interval, time.monotonic())
         self._look_timer: asyncio.TimerHandle | None = None
@@ -247,6 +249,12 @@ class App:
             raise UsageError("send: give one line, without its end")
         return self._crew.send_line(line.encode() + b"\n", worker_id)
 
+    def reset(self) -> str:
+        """Count the restarts of all workers from 0 again, and forget their crashes. Returns a sentence."""
+        self._crew.reset_restarts()
+        self._resources.log.info("restarts_reset")
+        return "restarts are counted from 0"
+
     def ask(self, request: OperationRequest) -> None:
         """Carry out a request that nobody at a terminal waits for, now or when its turn comes; the log is told."""
         works: dict[Operation, Callable[[], Coroutine[Any, Any, str]]] = {
@@ -254,6 +262,7 @@ class App:
             Operation.RESTART: lambda: self._restart(ignore_progress),
             Operation.SCALE: lambda: self._scale(self.target_workers + request.change, ignore_progress),
             Operation.REPLACE: self._replace,
+            Operation.RETRY: self._retry_errored,
         }
         self._operations.ask(request, works[request.operation])
 
@@ -338,6 +347,12 @@ class App:
 
     def _one_by_one(self) -> ReloadRules:
         return ReloadRules(self._settle, 0.0, self._config.reload_parallel, self._replacing)
+    async def _retry_errored(self) -> str:
+        """Try workers again that were given up a while ago, and those that are missing."""
+        async with self.abandonment.clients_let_in():
+            outcome = await self._retry.replace_errored(self._settle)
+            await self._start_missing(ignore_progress, 0.0)
+        return outcome
 
     async def _scale(self, target: int, progress: OnProgress) -> str:
         before = self.target_workers
@@ -452,6 +467,8 @@ class App:
         self._look_whether_abandoned()  # the word may have come in the last moment of an operation
         if self._limits.is_wanted() and self._operations.current is None:
             self.ask(OperationRequest(Operation.REPLACE, by="limit"))
+        if self._operations.current is None and self._retry.is_due():
+            self.ask(OperationRequest(Operation.RETRY, by="errored_retry"))
         self._forget_old_generations()
         self._reaper.collect_orphans()
 

@@ -35,6 +35,7 @@ class Operation(Enum):
     RESTART = ("restart", "starting")
     RELOAD = ("reload", "reloading")
     SCALE = ("scale", None)
+    RETRY = ("retry", None)  # workers that were given up
     REPLACE = ("replace", None)  # some workers, by new ones of the same generation
 
     def __init__(self, verb: str, status: AppStatus | None) -> None:

@@ -54,7 +54,8 @@ class Supervision:
         self._log = resources.log
         self._reporter = reporter
         self._app = App(config, traits_of(config), resources, output)
-        self._app.abandonment.on_abandoned = self._on_abandoned if resources.terminal else None
+        ends_when_abandoned = resources.terminal and not config.errored_retry
+        self._app.abandonment.on_abandoned = self._on_abandoned if ends_when_abandoned else None
         self._failure: FastlbError | None = None
         requests = ControlRequests(self._app, output, self.stop)
         self._control = ControlServer(resources.paths, requests, self._log)

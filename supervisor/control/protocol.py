@@ -108,7 +108,7 @@ class AppDetails(AppEntry, kw_only=True):
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Parameters of `list`, `show`, `ping`."""
+    """Parameters of `list`, `show`, `ping`, `reset`."""
 
 
 class StopParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -171,5 +171,6 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "scale": ScaleParams,
     "workers": WorkersParams,
     "send": SendParams,
+    "reset": NoParams,
     "logs": LogsParams,
 }

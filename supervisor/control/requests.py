@@ -65,6 +65,9 @@ class ControlledApp(Protocol):
     def send(self, line: str, worker_id: int | None) -> str:
         """Write a line to the standard input of workers; return a sentence."""
 
+    def reset(self) -> str:
+        """Count the restarts of all workers from 0 again; return a sentence."""
+
 
 class Caller(Protocol):
     """The client that a request came from."""
@@ -104,6 +107,7 @@ class ControlRequests:
             "scale": self._scale,
             "workers": self._workers,
             "send": self._send,
+            "reset": self._reset,
             "logs": self._logs,
         }
 
@@ -147,6 +151,9 @@ class ControlRequests:
 
     async def _send(self, params: SendParams, _: Caller) -> Done:
         return Done(self._app.send(params.line, params.worker))
+
+    async def _reset(self, _: object, __: Caller) -> Done:
+        return Done(self._app.reset())
 
     async def _logs(self, params: LogsParams, caller: Caller) -> Done:
         if self._output.subscriber_count >= MAX_FOLLOWERS:

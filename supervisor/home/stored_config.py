@@ -18,6 +18,8 @@ from .paths import AppPaths
 
 # What a setting was called by a release that may have written the file.
 FORMER_NAMES = {"reload_settle": "settle"}
+# Its pause before a restart grew, and the fixed one did not exist: it knew no setting of the second name.
+FORMER_GROWING_DELAY = ("restart_delay", "exp_backoff_restart_delay")
 
 
 @contextlib.contextmanager
@@ -72,11 +74,7 @@ def load_config(paths: AppPaths) -> AppConfig:
         FastlbError: there is none, or it is not readable.
     """
     try:
-        content = read_regular(paths.config)
-        try:
-            return msgspec.json.decode(content, type=AppConfig)
-        except msgspec.ValidationError:
-            return msgspec.convert(_with_present_names(content), AppConfig)
+        return msgspec.convert(_with_present_names(read_regular(paths.config)), AppConfig)
     except OSError as error:
         hint = "start the app with its target" if error.errno == errno.ENOENT else "check its mode and owner"
         raise FastlbError(f"cannot read {paths.config}: {error.strerror}: {hint}") from error
@@ -91,4 +89,7 @@ def _with_present_names(content: bytes) -> dict[str, object]:
         msgspec.ValidationError: it is no object.
     """
     stored: dict[str, object] = msgspec.json.decode(content, type=dict[str, object])
+    former, present = FORMER_GROWING_DELAY
+    if former in stored and present not in stored:
+        stored[present] = stored.pop(former)
     return {FORMER_NAMES.get(name, name): value for name, value in stored.items()}

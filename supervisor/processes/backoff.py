@@ -5,6 +5,8 @@ Runs in the supervisor process. It must never read a clock.
 
 from dataclasses import dataclass, replace
 
+from ..settings.app_config import DEFAULT_FIRST_DELAY, AppConfig
+
 # Small, so that workers which are killed from outside again and again leave no long gap in the service.
 GROWTH = 1.5
 LONGEST_DELAY = 15.0
@@ -14,14 +16,32 @@ JITTER = 0.25
 
 @dataclass(frozen=True)
 class RestartRules:
-    """When to restart and when to give up; the fields are settings of the same names, times in seconds."""
+    """When to restart and when to give up; the fields are settings of the same names, times in seconds.
+
+    Of the two delays one counts: `restart_delay`, always the same, or when that is 0 the growing one.
+    """
 
     min_uptime: float
     max_restarts: int
     restart_window: float
-    restart_delay: float
+    exp_backoff_restart_delay: float
+    restart_delay: float = 0.0
     autorestart: bool = True
     stop_exit_codes: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, config: AppConfig) -> "RestartRules":
+        """Take them from the settings of an app; the growing delay wins where both were given, as in PM2."""
+        is_growth_asked = config.exp_backoff_restart_delay != DEFAULT_FIRST_DELAY
+        return cls(
+            min_uptime=config.min_uptime,
+            max_restarts=config.max_restarts,
+            restart_window=config.restart_window,
+            exp_backoff_restart_delay=config.exp_backoff_restart_delay,
+            restart_delay=0.0 if is_growth_asked else config.restart_delay,
+            autorestart=config.autorestart,
+            stop_exit_codes=config.stop_exit_codes,
+        )
 
     def is_end_of_work(self, exit_code: int | None) -> bool:
         """Whether a process that has ended so has done its work, and no other takes its place."""
@@ -82,9 +102,12 @@ def after_exit(
 def grown_delay(first_delay: float, streak: int) -> float:
     """The delay, in seconds and without jitter, after `streak` failures in a row (the first counts as 1)."""
     # The exponent is bounded because a float overflows.
-    return min(first_delay * GROWTH ** min(max(streak - 1, 0), 64), LONGEST_DELAY)
+    grown = min(first_delay * GROWTH ** min(max(streak - 1, 0), 64), LONGEST_DELAY)
+    return max(grown, first_delay)
 
 
 def _delayed(rules: RestartRules, history: CrashHistory, jitter: float) -> Verdict:
-    delay = grown_delay(rules.restart_delay, history.streak) * (1 + JITTER * jitter)
+    delay = rules.restart_delay
+    if not delay:
+        delay = grown_delay(rules.exp_backoff_restart_delay, history.streak) * (1 + JITTER * jitter)
     return Verdict(replace(history, delayed=history.delayed + delay), delay)

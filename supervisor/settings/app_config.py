@@ -55,6 +55,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 MAX_WORKERS = 512
+DEFAULT_FIRST_DELAY = 0.1  # seconds, of exp_backoff_restart_delay
 DEFAULT_BIND = ("127.0.0.1:8000",)
 PYTHON: tuple[AppKind, ...] = ("python",)
 NODE: tuple[AppKind, ...] = ("node",)
@@ -168,7 +169,9 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     min_uptime: Annotated[float, seconds("A worker that exits within this time after it was ready counts as unstable.", "Lifecycle")] = 1.0
     max_restarts: Annotated[int, Setting(help="Unstable exits within restart_window after which a worker is given up.", section="Lifecycle", minimum=0)] = 15
     restart_window: Annotated[float, seconds("Length of the window of max_restarts.", "Lifecycle", minimum=1)] = 60.0
-    restart_delay: Annotated[float, seconds("First delay before a restart; grows after each unstable exit.", "Lifecycle", "exp_backoff_restart_delay")] = 0.1
+    restart_delay: Annotated[float, seconds("Pause before a restart, always the same; 0: the growing one of exp_backoff_restart_delay.", "Lifecycle")] = 0.0
+    exp_backoff_restart_delay: Annotated[float, seconds("First pause before a restart; it grows by half with each unstable exit, up to 15s. Where both pauses are given, this one counts.", "Lifecycle")] = DEFAULT_FIRST_DELAY
+    errored_retry: Annotated[float, seconds("A worker that was given up is tried again after this time; 0: only when somebody asks for it.", "Lifecycle")] = 0.0
     max_memory_restart: Annotated[int, Setting(help="A worker that uses more memory, with all processes below it, is replaced; 0: no limit.", section="Lifecycle", unit="bytes", minimum=0, aliases=("max_memory", "workers_max_rss"), metavar="SIZE")] = 0
     max_requests: Annotated[int, Setting(help="A worker that has answered so many requests is replaced; 0: no limit.", section="Lifecycle", minimum=0, aliases=("limit_max_requests",), kinds=PYTHON)] = 0
     max_requests_jitter: Annotated[int, Setting(help="Up to so many requests more, by chance for each worker, so that they are not replaced together.", section="Lifecycle", minimum=0, aliases=("limit_max_requests_jitter",), kinds=PYTHON)] = 0

@@ -219,6 +219,13 @@ class Crew:
             raise FastlbError("; ".join(problems))
         return f"sent to {len(meant)} worker{'s' if len(meant) > 1 else ''}"
 
+    def reset_restarts(self) -> None:
+        """Let the restarts and crashes of all workers count for nothing any more."""
+        for totals in self._host.totals.values():
+            totals.restarts = 0
+        for member in self.members:
+            member.apply(LifeEventName.RESET)
+
     def kill(self) -> None:
         """End all workers at once, by SIGKILL; none comes back."""
         for member in self.members:
@@ -263,20 +270,12 @@ class Crew:
 
 def lifecycle_rules(config: AppConfig, traits: WorkerTraits) -> LifecycleRules:
     """Return what the settings, and the kind of worker, say about a worker's life."""
-    restart = RestartRules(
-        min_uptime=config.min_uptime,
-        max_restarts=config.max_restarts,
-        restart_window=config.restart_window,
-        restart_delay=config.restart_delay,
-        autorestart=config.autorestart,
-        stop_exit_codes=config.stop_exit_codes,
-    )
     return LifecycleRules(
         listen_timeout=config.listen_timeout,
         kill_timeout=config.kill_timeout,
         kill_signal=config.kill_signal,
         wait_ready=config.wait_ready,
-        restart=restart,
+        restart=RestartRules.of(config),
         not_serving=traits.not_serving,
         not_said=traits.not_said,
         abort_signal=traits.abort_signal,

@@ -6,7 +6,7 @@ processes/backoff.py.
 
 from dataclasses import replace
 
-from ..processes.backoff import after_exit
+from ..processes.backoff import NO_CRASHES, after_exit
 from .life import (
     Discard,
     Failure,
@@ -47,7 +47,13 @@ def _restart_later(life: Lifecycle, crashed: Report, jitter: float, now: float) 
     if verdict.delay is None:
         given_up = Report("worker_given_up", failed=True, reason="crashed too often: max_restarts")
         return replace(life, state=State.ERRORED, deadline=None), (crashed, given_up, Discard(), GiveUp())
+    crashed = replace(crashed, restart_in=verdict.delay)
     return replace(life, state=State.BACKOFF, deadline=now + verdict.delay), (crashed, Discard())
+
+
+def reset(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
+    """Any state: what it does now, or waits for, goes on."""
+    return replace(life, restarts=0, crashes=NO_CRASHES), ()
 
 
 def _end(life: Lifecycle) -> Lifecycle:

@@ -109,8 +109,8 @@ class WorkerHost:
         match effect:
             case Spawn():
                 self._spawn(worker)
-            case Report(event, failed, reason):
-                self._report(worker, event, failed, reason)
+            case Report():
+                self._report(worker, effect)
             case Discard() if incarnation:
                 self._discard(worker, incarnation)
             case GiveUp():
@@ -230,14 +230,16 @@ class WorkerHost:
         totals.errors += done.errors
         incarnation.close()
 
-    def _report(self, worker: WorkerHandle, event: str, failed: bool, reason: str) -> None:
+    def _report(self, worker: WorkerHandle, report: Report) -> None:
         fields: dict[str, object] = dict(_names(worker))
         if worker.incarnation:
             fields["pid"] = worker.incarnation.process.pid
-        if reason:
-            fields["reason"] = reason
-        write = self._parts.log.error if failed else self._parts.log.info
-        write(event, **fields)
+        if report.reason:
+            fields["reason"] = report.reason
+        if report.restart_in is not None:
+            fields["restart_in_s"] = round(report.restart_in, 3)
+        write = self._parts.log.error if report.failed else self._parts.log.info
+        write(report.event, **fields)
 
 
 def _names(worker: WorkerHandle) -> dict[str, int]:

@@ -64,6 +64,7 @@ class LifeEventName(Enum):
     DEADLINE_PASSED = auto()  # the record's `deadline`
     DIED = auto()  # its process is reaped; its last output is still being read
     EXITED = auto()  # that has been read, too
+    RESET = auto()  # its restarts and crashes are to count for nothing any more
 
 
 @dataclass(frozen=True)
@@ -149,11 +150,12 @@ class Discard:
 
 @dataclass(frozen=True)
 class Report:
-    """Write an event to the log. `failed`: something went wrong."""
+    """Write an event to the log. `failed`: something went wrong. `restart_in`: seconds to the worker's next start."""
 
     event: str
     failed: bool = False
     reason: str = ""
+    restart_in: float | None = None
 
 
 Effect: TypeAlias = (

@@ -5,7 +5,7 @@ a record and the effects that the caller must perform, in order; what these are 
 exits.py. Everything that can come of an event is in this list (a test compares it with the table); whatever is not in
 it changes nothing:
 
-    STARTING -> STARTING: SERVING READY_SAID PRELOADED
+    STARTING -> STARTING: SERVING READY_SAID PRELOADED RESET
     STARTING -> READY: SERVING READY_SAID
     STARTING -> ADMITTED: SERVING READY_SAID
     STARTING -> STOPPING: STARTUP_FAILED DRAIN_REQUESTED STOP_REQUESTED FINISHED FAULTED CHANNEL_CLOSED
@@ -14,33 +14,37 @@ it changes nothing:
     STARTING -> BACKOFF: SPAWN_FAILED EXITED
     STARTING -> ERRORED: SPAWN_FAILED EXITED
     STARTING -> DONE: EXITED
-    READY -> READY: PRELOADED
+    READY -> READY: PRELOADED RESET
     READY -> ADMITTED: ADMIT_REQUESTED
     READY -> DRAINING: DRAIN_REQUESTED LEFT
     READY -> STOPPING: STOP_REQUESTED FINISHED FAULTED HUNG CHANNEL_CLOSED DIED
     READY -> EXITED: EXITED
     READY -> DONE: EXITED
-    ADMITTED -> ADMITTED: PRELOADED
+    ADMITTED -> ADMITTED: PRELOADED RESET
     ADMITTED -> DRAINING: DRAIN_REQUESTED LEFT
     ADMITTED -> STOPPING: STOP_REQUESTED FINISHED FAULTED HUNG CHANNEL_CLOSED DIED
     ADMITTED -> BACKOFF: EXITED
     ADMITTED -> ERRORED: EXITED
     ADMITTED -> DONE: EXITED
-    DRAINING -> DRAINING: DRAIN_REQUESTED DRAINED FINISHED SIGNAL_CHOSEN MESSAGE_CHOSEN NOTHING_CHOSEN
+    DRAINING -> DRAINING: DRAIN_REQUESTED DRAINED FINISHED SIGNAL_CHOSEN MESSAGE_CHOSEN NOTHING_CHOSEN RESET
     DRAINING -> ENDING: IDLE LEFT DEADLINE_PASSED
     DRAINING -> STOPPING: STOP_REQUESTED FAULTED HUNG DEADLINE_PASSED DIED
     DRAINING -> EXITED: EXITED
     DRAINING -> BACKOFF: EXITED
     DRAINING -> ERRORED: EXITED
-    ENDING -> ENDING: DRAINED FINISHED SERVERS_CLOSED LEFT
+    ENDING -> ENDING: DRAINED FINISHED SERVERS_CLOSED LEFT RESET
     ENDING -> STOPPING: STOP_REQUESTED FAULTED HUNG DEADLINE_PASSED DIED
     ENDING -> EXITED: EXITED
-    STOPPING -> STOPPING: DRAIN_REQUESTED STOP_REQUESTED DRAINED FAULTED DEADLINE_PASSED DIED
+    STOPPING -> STOPPING: DRAIN_REQUESTED STOP_REQUESTED DRAINED FAULTED DEADLINE_PASSED DIED RESET
     STOPPING -> EXITED: EXITED
     STOPPING -> BACKOFF: EXITED
     STOPPING -> ERRORED: EXITED
     STOPPING -> DONE: EXITED
     EXITED -> STARTING: START_REQUESTED
+    EXITED -> EXITED: RESET
+    BACKOFF -> BACKOFF: RESET
+    ERRORED -> ERRORED: RESET
+    DONE -> DONE: RESET
     BACKOFF -> STARTING: DEADLINE_PASSED
     BACKOFF -> EXITED: DRAIN_REQUESTED STOP_REQUESTED
     ERRORED -> EXITED: DRAIN_REQUESTED STOP_REQUESTED
@@ -81,7 +85,7 @@ from .departure import (
     stop,
     tell_idle,
 )
-from .exits import exited
+from .exits import exited, reset
 from .life import Lifecycle, LifeEvent, LifeEventName, Outcome, State, Transition
 
 
@@ -128,6 +132,7 @@ _LIVING: dict[LifeEventName, tuple[Transition, ...]] = {
     _E.DEADLINE_PASSED: (give_up_starting,  ignore,      ignore,      end_draining,  end_ending,   kill),
     _E.DIED:            (note_death,        note_death,  note_death,  note_death,    note_death,   note_death),
     _E.EXITED:          (exited,            exited,      exited,      exited,        exited,       exited),
+    _E.RESET:           (reset,             reset,       reset,       reset,         reset,        reset),
 }
 
 _RESTING_STATES = (_S.EXITED, _S.BACKOFF, _S.ERRORED, _S.DONE)
@@ -155,6 +160,7 @@ _RESTING: dict[LifeEventName, tuple[Transition, ...]] = {
     _E.DEADLINE_PASSED: (ignore, restart, ignore, ignore),
     _E.DIED:            (ignore, ignore,  ignore, ignore),
     _E.EXITED:          (ignore, ignore,  ignore, ignore),
+    _E.RESET:           (reset,  reset,   reset,  reset),
 }
 # fmt: on
 

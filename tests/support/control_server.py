@@ -80,6 +80,10 @@ class SmallApp:
         """Say what was to be sent."""
         return f"{line!r} to {worker_id}"
 
+    def reset(self) -> str:
+        """Say that it was asked for."""
+        return "reset"
+
 
 class RunningServer:
     """A ControlServer that serves until the end of the context."""

@@ -12,7 +12,7 @@ RULES = LifecycleRules(
     kill_timeout=30.0,
     kill_signal="SIGTERM",
     wait_ready=False,
-    restart=RestartRules(min_uptime=1.0, max_restarts=3, restart_window=60.0, restart_delay=0.1),
+    restart=RestartRules(min_uptime=1.0, max_restarts=3, restart_window=60.0, exp_backoff_restart_delay=0.1),
     not_serving="was not ready",
     not_said="did not say it",
     abort_signal="SIGABRT",
@@ -73,9 +73,8 @@ class Step:
 def every_step() -> Iterator[Step]:
     """Yield each event to each record that the table can lead to, times aside; a deadline passes when it is due."""
     restarts = [replace(RULES.restart, max_restarts=2, autorestart=autorestart) for autorestart in (False, True)]
-    unseen = [
-        Lifecycle(replace(RULES, restart=restart, wait_ready=wait)) for restart in restarts for wait in (False, True)
-    ]
+    rules = [replace(RULES, restart=restart, wait_ready=wait) for restart in restarts for wait in (False, True)]
+    unseen = [Lifecycle(rule, restarts=count) for rule in rules for count in (0, 1)]
     seen: set[Lifecycle] = set()
     while unseen:
         life = unseen.pop()

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from fastlb.supervisor.processes.backoff import CrashHistory
+from fastlb.supervisor.processes.backoff import NO_CRASHES, CrashHistory
 from fastlb.supervisor.workers.life import (
     ALIVE,
     SIGNAL_GRACE,
@@ -63,7 +63,7 @@ DEADLINES: list[tuple[State, str, State, float | None]] = [
     (State.STARTING, "STARTUP_FAILED", State.STOPPING, 100.0 + SIGNAL_GRACE),
     (State.STARTING, "STOP_REQUESTED", State.STOPPING, None),
     (State.STARTING, "EXITED", State.EXITED, None),
-    (State.ADMITTED, "EXITED", State.BACKOFF, 100.0 + RULES.restart.restart_delay),
+    (State.ADMITTED, "EXITED", State.BACKOFF, 100.0 + RULES.restart.exp_backoff_restart_delay),
     (State.DRAINING, "STOP_REQUESTED", State.STOPPING, None),
     (State.DRAINING, "EXITED", State.EXITED, None),
     (State.BACKOFF, "DRAIN_REQUESTED", State.EXITED, None),
@@ -81,6 +81,15 @@ def told(life: Lifecycle, name: str, now: float = 100.0, **words: Any) -> tuple[
 @pytest.mark.parametrize(("state", "name", "effects"), DONE)
 def test_what_is_done_and_logged_in_which_order(state: State, name: str, effects: Effects) -> None:
     assert told(in_state(state), name, reason=WHY)[1] == effects
+
+
+@pytest.mark.parametrize("state", State)
+def test_reset_forgets_restarts_and_crashes_and_nothing_else(state: State) -> None:
+    before = in_state(state)
+    counted = replace(before, restarts=3, crashes=CrashHistory((1.0, 2.0), delayed=1.0, streak=2))
+    after_it, effects = told(counted, "RESET")
+    assert after_it == replace(before, restarts=0, crashes=NO_CRASHES)
+    assert effects == ()
 
 
 def test_last_crash_is_logged_before_the_worker_is_given_up() -> None:

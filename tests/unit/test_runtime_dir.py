@@ -253,6 +253,21 @@ def test_config_of_a_release_with_other_names_is_read(paths: AppPaths) -> None:
     assert load_config(paths) == config
 
 
+def test_pause_of_a_release_that_knew_only_a_growing_one_goes_on_to_grow(paths: AppPaths) -> None:
+    save_config(paths, CONFIG)
+    stored = msgspec.json.decode(paths.config.read_bytes())
+    del stored["exp_backoff_restart_delay"]
+    paths.config.write_bytes(msgspec.json.encode(stored | {"restart_delay": 0.25}))
+    loaded = load_config(paths)
+    assert (loaded.exp_backoff_restart_delay, loaded.restart_delay) == (0.25, 0.0)
+
+
+def test_fixed_pause_stays_a_fixed_one(paths: AppPaths) -> None:
+    save_config(paths, msgspec.structs.replace(CONFIG, restart_delay=5.0))
+    loaded = load_config(paths)
+    assert (loaded.exp_backoff_restart_delay, loaded.restart_delay) == (0.1, 5.0)
+
+
 @pytest.mark.parametrize("stored", [b"[]", b"7", b'{"name": "shop", "no_such_setting": 1}'])
 def test_config_that_no_release_has_written_is_damaged(paths: AppPaths, stored: bytes) -> None:
     paths.config.write_bytes(stored)

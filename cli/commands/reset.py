@@ -1,0 +1,29 @@
+"""`fastlb reset`: restarts are counted anew. Runs in the user's shell."""
+
+import click
+
+from ...supervisor.control.client import NotRunning
+from ...supervisor.errors import FastlbError
+from ..apps import resolve_names
+from ..operations import do_each, operate
+from ..options import AppCommand, names_argument
+
+EXAMPLES = ("fastlb reset shop", "fastlb reset all")
+
+
+@click.command("reset", cls=AppCommand, examples=EXAMPLES, short_help="Count restarts from 0 again.")
+@names_argument
+def command(names: tuple[str, ...]) -> int:
+    """Set the restarts that `list` shows to 0. NAME may be `all`.
+
+    Crashes of before are forgotten with them: the pause before the next restart is the first one again, and
+    --max-restarts counts anew. Nothing is started or stopped.
+    """
+
+    def reset(name: str) -> str:
+        try:
+            return operate(name, "reset")
+        except NotRunning:
+            raise FastlbError(f"{name} is stopped: its restarts are counted from 0 when it starts") from None
+
+    return do_each(reset, resolve_names(names))
