@@ -52,6 +52,6 @@ MISTAKES = (
     Mistake("Milliseconds", "start blog.wsgi:application --kill-timeout 5000"),
     Mistake("A port that another app has", f"start blog.wsgi:application --bind 127.0.0.1:{PORT}"),
     Mistake("A certificate that is not there", f"{TLS} --ssl-certfile cert.pem --ssl-keyfile key.pem"),
-    Mistake("A command of another tool", "reset shop"),
+    Mistake("A command of another tool", "deploy production"),
     Mistake("A deploy that does not start", "reload shop", {"shop/api.py": BROKEN + API}),
 )

@@ -16,16 +16,16 @@ from tests.support.waiting import wait_until
 # Each serves, or lives, until a file tells it the code to exit with; who finds the file removes it.
 PYTHON = """
 import asyncio, os, sys
-async def watch():
-    while not os.path.exists("code"):
-        await asyncio.sleep(0.02)
+def watch():
+    if not os.path.exists("code"):
+        return asyncio.get_running_loop().call_later(0.02, watch)
     code = int(open("code").read())
     os.unlink("code")
     print("last words\\x1b[2J", file=sys.stderr, flush=True)
     os._exit(code)
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
-        app.watching = asyncio.ensure_future(watch())
+        watch()
         while True:
             message = await receive()
             await send({"type": message["type"] + ".complete"})

@@ -51,7 +51,7 @@ DONE: list[tuple[State, str, Effects]] = [
         "FAULTED",
         (Drain(by_itself=True), KillGroup(), Report("worker_killed", failed=True, reason=WHY)),
     ),
-    (State.ADMITTED, "EXITED", (Report("worker_crashed", failed=True, reason=WHY), Discard())),
+    (State.ADMITTED, "EXITED", (Report("worker_crashed", failed=True, reason=WHY, restart_in=0.1), Discard())),
     (State.DRAINING, "DEADLINE_PASSED", (SendSignal("SIGTERM"), CUT_OFF)),
     (State.DRAINING, "EXITED", (Report("worker_exited", reason=WHY), Discard())),
     (State.STOPPING, "DEADLINE_PASSED", (KillGroup(), Report("worker_killed", failed=True))),
@@ -185,7 +185,7 @@ def test_why_a_worker_had_to_go_is_kept_over_how_it_ended(name: str) -> None:
     going, _ = told(in_state(State.ADMITTED), name, reason="because")
     gone, effects = told(going, "EXITED", 101.0, reason=WHY)
     assert gone.failure == Failure("because")
-    assert Report("worker_crashed", failed=True, reason="because") in effects
+    assert Report("worker_crashed", failed=True, reason="because", restart_in=0.1) in effects
 
 
 def test_worker_that_closes_its_channel_and_lives_is_said_to_have_done_so() -> None:
