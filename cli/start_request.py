@@ -132,7 +132,8 @@ def origins_text(config: AppConfig, origins: Mapping[str, str]) -> str:
 
 def _implied(settings: dict[str, Any]) -> dict[str, Any]:
     """Who says how the access log looks wants to see it."""
-    return ({"access_log": True} if settings.get("access_log_format") else {}) | settings
+    is_wanted = settings.get("access_log_format") or settings.get("access_file")
+    return ({"access_log": True} if is_wanted else {}) | settings
 
 
 def _spoken_for(settings: Mapping[str, Any]) -> set[str]:

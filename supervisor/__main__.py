@@ -31,6 +31,7 @@ from .processes.held_signals import hold_signals
 from .processes.oom_score import lower_own_score
 from .processes.reaper import become_subreaper
 from .processes.resource_limits import check_limits, raise_descriptor_limit
+from .settings.secret_values import SecretValues
 from .signals import outlive_harmless_signals
 from .sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
 from .supervision import Supervision
@@ -65,6 +66,7 @@ def run(request: LaunchRequest, reporter: Reporter) -> int:
         stack.enter_context(claimed(paths, request))
         terminal = stack.enter_context(contextlib.closing(TerminalOutput(foreground.prefix))) if foreground else None
         log = stack.enter_context(contextlib.closing(opened_log(request, paths, terminal)))
+        log.hide = reporter.hide = SecretValues(request.config.env).hide
         raise_descriptor_limit()
         worker_oom_score = lower_own_score()
         check_limits(request.config.workers)

@@ -123,6 +123,7 @@ class App:
             paths=resources.paths,
             origins=resources.origins,
             logs=output.report,
+            hide=resources.log.hide,
         )
         self._status = StatusReport(sources)
         self._limits = LimitWatch(LimitRules.of(config), lambda: self._crew.members, resources.log)

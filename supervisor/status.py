@@ -43,7 +43,7 @@ class StatusSources:
     """Where the figures come from; all borrowed.
 
     `addresses`: where the app listens now. `messages`: between workers. `origins` as in LaunchRequest. `logs`: how
-    the log files are.
+    the log files are. `hide`: of EventLog.
     """
 
     config: AppConfig
@@ -56,6 +56,7 @@ class StatusSources:
     paths: AppPaths
     origins: Mapping[str, str]
     logs: Callable[[], dict[str, Any]]
+    hide: Callable[[str], str]
 
 
 class StatusReport:
@@ -79,7 +80,7 @@ class StatusReport:
             dispatcher=self._sources.keeper.report() if self._sources.traits.needs_dispatcher else {},
             messages=self._sources.messages(),
             files=app_files(self._sources.config, self._sources.paths),
-            last_error=self._sources.keeper.problem or self._last_error() or failure,
+            last_error=self._sources.hide(self._sources.keeper.problem or self._last_error() or failure),
             origins=self._origins(),
             logs=self._sources.logs(),
         )

@@ -86,6 +86,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     ssl_cert_reqs: int
     access_log: bool
     access_log_format: str
+    access_file: str
     log_level: str
     log_config: str
     kill_timeout: float

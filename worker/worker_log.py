@@ -10,6 +10,7 @@ import io
 import logging
 import sys
 
+from .access_mark import ACCESS_MARK
 from .wire import WorkerConfig
 
 TRACE = 5
@@ -46,6 +47,7 @@ def configure_logging(config: WorkerConfig) -> None:
     logging.addLevelName(TRACE, "TRACE")
     if not config.log_config:
         _write_to_standard_streams(config.log_level)
+        _mark_access_lines(config)
         return
     from .log_config import apply_log_config, write_whole_lines
 
@@ -53,6 +55,7 @@ def configure_logging(config: WorkerConfig) -> None:
     enable_loggers()
     if config.access_log_format:
         write_whole_lines("uvicorn.access")
+    _mark_access_lines(config)
 
 
 def _write_to_standard_streams(log_level: str) -> None:
@@ -67,6 +70,17 @@ def _write_to_standard_streams(log_level: str) -> None:
         logger.propagate = False
     # uvicorn compares the level of this one itself with that of its traces.
     logging.getLogger("uvicorn.error").setLevel(LEVELS[log_level])
+
+
+def _mark_access_lines(config: WorkerConfig) -> None:
+    """Let the supervisor know them on standard output, if they are for a file of their own."""
+    if not config.access_file:
+        return
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter(f"{ACCESS_MARK}%(message)s"))
+    logger = logging.getLogger("uvicorn.access")
+    logger.handlers = [handler]
+    logger.propagate = False
 
 
 def enable_loggers() -> None:

@@ -123,8 +123,8 @@ class ControlServer:
         except RequestError as error:
             return _refusal(error)
         except FastlbError as error:
-            data = ErrorData(exit_code=error.exit_code, details=error.details)
-            return encode_error(request.id, Error(ERROR_FAILED, error.message, data))
+            data = ErrorData(exit_code=error.exit_code, details=self._log.hide(error.details))
+            return encode_error(request.id, Error(ERROR_FAILED, self._log.hide(error.message), data))
         except Exception as error:  # noqa: BLE001 - a bug in one handler must cost its request and nothing else
             return self._internal_error(request, error)
 

@@ -15,8 +15,8 @@ from ..settings.app_config import AppConfig
 from ..settings.path_templates import expand, fixed_parts
 from .paths import AppPaths
 
-# What is written to a file: one of the two streams, or both in the order of reading.
-Output = Literal["out", "err", "all"]
+# What is written to a file: one of the two streams, or both in the order of reading, or the access log.
+Output = Literal["out", "err", "all", "access"]
 NOWHERE = ("NULL", "/dev/null")
 ROTATED_MARK = "__"
 _ROTATED = re.compile(ROTATED_MARK + r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d")
@@ -66,9 +66,14 @@ def log_templates(config: AppConfig, paths: AppPaths, *, defaults: bool = True) 
 
     `defaults`: whether the two streams have files in FASTLB_HOME where the settings name none.
     """
-    if config.disable_logs:
+    if config.disable_logs or config.log_target != "file":
         return {}
-    given: dict[Output, str] = {"out": config.out_file, "err": config.error_file, "all": config.log_file}
+    given: dict[Output, str] = {
+        "out": config.out_file,
+        "err": config.error_file,
+        "all": config.log_file,
+        "access": config.access_file,
+    }
     ours: dict[Output, Path] = {"out": paths.out_log, "err": paths.error_log} if defaults else {}
     templates: dict[Output, LogTemplate] = {}
     for output, text in given.items():
@@ -83,7 +88,7 @@ def log_templates(config: AppConfig, paths: AppPaths, *, defaults: bool = True) 
 
 def app_files(config: AppConfig, paths: AppPaths) -> dict[str, str]:
     """Return the files of an app that are of interest to people and are there now, by what they are."""
-    names: dict[Output, str] = {"out": "out_log", "err": "error_log", "all": "combined_log"}
+    names: dict[Output, str] = {"out": "out_log", "err": "error_log", "all": "combined_log", "access": "access_log"}
     shown = {
         names[output]: " ".join(map(str, template.existing()))
         for output, template in log_templates(config, paths).items()

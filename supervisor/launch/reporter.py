@@ -8,6 +8,7 @@ import contextlib
 import os
 import socket
 import sys
+from collections.abc import Callable
 
 import msgspec
 
@@ -17,9 +18,14 @@ from .messages import FailedReport, LaunchReport, ProgressReport, StartedReport
 
 
 class Reporter:
-    """Sends reports; a launcher that has gone away is not an error. `fd`: -1 for the terminal."""
+    """Sends reports; a launcher that has gone away is not an error. `fd`: -1 for the terminal.
+
+    Attributes:
+        hide: what a text becomes before anybody sees it.
+    """
 
     def __init__(self, fd: int) -> None:
+        self.hide: Callable[[str], str] = lambda text: text
         self._socket = socket.socket(fileno=fd) if fd >= 0 else None
         if self._socket:
             os.set_inheritable(fd, False)
@@ -35,11 +41,11 @@ class Reporter:
 
     def failed(self, error: FastlbError) -> None:
         """Report that the start failed: the last report."""
-        details = error.details.rstrip()
-        report = FailedReport(error.message, details, error.exit_code)
+        details, message = self.hide(error.details.rstrip()), self.hide(error.message)
+        report = FailedReport(message, details, error.exit_code)
         # The details of a StartFailed are what a worker wrote: the terminal has shown them.
         shown = "" if isinstance(error, StartFailed) or not details else f"{details}\n"
-        self._finish(report, f"error: {error.message}\n{shown}")
+        self._finish(report, f"error: {message}\n{shown}")
 
     def stopped(self, error: StartStopped) -> int:
         """Report that the app was ended before it had started, the last report; return the exit code.

@@ -58,6 +58,9 @@ class EventLog:
         echo: also gets every line (the terminal of `fastlb run`).
         events: also gets every event; closed with the log.
 
+    Attributes:
+        hide: what a text becomes before anybody sees it.
+
     Raises:
         FastlbError: it cannot be opened.
     """
@@ -65,6 +68,7 @@ class EventLog:
     def __init__(
         self, path: Path | None, echo: Callable[[bytes], None] | None = None, events: EventFile | None = None
     ) -> None:
+        self.hide: Callable[[str], str] = lambda text: text
         self._echo = echo
         self._events = events
         self._putting = threading.Lock()
@@ -113,6 +117,7 @@ class EventLog:
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         now = wall_clock.now()
+        fields = {name: self.hide(value) if isinstance(value, str) else value for name, value in fields.items()}
         line = format_event(now, level, event, fields).encode()
         if self._echo:
             self._echo(line)

@@ -18,6 +18,8 @@ from . import wall_clock
 from .follower import Stream
 
 LogType = Literal["text", "json"]
+# The access log has a file of its own if `access_file` is set.
+Source = Stream | Literal["access"]
 JsonOf = Literal["wrap", "merge"]
 # What PM2's `time` means.
 TIME_FORMAT = "YYYY-MM-DDTHH:mm:ss"
@@ -30,7 +32,7 @@ class Origin:
     app: str
     worker: int
     pid: int
-    stream: Stream
+    stream: Source
 
 
 class Format(Protocol):
@@ -40,6 +42,9 @@ class Format(Protocol):
 
     def __call__(self, origin: Origin, lines: bytes) -> bytes:
         """Return the lines as they are to be written: whole lines again."""
+
+    def record(self, origin: Origin, record: bytes) -> bytes:
+        """Return lines that belong together as they are to be written: with one time, or as one object."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,10 @@ class Unchanged:
         """Return the same lines."""
         return lines
 
+    def record(self, origin: Origin, record: bytes) -> bytes:
+        """Return the same lines."""
+        return record
+
 
 class Clock:
     """The time of day that lines are read; it never goes back, so that the lines of a file are in order."""
@@ -107,11 +116,18 @@ class TextLines:
 
     def __call__(self, origin: Origin, lines: bytes) -> bytes:
         """Return the lines, each with the prefix."""
+        start = self._start(origin)
+        return start + lines[:-1].replace(b"\n", b"\n" + start) + b"\n"
+
+    def record(self, origin: Origin, record: bytes) -> bytes:
+        """Return the lines, the first with the prefix."""
+        return self._start(origin) + record
+
+    def _start(self, origin: Origin) -> bytes:
         prefix = f"{self._format_time(self._clock.read())}: " if self._format_time else ""
         if self._worker:
             prefix += f"{origin.worker}|{origin.app} | "
-        start = prefix.encode()
-        return start + lines[:-1].replace(b"\n", b"\n" + start) + b"\n"
+        return prefix.encode()
 
 
 class JsonLines:
@@ -129,6 +145,13 @@ class JsonLines:
 
     def __call__(self, origin: Origin, lines: bytes) -> bytes:
         """Return an object for each line."""
+        return self._objects(origin, lines[:-1].split(b"\n"))
+
+    def record(self, origin: Origin, record: bytes) -> bytes:
+        """Return one object."""
+        return self._objects(origin, [record[:-1]])
+
+    def _objects(self, origin: Origin, messages: list[bytes]) -> bytes:
         common = {
             "timestamp": self._format_time(self._clock.read()),
             "app": origin.app,
@@ -137,7 +160,7 @@ class JsonLines:
             "stream": origin.stream,
         }
         start = msgspec.json.encode(common)[:-1]
-        out = [self._object(line, common, start) for line in lines[:-1].split(b"\n")]
+        out = [self._object(message, common, start) for message in messages]
         return b"\n".join(out) + b"\n"
 
     def _object(self, line: bytes, common: dict[str, object], start: bytes) -> bytes:

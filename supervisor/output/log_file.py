@@ -74,7 +74,7 @@ class LogFile:
         """Close the file. Later lines go nowhere."""
         self._file.close()
 
-    def _look(self) -> tuple[int, str]:
+    def _look(self) -> tuple[int, float]:
         """Return the size of the file, and the period of what is in it."""
         status = os.fstat(self._file.fd)
         return status.st_size, self._rules.period(status.st_mtime if status.st_size else wall_clock.now())

@@ -103,7 +103,8 @@ class LogFiles:
 
     def _choose(self, origin: Origin) -> list[LogFile]:
         now = wall_clock.now()
-        wanted = [self._templates[output] for output in (origin.stream, "all") if output in self._templates]
+        outputs: tuple[Output, ...] = ("access",) if origin.stream == "access" else (origin.stream, "all")
+        wanted = [self._templates[output] for output in outputs if output in self._templates]
         paths = dict.fromkeys(template.file(origin.worker, origin.pid, now) for template in wanted)
         chosen = []
         for path in paths:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from .event_log import EventLog
 from .follower import STREAMS, Stream
 from .line_format import Origin
-from .log_files import LogFiles
+from .log_sink import LogSink
 from .writer_thread import WriterThread
 
 FULL_BYTES = 8 << 20
@@ -63,13 +63,13 @@ class LogQueue:
     """Passes lines on to the files of an app without waiting for them. Everything is called on the event loop.
 
     Args:
-        files: owned; nobody else may use it from here on.
+        files: where lines end; owned; nobody else may use it from here on.
         log: is told when lines are dropped, and when the disk hangs.
         hold, release: stop reading the workers' pipes, and read them again.
     """
 
     def __init__(
-        self, files: LogFiles, log: EventLog, hold: Callable[[], object], release: Callable[[], object]
+        self, files: LogSink, log: EventLog, hold: Callable[[], object], release: Callable[[], object]
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._files = files

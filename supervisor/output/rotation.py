@@ -6,6 +6,7 @@ rotated by rename, never copied and cut: no line is lost. It must never raise be
 
 import contextlib
 import fcntl
+import functools
 import gzip
 import os
 import queue
@@ -14,23 +15,17 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from ..home.log_files import ROTATED_MARK, rotated_files
 from ..settings.app_config import AppConfig
+from ..settings.cron import last_time, next_time
+from ..settings.rotation_times import NEVER as NEVER_ROTATED
+from ..settings.rotation_times import PATTERNS
 from . import wall_clock
 from .event_log import EventLog
 from .line_file import is_at
 
-Interval = Literal["never", "hourly", "daily", "weekly", "monthly"]
-# What a calendar calls the time in which a file belongs, by strftime.
-PERIODS: dict[Interval, str] = {
-    "never": "",
-    "hourly": "%Y%m%d%H",
-    "daily": "%Y%m%d",
-    "weekly": "%G%V",
-    "monthly": "%Y%m",
-}
 DEFAULT_MAX_BYTES = 10 << 20
 DIGITS = 6
 COPY_BYTES = 1 << 18
@@ -46,14 +41,14 @@ class RotationRules:
 
     Attributes:
         max_bytes: a file that would become larger is rotated; 0: whatever its size.
-        interval: a file is rotated when such a time is over, by the local calendar.
+        interval: a file is rotated at such times: a word of the calendar, or a cron pattern.
         retain: how many rotated files of one name stay.
         retain_days: for how many days; 0: as long as `retain` lets them.
         compress: whether they are compressed.
     """
 
     max_bytes: int
-    interval: Interval
+    interval: str
     retain: int
     retain_days: int
     compress: bool
@@ -61,7 +56,7 @@ class RotationRules:
     @classmethod
     def of(cls, config: AppConfig) -> "RotationRules":
         """Take them from the settings of an app."""
-        is_wanted_only = config.rotate_logs and not config.max_size and config.rotate_interval == "never"
+        is_wanted_only = config.rotate_logs and not config.max_size and config.rotate_interval == NEVER_ROTATED
         return cls(
             max_bytes=DEFAULT_MAX_BYTES if is_wanted_only else config.max_size,
             interval=config.rotate_interval,
@@ -70,7 +65,7 @@ class RotationRules:
             compress=config.compress,
         )
 
-    def is_due(self, size: int, more: int, began_in: str, now: float) -> bool:
+    def is_due(self, size: int, more: int, began_in: float, now: float) -> bool:
         """Whether a file of `size` bytes is to be rotated before `more` are appended.
 
         Args:
@@ -82,12 +77,34 @@ class RotationRules:
             return False
         return bool(self.max_bytes and size + more > self.max_bytes) or self.period(now) != began_in
 
-    def period(self, moment: float) -> str:
-        """Return what distinguishes this time from that of other files; always the same without an interval."""
-        return time.strftime(PERIODS[self.interval], time.localtime(moment)) if self.interval != "never" else ""
+    def period(self, moment: float) -> float:
+        """Return the time at which what is written now had begun; always the same without an interval."""
+        pattern = PATTERNS.get(self.interval, self.interval)
+        return _periods(pattern).begin(moment) if pattern else 0.0
 
 
-NEVER = RotationRules(max_bytes=0, interval="never", retain=0, retain_days=0, compress=False)
+class Periods:
+    """The times between those that a cron pattern names. It remembers the last one: each chunk of lines asks for it."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self._current = (0.0, 0.0)
+
+    def begin(self, moment: float) -> float:
+        """Return when the period began in which this moment is."""
+        begin, end = self._current
+        if not begin <= moment < end:
+            begin, end = last_time(self._pattern, moment), next_time(self._pattern, moment)
+            self._current = (begin, end)
+        return begin
+
+
+@functools.cache
+def _periods(pattern: str) -> Periods:
+    return Periods(pattern)
+
+
+NEVER = RotationRules(max_bytes=0, interval=NEVER_ROTATED, retain=0, retain_days=0, compress=False)
 
 
 def rotated_name(path: Path, moment: float, latest: str) -> str:

@@ -7,6 +7,7 @@ does not keep up, and a terminal that stalls makes the workers wait.
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -16,10 +17,11 @@ from ..settings.app_config import AppConfig
 from .event_log import EventLog
 from .follower import STREAMS, Stream, Subscription
 from .line_format import FormatRules, Origin, make_format
-from .log_files import LogFiles
 from .log_queue import LogQueue
+from .log_target import make_sink
 from .pipes import AttachedOutput, ErrorTail, PipeReader
-from .rotation import RotationRules
+from .records import GatheredOutput
+from .stages import PassedOn, SortedOutput, Stage
 from .terminal import TerminalOutput
 
 
@@ -49,8 +51,9 @@ class WorkerOutput:
         has_files: bool = True,
     ) -> None:
         templates = log_templates(config, paths, defaults=has_files)
-        files = LogFiles(templates, RotationRules.of(config), log)
-        self._files = LogQueue(files, log, partial(self._hold, "disk"), partial(self._release, "disk"))
+        self._settings = config
+        sink = make_sink(config, templates, log, has_terminal=terminal is not None)
+        self._files = LogQueue(sink, log, partial(self._hold, "disk"), partial(self._release, "disk"))
         self._format = make_format(FormatRules.of(config))
         self._name = paths.name
         self._terminal = terminal
@@ -66,16 +69,20 @@ class WorkerOutput:
 
         Must be called on the event loop.
         """
-        out, err = (Origin(self._name, worker_id, pid, stream) for stream in STREAMS)
+        out, err = (self._stage(Origin(self._name, worker_id, pid, stream)) for stream in STREAMS)
         tail = ErrorTail()
 
         def on_error_lines(lines: bytes) -> None:
             tail.keep(lines)
-            self._write(err, lines)
+            err.take(lines)
 
-        stdout = PipeReader(stdout_fd, lambda lines: self._write(out, lines))
-        readers = (stdout, PipeReader(stderr_fd, on_error_lines))
-        attached = AttachedOutput(readers, tail, on_end=lambda: self._files.forget(worker_id, pid))
+        def on_end() -> None:
+            out.end()
+            err.end()
+            self._files.forget(worker_id, pid)
+
+        readers = (PipeReader(stdout_fd, out.take), PipeReader(stderr_fd, on_error_lines))
+        attached = AttachedOutput(readers, tail, on_end)
         self._attached = {other for other in self._attached if not other.is_closed}
         self._attached.add(attached)
         if self._held_for:
@@ -117,15 +124,33 @@ class WorkerOutput:
         """Write what waits, for a bounded time, and close the files. All pipes must have been drained."""
         self._files.close()
 
+    def _stage(self, origin: Origin) -> Stage:
+        stage: Stage = PassedOn(partial(self._write, origin))
+        if self._settings.log_multiline:
+            stage = GatheredOutput(partial(self._write_records, origin))
+        if self._settings.access_file and origin.stream == "out":
+            stage = SortedOutput(stage, partial(self._write, replace(origin, stream="access")))
+        return stage
+
+    def _write_records(self, origin: Origin, records: list[bytes]) -> None:
+        for record in records:
+            self._pass_on(origin, self._format.record(origin, record))
+
     def _write(self, origin: Origin, lines: bytes) -> None:
-        lines = self._format(origin, lines)
+        self._pass_on(origin, self._format(origin, lines))
+
+    def _pass_on(self, origin: Origin, lines: bytes) -> None:
+        stream: Stream = "out" if origin.stream == "access" else origin.stream
         self._files.append(origin, lines)
-        for subscription in self._subscriptions:
-            subscription.offer(origin.stream, lines)
-        if self._terminal:
-            has_prefix = self._terminal.has_prefix[origin.stream] and self._format.leaves_origin_out
+        if origin.stream != "access":
+            for subscription in self._subscriptions:
+                subscription.offer(stream, lines)
+        if self._terminal and self._settings.log_target == "stdout":
+            self._terminal.show("out", b"", lines)
+        elif self._terminal and origin.stream != "access":
+            has_prefix = self._terminal.has_prefix[stream] and self._format.leaves_origin_out
             prefix = f"{origin.worker}|{origin.app} | ".encode() if has_prefix else b""
-            self._terminal.show(origin.stream, prefix, lines)
+            self._terminal.show(stream, prefix, lines)
 
     def _hold(self, reason: str) -> None:
         self._held_for.add(reason)

@@ -13,6 +13,7 @@ from .access_log import check_access_log_format
 from .addresses import check_proxies
 from .date_format import compile_format
 from .path_templates import check_template
+from .rotation_times import check_rotate_interval
 from .socket_mode import parse_mode
 from .targets import AppKind, ExecMode, worker_kind
 
@@ -131,6 +132,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     access_log: Annotated[bool, Setting(help="Log every request on the worker's standard output.", section="Logs", kinds=PYTHON)] = False
     access_log_format: Annotated[str, Setting(help="Format of a line of the access log, which it turns on: gunicorn's atoms, %(h)s %(t)s \"%(r)s\" %(s)s %(b)s %(D)s. Default: client, request and status.", section="Logs", aliases=("access_logformat",), metavar="FORMAT", kinds=PYTHON, check=check_access_log_format)] = ""
+    access_file: Annotated[str, Setting(help="File for the access log, which it turns on, in place of standard output; as out_file.", section="Logs", aliases=("accesslog",), metavar="FILE", kinds=PYTHON, check=check_template)] = ""
     log_level: Annotated[LogLevel, Setting(help="Least severity that the worker's runtime logs.", section="Logs", kinds=PYTHON)] = "info"
     log_config: Annotated[str, Setting(help="File for Python's logging, in place of log_level: .json or .yaml for dictConfig, any other for fileConfig.", section="Logs", aliases=("log_config_json",), metavar="FILE", kinds=PYTHON)] = ""
 
@@ -142,10 +144,13 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     time: Annotated[bool, Setting(help="Put the time in front of each line: YYYY-MM-DDTHH:mm:ss.", section="Logs")] = False
     log_date_format: Annotated[str, Setting(help="Time in front of each line, by moment's tokens (YYYY-MM-DD HH:mm:ss.SSS Z) or strftime's (%H:%M:%S).", section="Logs", metavar="FORMAT", check=compile_format)] = ""
     log_worker: Annotated[bool, Setting(help="Put the number of the worker in front of each line.", section="Logs")] = False
+    log_multiline: Annotated[bool, Setting(help="A traceback is one record: it has one time, or is one JSON object, or one message of syslog or journald.", section="Logs")] = False
+    log_target: Annotated[Literal["file", "stdout", "syslog", "journald", "none"], Setting(help="Where the workers' lines go: files, the standard output of fastlb run, or a log daemon of this machine.", section="Logs")] = "file"
+    log_socket: Annotated[str, Setting(help="Socket of the log daemon; default /dev/log, or that of journald.", section="Logs", metavar="FILE")] = ""
     log_type: Annotated[Literal["text", "json"], Setting(help="json: each line becomes an object with timestamp, app, worker, pid, stream and message.", section="Logs")] = "text"
     log_json: Annotated[Literal["wrap", "merge"], Setting(help="What log_type json makes of a line that is a JSON object: wrap it as a message, or merge its members.", section="Logs")] = "wrap"
     max_size: Annotated[int, Setting(help="A log file that would become larger is rotated: renamed, with date and time; 0: never.", section="Logs", unit="bytes", minimum=0, metavar="SIZE")] = 0
-    rotate_interval: Annotated[Literal["never", "hourly", "daily", "weekly", "monthly"], Setting(help="Log files are rotated when such a time is over.", section="Logs")] = "never"
+    rotate_interval: Annotated[str, Setting(help="When log files are rotated: never, hourly, daily, weekly, monthly, or a cron pattern.", section="Logs", metavar="WHEN", check=check_rotate_interval)] = "never"
     rotate_logs: Annotated[bool, Setting(help="Rotate log files, at 10M unless max_size or rotate_interval says when.", section="Logs")] = False
     retain: Annotated[int, Setting(help="Rotated files that are kept of each log file.", section="Logs", minimum=0, maximum=100_000)] = 10
     retain_days: Annotated[int, Setting(help="Days for which rotated files are kept; 0: as long as retain lets them.", section="Logs", minimum=0, maximum=36_500)] = 0

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from fastlb.supervisor.home.log_files import rotated_files
+from fastlb.supervisor.output import rotation
 from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.log_file import LogFile
 from fastlb.supervisor.output.rotation import RotatedFiles, RotationRules, compress, partial_of, rotate, rotated_name
+
+from tests.support.waiting import scaled
 
 LINE = b"%08d of a row of lines that are all as long as this one\n"
 LENGTH = len(LINE % 0)
@@ -21,6 +24,11 @@ def rules(**changes: object) -> RotationRules:
     """Return rules by which a file has PER_FILE lines, and all files stay."""
     values = {"max_bytes": PER_FILE * LENGTH, "interval": "never", "retain": 1000, "retain_days": 0, "compress": False}
     return RotationRules(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotation, "CLOSE_SECONDS", scaled(20))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Real pipes into real files: whole lines, none lost, none mixed, and nothing that blocks."""
 
 import asyncio
+import json
 import os
 import random
 import subprocess
@@ -69,11 +70,11 @@ class Workbench:
         self.log.close()
 
 
-def on_workbench(directory: Path, scenario: Callable[[Workbench], Awaitable[None]]) -> None:
+def on_workbench(directory: Path, scenario: Callable[[Workbench], Awaitable[None]], **settings: Any) -> None:
     """Run a scenario on an event loop as the supervisor has it."""
 
     async def run() -> None:
-        bench = Workbench(directory)
+        bench = Workbench(directory, **settings)
         try:
             await scenario(bench)
         finally:
@@ -302,3 +303,32 @@ def test_log_that_was_moved_away_is_opened_anew(tmp_path: Path) -> None:
         assert (moved.read_bytes() + bench.out).count(b"\n") == written
 
     on_workbench(tmp_path, scenario)
+
+
+TRACE = b"failed\nTraceback (most recent call last):\n  File\nValueError: x\n"
+
+
+def test_traceback_is_one_object(tmp_path: Path) -> None:
+    async def scenario(bench: Workbench) -> None:
+        attached, out, err = bench.attach()
+        os.write(out, TRACE + b"next")
+        await until(lambda: b"failed" in bench.out, "it is written, though nothing follows")
+        close_all(out, err)
+        await bench.drained(attached)
+        messages = [json.loads(line)["message"] for line in bench.out.splitlines()]
+        assert messages == [TRACE.decode()[:-1], "next"]
+
+    on_workbench(tmp_path, scenario, log_type="json", log_multiline=True)
+
+
+def test_traceback_has_one_time(tmp_path: Path) -> None:
+    async def scenario(bench: Workbench) -> None:
+        attached, out, err = bench.attach()
+        os.write(out, TRACE)
+        close_all(out, err)
+        await bench.drained(attached)
+        first, rest = bench.out.split(b": ", 1)
+        assert rest == TRACE
+        assert len(first) == len("2026-03-01T12:00:00")
+
+    on_workbench(tmp_path, scenario, time=True, log_multiline=True)

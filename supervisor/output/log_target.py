@@ -1,0 +1,32 @@
+"""Owns the choice of what takes the workers' lines: files, a log daemon, the terminal alone, or nothing.
+
+Runs in the supervisor process.
+"""
+
+from ..errors import UsageError
+from ..home.log_files import LogTemplate, Output
+from ..settings.app_config import AppConfig
+from . import journald, syslog
+from .datagram_log import DatagramLog
+from .event_log import EventLog
+from .log_files import LogFiles
+from .log_sink import LogSink
+from .rotation import RotationRules
+
+DAEMONS = {"syslog": syslog, "journald": journald}
+
+
+def make_sink(config: AppConfig, templates: dict[Output, LogTemplate], log: EventLog, *, has_terminal: bool) -> LogSink:
+    """Return what `log_target` says.
+
+    Raises:
+        UsageError: there is no standard output to write to.
+        FastlbError: a file cannot be opened, or no log daemon listens.
+    """
+    if config.log_target == "stdout" and not has_terminal:
+        raise UsageError("--log-target stdout is for `fastlb run`: an app in the background has no standard output")
+    daemon = DAEMONS.get(config.log_target)
+    if daemon and not config.disable_logs:
+        path = config.log_socket or daemon.DEFAULT_SOCKET
+        return DatagramLog(path, daemon.encode, log, is_whole=config.log_multiline)
+    return LogFiles(templates, RotationRules.of(config), log)
