@@ -32,7 +32,6 @@ STATUS_COLORS = {
     "exited": "red",
     "stopped": "bright_black",
 }
-STREAM_COLORS = {"out": "green", "err": "red"}
 LEVEL_COLORS = {"warning": "yellow", "error": "red"}
 BAR_CHARACTERS = 20
 
@@ -111,9 +110,13 @@ class Output:
         """Print the title of what follows, below an empty line."""
         self._write("\n" + self._styled(text, "cyan", bold=True) + "\n")
 
-    def log_line(self, app: str, stream: Literal["out", "err"], text: str) -> None:
-        """Print one line that an app wrote, behind the app's name (unless that is empty)."""
-        self._write((self._styled(f"{app} | ", STREAM_COLORS[stream]) if app else "") + text + "\n")
+    def log_text(self, text: str | bytes) -> None:
+        """Print lines of logs, which are safe to show already; bytes go out as they are."""
+        if isinstance(text, str):
+            self._stream.write(text)
+            return
+        self._stream.flush()
+        self._stream.buffer.write(text)
 
     def event_line(self, level: str, head: str, text: str) -> None:
         """Print an event: `head` in the colour of its level (info, warning, error), behind it `text`."""

@@ -30,5 +30,10 @@ def escape_output_bytes(lines: bytes) -> bytes:
     return escape_output(lines.decode(errors="backslashreplace")).encode()
 
 
+def escape_json(text: str) -> str:
+    r"""Return JSON without newlines, made of printable characters only: what is unsafe becomes `\u009b`."""
+    return _UNSAFE_IN_LINE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
 def _escape(match: re.Match[str]) -> str:
     return ascii(match.group())[1:-1]

@@ -78,7 +78,7 @@ def test_closed_output_is_no_failure(fastlb: Fastlb, stopped: AppPaths, command:
 def test_character_that_the_terminal_cannot_encode_is_escaped(fastlb: Fastlb, stopped: AppPaths) -> None:
     stopped.out_log.write_text("caf\u00e9 \u2615\n", encoding="utf-8")
     fastlb.env["PYTHONIOENCODING"] = "ascii"
-    assert fastlb.ok("logs", "shop", "--out").stdout == "caf\\xe9 \\u2615\n"
+    assert fastlb.ok("logs", "shop", "--out").stdout == "shop out | caf\\xe9 \\u2615\n"
 
 
 def test_directory_that_was_removed_is_one_sentence(fastlb: Fastlb, tmp_path: Path) -> None:

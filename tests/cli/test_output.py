@@ -28,7 +28,6 @@ def ordinary_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_hostile_text_cannot_steer_a_terminal() -> None:
     stream = Terminal()
     output = Output(stream)
-    output.log_line("shop", "out", HOSTILE)
     output.error(HOSTILE, HOSTILE)
     output.table(Table(TABLE.columns, [[HOSTILE, "online", "7"]]))
     ProgressDisplay(output).show(HOSTILE, 1, 2)
@@ -38,12 +37,6 @@ def test_hostile_text_cannot_steer_a_terminal() -> None:
     assert "\x1b[2J" not in written
     assert "\x07" not in written
     assert "\x9b" not in written
-
-
-def test_pipe_gets_log_lines_as_they_are() -> None:
-    stream = io.StringIO()
-    Output(stream).log_line("", "out", HOSTILE)
-    assert stream.getvalue() == HOSTILE + "\n"
 
 
 def test_table_in_a_pipe_is_plain_and_aligned() -> None:

@@ -125,7 +125,7 @@ def test_followed_lines_come_once_and_in_order(fastlb: Fastlb) -> None:
     address = app.address
     for number in range(20):
         get(address, f"/print?line-{number:03d}")
-    following = fastlb.popen("logs", "shop", "--out", "--follow", "--lines", "1000")
+    following = fastlb.popen("logs", "shop", "--out", "--raw", "--follow", "--lines", "1000")
     assert following.stdout is not None
     seen: list[str] = []
     sent = 20
@@ -147,7 +147,7 @@ def test_on_a_terminal_logs_follow_and_cannot_steer_it(fastlb: Fastlb) -> None:
     with Terminal(fastlb, "logs", "shop") as terminal:
         terminal.wait_for("before")
         app.get("/print?after")
-        terminal.wait_for("shop | ")
+        terminal.wait_for("shop out | ")
         terminal.wait_for("after")
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.process.wait(scaled(5)) == 130

@@ -44,10 +44,10 @@ def test_files_are_where_the_settings_say(fastlb: Fastlb, tmp_path: Path) -> Non
     assert files["out_log"] == str(tmp_path / "logs" / "app.out")
     assert files["combined_log"] == str(tmp_path / "both.log")
     assert "error_log" not in files
-    assert fastlb.ok("logs", "app", "--nostream").stdout == "apple\n"
+    assert fastlb.ok("logs", "app", "--out", "--raw").stdout == "apple\n"
     assert (tmp_path / "logs").stat().st_mode & 0o777 == 0o750
     fastlb.ok("stop", "app")
-    assert fastlb.ok("logs", "app", "--nostream").stdout == "apple\n"
+    assert fastlb.ok("logs", "app", "--out", "--raw").stdout == "apple\n"
 
 
 def test_each_worker_has_a_file_of_its_own(fastlb: Fastlb, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_each_worker_has_a_file_of_its_own(fastlb: Fastlb, tmp_path: Path) -> No
 
     wait_until(both_have_printed, "both workers have printed")
     wait_until(lambda: sum(path.read_text().count("apple\n") for path in files) >= 2, "whole lines")
-    assert set(fastlb.ok("logs", "app", "--out", "--nostream").stdout.split()) == {"apple"}
+    assert set(fastlb.ok("logs", "app", "--out", "--raw", "--nostream").stdout.split()) == {"apple"}
 
 
 def test_file_of_a_process_is_named_by_its_pid(fastlb: Fastlb, tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_logs_shows_what_was_rotated_away(fastlb: Fastlb, tmp_path: Path) -> Non
         say(app, word)
         wait_for_text(path, word)
     wait_until(lambda: len(list(tmp_path.glob("*.gz"))) == 3, "what is full is compressed")
-    assert fastlb.ok("logs", "app", "--out", "--nostream", "--lines", "100").stdout.split() == words
-    assert fastlb.ok("logs", "app", "--out", "--nostream", "--lines", "5").stdout.split() == words[-5:]
+    assert fastlb.ok("logs", "app", "--out", "--raw", "--lines", "100").stdout.split() == words
+    assert fastlb.ok("logs", "app", "--out", "--raw", "--lines", "5").stdout.split() == words[-5:]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,143 @@
+"""Owns showing logs: what was written, and what comes. Runs in the user's shell; one thread an app to follow."""
+
+import contextlib
+import resource
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import click
+
+from ..supervisor.control.client import NotRunning
+from ..supervisor.errors import FastlbError, UsageError
+from ..supervisor.home.log_files import log_templates
+from ..supervisor.home.paths import AppPaths
+from .apps import ANSWER_SECONDS, connected, paths_of
+from .log_view.app_logs import Ends, config_of, log_sources, shape_of
+from .log_view.formatting import Look, make_formatter
+from .log_view.merging import Stretch, find_tail, in_order
+from .log_view.records import Record, recognize
+from .log_view.selection import Selection
+from .log_view.sources import LogSource
+from .output import Output
+from .parallel import ask_each
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be shown, and how.
+
+    Attributes:
+        selection: which lines.
+        look: how they look.
+        lines: so many last ones of each app; None: all.
+    """
+
+    selection: Selection
+    look: Look
+    lines: int | None
+
+
+class LogPrinter:
+    """Prints the logs of several apps as one stream of whole lines.
+
+    Raises:
+        UsageError: the look cannot be.
+    """
+
+    def __init__(self, output: Output, wanted: Wanted) -> None:
+        self._output = output
+        self._wanted = wanted
+        self._printing = threading.Lock()
+        try:
+            self._format = make_formatter(wanted.look, click.style)
+        except ValueError as error:
+            raise UsageError(f"--timestamp: {error}") from None
+
+    def show(self, names: Sequence[str]) -> list[FastlbError]:
+        """Print what was written, of all apps in the order of time. Return what could not be read."""
+        failures: list[FastlbError] = []
+        with contextlib.ExitStack() as opened:
+            stretches: list[Stretch] = []
+            for name in names:
+                try:
+                    stretches += self._tail(opened, paths_of(name), None)
+                except FastlbError as error:
+                    failures.append(error)
+            self._print_all(stretches)
+        return failures
+
+    def follow(self, names: Sequence[str]) -> list[FastlbError]:
+        """Print what was written, then what comes until all supervisors have ended. Return what failed."""
+        return [answer for answer in ask_each(self._follow_one, names) if isinstance(answer, FastlbError)]
+
+    def _follow_one(self, name: str) -> None:
+        """Raise FastlbError if the app is stopped (its last lines are printed), or its supervisor does not answer."""
+        paths = paths_of(name)
+        streams = self._wanted.selection.streams
+        stream: Literal["out", "err", "all"] = "all"
+        if not {"out", "err"} <= streams:
+            stream = "out" if "out" in streams else "err"
+        shape = shape_of(config_of(paths))
+        coming = replace(self._wanted.selection, since=None, until=None)
+        try:
+            # Only connecting is bounded in time: the app's next line may be hours away.
+            with connected(name, ANSWER_SECONDS) as client:
+                for note in client.stream_lines(stream, lambda sizes: self._print_tail(paths, _ends(paths, sizes))):
+                    text = note.text.encode(errors="surrogateescape")
+                    record = recognize(Record(name, note.stream, text, note.text), shape)
+                    if coming.wants(record, 0.0):
+                        with self._printing:
+                            self._output.log_text(self._format(record))
+                            self._output.flush()
+        except NotRunning:
+            self._print_tail(paths, None)
+            raise FastlbError(f"{name} is not running: there is nothing to follow") from None
+
+    def _print_tail(self, paths: AppPaths, ends: Ends | None) -> None:
+        with contextlib.ExitStack() as opened:
+            stretches = self._tail(opened, paths, ends)
+            with self._printing:
+                self._print_all(stretches)
+
+    def _tail(self, opened: contextlib.ExitStack, paths: AppPaths, ends: Ends | None) -> list[Stretch]:
+        _allow_many_files()
+        sources = log_sources(paths, self._wanted.selection.streams, ends)
+        for source in sources:
+            opened.callback(source.close)
+        with _readable(sources):
+            return find_tail(sources, self._wanted.selection, self._wanted.lines)
+
+    def _print_all(self, stretches: Sequence[Stretch]) -> None:
+        for record in in_order(stretches, self._wanted.selection):
+            self._output.log_text(self._format(record))
+        self._output.flush()
+
+
+def _ends(paths: AppPaths, sizes: dict[str, int]) -> Ends:
+    """Return where following begins, in bytes by file."""
+    templates = log_templates(config_of(paths), paths)
+    ends: Ends = {}
+    for output, template in templates.items():
+        files = template.existing()
+        if output in sizes and len(files) == 1:
+            with contextlib.suppress(OSError):
+                status = files[0].stat()
+                ends[status.st_dev, status.st_ino] = sizes[output]
+    return ends
+
+
+@contextlib.contextmanager
+def _readable(sources: Sequence[LogSource]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FastlbError(f"cannot read {error.filename or sources[0].path}: {error.strerror or error}") from error
+
+
+def _allow_many_files() -> None:
+    """Of an app whose processes have files of their own thousands may be open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
