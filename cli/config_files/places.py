@@ -23,12 +23,19 @@ class Place(msgspec.Struct, frozen=True):
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
-class FoundKey(msgspec.Struct, frozen=True):
-    """A key, by the path to it from the outermost object or array of its text, and where it stands (from 1)."""
+class FoundKey(msgspec.Struct):
+    """A key in a text.
+
+    Attributes:
+        path: to it from the outermost object or array.
+        line, column: where it stands, from 1.
+        value: the single word, number or text behind it; None: something else, or not looked at.
+    """
 
     path: KeyPath
     line: int
     column: int
+    value: str | None = None
 
 
 class KeyPlaces:
@@ -37,8 +44,8 @@ class KeyPlaces:
     Args:
         file: as the user named it.
         keys: in the order of the text.
-        exact: every key of the data is among `keys`, by its whole path; otherwise the data was computed, and a key is
-            where the text has one of the same name in the most similar surroundings.
+        exact: every key of the data is among `keys`, by its whole path; otherwise the data may have been computed, and
+            a key is where the text has one of the same name and value in the most similar surroundings.
     """
 
     def __init__(self, file: str, keys: Sequence[FoundKey], *, exact: bool) -> None:
@@ -46,16 +53,31 @@ class KeyPlaces:
         self._keys = keys
         self._is_exact = exact
 
-    def place(self, path: KeyPath) -> Place:
-        """Return where the key at the end of `path` stands; the file alone when that is not known."""
-        shortest = len(path) if self._is_exact else 1
-        for length in range(len(path), shortest - 1, -1):
-            wanted = path[len(path) - length :]
-            for key in self._keys:
-                if wanted and key.path[-length:] == wanted:
-                    return Place(self._file, key.line, key.column)
-        inside = next((key for key in self._keys if key.path[: len(path)] == path), None)
-        return Place(self._file, inside.line, inside.column) if inside and path else Place(self._file)
+    def place(self, path: KeyPath, value: object = None) -> Place:
+        """Return where the key at the end of `path` stands, which has `value`; the file alone if that is not known."""
+        found = (self._found(path, value) or self._inside(path)) if path else None
+        return Place(self._file, found.line, found.column) if found else Place(self._file)
+
+    def _found(self, path: KeyPath, value: object) -> FoundKey | None:
+        same = [key for key in self._keys if key.path[-len(path) :] == path]
+        if same or self._is_exact:
+            return same[0] if same else None
+        for length in range(len(path) - 1, 0, -1):
+            similar = [key for key in self._keys if key.path[-length:] == path[-length:]]
+            fitting = [key for key in similar if key.value == _as_written(value)]
+            if fitting or len(similar) == 1:
+                return (fitting or similar)[0]
+        return None
+
+    def _inside(self, path: KeyPath) -> FoundKey | None:
+        """The first key below `path`: a table has a place, although no key is there that is it alone."""
+        return next((key for key in self._keys if key.path[: len(path)] == path), None)
+
+
+def _as_written(value: object) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int | float) else None
 
 
 def path_text(path: KeyPath) -> str:

@@ -38,7 +38,7 @@ class Pm2Words:
         """Return the app of a block; `environment`: which `env_NAME` is put over `env`, empty: none."""
         app = FileApp(name="", place=self._places.place(block.path), environment=environment)
         for key, value in block.values.items():
-            place = self._places.place((*block.path, key))
+            place = self._places.place((*block.path, key), value)
             known = self._find(key)
             if value is None:
                 continue
@@ -52,6 +52,8 @@ class Pm2Words:
                 app.problems.append(error(place, f"{key}: {problem}"))
         self._choose_environment(app, block)
         self._finish(app)
+        if not app.place.line and "name" in app.origins:
+            app.place = app.origins["name"].place
         return app
 
     def _find(self, key: str) -> Pm2Key | None:
@@ -75,7 +77,8 @@ class Pm2Words:
         elif known.name == "execute_command" and value is True:
             app.settings["exec_mode"], app.origins["exec_mode"] = "fork", Origin(place)
         elif value is not False:  # what is turned off is off
-            app.problems.append(note(place, f"{key} has no effect here: {known.here}"))
+            why = "nothing reads it" if known.setting else known.here
+            app.problems.append(note(place, f"{key} has no effect here: {why}"))
 
     def _set(self, app: FileApp, known: Pm2Key, value: Any, place: Place) -> None:
         setting = self._settings[known.setting]

@@ -86,9 +86,11 @@ def _placed(message: str, app: FileApp, make: Callable[[Place, str], Problem]) -
     """Return the problem of a message that may begin with the place of a setting, and with its option."""
     for name, origin in app.origins.items():
         text = message.removeprefix(f"{origin.place}: ")
-        if text != message and origin.place != app.place:
-            return make(origin.place, text.replace(f"--{name.replace('_', '-')}", name, 1))
-    return make(app.place, message.removeprefix(f"{app.place}: "))
+        option = f"--{name.replace('_', '-')}"
+        if (text != message and origin.place != app.place) or text.startswith((f"{option} ", f"{option}:")):
+            return make(origin.place, text.replace(option, name, 1))
+    text = message.removeprefix(f"{app.place}: ")
+    return make(app.place, text if app.place.line or app.name in text else f"{app.name}: {text}")
 
 
 def _same_places(wanted: list[Wanted]) -> list[Problem]:

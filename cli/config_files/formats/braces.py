@@ -14,7 +14,7 @@ _TOKEN = re.compile(
     r"""
       (?P<skip> //[^\n]* | /\*.*?(?:\*/|\Z) | `(?:\\.|[^`\\])*(?:`|\Z) )
     | (?P<string> "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' )
-    | (?P<word> [A-Za-z_$][\w$]* )
+    | (?P<word> -?[\w$][\w$.]* )
     | (?P<mark> [][{}:,?] )
     | (?P<line> \n )
     """,
@@ -44,15 +44,22 @@ class _Scan:
         self._text = text
         self._open: list[_Container] = []
         self._candidate: tuple[str, int] | None = None  # what is a key if a colon follows
+        self._valueless: FoundKey | None = None  # the key behind whose colon nothing has come yet
         self._line, self._line_start = 1, 0
 
-    def keys(self) -> Iterator[FoundKey]:
+    def keys(self) -> list[FoundKey]:
+        return list(self._scan())
+
+    def _scan(self) -> Iterator[FoundKey]:
         for token in _TOKEN.finditer(self._text):
             kind, text = token.lastgroup, token.group()
             if kind == "mark":
                 yield from self._mark(text, token.start())
             elif kind in ("string", "word"):
-                self._candidate = (text.strip("\"'") if kind == "string" else text, token.start())
+                word = text[1:-1] if kind == "string" else text
+                self._candidate = (word, token.start())
+                if self._valueless:
+                    self._valueless.value, self._valueless = word, None
             newlines = text.count("\n")
             if newlines:
                 self._line += newlines
@@ -70,7 +77,10 @@ class _Scan:
             inside.index, inside.key = inside.index + 1, ""
         elif mark == ":" and inside and not inside.is_array and self._candidate:
             inside.key = self._candidate[0]
-            yield FoundKey(inside.inner, *self._at(self._candidate[1]))
+            self._valueless = FoundKey(inside.inner, *self._at(self._candidate[1]))
+            yield self._valueless
+        if mark != ":":
+            self._valueless = None
         self._candidate = None
 
     def _at(self, offset: int) -> tuple[int, int]:
@@ -79,4 +89,4 @@ class _Scan:
 
 def keys_in_braces(text: str) -> list[FoundKey]:
     """Return the keys of all objects, and objects and arrays in arrays, each by its path from the outermost braces."""
-    return list(_Scan(text).keys())
+    return _Scan(text).keys()

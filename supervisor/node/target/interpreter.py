@@ -42,6 +42,9 @@ def node_version(path: str, env: Mapping[str, str]) -> Version:
         FastlbError: it does not say one, or one that is too old.
     """
     answer = answer_of([path, "--version"], env, INSTALL_NODE)
+    if "NODE_OPTIONS" in answer:
+        why = answer.removeprefix(f"{path}: ")[:200]
+        raise FastlbError(f"{path} does not start: {why}: give it as an option, --node-args, or leave it out")
     match = re.match(r"v(\d{1,6})\.(\d{1,6})\.(\d{1,6})", answer)
     if not match:
         raise FastlbError(f"{path} --version answers {answer[:200]!r}, not a version of Node: {INSTALL_NODE}")
