@@ -21,7 +21,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Run apps": ("start", "run", "stop", "restart", "reload", "scale", "delete", "reset", "kill"),
     "See what runs": ("list", "show", "logs", "events", "env", "pid", "id", "jlist", "prettylist"),
     "Speak to workers": ("send",),
-    "Files of apps": ("check",),
+    "Files of apps": ("init", "check", "config", "convert", "advise"),
     "This program": ("version",),
 }
 COMMANDS = tuple(name for group in GROUPS.values() for name in group)

@@ -33,7 +33,7 @@ class FileApp(msgspec.Struct, kw_only=True):
         origins: of `settings`, by name.
         problems: what is to be said.
         environment: which of `environments` is put over `env`; empty: none.
-        environments: names of the `env_NAME` that it has.
+        environments: what the `env_NAME` say that it has, by NAME.
         autostart: false: it is not to run yet.
     """
 
@@ -43,7 +43,7 @@ class FileApp(msgspec.Struct, kw_only=True):
     origins: dict[str, Origin] = {}
     problems: list[Problem] = []
     environment: str = ""
-    environments: list[str] = []
+    environments: dict[str, dict[str, str]] = {}
     autostart: bool = True
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...supervisor.pm2.keys import find_key
-from ...supervisor.settings.declared import DeclaredSetting
+from ...supervisor.settings.declared import WORDS, DeclaredSetting
 from ...supervisor.suggestions import did_you_mean
 from .blocks import AppBlock
 from .file_app import FileApp, Origin
@@ -48,21 +48,28 @@ class OurWords:
             if key in self._settings:
                 self._set(app, self._settings[key], value, path)
             elif key.startswith(ENVIRONMENT_PREFIX):
-                app.environments.append(key.removeprefix(ENVIRONMENT_PREFIX))
+                self._add_environment(app, key, value, path)
             else:
                 app.problems.append(unknown_setting(self._places.place(path), key, self._settings.values()))
         if app.environment and chosen in block.values:
             self._set(app, self._settings["env"], block.values[chosen], (*block.path, chosen))
 
+    def _add_environment(self, app: FileApp, key: str, value: Any, path: KeyPath) -> None:
+        name = key.removeprefix(ENVIRONMENT_PREFIX)
+        try:
+            app.environments[name] = app.environments.get(name, {}) | variables(value)
+        except ValueError as problem:
+            app.problems.append(error(self._places.place(path), f"{key}: {problem}"))
+
     def _set(self, app: FileApp, setting: DeclaredSetting, value: Any, path: KeyPath) -> None:
         place = self._places.place(path)
         try:
-            found = variables(value) if setting.is_map else setting_value(setting, value)
+            found = setting_value(setting, value)
         except ValueError as problem:
             app.problems.append(error(place, f"{path[-1]}: {problem}"))
             return
         app.settings[setting.name] = app.settings.get(setting.name, {}) | found if setting.is_map else found
-        app.origins[setting.name] = Origin(place)
+        app.origins[setting.name] = Origin(place, value if value in WORDS.get(setting.name, ()) else "")
 
 
 def unknown_setting(place: Place, key: str, settings: Iterable[DeclaredSetting]) -> Problem:

@@ -65,7 +65,7 @@ class Pm2Words:
     def _take(self, app: FileApp, known: Pm2Key, said: tuple[str, Any], place: Place) -> None:
         key, value = said
         if known.name == ENVIRONMENT:
-            app.environments.append(key.removeprefix("env_"))
+            app.environments[key.removeprefix("env_")] = variables(value)
         elif known.variable:
             self._add_variables(app, {known.variable: value}, place)
         elif known.name == "env":
@@ -95,11 +95,7 @@ class Pm2Words:
     def _choose_environment(self, app: FileApp, block: AppBlock) -> None:
         key = f"env_{app.environment}"
         if app.environment and key in block.values:
-            place = self._places.place((*block.path, key))
-            try:
-                self._add_variables(app, block.values[key], place)
-            except ValueError as problem:
-                app.problems.append(error(place, f"{key}: {problem}"))
+            self._add_variables(app, app.environments.get(app.environment, {}), self._places.place((*block.path, key)))
 
     def _finish(self, app: FileApp) -> None:
         if "target" not in app.settings:

@@ -4,7 +4,6 @@ It is beside config.json, and goes with it when the app is deleted.
 """
 
 import os
-from pathlib import Path
 
 import msgspec
 
@@ -44,18 +43,14 @@ def save_source(paths: AppPaths, source: AppSource) -> None:
         FastlbError: the disk does not take it.
     """
     try:
-        write_atomically(_path(paths), msgspec.json.format(msgspec.json.encode(source), indent=1))
+        write_atomically(paths.source, msgspec.json.format(msgspec.json.encode(source), indent=1))
     except OSError as error:
-        raise FastlbError(f"cannot write {_path(paths)}: {error.strerror}") from error
+        raise FastlbError(f"cannot write {paths.source}: {error.strerror}") from error
 
 
 def load_source(paths: AppPaths) -> AppSource | None:
     """Return where an app comes from; None: from no file, or that is not known any more."""
     try:
-        return msgspec.json.decode(read_regular(_path(paths)), type=AppSource)
+        return msgspec.json.decode(read_regular(paths.source), type=AppSource)
     except (OSError, msgspec.DecodeError):
         return None
-
-
-def _path(paths: AppPaths) -> Path:
-    return paths.app_dir / "source.json"

@@ -4,7 +4,7 @@ Runs in the supervisor process and in the user's shell; imports little. It must 
 another user may change.
 
     HOME/                 0700
-      apps/NAME/          0700: lock, control.sock, config.json
+      apps/NAME/          0700: lock, control.sock, config.json, source.json
       logs/NAME-*.log     0640
       logs/NAME-events.jsonl, NAME-events.1.jsonl  0640
 """
@@ -58,6 +58,7 @@ class AppPaths:
         self.lock = self.app_dir / "lock"
         self.control_socket = self.app_dir / "control.sock"
         self.config = self.app_dir / "config.json"
+        self.source = self.app_dir / "source.json"
         self.logs_dir = home / "logs"
         self.out_log = self.logs_dir / f"{name}-out.log"
         self.error_log = self.logs_dir / f"{name}-error.log"
