@@ -2,9 +2,10 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Literal
 
 from ...supervisor.errors import FastlbError
-from ...supervisor.home.log_files import LogTemplate, Output, log_templates
+from ...supervisor.home.log_files import LogTemplate, log_templates
 from ...supervisor.home.paths import AppPaths
 from ...supervisor.home.stored_config import load_config
 from ...supervisor.settings.app_config import AppConfig
@@ -51,7 +52,7 @@ def _files(template: LogTemplate) -> list[Path]:
 def _templates(config: AppConfig, paths: AppPaths, streams: Collection[Stream]) -> dict[LogTemplate, Stream]:
     """Return the logs to be read. Where a stream has none of its own, both are in the one that is for both."""
     templates = log_templates(config, paths)
-    wanted: list[Output] = [output for output in ("out", "err") if output in streams]
+    wanted: list[Literal["out", "err", "all"]] = [output for output in ("out", "err") if output in streams]
     if not any(output in templates for output in wanted):
         wanted = ["all"] if wanted else []
     found: dict[LogTemplate, Stream] = {}

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from fastlb.cli.main import ALIASES, COMMANDS, cli
+from fastlb.cli.main import ALIASES, cli
 
 from benchmarks.picture import PICTURE, README, draw, read_results, with_tables
 
@@ -87,7 +87,7 @@ def test_unknown_words_are_found(command: str, words: list[str]) -> None:
 
 
 def test_commands_are_found_in_every_place() -> None:
-    assert len(commands_in(ROOT / "README.md")) > len(COMMANDS) / 2
+    assert len(commands_in(ROOT / "README.md")) >= 10
 
 
 def test_comparison_in_the_readme_is_what_was_measured() -> None:
