@@ -30,12 +30,23 @@ def print_details(details: AppDetails, namespace: str, output: Output) -> None:
         for worker in impeded:
             output.line(f"worker {worker.id} {worker.impediment}")
     logs = details.logs if any(details.logs.values()) else {}
-    counted = {"dispatcher": details.dispatcher, "messages": details.messages, "logs": logs}
+    counted = {
+        "dispatcher": details.dispatcher,
+        "messages": details.messages,
+        "memory": details.memory,
+        "logs": logs,
+    }
     sections = {"settings": _settings(details), **counted, "files": details.files}
     for title, values in sections.items():
         if values:
             output.heading(title)
             output.table(Table(PAIR_COLUMNS, [[key, _text(value)] for key, value in values.items()]))
+    if details.last_exits:
+        output.heading("last exits")
+    for ended in details.last_exits:
+        output.line(f"worker {ended.worker_id} (pid {ended.pid}) at {ended.at}: {ended.reason}")
+        for line in ended.error_lines:
+            output.line(f"    {line}")
     if details.last_error:
         output.heading("last error")
         output.line(details.last_error)

@@ -20,7 +20,6 @@ from .errored_retry import ErroredRetry
 from .errors import FastlbError, StartFailed, UsageError
 from .home.paths import AppPaths
 from .home.stored_config import save_config
-from .limits.judge import LimitRules
 from .limits.watch import LimitWatch
 from .operations import Operation, OperationRequest, Operations
 from .output.event_log import EventLog
@@ -104,7 +103,7 @@ class App:
         parts = HostParts(
             self._runtime, self._reaper, self._strays, output, resources.log, resources.worker_oom_score
         )
-        host = WorkerHost(config, parts)
+        self._host = host = WorkerHost(config, parts)
         host.on_given_up = self._look_whether_abandoned
         self._crew = Crew(config, self._traits, host)
         refusal = Refusal(config, resources.listeners, self._keeper)
@@ -126,7 +125,7 @@ class App:
             hide=resources.log.hide,
         )
         self._status = StatusReport(sources)
-        self._limits = LimitWatch(LimitRules.of(config), lambda: self._crew.members, resources.log)
+        self._limits = LimitWatch(config, host.cgroups, lambda: self._crew.members, resources.log)
         self._retry = ErroredRetry(config, self._crew)
         self._look_interval = look_interval(config)
         self._attention = Attention(self._look_interval, time.monotonic())
@@ -470,6 +469,7 @@ class App:
             self.ask(OperationRequest(Operation.REPLACE, by="limit"))
         if self._operations.current is None and self._retry.is_due():
             self.ask(OperationRequest(Operation.RETRY, by="errored_retry"))
+        self._host.look_for_oom_kills()
         self._forget_old_generations()
         self._reaper.collect_orphans()
 

@@ -10,6 +10,7 @@ from .control.protocol import AppDetails, AppEntry, AppStatus, WorkerEntry, Work
 from .dispatcher.keeper import DispatcherKeeper
 from .home.log_files import app_files
 from .home.paths import AppPaths
+from .limits.pressure import tightest
 from .operations import Operation
 from .output import wall_clock
 from .processes.usage import Sampler
@@ -83,6 +84,8 @@ class StatusReport:
             last_error=self._sources.hide(self._sources.keeper.problem or self._last_error() or failure),
             origins=self._origins(),
             logs=self._sources.logs(),
+            memory=tightest(self._sources.host.cgroups),
+            last_exits=self._sources.host.last_exits.entries,
         )
 
     def _origins(self) -> dict[str, str]:

@@ -91,11 +91,25 @@ class AppEntry(msgspec.Struct, kw_only=True):
     pm_ids: list[int] = []
 
 
+class ExitEntry(msgspec.Struct):
+    """How a process of a worker ended that was not asked to.
+
+    `at`: UTC, as in events. `error_lines`: the last that it wrote to stderr, made safe to be shown.
+    """
+
+    worker_id: int
+    pid: int
+    at: str
+    reason: str
+    error_lines: list[str] = []
+
+
 class AppDetails(AppEntry, kw_only=True):
     """`show --json`: the entry plus settings (secrets hidden), files and counters.
 
     `origins`: the settings that environment variables gave, each with its variable. `messages`: between workers, where
-    they are forwarded. `logs`: what waits for the disk, and what it has cost.
+    they are forwarded. `logs`: what waits for the disk, and what it has cost. `last_exits`: at most one of each worker,
+    the latest last. `memory`: of the cgroup, where one has a limit.
     """
 
     settings: dict[str, Any]
@@ -105,6 +119,8 @@ class AppDetails(AppEntry, kw_only=True):
     origins: dict[str, str] = {}
     messages: dict[str, int] = {}
     logs: dict[str, Any] = {}
+    last_exits: list[ExitEntry] = []
+    memory: dict[str, str] = {}
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):

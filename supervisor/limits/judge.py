@@ -79,11 +79,13 @@ class Verdict:
         reason: says which, for people.
         is_memory: it is that of memory.
         is_urgent: it goes even before its replacement serves.
+        is_of_cgroup: it is that of all processes together.
     """
 
     reason: str
     is_memory: bool = False
     is_urgent: bool = False
+    is_of_cgroup: bool = False
 
 
 def allowance(rules: LimitRules, jitter: float) -> Allowance:

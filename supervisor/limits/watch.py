@@ -5,14 +5,16 @@ Runs in the supervisor process. It replaces nobody itself: that is an operation,
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..output.event_log import EventLog
+from ..processes.cgroup import MemoryCgroup
+from ..settings.app_config import AppConfig
 from ..workers.crew import uptime
 from ..workers.handle import WorkerHandle
 from ..workers.incarnation import Incarnation
-from ..workers.life import LifeEventName, State
+from ..workers.life import ON_THE_WAY_OUT, LifeEventName, State
 from .judge import (
     FIRST_PAUSE,
     RETRY,
@@ -26,20 +28,27 @@ from .judge import (
     pause_after_failure,
 )
 from .memory import memory_bytes
+from .pressure import Candidate, CgroupPressure, judge_pressure
 
 # Two looks closer together share one reading: nothing can be said of growth in so short a time.
 SHORTEST_INTERVAL = 0.2
+# Resident memory is exact enough to tell who is the largest.
+RESIDENT = 1 << 62
 
 Key = tuple[int, float]  # of a process: its pid, and when it was started
 
 
 @dataclass
 class _Seen:
-    """What is remembered of one process. `memory_bytes` was read at `read_at`; `growth`: bytes a second until then."""
+    """What is remembered of one process.
+
+    `memory_bytes` was read at `read_at`, `first_bytes` when it was new; `growth`: bytes a second.
+    """
 
     allowed: Allowance
     read_at: float
     memory_bytes: int
+    first_bytes: int
     growth: float = 0.0
     is_reported: bool = False
 
@@ -64,13 +73,21 @@ class LimitWatch:
     """Watches the workers of an app.
 
     Args:
-        rules: the limits.
+        config: has the limits.
+        cgroups: that count the memory of all workers.
         members: returns all workers.
         log: is told who is over which limit.
     """
 
-    def __init__(self, rules: LimitRules, members: Callable[[], Iterable[WorkerHandle]], log: EventLog) -> None:
-        self._rules = rules
+    def __init__(
+        self,
+        config: AppConfig,
+        cgroups: Sequence[MemoryCgroup],
+        members: Callable[[], Iterable[WorkerHandle]],
+        log: EventLog,
+    ) -> None:
+        self._rules = LimitRules.of(config)
+        self._pressure = CgroupPressure(config.cgroup_memory_restart, cgroups)
         self._members = members
         self._log = log
         self._seen: dict[Key, _Seen] = {}
@@ -83,7 +100,7 @@ class LimitWatch:
 
         A worker far above its memory limit, of which the replacement is on its way, is drained at once.
         """
-        if not self._rules.any:
+        if not self._rules.any and not self._pressure.is_watched:
             return False
         now = time.monotonic()
         verdicts = self._judge_all()
@@ -100,6 +117,11 @@ class LimitWatch:
             for worker, verdict in self._judge_all().items()
             if self._is_due(worker, verdict)
         }
+        for worker, replaced in self._being_replaced.items():
+            if replaced.verdict.is_of_cgroup:
+                self._pressure.note_verdict(time.monotonic())
+                if replaced.verdict.is_urgent:
+                    self._send_away(worker, replaced.verdict)
         return list(self._being_replaced)
 
     def note_outcome(self, *, succeeded: bool) -> None:
@@ -135,18 +157,36 @@ class LimitWatch:
         for worker in sorted(serving, key=lambda worker: worker.worker_id):
             incarnation = worker.incarnation
             assert incarnation is not None, "what is admitted has a process"
-            key = incarnation.process.pid, incarnation.started_at
+            key = _key(worker)
             seen[key] = self._seen.get(key) or self._first_look(incarnation)
             verdict = self._judge(incarnation, seen[key])
             if verdict:
                 verdicts[worker] = verdict
                 self._report(worker, verdict, seen[key])
         self._seen = seen
-        return verdicts
+        return verdicts or self._judge_pressure(serving)
+
+    def _judge_pressure(self, serving: list[WorkerHandle]) -> dict[WorkerHandle, Verdict]:
+        """Return who is to go because the cgroup is nearly full: one at a time, and nobody while another still goes."""
+        tightness = self._pressure.look(time.monotonic())
+        if tightness is None or any(worker.life.state in ON_THE_WAY_OUT for worker in self._members()):
+            return {}
+        seen = {worker: self._seen[_key(worker)] for worker in serving}
+        found = judge_pressure(tightness, [self._candidate(worker, seen[worker]) for worker in serving])
+        if found is None:
+            return {}
+        self._report(*found, seen[found[0]])
+        return dict([found])
+
+    def _candidate(self, worker: WorkerHandle, seen: _Seen) -> Candidate[WorkerHandle]:
+        return Candidate(worker, memory_bytes(_key(worker)[0], RESIDENT), seen.first_bytes)
 
     def _first_look(self, incarnation: Incarnation) -> _Seen:
         allowed = allowance(self._rules, random.random())
-        return _Seen(allowed, time.monotonic(), memory_bytes(incarnation.process.pid, allowed.memory_bytes))
+        pid = incarnation.process.pid
+        first = memory_bytes(pid, RESIDENT)
+        memory = memory_bytes(pid, allowed.memory_bytes) if allowed.memory_bytes else first
+        return _Seen(allowed, time.monotonic(), memory, first)
 
     def _judge(self, incarnation: Incarnation, seen: _Seen) -> Verdict | None:
         now = time.monotonic()
@@ -166,3 +206,10 @@ class LimitWatch:
         if not seen.is_reported:
             seen.is_reported = True
             self._log.info("limit_reached", worker_id=worker.worker_id, reason=verdict.reason)
+
+
+def _key(worker: WorkerHandle) -> Key:
+    """Return what tells the process of a worker, which must have one, from all others."""
+    incarnation = worker.incarnation
+    assert incarnation is not None, "what is admitted has a process"
+    return incarnation.process.pid, incarnation.started_at

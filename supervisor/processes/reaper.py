@@ -24,10 +24,11 @@ SIGNAL_CODES = 128
 
 @dataclass(frozen=True)
 class ExitStatus:
-    """How a process ended: exactly one of exit code and signal number is not None."""
+    """How a process ended: exactly one of exit code and signal number is not None. `has_core`: it left a core dump."""
 
     code: int | None
     signal: int | None
+    has_core: bool = False
 
     @property
     def shell_code(self) -> int:
@@ -38,10 +39,15 @@ class ExitStatus:
         """A phrase: "exited with code 1", "killed by SIGSEGV"."""
         if self.signal is None:
             return f"exited with code {self.code}"
-        try:
-            return f"killed by {signal.Signals(self.signal).name}"
-        except ValueError:
-            return f"killed by signal {self.signal}"
+        return f"killed by {signal_name(self.signal)}{', with a core dump' if self.has_core else ''}"
+
+
+def signal_name(number: int) -> str:
+    """Return "SIGSEGV"; of a real-time signal, which has no name of its own, "SIGRTMIN+3"."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else f"signal {number}"
 
 
 OnExit = Callable[[ExitStatus], None]
@@ -143,4 +149,4 @@ def _reap(kind: int, number: int) -> ExitStatus:
     assert found is not None  # without WNOHANG
     if found.si_code == os.CLD_EXITED:
         return ExitStatus(found.si_status, None)
-    return ExitStatus(None, found.si_status)
+    return ExitStatus(None, found.si_status, has_core=found.si_code == os.CLD_DUMPED)

@@ -6,6 +6,7 @@ Runs in the supervisor process. It performs and reports back; it decides nothing
 import asyncio
 import itertools
 import random
+import signal
 import time
 import traceback
 from collections.abc import Callable
@@ -17,7 +18,9 @@ from ..errors import FastlbError, StartFailed, UsageError
 from ..output.event_log import EventLog
 from ..output.worker_output import WorkerOutput
 from ..processes.attributes import attributes_of, becoming, identity_of
+from ..processes.cgroup import memory_cgroups
 from ..processes.hang import HangLimits, WorkerWatch
+from ..processes.oom_kills import OomKills
 from ..processes.oom_score import set_score
 from ..processes.reaper import ExitStatus, Reaper
 from ..processes.spawn import SpawnPlan, spawn
@@ -25,6 +28,7 @@ from ..settings.app_config import AppConfig
 from ..strays.of_app import Strays
 from .handle import WorkerHandle
 from .incarnation import Incarnation, OutputPipes, open_pipes
+from .last_exits import LastExits
 from .life import (
     Admit,
     Discard,
@@ -77,6 +81,8 @@ class WorkerHost:
     Attributes:
         totals: by worker id.
         last_exit: of all of these, with the worker in front.
+        last_exits: what `show` says of each.
+        cgroups: that count the memory of all workers, the own one first.
         on_given_up: called when a worker rests: nothing starts it again by itself.
         on_exit: called when what follows from the end of a process has been done.
     """
@@ -84,6 +90,9 @@ class WorkerHost:
     def __init__(self, config: AppConfig, parts: HostParts) -> None:
         self.totals: dict[int, Totals] = {}
         self.last_exit = ""
+        self.last_exits = LastExits()
+        self.cgroups = memory_cgroups()
+        self._oom_kills = OomKills(self.cgroups, time.monotonic())
         self.on_given_up: Callable[[], None] = lambda: None
         self.on_exit: Callable[[], None] = lambda: None
         self._config = config
@@ -121,8 +130,8 @@ class WorkerHost:
                 incarnation.link.drain(by_itself=by_itself, quietly=quietly)
             case SendShutdown() | LetExit() if incarnation:
                 incarnation.link.tell_app(effect)
-            case SendSignal(signal) if incarnation:
-                incarnation.send_signal(signal, to_tree=self._config.treekill and signal == self._config.kill_signal)
+            case SendSignal(name) if incarnation:
+                incarnation.send_signal(name, to_tree=self._config.treekill and name == self._config.kill_signal)
             case KillGroup() if incarnation:
                 incarnation.kill_group()
 
@@ -199,19 +208,26 @@ class WorkerHost:
 
     def _on_exit(self, worker: WorkerHandle, incarnation: Incarnation, status: ExitStatus) -> None:
         incarnation.is_reaped = True
+        unexplained = status.signal == signal.SIGKILL and not incarnation.was_killed
+        why = self._oom_kills.claim(time.monotonic()) if unexplained else ""
         # What it said before it died came before its death.
         incarnation.link.take_last_words()
         worker.apply(LifeEventName.DIED)
-        task = self._loop.create_task(self._report_exit(worker, incarnation, status))
+        task = self._loop.create_task(self._report_exit(worker, incarnation, status, why))
         self._exit_reports.add(task)
         task.add_done_callback(self._exit_reports.discard)
 
-    async def _report_exit(self, worker: WorkerHandle, incarnation: Incarnation, status: ExitStatus) -> None:
-        """Apply EXITED once nothing is left of it and its last output is there, which is the explanation."""
+    async def _report_exit(
+        self, worker: WorkerHandle, incarnation: Incarnation, status: ExitStatus, why: str
+    ) -> None:
+        """Apply EXITED once nothing is left of it and its last output is there, which is the explanation.
+
+        `why`: another explanation, or "".
+        """
         await self._parts.strays.end_of(incarnation.number, worker.worker_id)
         await incarnation.output.drained()
         details = incarnation.output.error_tail
-        explanation = incarnation.link.explain(status, details)
+        explanation = why or incarnation.link.explain(status, details)
         reason = f"{status}: {explanation}" if explanation else str(status)
         event = LifeEvent(
             LifeEventName.EXITED, reason, details, jitter=random.random(), exit_code=status.shell_code
@@ -220,7 +236,14 @@ class WorkerHost:
         if worker.life.failure and not worker.life.is_leaving:
             self.totals_of(worker.worker_id).last_exit = worker.life.failure.reason
             self.last_exit = f"worker {worker.worker_id} {worker.life.failure.reason}"
+            self.last_exits.note(worker.worker_id, incarnation.process.pid, worker.life.failure.reason, details)
         self.on_exit()
+
+    def look_for_oom_kills(self) -> None:
+        """Take note, and say, that the kernel has ended processes of our cgroup: call it now and then."""
+        kills = self._oom_kills.look(time.monotonic())
+        if kills:
+            self._parts.log.warning("out_of_memory", processes=kills)
 
     def _discard(self, worker: WorkerHandle, incarnation: Incarnation) -> None:
         worker.incarnation = None

@@ -55,6 +55,7 @@ class Incarnation:
         started_at: monotonic seconds.
         number: never used again.
         is_reaped: its pid belongs to nobody any more, or to a stranger.
+        was_killed: we have sent it SIGKILL.
     """
 
     process: SpawnedProcess
@@ -64,11 +65,13 @@ class Incarnation:
     started_at: float
     number: int
     is_reaped: bool = False
+    was_killed: bool = False
 
     def send_signal(self, signal_name: str, *, to_tree: bool) -> None:
         """Signal the process alone, or all processes below it as well."""
         if self.is_reaped:
             return
+        self.was_killed |= signal_name == "SIGKILL"
         if to_tree:
             signal_tree(HeldProcess(self.process.pid, self.process.pidfd), signal_name)
         else:
@@ -77,6 +80,7 @@ class Incarnation:
     def kill_group(self) -> None:
         """SIGKILL the process and its group."""
         if not self.is_reaped:
+            self.was_killed = True
             kill_group(self.process.pid, self.process.pidfd)
 
     def close(self) -> None:

@@ -118,6 +118,12 @@ def test_pause_grows_until_a_reset_and_a_chosen_exit_code_ends_the_work(
     assert 0.15 <= pauses[1] <= 0.188
     assert 0.1 <= pauses[2] <= 0.125, "as the first one"
     assert ending.events("worker_done")[0]["reason"] == "exited with code 9"
+    [last] = ending.app.show()["last_exits"]
+    assert (last["worker_id"], last["reason"]) == (0, "exited with code 3")
+    assert last["error_lines"][-1] == r"last words\x1b[2J"
+    shown = ending.app.ok("show").stdout
+    assert f"worker 0 (pid {last['pid']}) at {last['at']}: exited with code 3\n" in shown
+    assert r"    last words\x1b[2J" in shown
     assert len(ending.events("restarts_reset")) == 1
 
 
