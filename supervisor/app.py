@@ -5,8 +5,6 @@ reload.py) and processes/ (backoff.py, hang.py). A stop always wins over any oth
 """
 
 import asyncio
-import time
-import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,11 +19,11 @@ from .errors import FastlbError, StartFailed, UsageError
 from .home.paths import AppPaths
 from .home.stored_config import save_config
 from .limits.watch import LimitWatch
+from .lookout import Lookout
 from .operations import Operation, OperationRequest, Operations
 from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
-from .processes.hang import Attention
 from .processes.reaper import Reaper
 from .processes.resource_limits import check_limits, descriptor_limit
 from .settings.app_config import MAX_WORKERS, AppConfig
@@ -48,9 +46,6 @@ from .workers.roster import (
 )
 from .workers.runtime import RuntimeParts, WorkerRuntime, make_runtime
 
-LONGEST_LOOK_INTERVAL = 1.0
-SHORTEST_LOOK_INTERVAL = 0.05
-LOOKS_PER_TIMEOUT = 5
 # A dispatcher that holds nothing has nothing to wait for.
 FORCED_QUIT_TIMEOUT = 1.0
 
@@ -127,9 +122,7 @@ class App:
         self._status = StatusReport(sources)
         self._limits = LimitWatch(config, host.cgroups, lambda: self._crew.members, resources.log)
         self._retry = ErroredRetry(config, self._crew)
-        self._look_interval = look_interval(config)
-        self._attention = Attention(self._look_interval, time.monotonic())
-        self._look_timer: asyncio.TimerHandle | None = None
+        self._lookout = Lookout(config, self._look_once, resources.log)
         self._ending: asyncio.Task[None] | None = None
         self._is_forced = False
 
@@ -270,7 +263,7 @@ class App:
         warning = low_limit_warning(self._config, self._traits, descriptor_limit())
         if warning:
             self._resources.log.warning("low_descriptor_limit", reason=warning)
-        self._look()
+        self._lookout.look()
         try:
             # Each program has a port of its own, and an old one may still hold it.
             await self._strays.end_left_over(self._config, is_in_the_way=not self._traits.needs_dispatcher)
@@ -412,8 +405,7 @@ class App:
         self.abandonment.close()
         await self._operations.wait_until_idle()
         await self._end_processes()
-        if self._look_timer:
-            self._look_timer.cancel()
+        self._lookout.close()
         self._keeper.close()
         self._strays.close()
 
@@ -451,18 +443,10 @@ class App:
             self._crew.kill()
         await self._crew.end()
 
-    def _look(self) -> None:
-        """Look after everyone who may hang, and after orphans, again and again: no error may end that."""
-        try:
-            self._look_once()
-        except Exception:  # noqa: BLE001 - the next look may find better times
-            self._resources.log.error("look_failed", traceback=traceback.format_exc())
-        self._look_timer = self._loop.call_later(self._look_interval, self._look)
-
-    def _look_once(self) -> None:
-        elapsed = self._attention.look(time.monotonic())
+    def _look_once(self, elapsed: float) -> None:
+        """Look after everyone who may hang, and after orphans; `elapsed`: attended seconds since the last look."""
         self._keeper.check(elapsed)
-        self._crew.find_hung(elapsed, self._attention)
+        self._crew.find_hung(elapsed, self._lookout.attention)
         self._crew.find_impeded(elapsed)
         self._look_whether_abandoned()  # the word may have come in the last moment of an operation
         if self._limits.is_wanted() and self._operations.current is None:
@@ -495,13 +479,6 @@ def check_target_workers(number: int) -> None:
     """
     if not 1 <= number <= MAX_WORKERS:
         raise UsageError(f"an app has 1 to {MAX_WORKERS} workers, not {number}")
-
-
-def look_interval(config: AppConfig) -> float:
-    """Return the seconds between two looks at heartbeats: a fraction of the shortest time-out."""
-    timeouts = [timeout for timeout in (config.hang_timeout, config.request_timeout) if timeout]
-    shortest = min(timeouts, default=LONGEST_LOOK_INTERVAL) / LOOKS_PER_TIMEOUT
-    return min(max(shortest, SHORTEST_LOOK_INTERVAL), LONGEST_LOOK_INTERVAL)
 
 
 def count_of(number: int, noun: str) -> str:

@@ -49,4 +49,5 @@ def _narrowed(details: AppDetails, target: Target) -> AppDetails:
     if not target.workers:
         return details
     workers = [worker for worker in details.workers if worker.id in target.workers]
-    return msgspec.structs.replace(details, workers=workers)
+    exits = [ended for ended in details.last_exits if ended.worker_id in target.workers]
+    return msgspec.structs.replace(details, workers=workers, last_exits=exits)
