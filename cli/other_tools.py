@@ -6,7 +6,7 @@ Options that mean the same as one of ours are aliases of the declared settings; 
 LOG_FILES = "the log files are where `fastlb show NAME` says, and `fastlb logs NAME` shows them"
 NOT_WATCHED = "nothing watches the files: `fastlb reload NAME` loads new code"
 IN_BACKGROUND = "`fastlb start` always runs in the background, `fastlb run` in the foreground: leave it out"
-CONFIG_FILES = "there are no configuration files: give options once, and `fastlb start NAME` knows them"
+CONFIG_FILES = "a configuration file is the target: `fastlb start FILE`, with PM2's words or ours"
 NO_PID_FILE = "there is no pid file: `fastlb list --json` tells the pid, and commands know the app by its name"
 INTERFACE = "what the app speaks is found out by looking: leave it out, or give --interface asgi or wsgi"
 
@@ -57,8 +57,6 @@ COMMANDS: dict[str, str] = {
     "reloadLogs": "a log file that was moved is opened anew by itself",
     "deploy": "put the new code where the app runs, then `fastlb reload NAME`",
     "update": "install the new version, then stop and start each app",
-    "ecosystem": CONFIG_FILES,
-    "init": CONFIG_FILES,
     "sendSignal": "`fastlb list --json` tells pids for kill(1)",
     "help": "did you mean --help?",
 }
