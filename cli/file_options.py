@@ -71,6 +71,18 @@ def order_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return only_option(with_asked)
 
 
+def one_app_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--only` to a command that takes one app of a file; the function gets it as `asked`, an OrderOptions."""
+
+    @functools.wraps(function)
+    def with_asked(*args: Any, only: tuple[str, ...], **kwargs: Any) -> Any:
+        environment = click.get_current_context().meta.get(CHOSEN_ENVIRONMENT)
+        asked = OrderOptions(only, keep_going=False, dry_run=False, environment=environment)
+        return function(*args, asked=asked, **kwargs)
+
+    return only_option(with_asked)
+
+
 def take_environment(args: Sequence[str]) -> tuple[str | None, list[str]]:
     """Return the last word behind `--env` that is no KEY=VALUE but chooses an environment, and the other arguments."""
     chosen, others = None, list(args)

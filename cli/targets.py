@@ -4,7 +4,8 @@
 Runs in the user's shell. It looks at files and, for a number that is not written down yet, asks supervisors; it must
 change nothing but the file of numbers.
 
-A word is the name of an app; else a namespace; else the number of a worker, which stands for that worker alone.
+A word is the name of an app; else a namespace; else the number of a worker, which stands for that worker alone; else a
+configuration file, which stands for the apps that were started from it.
 """
 
 import re
@@ -151,7 +152,15 @@ def _meant(word: str, known: Sequence[str]) -> list[tuple[str, int | None]]:
     if word.isascii() and word.isdigit():
         place = _place(int(word), known)
         return [(place.app, place.worker)]
+    if "." in word and (of_file := _of_file(word, known)):
+        return [(name, None) for name in of_file]
     raise unknown_app(word, known)
+
+
+def _of_file(word: str, known: Sequence[str]) -> list[str]:
+    from .declared.members import apps_of_file  # only a file needs it
+
+    return apps_of_file(word, known)
 
 
 def _all(known: Sequence[str]) -> Sequence[str]:

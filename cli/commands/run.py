@@ -6,7 +6,9 @@ from typing import Any
 import click
 
 from ...supervisor.launch.messages import Foreground
-from ..launching import become_supervisor
+from ..config_files.reading import is_config_file
+from ..file_options import OrderOptions, one_app_options
+from ..launching import become_supervisor, known_apps
 from ..options import complete_target
 from ..output import Output
 from ..setting_options import SettingsCommand, given_settings
@@ -16,6 +18,7 @@ EXAMPLES = (
     "fastlb run server:app",
     "fastlb run -w max -b 0.0.0.0:8000 --access-log server:app    # in a container",
     "fastlb run -b fd:systemd server:app                          # in a unit of systemd with a socket",
+    "fastlb run ecosystem.config.js --only api --env production   # one app of a file",
 )
 
 
@@ -27,15 +30,25 @@ EXAMPLES = (
     default=None,
     help="Say in front of each line which worker wrote it.  [default: on a terminal]",
 )
-def command(target: str, args: tuple[str, ...], log_files: bool, prefix: bool | None, **given: Any) -> None:
+@one_app_options
+def command(
+    target: str, args: tuple[str, ...], log_files: bool, prefix: bool | None, asked: OrderOptions, **given: Any
+) -> None:
     """Run an app in the foreground, with the workers' output on the terminal.
 
-    TARGET is as for `fastlb start`. SIGTERM or ^C finishes what is under way and stops, a second one stops at
-    once, SIGHUP reloads. When it has ended, the app is not in the list, unless it was there before.
+    TARGET is as for `fastlb start`; of a configuration file one app is run, which --only names. SIGTERM or ^C finishes
+    what is under way and stops, a second one stops at once, SIGHUP reloads. When it has ended, the app is not in the
+    list, unless it was there before.
 
     It ends by itself when every worker has crashed too often, with the exit code of the last one: 128 + N for
     signal N, and 1 for 0.
     """
+    if is_config_file(target) and target not in known_apps():
+        from ..declared.foreground import run_only_app
+
+        order = asked.order("start", target, given=given_settings(given) | ({"args": args} if args else {}))
+        run_only_app(order, Foreground(log_files=log_files, prefix=prefix))
+    asked.refuse_without_file("fastlb run")
     request = requested_start(target, args, given_settings(given), os.environ)
     for remark in (origins_text(request.config, request.origins), *request.remarks):
         if remark:

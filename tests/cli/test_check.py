@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.fastlb_process import Fastlb
 
+ROOT = Path(__file__).resolve().parents[2]
 TOML = """\
 [apps.shop]
 target = "asgi_probe:app"
@@ -43,6 +44,12 @@ def test_json_and_a_choice_of_apps(fastlb: Fastlb, tmp_path: Path) -> None:
     (tmp_path / "fastlb.toml").write_text(TOML)
     result = fastlb.cli("check", "fastlb.toml", "--only", "shop", "--json", cwd=tmp_path)
     assert (result.returncode, json.loads(result.stdout)) == (0, {"ok": True, "apps": ["shop"], "problems": []})
+
+
+@pytest.mark.parametrize("name", ["fastlb.toml", "ecosystem.config.js"])
+def test_examples_can_be_started(fastlb: Fastlb, name: str) -> None:
+    result = fastlb.cli("check", f"examples/{name}", cwd=ROOT)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_standard_input(fastlb: Fastlb, tmp_path: Path) -> None:
