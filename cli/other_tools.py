@@ -3,7 +3,6 @@
 Options that mean the same as one of ours are aliases of the declared settings; here is what has no counterpart.
 """
 
-LOG_FILES = "the log files are where `fastlb show NAME` says, and `fastlb logs NAME` shows them"
 NOT_WATCHED = "nothing watches the files: `fastlb reload NAME` loads new code"
 IN_BACKGROUND = "`fastlb start` always runs in the background, `fastlb run` in the foreground: leave it out"
 CONFIG_FILES = "a configuration file is the target: `fastlb start FILE`, with PM2's words or ours"

@@ -16,6 +16,8 @@ from . import (
     distribution,
     idle_clients,
     leaks,
+    log_disks,
+    log_storm,
     node_faults,
     node_traffic,
     reloads,
@@ -42,6 +44,9 @@ TRIALS: dict[int, Trial] = {
     15: node_faults.dispatcher_deaths,
     16: broken_releases.run_node,
     17: soak.run,
+    18: log_storm.run,
+    19: log_disks.full,
+    20: log_disks.hung,
 }
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

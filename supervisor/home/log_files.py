@@ -100,10 +100,14 @@ def app_files(config: AppConfig, paths: AppPaths) -> dict[str, str]:
 
 
 def rotated_files(path: Path) -> list[Path]:
-    """Return what was rotated away from a log file and is still there, compressed or not, oldest first."""
+    """Return what was rotated away from a log file and is still there, compressed or not, oldest first.
+
+    Of a file whose supervisor was killed when it had been compressed and not yet removed only the compressed one.
+    """
     pattern = f"{glob.escape(str(path.with_suffix('')))}{ROTATED_MARK}*{glob.escape(path.suffix)}"
-    found = [Path(name) for name in (*glob.glob(pattern), *glob.glob(pattern + ".gz"))]
-    return sorted(found, key=lambda file: file.name.removesuffix(".gz"))
+    found = {name: Path(name) for name in glob.glob(pattern)}
+    found |= {name.removesuffix(".gz"): Path(name) for name in glob.glob(pattern + ".gz")}
+    return [found[name] for name in sorted(found)]
 
 
 def _absolute(text: str, cwd: str) -> str:

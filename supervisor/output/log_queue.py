@@ -30,6 +30,8 @@ LOW_BYTES = 4 << 20
 MOST_BYTES = 16 << 20
 # A disk that takes (FULL_BYTES - LOW_BYTES) / PATIENCE = 16 MB/s loses nothing, however fast the workers print.
 PATIENCE = 0.25
+# A disk that has taken nothing for so long, while the queue became full, hangs: patience would help nobody.
+HANGS_SECONDS = 0.25
 # So long after lines were dropped nobody is held up again: the disk is known.
 NO_PATIENCE_SECONDS = 10.0
 STALL_SECONDS = 2.0
@@ -80,6 +82,8 @@ class LogQueue:
         self._flow = Flow.FLOWING
         self._dropped: Counter[Origin] = Counter()
         self._no_patience_until = 0.0
+        self._done_bytes = -1  # when it was looked at last, and when it had changed then
+        self._moved_at = 0.0
         self._is_reopening = False
         self._is_closed = False
         self._sizes: dict[Stream, int] = dict.fromkeys(STREAMS, 0)
@@ -96,6 +100,8 @@ class LogQueue:
         self._thread.put(Lines(origin, lines), len(lines))
         self._stall.look_later()
         waiting = self._thread.waiting_bytes
+        if waiting > LOW_BYTES:
+            self._note_progress()
         if waiting > FULL_BYTES and (self._flow is Flow.FLOWING or waiting > MOST_BYTES):
             self._become_full(waiting)
 
@@ -163,13 +169,20 @@ class LogQueue:
 
     def _become_full(self, waiting: int) -> None:
         was, self._flow = self._flow, Flow.HELD
-        if waiting > MOST_BYTES or self._loop.time() < self._no_patience_until:
+        now = self._loop.time()
+        hangs = now - self._moved_at > HANGS_SECONDS
+        if waiting > MOST_BYTES or hangs or now < self._no_patience_until:
             self._drop()
         else:
             self._hold()
             self._giving_up = self._loop.call_later(PATIENCE, self._drop)
         if was is Flow.FLOWING:
             self._thread.call_at(LOW_BYTES, lambda: self._on_loop(self._on_room))
+
+    def _note_progress(self) -> None:
+        done_bytes = self._thread.done_bytes
+        if done_bytes != self._done_bytes:
+            self._done_bytes, self._moved_at = done_bytes, self._loop.time()
 
     def _drop(self) -> None:
         self._end_hold()

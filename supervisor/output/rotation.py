@@ -185,7 +185,9 @@ class RotatedFiles:
             if file not in stay:
                 file.unlink(missing_ok=True)
                 partial_of(file).unlink(missing_ok=True)
-            elif self.rules.compress and file.suffix != ".gz":
+            elif file.suffix == ".gz":
+                file.with_suffix("").unlink(missing_ok=True)  # a supervisor was killed before it did so
+            elif self.rules.compress:
                 with contextlib.suppress(BlockingIOError):  # the next time
                     compress(file)
 

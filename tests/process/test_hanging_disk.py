@@ -102,6 +102,7 @@ def test_disk_that_hangs_costs_lines_that_are_counted(tmp_path: Path) -> None:
 
 def test_burst_that_the_disk_takes_in_time_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_queue, "PATIENCE", scaled(10))
+    monkeypatch.setattr(log_queue, "HANGS_SECONDS", scaled(10))
 
     async def scenario() -> None:
         bench = Bench(tmp_path)

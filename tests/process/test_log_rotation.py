@@ -147,6 +147,17 @@ def test_compression_that_was_broken_off_is_done_again(tmp_path: Path, log: Even
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_file_that_was_compressed_and_not_removed_counts_once(tmp_path: Path, log: EventLog) -> None:
+    path = tmp_path / "app-out.log"
+    write_lines(path, log, rules(compress=True), range(15))
+    (packed,) = rotated_files(path)
+    packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+    assert rotated_files(path) == [packed]
+    write_lines(path, log, rules(compress=True), range(15, 25))
+    assert everything(path) == b"".join(LINE % number for number in range(25))
+    assert not packed.with_suffix("").exists()
+
+
 def test_directory_that_forbids_renaming_costs_no_line(tmp_path: Path, log: EventLog) -> None:
     path = tmp_path / "logs" / "app-out.log"
     rotated = RotatedFiles(rules(), log)
