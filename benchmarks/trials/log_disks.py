@@ -62,11 +62,12 @@ def ailing(what: str, seconds: int, ailment: Ailment, kind: str) -> Iterator[Fin
         written, lost = look(path)
         shown = sum(app.show()["logs"]["lost_lines"].values())
     asked = calm.requests + with_ailment.requests
+    longest = f"{calm.max_ms:.0f} -> {with_ailment.max_ms:.0f} ms"
     yield Finding(f"{what} for {seconds} s: no request fails", with_ailment.summary(), with_ailment.failed == 0)
     yield Finding(
         "... latency is what it was",
         f"p50 {calm.p50_ms:.2f} -> {with_ailment.p50_ms:.2f} ms, "
-        f"p99 {calm.p99_ms:.2f} -> {with_ailment.p99_ms:.2f} ms, longest {calm.max_ms:.0f} -> {with_ailment.max_ms:.0f} ms",
+        f"p99 {calm.p99_ms:.2f} -> {with_ailment.p99_ms:.2f} ms, longest {longest}",
         with_ailment.p99_ms < 2 * calm.p99_ms + 5,
     )
     yield Finding(

@@ -34,9 +34,7 @@ def storm(lines: int, rotations: int) -> Finding:
         program = printing_program(Path(directory), lines)
         options = ("--fork", "--no-autorestart", "--error-file", "NULL", "--max-size", str(size), "--retain", "100000")
         began = time.monotonic()
-        app = fastlb.start(
-            str(program), "--workers", str(WORKERS), "--out-file", str(path), *options, "--compress"
-        )
+        app = fastlb.start(str(program), "--workers", str(WORKERS), "--out-file", str(path), *options, "--compress")
         finished = {"finished"}
         wait_until(lambda: {worker["status"] for worker in app.show()["workers"]} == finished, "all have printed", 300)
         seconds = time.monotonic() - began

@@ -43,8 +43,8 @@ class Format(Protocol):
     def __call__(self, origin: Origin, lines: bytes) -> bytes:
         """Return the lines as they are to be written: whole lines again."""
 
-    def record(self, origin: Origin, record: bytes) -> bytes:
-        """Return lines that belong together as they are to be written: with one time, or as one object."""
+    def records(self, origin: Origin, records: list[bytes]) -> bytes:
+        """Return records, each of lines that belong together: with one time each, or as one object each."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ class Unchanged:
         """Return the same lines."""
         return lines
 
-    def record(self, origin: Origin, record: bytes) -> bytes:
+    def records(self, origin: Origin, records: list[bytes]) -> bytes:
         """Return the same lines."""
-        return record
+        return b"".join(records)
 
 
 class Clock:
@@ -119,9 +119,10 @@ class TextLines:
         start = self._start(origin)
         return start + lines[:-1].replace(b"\n", b"\n" + start) + b"\n"
 
-    def record(self, origin: Origin, record: bytes) -> bytes:
-        """Return the lines, the first with the prefix."""
-        return self._start(origin) + record
+    def records(self, origin: Origin, records: list[bytes]) -> bytes:
+        """Return the lines, the first of each record with the prefix."""
+        start = self._start(origin)
+        return b"".join([start + record for record in records])
 
     def _start(self, origin: Origin) -> bytes:
         prefix = f"{self._format_time(self._clock.read())}: " if self._format_time else ""
@@ -147,9 +148,9 @@ class JsonLines:
         """Return an object for each line."""
         return self._objects(origin, lines[:-1].split(b"\n"))
 
-    def record(self, origin: Origin, record: bytes) -> bytes:
-        """Return one object."""
-        return self._objects(origin, [record[:-1]])
+    def records(self, origin: Origin, records: list[bytes]) -> bytes:
+        """Return an object for each record."""
+        return self._objects(origin, [record[:-1] for record in records])
 
     def _objects(self, origin: Origin, messages: list[bytes]) -> bytes:
         common = {

@@ -5,6 +5,7 @@ GATHER_SECONDS. Known are the tracebacks of Python, and by indentation those of 
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 
 MAX_RECORD_BYTES = 64 * 1024
@@ -12,6 +13,9 @@ GATHER_SECONDS = 0.1
 TRACEBACK = b"Traceback (most recent call last):"
 # What stands between the tracebacks of exceptions that came one from the other.
 LINKS = (b"During handling of the above exception", b"The above exception was the direct cause", b"Caused by: ")
+
+# What may make a line go on with the one above it.
+_MAY_GO_ON = re.compile(rb"\n(?:[ \t\n}]|" + b"|".join(map(re.escape, (TRACEBACK, *LINKS))) + b")")
 
 
 class Records:
@@ -31,6 +35,8 @@ class Records:
 
     def add(self, lines: bytes) -> list[bytes]:
         """Take whole lines; return the records that are whole now, each with the newline at its end."""
+        if not self._is_within_traceback and not _MAY_GO_ON.search(b"\n" + lines):
+            return self._add_separate(lines)
         whole: list[bytes] = []
         for line in lines[:-1].split(b"\n"):
             if not line and self._lines:
@@ -40,6 +46,13 @@ class Records:
             else:
                 whole += self.flush()
                 self._begin(line)
+        return whole
+
+    def _add_separate(self, lines: bytes) -> list[bytes]:
+        """Take lines of which none goes on with another, in fewer steps."""
+        *whole, last = [line + b"\n" for line in lines[:-1].split(b"\n")]
+        whole = [*self.flush(), *whole]
+        self._begin(last[:-1])
         return whole
 
     def flush(self) -> list[bytes]:

@@ -18,7 +18,7 @@ from .event_log import EventLog
 from .follower import STREAMS, Stream, Subscription
 from .line_format import FormatRules, Origin, make_format
 from .log_queue import LogQueue
-from .log_target import make_sink
+from .log_target import DAEMONS, make_sink
 from .pipes import AttachedOutput, ErrorTail, PipeReader
 from .records import GatheredOutput
 from .stages import PassedOn, SortedOutput, Stage
@@ -133,8 +133,11 @@ class WorkerOutput:
         return stage
 
     def _write_records(self, origin: Origin, records: list[bytes]) -> None:
-        for record in records:
-            self._pass_on(origin, self._format.record(origin, record))
+        if self._settings.log_target not in DAEMONS:
+            self._pass_on(origin, self._format.records(origin, records))
+            return
+        for record in records:  # each is a message
+            self._pass_on(origin, self._format.records(origin, [record]))
 
     def _write(self, origin: Origin, lines: bytes) -> None:
         self._pass_on(origin, self._format(origin, lines))
