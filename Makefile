@@ -54,6 +54,9 @@ docs: $(VENV)/.installed ## regenerate the pages that derive from the code, and 
 	$(BIN)/python -m fastlb.supervisor.settings.reference > docs/configuration.md
 	$(BIN)/python -m fastlb.cli.exit_codes > docs/exit-codes.md
 	$(BIN)/python -m fastlb.supervisor.pm2.page > docs/pm2-keys.md
+	$(BIN)/python -m fastlb.cli.command_page > docs/commands.md
+	$(BIN)/python -m fastlb.cli.pm2_page > docs/coming-from-pm2.md
+	$(BIN)/python -m fastlb.cli.json_schemas docs/json
 	$(BIN)/python -m benchmarks.picture
 
 captures: $(VENV)/.installed-test ## regenerate docs/captures.md, by making the mistakes that it shows

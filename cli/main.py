@@ -16,13 +16,16 @@ from ..supervisor.suggestions import harmless, nearest
 from .options import no_color_option
 from .output import Output
 
+# By it a shell asks for completion.
+COMPLETE_VARIABLE = "_FASTLB_COMPLETE"
 # By what they are for, in the order in which one comes to need them.
 GROUPS: dict[str, tuple[str, ...]] = {
     "Run apps": ("start", "run", "stop", "restart", "reload", "scale", "delete", "reset", "kill"),
-    "See what runs": ("list", "show", "logs", "events", "env", "pid", "id", "jlist", "prettylist"),
+    "See what runs": ("list", "show", "logs", "events", "env", "pid", "id", "ping", "monit", "jlist", "prettylist"),
     "Speak to workers": ("send",),
     "Files of apps": ("init", "check", "config", "convert", "advise"),
-    "This program": ("version",),
+    "Keep": ("save", "resurrect", "cleardump", "backup", "restore"),
+    "This program": ("completion", "link-pm2", "report", "version"),
 }
 COMMANDS = tuple(name for group in GROUPS.values() for name in group)
 ALIASES = {
@@ -35,6 +38,12 @@ ALIASES = {
     "info": "show",
     "del": "delete",
     "rm": "delete",
+    "dump": "save",
+    "gracefulReload": "reload",
+    "softReload": "reload",
+    "dashboard": "monit",
+    "dash": "monit",
+    "imonit": "monit",
 }
 
 
@@ -50,7 +59,7 @@ class CommandGroup(click.Group):
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f".commands.{name}", __package__)
+        module = importlib.import_module(f".commands.{name.replace('-', '_')}", __package__)
         command: click.Command = module.command
         return command
 
@@ -73,8 +82,13 @@ class CommandGroup(click.Group):
 def _what_to_do(unknown: str) -> str:
     from .other_tools import COMMANDS as ELSEWHERE
 
-    meant = nearest(unknown, harmless([*COMMANDS, *ALIASES]))
-    return ELSEWHERE.get(unknown) or (f"did you mean {meant}?" if meant else "see fastlb --help")
+    known = [*COMMANDS, *ALIASES]
+    meant = "".join(harmless([nearest(unknown, known) or ""]))
+    if unknown in ELSEWHERE:
+        return ELSEWHERE[unknown]
+    from .pm2.commands import advice_on
+
+    return advice_on(unknown, COMMANDS) or (f"did you mean {meant}?" if meant else "see fastlb --help")
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -96,7 +110,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 def cli(ctx: click.Context) -> None:
     """Every core of one machine behind one port, for apps that were written for one process.
 
-    Completion for bash: eval "$(_FASTLB_COMPLETE=bash_source fastlb)"; also zsh_source, fish_source.
+    Completion for bash: eval "$(fastlb completion bash)"; also for zsh and fish.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -165,6 +179,10 @@ def _explain(error: click.ClickException) -> str:
 
 
 def _run() -> int:
+    if os.path.basename(sys.argv[0]) == "pm2" and COMPLETE_VARIABLE not in os.environ:
+        from .pm2_link import run_as_pm2
+
+        return run_as_pm2(sys.argv[1:], cli)
     result = cli.main(prog_name="fastlb", standalone_mode=False)
     sys.stdout.flush()
     return result if isinstance(result, int) else 0

@@ -40,22 +40,6 @@ OPTIONS: dict[str, str] = {
 }
 
 COMMANDS: dict[str, str] = {
-    "save": "nothing has to be saved: a stopped app stays in the list, and `fastlb start NAME` starts it as before",
-    "dump": "nothing has to be saved: a stopped app stays in the list, and `fastlb start NAME` starts it as before",
-    "resurrect": "`fastlb start NAME` starts an app as before",
-    "startup": "let a unit of systemd run `fastlb run ...`",
-    "monit": "`fastlb list` shows what runs, `fastlb logs` what it writes",
-    "dash": "`fastlb list` shows what runs, `fastlb logs` what it writes",
-    "plus": "`fastlb list` shows what runs, `fastlb logs` what it writes",
-    "serve": "`fastlb start TARGET` serves an app in the background, `fastlb run TARGET` in the foreground",
-    "gracefulReload": "did you mean reload?",
-    "softReload": "did you mean reload?",
-    "attach": "`fastlb logs NAME` shows what the app writes",
-    "log": "did you mean logs?",
-    "flush": "the log files are yours to truncate or move: they are opened anew",
-    "reloadLogs": "a log file that was moved is opened anew by itself",
-    "deploy": "put the new code where the app runs, then `fastlb reload NAME`",
-    "update": "install the new version, then stop and start each app",
-    "sendSignal": "`fastlb list --json` tells pids for kill(1)",
     "help": "did you mean --help?",
+    "log": "did you mean logs?",
 }
