@@ -29,13 +29,15 @@ RESULTS = Path(__file__).parent / "results"
 BUDGET_US = 1.5
 PROGRAM = """
 import os, time
-time.sleep(1)
+while not os.path.exists({go!r}):
+    time.sleep(0.05)
 for number in range({lines}):
     os.write(1, b"%08d " % number + b"x" * 70 + b"\\n")
     {pause}
 time.sleep(600)
 """
 LINE_BYTES = 80
+GO = "go"  # a file: the program waits for it
 FASTLB_MODES: dict[str, tuple[str, ...]] = {
     "as it is": (),
     "with a time": ("--time",),
@@ -59,9 +61,10 @@ class Row(msgspec.Struct, frozen=True):
         return 1e6 / self.cpu_us
 
 
-def cost(pid: int, lines: int, are_there: Callable[[], bool]) -> float:
-    """Return the CPU in microseconds a line that a process takes until all lines are there."""
+def cost(pid: int, source: str, lines: int, are_there: Callable[[], bool]) -> float:
+    """Let the program print; return the CPU in microseconds a line that a process takes until all lines are there."""
     before = processes.cpu_nanoseconds(pid)
+    Path(source).with_name(GO).touch()
     wait_until(are_there, "all lines are collected", 120)
     return (processes.cpu_nanoseconds(pid) - before) / 1000 / lines
 
@@ -69,7 +72,7 @@ def cost(pid: int, lines: int, are_there: Callable[[], bool]) -> float:
 def program(directory: Path, lines: int, pause: str = "") -> str:
     """Write the program that prints; return its path."""
     path = directory / "prints.py"
-    path.write_text(PROGRAM.format(lines=lines, pause=pause))
+    path.write_text(PROGRAM.format(lines=lines, pause=pause, go=str(directory / GO)))
     return str(path)
 
 
@@ -95,7 +98,7 @@ def fastlb_row(mode: str, *options: str, workers: int = 1, slowly: bool = False)
         source = program(Path(directory), lines, f"time.sleep({SLOW_PAUSE})" if slowly else "")
         common = ("--fork", "--workers", str(workers), "--out-file", str(path), "--no-wait")
         app = fastlb.start(source, *common, *options)
-        us = cost(app.supervisor_pid, lines * workers, has_last(path, lines))
+        us = cost(app.supervisor_pid, source, lines * workers, has_last(path, lines))
     return Row("fastlb", mode, us)
 
 
@@ -109,7 +112,7 @@ def pm2_row(mode: str, *options: str) -> Row:
         run_pm2(env, "ping")
         daemon = int((home / "pm2.pid").read_text())
         run_pm2(env, "start", source, "--interpreter", sys.executable, "--output", str(path), *options)
-        return Row("PM2", mode, cost(daemon, LINES, has_last(path, LINES)))
+        return Row("PM2", mode, cost(daemon, source, LINES, has_last(path, LINES)))
     finally:
         run_pm2(env, "kill")
         shutil.rmtree(home)
@@ -127,12 +130,24 @@ def journald_row(journald: int) -> Row:
     """Measure journald behind systemd-cat, by what it answers."""
     lines = LINES // 10
     with tempfile.TemporaryDirectory() as directory:
-        command = ["systemd-cat", f"--identifier={directory}", sys.executable, program(Path(directory), lines)]
+        source = program(Path(directory), lines)
+        command = ["systemd-cat", f"--identifier={directory}", sys.executable, source]
         with subprocess.Popen(command) as printing:
             try:
-                return Row("systemd-cat, journald", "as it is", cost(journald, lines, journal_has(directory, lines)))
+                us = cost(journald, source, lines, journal_has(directory, lines))
+                return Row("systemd-cat, journald", "as it is", us)
             finally:
                 printing.kill()
+
+
+def to_journald_row() -> Row:
+    """Measure our supervisor when it passes lines on to journald."""
+    lines = LINES // 10
+    name = f"bench-{os.getpid()}"
+    with tempfile.TemporaryDirectory() as directory, Fastlb() as fastlb:
+        source = program(Path(directory), lines)
+        app = fastlb.start(source, "--fork", "--log-target", "journald", "--no-wait", name=name)
+        return Row("fastlb", "to journald", cost(app.supervisor_pid, source, lines, journal_has(name, lines)))
 
 
 def journal_has(identifier: str, lines: int) -> Callable[[], bool]:
@@ -154,7 +169,7 @@ def rows() -> Iterator[Row]:
     for mode, options in PM2_MODES.items() if has_pm2() else ():
         yield pm2_row(mode, *options)
     if shutil.which("systemd-cat") and (journald := journald_pid()):
-        yield fastlb_row("to journald", "--log-target", "journald")
+        yield to_journald_row()
         yield journald_row(journald)
 
 

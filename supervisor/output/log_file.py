@@ -12,6 +12,7 @@ from ..errors import FastlbError
 from . import wall_clock
 from .event_log import EventLog
 from .line_file import LineFile, Problem
+from .loss_mark import Mark, text_mark
 from .rotation import NEVER, RotatedFiles, rotate
 
 WARNING_INTERVAL = 1.0
@@ -25,12 +26,13 @@ class LogFile:
         path: its name.
         log: is told of problems.
         rotated: what says when it is rotated, and cares for the files that were; None: it is not.
+        mark: the line that stands where so many lines were lost.
 
     Raises:
         FastlbError: it cannot be opened.
     """
 
-    def __init__(self, path: Path, log: EventLog, rotated: RotatedFiles | None = None) -> None:
+    def __init__(self, path: Path, log: EventLog, rotated: RotatedFiles | None = None, mark: Mark = text_mark) -> None:
         self.path = path
         self._rules = rotated.rules if rotated else NEVER
         self._rotated = rotated
@@ -39,7 +41,7 @@ class LogFile:
         self._last_rotated: Path | None = None
         try:
             path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-            self._file = LineFile(path, _lost_lines_mark, self._report)
+            self._file = LineFile(path, mark, self._report)
         except OSError as error:
             raise FastlbError(f"cannot write {path}: {error.strerror}: check its mode and owner") from error
         self._size, self._period = self._look()
@@ -107,7 +109,3 @@ class LogFile:
         if time.monotonic() >= self._next_warning:
             self._next_warning = time.monotonic() + WARNING_INTERVAL
             self._log.warning(event, file=self.path, reason=reason, **fields)
-
-
-def _lost_lines_mark(count: int) -> bytes:
-    return b"[fastlb] %d lines were lost here: the disk did not take them\n" % count

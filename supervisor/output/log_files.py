@@ -14,6 +14,7 @@ from .event_log import EventLog
 from .follower import STREAMS, Stream
 from .line_format import Origin
 from .log_file import LogFile
+from .loss_mark import Mark, text_mark
 from .rotation import RotatedFiles, RotationRules
 
 LOOK_INTERVAL = 1.0
@@ -26,14 +27,18 @@ class LogFiles:
         templates: where what is written.
         rules: when files are rotated.
         log: is told of problems.
+        mark: makes the line that stands where so many lines were lost.
 
     Raises:
         FastlbError: a file cannot be opened.
     """
 
-    def __init__(self, templates: dict[Output, LogTemplate], rules: RotationRules, log: EventLog) -> None:
+    def __init__(
+        self, templates: dict[Output, LogTemplate], rules: RotationRules, log: EventLog, mark: Mark = text_mark
+    ) -> None:
         self._templates = templates
         self._log = log
+        self._mark = mark
         self._rotated = RotatedFiles(rules, log)
         self._files: dict[Path, LogFile] = {}
         self._by_origin: dict[Origin, list[LogFile]] = {}
@@ -116,5 +121,5 @@ class LogFiles:
 
     def _open(self, path: Path) -> LogFile:
         if path not in self._files:
-            self._files[path] = LogFile(path, self._log, self._rotated)
+            self._files[path] = LogFile(path, self._log, self._rotated, self._mark)
         return self._files[path]

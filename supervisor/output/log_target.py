@@ -11,6 +11,7 @@ from .datagram_log import DatagramLog
 from .event_log import EventLog
 from .log_files import LogFiles
 from .log_sink import LogSink
+from .loss_mark import make_mark
 from .rotation import RotationRules
 
 DAEMONS = {"syslog": syslog, "journald": journald}
@@ -29,4 +30,4 @@ def make_sink(config: AppConfig, templates: dict[Output, LogTemplate], log: Even
     if daemon and not config.disable_logs:
         path = config.log_socket or daemon.DEFAULT_SOCKET
         return DatagramLog(path, daemon.encode, log, is_whole=config.log_multiline)
-    return LogFiles(templates, RotationRules.of(config), log)
+    return LogFiles(templates, RotationRules.of(config), log, make_mark(config))

@@ -1,6 +1,7 @@
 """A disk that refuses: lines are counted, nothing fails, and the file says what is missing."""
 
 import errno
+import json
 import os
 import resource
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 from fastlb.supervisor.errors import FastlbError
 from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.log_file import LogFile
+from fastlb.supervisor.output.loss_mark import make_mark
+from fastlb.supervisor.settings.app_config import AppConfig
 
 
 @pytest.fixture
@@ -58,6 +61,18 @@ def test_full_disk_costs_lines_and_the_file_says_how_many(log_file: LogFile, eve
         "again",
     ]
     assert any("log_resumed" in event and "lost_lines=3" in event for event in events)
+
+
+def test_mark_in_a_file_of_json_is_an_object(tmp_path: Path) -> None:
+    log = EventLog(None)
+    file = LogFile(tmp_path / "out", log, mark=make_mark(AppConfig(target="app:app", name="app", log_type="json")))
+    with disk_with_room_for(0):
+        file.append(b"{}\n{}\n")
+    file.append(b"{}\n")
+    file.close()
+    mark, line = map(json.loads, file.path.read_text().splitlines())
+    assert (mark["lost_lines"], mark["app"], line) == (2, "app", {})
+    assert "2 lines were lost here" in mark["message"]
 
 
 def test_line_that_was_cut_is_counted_and_does_not_run_into_the_next(log_file: LogFile) -> None:
