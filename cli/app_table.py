@@ -42,17 +42,17 @@ WORKER_COLUMNS = (
 INSTANCE_COLUMNS = (
     Column("id"),
     Column("name", "name"),
-    Column("mode"),
+    Column("mode", dispensable=1),
     Column("rst", "number"),
     Column("status", "status"),
     Column("cpu", "number"),
-    Column("memory", "number"),
-    Column("uptime", "number"),
-    Column("pid", "number"),
-    Column("conns", "number"),
-    Column("requests", "number"),
-    Column("listens on"),
-    Column("note"),
+    Column("memory", "number", short="mem"),
+    Column("uptime", "number", short="age"),
+    Column("pid", "number", 2),
+    Column("conns", "number", 3, short="con"),
+    Column("requests", "number", 4, short="reqs"),
+    Column("listens on", dispensable=5),
+    Column("note", dispensable=6),
 )
 NOTHING = "-"
 

@@ -10,15 +10,16 @@ from typing import Any
 import msgspec
 
 from ..supervisor.control.protocol import AppDetails, AppEntry
+from .operations import Answer
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# What a command prints, by the name of its schema.
-PRINTED: dict[str, Any] = {"list": list[AppEntry], "show": AppDetails, "env": dict[str, str]}
+# What a command prints, by the name of its schema; answers: every command that does something to apps.
+PRINTED: dict[str, Any] = {"list": list[AppEntry], "show": AppDetails, "env": dict[str, str], "answers": list[Answer]}
 
 
 def schema_text(name: str) -> str:
     """Return the schema of what `fastlb NAME --json` prints, as its file has it."""
-    schema = {"$schema": DIALECT, "title": f"fastlb {name} --json", **msgspec.json.schema(PRINTED[name])}
+    schema = {"$schema": DIALECT, "title": f"fastlb: {name}, as JSON", **msgspec.json.schema(PRINTED[name])}
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
 
 

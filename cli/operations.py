@@ -19,10 +19,29 @@ from ..supervisor.home.died import forget_death
 from ..supervisor.home.paths import AppPaths
 from ..supervisor.home.stored_config import load_config
 from .apps import ANSWER_SECONDS, NoSocket, connected, paths_of
+from .options import answers_in_json
 from .output import Output, ProgressDisplay
 from .parallel import answer_of, ask_each
 
 OPERATION_ANSWER_SECONDS = 5.0
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """How it ended for one app, as `--json` of what is done to apps tells it.
+
+    Attributes:
+        app: its name.
+        ok: it was done.
+        text: a sentence: what was done, or why not.
+        exit_code: 0, or that of the failure.
+        details: of a failure: a worker's traceback, for one.
+    """
+
+    app: str
+    ok: bool
+    text: str
+    exit_code: int = 0
+    details: str = ""
 
 
 def operate(name: str, method: str, params: msgspec.Struct | None = None) -> str:
@@ -43,6 +62,8 @@ def operate(name: str, method: str, params: msgspec.Struct | None = None) -> str
 
 def do_each(do: Callable[[str], str], names: Sequence[str]) -> int:
     """Do something to one app after the other, whether or not it fails for some. Return the exit code."""
+    if answers_in_json():
+        return _print_answers(names, [answer_of(do, name) for name in names])
     return max(_report(name, answer_of(do, name), len(names)) for name in names)
 
 
@@ -51,6 +72,8 @@ def do_each_at_once(do: Callable[[str], str], names: Sequence[str], doing: str) 
     with ProgressDisplay(Output.for_errors()) as display:
         display.show(f"{doing} {', '.join(names)}", 0, 0)
         answers = ask_each(do, names)
+    if answers_in_json():
+        return _print_answers(names, answers)
     return max(_report(name, answer, len(names)) for name, answer in zip(names, answers, strict=True))
 
 
@@ -171,6 +194,26 @@ def _answers(client: ControlClient) -> bool:
     except FastlbError:
         return False
     return True
+
+
+def say_nothing_to_do(sentence: str) -> None:
+    """Print that there is no app to do anything to: `sentence`, or no answers."""
+    if answers_in_json():
+        Output.for_results().json([])
+    else:
+        Output.for_results().line(sentence)
+
+
+def _print_answers(names: Sequence[str], answers: Sequence[str | FastlbError]) -> int:
+    """Print as JSON how it ended for each app; return the exit code."""
+    told = [
+        Answer(name, ok=False, text=answer.message, exit_code=answer.exit_code, details=answer.details)
+        if isinstance(answer, FastlbError)
+        else Answer(name, ok=True, text=answer)
+        for name, answer in zip(names, answers, strict=True)
+    ]
+    Output.for_results().json(told)
+    return max(answer.exit_code for answer in told)
 
 
 def _report(name: str, answer: str | FastlbError, count: int) -> int:

@@ -13,6 +13,9 @@ from click.shell_completion import CompletionItem
 from ..supervisor.errors import UsageError
 from ..supervisor.suggestions import nearest
 
+# Where a command's context has whether answers are to be JSON.
+JSON_ANSWERS = "fastlb.json_answers"
+
 
 class AppCommand(click.Command):
     """A command whose help ends with `examples`: lines as one would type them."""
@@ -69,6 +72,22 @@ def names_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
+
+
+def json_answers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--json` to a command that does something to apps: how it ended for each is told in JSON."""
+
+    def remember(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+        ctx.meta[JSON_ANSWERS] = asked
+
+    about = "Print how it ended for each app as JSON, for programs."
+    return click.option("--json", is_flag=True, expose_value=False, callback=remember, help=about)(function)
+
+
+def answers_in_json() -> bool:
+    """Whether the command that runs was given the `--json` of `json_answers`."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(JSON_ANSWERS))
 
 
 def no_color_option() -> click.Option:

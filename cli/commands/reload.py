@@ -7,7 +7,7 @@ from ...supervisor.control.protocol import ReloadParams
 from ...supervisor.errors import FastlbError
 from ...supervisor.settings.app_config import MAX_WORKERS
 from ..operations import do_each, operate
-from ..options import AppCommand, names_argument
+from ..options import AppCommand, json_answers, names_argument
 from ..targets import resolve_targets
 from ..worker_operations import names_of, to_targets
 
@@ -22,6 +22,7 @@ EXAMPLES = ("fastlb reload shop", "fastlb reload shop --parallel 4", "fastlb rel
     metavar="N",
     help="Workers that are replaced at a time; default as the app was started.",
 )
+@json_answers
 def command(names: tuple[str, ...], parallel: int | None) -> int:
     """Replace the workers by new ones that load the code anew, one after the other. NAME may be `all`, /a
     pattern/, a namespace, or the number of a worker, which is replaced alone.

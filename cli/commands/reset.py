@@ -6,13 +6,14 @@ from ...supervisor.control.client import NotRunning
 from ...supervisor.errors import FastlbError
 from ..apps import resolve_names
 from ..operations import do_each, operate
-from ..options import AppCommand, names_argument
+from ..options import AppCommand, json_answers, names_argument
 
 EXAMPLES = ("fastlb reset shop", "fastlb reset all")
 
 
 @click.command("reset", cls=AppCommand, examples=EXAMPLES, short_help="Count restarts from 0 again.")
 @names_argument
+@json_answers
 def command(names: tuple[str, ...]) -> int:
     """Set the restarts that `list` shows to 0. NAME may be `all`.
 

@@ -5,7 +5,7 @@ import click
 from ...supervisor.home.app_lock import is_running
 from ..apps import paths_of
 from ..operations import do_each, operate
-from ..options import AppCommand, names_argument
+from ..options import AppCommand, json_answers, names_argument
 from ..starting_again import start_stopped
 from ..targets import resolve_targets
 from ..worker_operations import names_of, to_targets
@@ -15,6 +15,7 @@ EXAMPLES = ("fastlb restart shop", "fastlb restart 3", "fastlb restart all")
 
 @click.command("restart", cls=AppCommand, examples=EXAMPLES, short_help="Restart apps; start stopped ones.")
 @names_argument
+@json_answers
 def command(names: tuple[str, ...]) -> int:
     """Stop all workers of an app, then start new ones. NAME may be `all`, /a pattern/, a namespace, or the number of a
     worker, which is restarted alone. What is stopped is started.

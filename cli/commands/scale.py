@@ -8,7 +8,7 @@ from ...supervisor.errors import FastlbError, UsageError
 from ...supervisor.settings.app_config import MAX_WORKERS
 from ...supervisor.settings.declared import declared_settings, parse_setting
 from ..operations import do_each, operate
-from ..options import AppCommand, complete_names
+from ..options import AppCommand, complete_names, json_answers
 from ..targets import resolve_whole_app
 
 EXAMPLES = ("fastlb scale shop 8", "fastlb scale shop +2", "fastlb scale shop -2", "fastlb scale shop max")
@@ -25,6 +25,7 @@ CONTEXT_SETTINGS = {"ignore_unknown_options": True}
 )
 @click.argument("name", shell_complete=complete_names)
 @click.argument("workers", metavar="N|+N|-N|max")
+@json_answers
 def command(name: str, workers: str) -> int:
     """Change the number of workers of a running app: to N, by +N or -N, or to the CPUs there are.
 

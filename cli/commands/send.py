@@ -6,7 +6,7 @@ from ...supervisor.control.client import NotRunning
 from ...supervisor.control.protocol import SendParams
 from ...supervisor.errors import FastlbError
 from ..operations import do_each, operate
-from ..options import AppCommand, complete_names
+from ..options import AppCommand, complete_names, json_answers
 from ..targets import resolve_name
 
 EXAMPLES = ("fastlb send game 'say the server restarts in a minute'", "fastlb send game save-all --worker 0")
@@ -16,6 +16,7 @@ EXAMPLES = ("fastlb send game 'say the server restarts in a minute'", "fastlb se
 @click.argument("name", shell_complete=complete_names)
 @click.argument("line")
 @click.option("--worker", type=click.IntRange(min=0), metavar="N", help="The worker of this number alone.")
+@json_answers
 def command(name: str, line: str, worker: int | None) -> int:
     """Write LINE, and its end, to the standard input of each process of an app in fork mode.
 

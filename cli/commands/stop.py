@@ -5,7 +5,7 @@ import functools
 import click
 
 from ..operations import do_each_at_once, stop
-from ..options import AppCommand, names_argument
+from ..options import AppCommand, json_answers, names_argument
 from ..targets import resolve_targets
 from ..worker_operations import names_of, to_targets
 
@@ -15,6 +15,7 @@ EXAMPLES = ("fastlb stop shop", "fastlb stop shop blog", "fastlb stop 3", "fastl
 @click.command("stop", cls=AppCommand, examples=EXAMPLES, short_help="Stop apps; they stay in the list.")
 @names_argument
 @click.option("--force", is_flag=True, help="Do not wait for requests that are under way.")
+@json_answers
 def command(names: tuple[str, ...], force: bool) -> int:
     """Stop apps: their workers finish what they have and exit. NAME may be `all`, /a pattern/, a
     namespace, or the number of a worker, which is stopped alone and keeps its place.
