@@ -16,6 +16,7 @@ PAIR_COLUMNS = (Column("name", "name"), Column("value"))
 # What is told in the first lines, or would be a second line with the word that a script looks for.
 FIRST_SETTINGS = ("wait_ready", "balance")
 WORDS_OF_ONE_LINE = ("memory", "cpu")
+NEXT = "settings after the next reload"
 
 
 def print_details(details: AppDetails, namespace: str, output: Output) -> None:
@@ -36,7 +37,7 @@ def print_details(details: AppDetails, namespace: str, output: Output) -> None:
         "memory": details.memory,
         "logs": logs,
     }
-    sections = {"settings": _settings(details), **counted, "files": details.files}
+    sections = {"settings": _settings(details), NEXT: _next_settings(details), **counted, "files": details.files}
     for title, values in sections.items():
         if values:
             output.heading(title)
@@ -101,7 +102,7 @@ def _of_the_same_word(details: AppDetails, word: str) -> str:
         for setting in settings
         if setting.name != "max_memory_restart" and details.settings.get(setting.name)
     ]
-    return "".join(texts)
+    return "".join(texts) + "".join(f"; next {name} {text}" for name, text in _next(details).items() if word in name)
 
 
 def _settings(details: AppDetails) -> dict[str, str]:
@@ -116,6 +117,18 @@ def _settings(details: AppDetails) -> dict[str, str]:
         and setting.name not in FIRST_SETTINGS
         and not any(word in setting.name for word in WORDS_OF_ONE_LINE)
     }
+
+
+def _next_settings(details: AppDetails) -> dict[str, str]:
+    """Return those of `_next` that have lines of their own."""
+    next_settings = _next(details).items()
+    return {name: text for name, text in next_settings if not any(word in name for word in WORDS_OF_ONE_LINE)}
+
+
+def _next(details: AppDetails) -> dict[str, str]:
+    """Return the settings that new workers will have otherwise, as one would type them."""
+    changed = [setting for setting in declared_settings() if setting.name in details.next_settings]
+    return {setting.name: format_setting(setting, details.next_settings[setting.name]) for setting in changed}
 
 
 def _text(value: Any) -> str:

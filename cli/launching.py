@@ -20,7 +20,7 @@ from ..supervisor.kinds import traits_of
 from ..supervisor.launch.messages import FailedReport, Foreground, ProgressReport, StartedReport
 from ..supervisor.launch.starter import LaunchedSupervisor, exec_foreground, launch_detached
 from ..supervisor.processes.attributes import attributes_of
-from ..supervisor.processes.environment import instance_environment
+from ..supervisor.processes.environment import app_environment, worker_environment
 from ..supervisor.processes.working_directory import enter_directory, name_of_directory
 from ..supervisor.settings.app_config import AppConfig
 from ..supervisor.settings.targets import (
@@ -265,6 +265,6 @@ def prepare_to_run(config: AppConfig) -> None:
 
 def _check_workers(config: AppConfig) -> None:
     """Raise for what would make every worker fail, before there is a supervisor."""
-    instance_environment(config, 0, os.environ)
+    worker_environment(config, 0, app_environment(config, os.environ))
     attributes_of(config, 0)
     traits_of(config).check(config)

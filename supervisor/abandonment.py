@@ -19,13 +19,13 @@ from .workers.runtime import WorkerRuntime
 
 @dataclass(frozen=True)
 class AbandonmentParts:
-    """What an Abandonment works with; all borrowed but `refusal`. `autorestart`: the setting."""
+    """What an Abandonment works with; all borrowed but `refusal`. `autorestart`: returns the setting."""
 
     crew: Crew
     runtime: WorkerRuntime
     refusal: Refusal
     log: EventLog
-    autorestart: bool
+    autorestart: Callable[[], bool]
 
 
 class Abandonment:
@@ -48,7 +48,7 @@ class Abandonment:
         That is: their work is done, or they have failed and `autorestart` is off.
         """
         members = self._parts.crew.members
-        is_done = not self._parts.autorestart or not given_up_ids(members)
+        is_done = not self._parts.autorestart() or not given_up_ids(members)
         return is_done and are_all_at_rest(members)
 
     async def until_job_is_done(self) -> int:

@@ -5,19 +5,20 @@ reload.py) and processes/ (backoff.py, hang.py). A stop always wins over any oth
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .abandonment import Abandonment, AbandonmentParts
-from .control.progress import Progress
-from .control.protocol import AppDetails, AppEntry, WorkersAction
+from .control.protocol import AppDetails, AppEntry, Changes, WorkersAction
 from .dispatcher.keeper import DispatcherKeeper
 from .dispatcher.refusal import Refusal
 from .errored_retry import ErroredRetry
-from .errors import FastlbError, StartFailed, UsageError
+from .errors import UsageError
+from .generations.change import NO_CHANGE, Change
+from .generations.generations import Generations
 from .home.paths import AppPaths
-from .home.stored_config import save_config
 from .limits.watch import LimitWatch
 from .lookout import Lookout
 from .operations import Operation, OperationRequest, Operations
@@ -25,31 +26,22 @@ from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
 from .processes.reaper import Reaper
-from .processes.resource_limits import check_limits, descriptor_limit
-from .settings.app_config import MAX_WORKERS, AppConfig
-from .settings.traits import Replacing, WorkerTraits
+from .processes.resource_limits import descriptor_limit
+from .settings.app_config import AppConfig
+from .settings.changes import changed_settings
+from .settings.traits import WorkerTraits
 from .sockets.listeners import BoundListener, close_all
 from .status import StatusReport, StatusSources
 from .strays.of_app import Strays
 from .strays.token import new_run
+from .turnover import OnProgress, Turnover, TurnoverParts, check_target_workers, count_of, ignore_progress
 from .workers.bounds import low_limit_warning
-from .workers.chosen import ChosenWorkers
 from .workers.crew import Crew
 from .workers.host import HostParts, WorkerHost
-from .workers.reload import ReloadRules, reload_workers
-from .workers.roster import (
-    admitted_count,
-    established,
-    given_up_ids,
-    missing_ids,
-    surplus,
-)
 from .workers.runtime import RuntimeParts, WorkerRuntime, make_runtime
 
 # A dispatcher that holds nothing has nothing to wait for.
 FORCED_QUIT_TIMEOUT = 1.0
-
-OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -73,7 +65,7 @@ class App:
     """One app that runs: its dispatcher and its workers. Make it on the event loop.
 
     Args:
-        config: the settings.
+        config: the settings that it begins with.
         traits: of the app's kind of workers.
         resources, output: borrowed.
 
@@ -86,7 +78,7 @@ class App:
         self, config: AppConfig, traits: WorkerTraits, resources: AppResources, output: WorkerOutput
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._config = config
+        self._generations = Generations(config, traits, os.environ)
         self._resources = resources
         self._operations = Operations(resources.log)
         self._reaper = Reaper(self._loop, adopts_orphans=resources.adopts_orphans)
@@ -98,16 +90,17 @@ class App:
         parts = HostParts(
             self._runtime, self._reaper, self._strays, output, resources.log, resources.worker_oom_score
         )
-        self._host = host = WorkerHost(config, parts)
+        self._host = host = WorkerHost(self._generations, parts)
         host.on_given_up = self._look_whether_abandoned
-        self._crew = Crew(config, self._traits, host)
+        self._crew = Crew(self._generations, self._traits, host)
         refusal = Refusal(config, resources.listeners, self._keeper)
         self.abandonment = Abandonment(
-            AbandonmentParts(self._crew, self._runtime, refusal, resources.log, config.autorestart)
+            AbandonmentParts(self._crew, self._runtime, refusal, resources.log, lambda: self.config.autorestart)
         )
         host.on_exit = self.abandonment.note_exit
         sources = StatusSources(
             config=config,
+            generations=self._generations,
             traits=self._traits,
             crew=self._crew,
             host=host,
@@ -120,11 +113,22 @@ class App:
             hide=resources.log.hide,
         )
         self._status = StatusReport(sources)
-        self._limits = LimitWatch(config, host.cgroups, lambda: self._crew.members, resources.log)
-        self._retry = ErroredRetry(config, self._crew)
-        self._lookout = Lookout(config, self._look_once, resources.log)
+        self._limits = LimitWatch(self._generations, host.cgroups, lambda: self._crew.members, resources.log)
+        self._retry = ErroredRetry(lambda: self.config, self._crew)
+        self._turnover = self._make_turnover()
+        self._lookout = Lookout(lambda: self.config, self._look_once, resources.log)
         self._ending: asyncio.Task[None] | None = None
         self._is_forced = False
+
+    @property
+    def config(self) -> AppConfig:
+        """The settings of the newest generation."""
+        return self._generations.config
+
+    @property
+    def wanted(self) -> AppConfig:
+        """The settings of the next generation, and of a later start."""
+        return self._generations.wanted
 
     @property
     def target_workers(self) -> int:
@@ -152,7 +156,8 @@ class App:
         Raises:
             StartFailed: with the worker's traceback in `details`; nothing runs any more.
         """
-        await self._operations.run(Operation.START, lambda: self._start(progress, self._settle if wait else 0.0))
+        settle = self._turnover.settle if wait else 0.0
+        await self._operations.run(Operation.START, lambda: self._start(progress, settle))
         self.abandonment.look()
 
     async def stop(self, force: bool = False) -> None:
@@ -167,7 +172,7 @@ class App:
             self._ending = asyncio.create_task(self._end())
         await asyncio.shield(self._ending)
 
-    async def restart(self, progress: OnProgress) -> str:
+    async def restart(self, progress: OnProgress, change: Change = NO_CHANGE) -> str:
         """Drain all workers and start new ones; connections wait meanwhile. Returns a sentence.
 
         No two generations get connections at once. New workers start when the old ones get none any more, or are gone
@@ -176,17 +181,34 @@ class App:
         Raises:
             StartFailed: they are stopped and did not start; another restart or reload may try again.
             BusyError: another operation is running.
+            UsageError: the change makes no sense, or takes a stop and a start.
         """
-        return await self._operations.run(Operation.RESTART, lambda: self._restart(progress))
+        return await self._operations.run(Operation.RESTART, lambda: self._turnover.restart(progress, change))
 
-    async def reload(self, progress: OnProgress, parallel: int | None = None) -> str:
-        """Replace the workers by new ones without losing a request. Returns a sentence.
+    async def reload(
+        self, progress: OnProgress, parallel: int | None = None, change: Change = NO_CHANGE
+    ) -> str:
+        """Replace the workers by new ones, which have the change, without losing a request. Returns a sentence.
 
         Raises:
             StartFailed: says how far it came; old workers that were not replaced go on.
-            BusyError: another operation is running.
+            BusyError, UsageError: as of `restart`.
         """
-        return await self._operations.run(Operation.RELOAD, lambda: self._reload(progress, parallel))
+        return await self._operations.run(Operation.RELOAD, lambda: self._turnover.reload(progress, parallel, change))
+
+    def changes(self, config: AppConfig) -> Changes:
+        """Return what would be other settings than those of the newest workers."""
+        return Changes(changed_settings(self.config, config), self._generations.needing_start(config))
+
+    async def set(self, assignments: Sequence[str], unset: Sequence[str]) -> str:
+        """Change settings of the next generation, and of later starts, by words. Returns a sentence.
+
+        Raises:
+            UsageError: the words make no sense, or it takes a stop and a start; nothing was changed.
+            BusyError: an operation is running.
+            FastlbError: it could not be written down.
+        """
+        return await self._operations.run(Operation.SET, lambda: self._turnover.set(assignments, unset))
 
     async def scale(self, target_workers: int, progress: OnProgress) -> str:
         """Have `target_workers`, now and after a stop: new ones start, or the newest drain. Returns a sentence.
@@ -198,7 +220,7 @@ class App:
             FastlbError: it is done, but could not be written down, or workers that were given up are among them.
         """
         check_target_workers(target_workers)
-        return await self._operations.run(Operation.SCALE, lambda: self._scale(target_workers, progress))
+        return await self._operations.run(Operation.SCALE, lambda: self._turnover.scale(target_workers, progress))
 
     async def change_workers(self, action: WorkersAction, worker_ids: Sequence[int]) -> str:
         """Do something to some workers while the others go on. Returns a sentence.
@@ -209,27 +231,17 @@ class App:
             UsageError: there is no such worker, or none would be left.
         """
         operation = Operation.REPLACE if action in ("restart", "reload") else Operation.SCALE
-        return await self._operations.run(operation, lambda: self._change_workers(action, worker_ids))
+        return await self._operations.run(operation, lambda: self._turnover.change_workers(action, worker_ids))
 
     def what_runs(self) -> str:
         """Return a sentence for whoever has started the app."""
-        name, addresses = self._config.name, ", ".join(self.addresses())
+        name, addresses = self.config.name, ", ".join(self.addresses())
         if self.abandonment.is_job_done:
             return f"{name} has finished"
         if self._traits.mode == "cluster":
             return f"{name} listens on {addresses}"
         shared = f", which share {addresses}" if addresses else ""
         return f"{name} runs in fork mode: {count_of(self.target_workers, 'process')}{shared}"
-
-    @property
-    def _settle(self) -> float:
-        """How long workers that are ready must live: not once more, where this is how they became ready."""
-        is_settled = self._traits.is_ready_by_living and not self._config.wait_ready
-        return 0.0 if is_settled else self._config.settle
-
-    @property
-    def _replacing(self) -> Replacing:
-        return self._traits.replacing_on_listeners if self._resources.listeners else self._traits.replacing
 
     def send(self, line: str, worker_id: int | None) -> str:
         """Write a line to the standard input of each worker, or of one. Returns a sentence.
@@ -251,150 +263,28 @@ class App:
     def ask(self, request: OperationRequest) -> None:
         """Carry out a request that nobody at a terminal waits for, now or when its turn comes; the log is told."""
         works: dict[Operation, Callable[[], Coroutine[Any, Any, str]]] = {
-            Operation.RELOAD: lambda: self._reload(ignore_progress, None),
-            Operation.RESTART: lambda: self._restart(ignore_progress),
-            Operation.SCALE: lambda: self._scale(self.target_workers + request.change, ignore_progress),
-            Operation.REPLACE: self._replace,
-            Operation.RETRY: self._retry_errored,
+            Operation.RELOAD: lambda: self._turnover.reload(ignore_progress, None, NO_CHANGE),
+            Operation.RESTART: lambda: self._turnover.restart(ignore_progress, NO_CHANGE),
+            Operation.SCALE: lambda: self._turnover.scale(self.target_workers + request.change, ignore_progress),
+            Operation.REPLACE: self._turnover.replace,
+            Operation.RETRY: self._turnover.retry_errored,
         }
         self._operations.ask(request, works[request.operation])
 
     async def _start(self, progress: OnProgress, settle: float) -> None:
-        warning = low_limit_warning(self._config, self._traits, descriptor_limit())
+        warning = low_limit_warning(self.config, self._traits, descriptor_limit())
         if warning:
             self._resources.log.warning("low_descriptor_limit", reason=warning)
         self._lookout.look()
         try:
             # Each program has a port of its own, and an old one may still hold it.
-            await self._strays.end_left_over(self._config, is_in_the_way=not self._traits.needs_dispatcher)
+            await self._strays.end_left_over(self.config, is_in_the_way=not self._traits.needs_dispatcher)
             if self._traits.needs_dispatcher:
                 await self._keeper.start()
-            await self._start_missing(progress, settle)
+            await self._turnover.start_missing(progress, settle)
         except BaseException:
             await self._end_processes()
             raise
-
-    async def _restart(self, progress: OnProgress) -> str:
-        async with self.abandonment.clients_let_in():
-            return await self._restart_workers(progress)
-
-    async def _restart_workers(self, progress: OnProgress) -> str:
-        progress(Progress("stopping the workers", 0, self.target_workers))
-        self._crew.held.clear()
-        if self._traits.restarts_when_old == "out":
-            await self._crew.drain_until_all_out()
-        else:
-            await self._crew.drain_until_gone(self._crew.members)
-        self._crew.generation += 1
-        try:
-            await self._start_missing(progress, self._settle)
-        except StartFailed as error:
-            raise error.after("no worker runs now, and clients are refused until a restart succeeds") from error
-        return f"restarted {count_of(self.target_workers, 'worker')}"
-
-    async def _reload(self, progress: OnProgress, parallel: int | None) -> str:
-        async with self.abandonment.clients_let_in():
-            return await self._reload_workers(progress, parallel)
-
-    async def _reload_workers(self, progress: OnProgress, parallel: int | None) -> str:
-        rules = ReloadRules(
-            settle=self._settle,
-            delay=self._config.reload_delay,
-            parallel=parallel or self._config.reload_parallel,
-            replacing=self._replacing,
-        )
-        old = established(self._crew.members)
-        target = self.target_workers
-
-        def on_replaced(replaced: int) -> None:
-            progress(Progress(f"{replaced} of {target} workers replaced", replaced, target))
-
-        self._crew.generation += 1
-        progress(Progress("starting the first replacement", 0, target))
-        if old:
-            await reload_workers(old, self._crew, rules, on_replaced)
-        await self._start_missing(progress, self._settle)
-        honestly = ", each after the end of the one before it, whose clients were not kept"
-        return f"reloaded {count_of(target, 'worker')}{honestly if rules.replacing == 'old-first' else ''}"
-
-    async def _replace(self) -> str:
-        """Replace the workers that are over a limit, and start those that went before their replacement came."""
-        due = self._limits.take_due()
-        succeeded = False
-        try:
-            async with self.abandonment.clients_let_in():
-                if due:
-                    await reload_workers(due, self._crew, self._one_by_one(), lambda replaced: None)
-                await self._start_missing(ignore_progress, 0.0)
-            succeeded = True
-        finally:
-            self._limits.note_outcome(succeeded=succeeded)
-        return f"replaced {count_of(len(due), 'worker')}"
-
-    async def _change_workers(self, action: WorkersAction, worker_ids: Sequence[int]) -> str:
-        chosen = ChosenWorkers(self._crew, self._one_by_one, lambda: self._start_missing(ignore_progress, self._settle))
-        sentence = await chosen.carry_out(action, worker_ids)
-        if action == "delete":
-            save_config(self._resources.paths, self._crew.settings)
-        return sentence
-
-    def _one_by_one(self) -> ReloadRules:
-        return ReloadRules(self._settle, 0.0, self._config.reload_parallel, self._replacing)
-    async def _retry_errored(self) -> str:
-        """Try workers again that were given up a while ago, and those that are missing."""
-        async with self.abandonment.clients_let_in():
-            outcome = await self._retry.replace_errored(self._settle)
-            await self._start_missing(ignore_progress, 0.0)
-        return outcome
-
-    async def _scale(self, target: int, progress: OnProgress) -> str:
-        before = self.target_workers
-        check_target_workers(target)
-        check_limits(target)
-        self._crew.target_workers = target
-        self._crew.let_go_of_held(target)
-        try:
-            async with self.abandonment.clients_let_in():
-                await self._start_missing(progress, self._settle)
-        except StartFailed as error:
-            self._crew.target_workers = before
-            raise error.after("nothing was changed") from error
-        except BaseException:
-            self._crew.target_workers = before
-            raise
-        retiring = surplus(self._crew.members, self._crew.wanted_workers)
-        await asyncio.gather(*(self._crew.drain_until_out(worker) for worker in retiring))
-        scaled = f"scaled from {before} to {count_of(target, 'worker')}"
-        given_up = given_up_ids(self._crew.members)
-        try:
-            save_config(self._resources.paths, self._crew.settings)
-        except FastlbError as error:
-            raise FastlbError(f"{scaled}, but a later start will not know it: {error.message}") from error
-        if given_up:
-            numbers = ", ".join(map(str, given_up))
-            raise FastlbError(
-                f"{scaled}, but {len(given_up)} of them crashed too often and do not run (worker {numbers}):"
-                f" `fastlb reload {self._config.name}` starts them again"
-            )
-        return scaled
-
-    async def _start_missing(self, progress: OnProgress, settle: float) -> None:
-        target = self._crew.wanted_workers
-        worker_ids = missing_ids(self._crew.members, target, self._crew.held)
-        if worker_ids:
-            await self._start_workers(worker_ids, settle, progress)
-        admitted = admitted_count(self._crew.members)
-        progress(Progress(f"{admitted} of {count_of(target, 'worker')} admitted", admitted, target))
-
-    async def _start_workers(self, worker_ids: Sequence[int], settle: float, progress: OnProgress) -> None:
-        target = self._crew.wanted_workers
-        there = target - len(worker_ids)
-
-        def on_ready(ready: int) -> None:
-            progress(Progress(f"{there + ready} of {target} workers ready", there + ready, target))
-
-        progress(Progress("starting workers", there, target))
-        await self._crew.start_workers(worker_ids, on_ready, settle)
 
     def _look_whether_abandoned(self) -> None:
         if self._operations.current is None:
@@ -416,7 +306,9 @@ class App:
 
     def _make_runtime(self) -> WorkerRuntime:
         parts = RuntimeParts(
-            config=self._config,
+            config=self.config,
+            environment=self._generations.of(self._generations.current).environment,
+            generations=self._generations,
             traits=self._traits,
             listeners=self._resources.listeners,
             log=self._resources.log,
@@ -427,12 +319,25 @@ class App:
         )
         return make_runtime(parts)
 
+    def _make_turnover(self) -> Turnover:
+        parts = TurnoverParts(
+            crew=self._crew,
+            generations=self._generations,
+            traits=self._traits,
+            abandonment=self.abandonment,
+            limits=self._limits,
+            retry=self._retry,
+            paths=self._resources.paths,
+            has_listeners=lambda: bool(self._resources.listeners),
+        )
+        return Turnover(parts)
+
     async def _end_processes(self) -> None:
         if self._traits.finishes_through_dispatcher:
             await self._end_workers()
             await self._keeper.quit(FORCED_QUIT_TIMEOUT)
             return
-        await self._keeper.quit(FORCED_QUIT_TIMEOUT if self._is_forced else self._config.kill_timeout)
+        await self._keeper.quit(FORCED_QUIT_TIMEOUT if self._is_forced else self.config.kill_timeout)
         await self._end_workers()
 
     async def _end_workers(self) -> None:
@@ -465,23 +370,6 @@ class App:
         generations = {member.generation for member in self._crew.members}
         if generations and self._operations.current is None:
             self._runtime.keep_only(generations)
+            self._generations.keep_only(generations)
 
 
-def ignore_progress(progress: Progress) -> None:
-    """Tell nobody of the progress of an operation that nobody waits for."""
-
-
-def check_target_workers(number: int) -> None:
-    """Raise unless an app can have so many workers.
-
-    Raises:
-        UsageError: it cannot.
-    """
-    if not 1 <= number <= MAX_WORKERS:
-        raise UsageError(f"an app has 1 to {MAX_WORKERS} workers, not {number}")
-
-
-def count_of(number: int, noun: str) -> str:
-    """Return "1 worker", "3 workers"."""
-    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{number} {noun if number == 1 else plural}"

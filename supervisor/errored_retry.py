@@ -5,6 +5,7 @@ its turn has come.
 """
 
 import time
+from collections.abc import Callable
 
 from .settings.app_config import AppConfig
 from .workers.crew import Crew
@@ -18,14 +19,19 @@ class ErroredRetry:
     """Remembers since when each worker is down.
 
     Args:
-        config: the settings; without `errored_retry`, or with autorestart off, nothing is ever due.
+        config: returns the settings; without `errored_retry`, or with autorestart off, nothing is ever due.
         crew: borrowed.
     """
 
-    def __init__(self, config: AppConfig, crew: Crew) -> None:
-        self._period = config.errored_retry if config.autorestart else 0.0
+    def __init__(self, config: Callable[[], AppConfig], crew: Crew) -> None:
+        self._config = config
         self._crew = crew
         self._down_since: dict[int, float] = {}
+
+    @property
+    def _period(self) -> float:
+        config = self._config()
+        return config.errored_retry if config.autorestart else 0.0
 
     def is_due(self) -> bool:
         """Look who is down; return whether somebody has been for long enough."""

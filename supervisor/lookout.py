@@ -21,7 +21,7 @@ class Lookout:
     """Makes one look after the other. Make it on the event loop.
 
     Args:
-        config: has the time-outs.
+        config: returns the settings, which have the time-outs.
         look_once: is called with the seconds since the last look in which we were there to see something.
         log: is told of errors.
 
@@ -29,12 +29,14 @@ class Lookout:
         attention: knows how long we were not there.
     """
 
-    def __init__(self, config: AppConfig, look_once: Callable[[float], None], log: EventLog) -> None:
+    def __init__(
+        self, config: Callable[[], AppConfig], look_once: Callable[[float], None], log: EventLog
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._look_once = look_once
         self._log = log
-        self._interval = look_interval(config)
-        self.attention = Attention(self._interval, time.monotonic())
+        self._config = config
+        self.attention = Attention(look_interval(config()), time.monotonic())
         self._timer: asyncio.TimerHandle | None = None
 
     def look(self) -> None:
@@ -43,7 +45,9 @@ class Lookout:
             self._look_once(self.attention.look(time.monotonic()))
         except Exception:  # noqa: BLE001 - the next look may find better times
             self._log.error("look_failed", traceback=traceback.format_exc())
-        self._timer = self._loop.call_later(self._interval, self.look)
+        interval = look_interval(self._config())
+        self.attention.expect(interval)
+        self._timer = self._loop.call_later(interval, self.look)
 
     def close(self) -> None:
         """Look no more."""

@@ -36,6 +36,7 @@ class Operation(Enum):
     RELOAD = ("reload", "reloading")
     SCALE = ("scale", None)
     RETRY = ("retry", None)  # workers that were given up
+    SET = ("set", None)
     REPLACE = ("replace", None)  # some workers, by new ones of the same generation
 
     def __init__(self, verb: str, status: AppStatus | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .control.protocol import AppDetails, AppEntry, AppStatus, WorkerEntry, WorkerStatus
 from .dispatcher.keeper import DispatcherKeeper
+from .generations.generations import Generations
 from .home.log_files import app_files
 from .home.paths import AppPaths
 from .limits.pressure import tightest
@@ -15,6 +16,7 @@ from .operations import Operation
 from .output import wall_clock
 from .processes.usage import Sampler
 from .settings.app_config import AppConfig
+from .settings.changes import changed_settings
 from .settings.declared import hide_secrets
 from .settings.traits import WorkerTraits
 from .version import VERSION
@@ -43,11 +45,12 @@ NOTHING = Totals()
 class StatusSources:
     """Where the figures come from; all borrowed.
 
-    `addresses`: where the app listens now. `messages`: between workers. `origins` as in LaunchRequest. `logs`: how
-    the log files are. `hide`: of EventLog.
+    `config`: the settings that the app was started with. `addresses`: where it listens now. `messages`: between
+    workers. `origins` as in LaunchRequest. `logs`: how the log files are. `hide`: of EventLog.
     """
 
     config: AppConfig
+    generations: Generations
     traits: WorkerTraits
     crew: Crew
     host: WorkerHost
@@ -77,7 +80,8 @@ class StatusReport:
         """Return what `show` says of the app; `failure`: why the last operation failed, or ""."""
         return AppDetails(
             **self._fields(operation),
-            settings=hide_secrets(self._sources.crew.settings),
+            settings=hide_secrets(self._sources.generations.config),
+            next_settings=self._next_settings(),
             dispatcher=self._sources.keeper.report() if self._sources.traits.needs_dispatcher else {},
             messages=self._sources.messages(),
             files=app_files(self._sources.config, self._sources.paths),
@@ -88,10 +92,16 @@ class StatusReport:
             last_exits=self._sources.host.last_exits.entries,
         )
 
+    def _next_settings(self) -> dict[str, Any]:
+        """Return the settings that the next generation gets, where they are others than those of the present one."""
+        generations = self._sources.generations
+        changed = changed_settings(generations.config, generations.wanted)
+        return {name: value for name, value in hide_secrets(generations.wanted).items() if name in changed}
+
     def _origins(self) -> dict[str, str]:
         """Return the variables that gave a setting which has not been changed since."""
         source = self._sources
-        asked, now = source.config, source.crew.settings
+        asked, now = source.config, source.generations.config
         return {name: origin for name, origin in source.origins.items() if getattr(asked, name) == getattr(now, name)}
 
     def _fields(self, operation: Operation | None) -> dict[str, Any]:
@@ -115,8 +125,8 @@ class StatusReport:
             "binds": source.addresses(),
             "balance": source.config.balance if source.traits.needs_dispatcher else "",
             "workers": workers,
-            "target": source.config.target,
-            "cwd": source.config.cwd,
+            "target": source.generations.config.target,
+            "cwd": source.generations.config.cwd,
             "version": VERSION,
             "started_at": self._started_at_text,
             "last_exit": source.host.last_exit,

@@ -107,7 +107,7 @@ class Supervision:
     async def _start(self) -> None:
         try:
             await self._start_or_cancel()
-            save_config(self._resources.paths, self._config)
+            save_config(self._resources.paths, self._app.wanted)
         except BaseException as error:
             if isinstance(error, StartFailed) and self._resources.terminal and not self._config.autorestart:
                 error.exit_code = error.worker_exit_code or error.exit_code
@@ -168,7 +168,7 @@ class Supervision:
     def _say_what_is_waited_for(self, terminal: TerminalOutput) -> None:
         connections = sum(worker.connections for worker in self._app.status().workers)
         if connections:
-            patience = format_duration(self._config.kill_timeout)
+            patience = format_duration(self._app.config.kill_timeout)
             text = (
                 f"waiting up to {patience} for what is under way on {connections} open connection"
                 f"{'s' if connections > 1 else ''}; once more (^C) stops at once\n"

@@ -8,10 +8,16 @@ from ...supervisor.errors import FastlbError
 from ...supervisor.settings.app_config import MAX_WORKERS
 from ..operations import do_each, operate
 from ..options import AppCommand, json_answers, names_argument
+from ..shell_environment import UPDATE_ENV_HELP, shell_environment
 from ..targets import resolve_targets
 from ..worker_operations import names_of, to_targets
 
-EXAMPLES = ("fastlb reload shop", "fastlb reload shop --parallel 4", "fastlb reload all")
+EXAMPLES = (
+    "fastlb reload shop",
+    "fastlb reload shop --parallel 4",
+    "API_KEY=... fastlb reload shop --update-env",
+    "fastlb reload all",
+)
 
 
 @click.command("reload", cls=AppCommand, examples=EXAMPLES, short_help="Load new code; no request is lost.")
@@ -22,18 +28,21 @@ EXAMPLES = ("fastlb reload shop", "fastlb reload shop --parallel 4", "fastlb rel
     metavar="N",
     help="Workers that are replaced at a time; default as the app was started.",
 )
+@click.option("--update-env", is_flag=True, help=UPDATE_ENV_HELP)
 @json_answers
-def command(names: tuple[str, ...], parallel: int | None) -> int:
+def command(names: tuple[str, ...], parallel: int | None, update_env: bool) -> int:
     """Replace the workers by new ones that load the code anew, one after the other. NAME may be `all`, /a
     pattern/, a namespace, or the number of a worker, which is replaced alone.
 
     The first new worker must prove itself before an old one is touched. If it cannot start, nothing has
-    changed, the traceback is shown, and the exit code is not 0.
+    changed, the traceback is shown, and the exit code is not 0. Settings that `fastlb set` has changed are applied.
     """
+
+    params = ReloadParams(parallel=parallel, environment=shell_environment(update_env))
 
     def reload(name: str) -> str:
         try:
-            return operate(name, "reload", ReloadParams(parallel=parallel))
+            return operate(name, "reload", params)
         except NotRunning:
             raise FastlbError(f"{name} is stopped, so there is nothing to reload: `fastlb start {name}`") from None
 

@@ -2,10 +2,12 @@
 
 import click
 
+from ...supervisor.control.protocol import RestartParams
 from ...supervisor.home.app_lock import is_running
 from ..apps import paths_of
 from ..operations import do_each, operate
 from ..options import AppCommand, json_answers, names_argument
+from ..shell_environment import UPDATE_ENV_HELP, shell_environment
 from ..starting_again import start_stopped
 from ..targets import resolve_targets
 from ..worker_operations import names_of, to_targets
@@ -15,8 +17,9 @@ EXAMPLES = ("fastlb restart shop", "fastlb restart 3", "fastlb restart all")
 
 @click.command("restart", cls=AppCommand, examples=EXAMPLES, short_help="Restart apps; start stopped ones.")
 @names_argument
+@click.option("--update-env", is_flag=True, help=UPDATE_ENV_HELP)
 @json_answers
-def command(names: tuple[str, ...]) -> int:
+def command(names: tuple[str, ...], update_env: bool) -> int:
     """Stop all workers of an app, then start new ones. NAME may be `all`, /a pattern/, a namespace, or the number of a
     worker, which is restarted alone. What is stopped is started.
 
@@ -25,11 +28,12 @@ def command(names: tuple[str, ...]) -> int:
     it without a gap.
     """
     targets = resolve_targets(names)
-    return do_each(to_targets(targets, "restart", _restart), names_of(targets))
+    params = RestartParams(environment=shell_environment(update_env))
+    return do_each(to_targets(targets, "restart", lambda name: _restart(name, params)), names_of(targets))
 
 
-def _restart(name: str) -> str:
+def _restart(name: str, params: RestartParams) -> str:
     paths = paths_of(name)
     if is_running(paths):
-        return operate(name, "restart")
+        return operate(name, "restart", params)
     return start_stopped(name)

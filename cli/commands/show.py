@@ -20,6 +20,8 @@ EXAMPLES = (
     "fastlb show shop --quiet || fastlb start shop",
 )
 
+NEXT = "settings after the next reload"
+
 
 @click.command("show", cls=AppCommand, examples=EXAMPLES, short_help="Show one app (describe, desc, info).")
 @click.argument("name", shell_complete=complete_names)

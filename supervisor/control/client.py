@@ -18,11 +18,11 @@ from ..errors import FastlbError
 from .framing import ServerMessage, decode_server_message, encode_request
 from .peer import peer_of
 from .progress import Progress
-from .protocol import FROZEN_METHODS, PROTOCOL_VERSION, AppDetails, AppEntry, Done, LogsParams
+from .protocol import FROZEN_METHODS, PROTOCOL_VERSION, AppDetails, AppEntry, Changes, Done, LogsParams
 
 ANSWER_SECONDS = 5.0
 NOBODY_LISTENS = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, ProcessLookupError)
-RESULTS: dict[str, Any] = {"list": AppEntry, "show": AppDetails}
+RESULTS: dict[str, Any] = {"list": AppEntry, "show": AppDetails, "changes": Changes}
 
 
 class NotRunning(FastlbError):

@@ -107,12 +107,14 @@ class ExitEntry(msgspec.Struct):
 class AppDetails(AppEntry, kw_only=True):
     """`show --json`: the entry plus settings (secrets hidden), files and counters.
 
+    `settings`: those of the newest workers. `next_settings`: what the next reload or restart changes of them.
     `origins`: the settings that environment variables gave, each with its variable. `messages`: between workers, where
     they are forwarded. `logs`: what waits for the disk, and what it has cost. `last_exits`: at most one of each worker,
     the latest last. `memory`: of the cgroup, where one has a limit.
     """
 
     settings: dict[str, Any]
+    next_settings: dict[str, Any] = {}
     dispatcher: dict[str, Any]
     files: dict[str, str]
     last_error: str = ""
@@ -133,10 +135,34 @@ class StopParams(msgspec.Struct, forbid_unknown_fields=True):
     force: bool = False
 
 
-class ReloadParams(msgspec.Struct, forbid_unknown_fields=True):
-    """`parallel`: replacements at a time; None: as configured."""
+class RestartParams(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What the new workers are to have.
+
+    `config`: every setting, an AppConfig; None: what is wanted already. `environment`: what they inherit, as in
+    /proc/PID/environ; None: the same as before.
+    """
+
+    config: dict[str, Any] | None = None
+    environment: bytes | None = None
+
+
+class ReloadParams(RestartParams, forbid_unknown_fields=True, omit_defaults=True):
+    """As RestartParams. `parallel`: replacements at a time; None: as configured."""
 
     parallel: int | None = None
+
+
+class ChangesParams(msgspec.Struct, forbid_unknown_fields=True):
+    """`config`: as in RestartParams."""
+
+    config: dict[str, Any]
+
+
+class SetParams(msgspec.Struct, forbid_unknown_fields=True):
+    """`assignments`, `unset` as in settings/changes.py."""
+
+    assignments: list[str] = []
+    unset: list[str] = []
 
 
 class ScaleParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -170,6 +196,16 @@ class LogsParams(msgspec.Struct, forbid_unknown_fields=True):
     stream: Literal["out", "err", "all"] = "all"
 
 
+class Changes(msgspec.Struct):
+    """Result of `changes`: names of settings that differ from those of the newest workers.
+
+    `needing_start`: those of them for which a reload and a restart are refused.
+    """
+
+    changed: list[str]
+    needing_start: list[str]
+
+
 class Done(msgspec.Struct):
     """Result of an operation: one sentence for the user."""
 
@@ -182,8 +218,10 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "list": NoParams,
     "show": NoParams,
     "stop": StopParams,
-    "restart": NoParams,
+    "restart": RestartParams,
     "reload": ReloadParams,
+    "changes": ChangesParams,
+    "set": SetParams,
     "scale": ScaleParams,
     "workers": WorkersParams,
     "send": SendParams,

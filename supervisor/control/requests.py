@@ -5,15 +5,17 @@ typed: what does not fit is refused before anything happens.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from ..errors import FastlbError, UsageError
+from ..generations.change import Change
 from ..output.follower import Subscription
 from ..output.worker_output import WorkerOutput
-from ..settings.app_config import MAX_WORKERS
+from ..settings.app_config import MAX_WORKERS, AppConfig
 from ..suggestions import did_you_mean, harmless
 from .framing import ControlRequest, RequestError, encode_notification
 from .progress import Progress
@@ -23,11 +25,15 @@ from .protocol import (
     METHODS,
     AppDetails,
     AppEntry,
+    Changes,
+    ChangesParams,
     Done,
     LogsParams,
     ReloadParams,
+    RestartParams,
     ScaleParams,
     SendParams,
+    SetParams,
     StopParams,
     WorkersAction,
     WorkersParams,
@@ -50,11 +56,17 @@ class ControlledApp(Protocol):
     def details(self) -> AppDetails:
         """For `show`."""
 
-    async def restart(self, progress: Callable[[Progress], None]) -> str:
+    async def restart(self, progress: Callable[[Progress], None], change: Change) -> str:
         """Stop and start all workers; return a sentence."""
 
-    async def reload(self, progress: Callable[[Progress], None], parallel: int | None = None) -> str:
+    async def reload(self, progress: Callable[[Progress], None], parallel: int | None, change: Change) -> str:
         """Replace all workers by new ones; return a sentence."""
+
+    def changes(self, config: AppConfig) -> Changes:
+        """Return what would differ."""
+
+    async def set(self, assignments: Sequence[str], unset: Sequence[str]) -> str:
+        """Change settings of the next generation; return a sentence."""
 
     async def scale(self, target_workers: int, progress: Callable[[Progress], None]) -> str:
         """Have so many workers; return a sentence."""
@@ -104,6 +116,8 @@ class ControlRequests:
             "stop": self._handle_stop,
             "restart": self._restart,
             "reload": self._reload,
+            "changes": self._changes,
+            "set": self._set,
             "scale": self._scale,
             "workers": self._workers,
             "send": self._send,
@@ -134,13 +148,19 @@ class ControlRequests:
         await self._stop(params.force)
         return Done("stopped")
 
-    async def _restart(self, _: object, caller: Caller) -> Done:
-        return Done(await self._app.restart(_progress_to(caller)))
+    async def _restart(self, params: RestartParams, caller: Caller) -> Done:
+        return Done(await self._app.restart(_progress_to(caller), change_in(params)))
 
     async def _reload(self, params: ReloadParams, caller: Caller) -> Done:
         if params.parallel is not None and not 1 <= params.parallel <= MAX_WORKERS:
             raise UsageError(f"--parallel {params.parallel}: must be 1 to {MAX_WORKERS}")
-        return Done(await self._app.reload(_progress_to(caller), params.parallel))
+        return Done(await self._app.reload(_progress_to(caller), params.parallel, change_in(params)))
+
+    async def _changes(self, params: ChangesParams, _: Caller) -> Changes:
+        return self._app.changes(config_in(params.config))
+
+    async def _set(self, params: SetParams, _: Caller) -> Done:
+        return Done(await self._app.set(params.assignments, params.unset))
 
     async def _scale(self, params: ScaleParams, caller: Caller) -> Done:
         target = scale_target(params, self._app.target_workers)
@@ -203,6 +223,34 @@ def scale_target(params: ScaleParams, workers: int) -> int:
     if not 1 <= target <= MAX_WORKERS:
         raise UsageError(f"an app has 1 to {MAX_WORKERS} workers, not {target}: use stop to have none")
     return target
+
+
+def change_in(params: RestartParams) -> Change:
+    """Return what the parameters of a reload or restart bring.
+
+    Raises:
+        UsageError: the settings are none; the message names the field.
+    """
+    config = None if params.config is None else config_in(params.config)
+    return Change(config, None if params.environment is None else environment_in(params.environment))
+
+
+def config_in(settings: dict[str, Any]) -> AppConfig:
+    """Return settings that came in a message.
+
+    Raises:
+        UsageError: a field is unknown or has another type; the message names it.
+    """
+    try:
+        return msgspec.convert(settings, AppConfig)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"the settings cannot be understood: {error}") from None
+
+
+def environment_in(text: bytes) -> dict[str, str]:
+    """Return an environment as it stands in /proc/PID/environ; what is no NAME=VALUE is left out."""
+    pairs = (os.fsdecode(line).partition("=") for line in text.split(b"\0"))
+    return {name: value for name, equals, value in pairs if name and equals}
 
 
 def _unknown_method(method: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ..processes.attributes import ProcessAttributes
-from ..processes.environment import instance_environment
+from ..processes.environment import worker_environment
 from ..processes.working_directory import enter_directory
 from ..settings.addresses import SYSTEMD_FIRST_FD
 from ..workers.handle import WorkerHandle
@@ -86,8 +86,9 @@ class ForkRuntime:
         Raises:
             FastlbError: they cannot be.
         """
-        enter_directory(self._parts.config.cwd)
-        self._commands[generation] = await asyncio.to_thread(program_command, self._parts.config)
+        parts = self._parts.of(generation)
+        enter_directory(parts.config.cwd)
+        self._commands[generation] = await asyncio.to_thread(program_command, parts.config, parts.environment)
 
     def prepare_start(self, worker: WorkerHandle, number: int, ours: ExitStack, theirs: ExitStack) -> ForkStart:
         """Open what a process is started with; each stack closes its ends.
@@ -96,12 +97,13 @@ class ForkRuntime:
             OSError: no descriptors are left.
             UsageError: `increment_var` does not start from a whole number.
         """
-        config = self._parts.config
+        parts = self._parts.of(worker.generation)
+        config = parts.config
         program = self._commands[worker.generation]
-        env = {**program.env, **instance_environment(config, worker.worker_id, os.environ)}
+        env = {**program.env, **worker_environment(config, worker.worker_id, parts.environment)}
         env["FASTLB_WORKER_ID"] = str(worker.worker_id)
         stdin_fd, program_stdin_fd = open_standard_input(ours, theirs)
-        listener_fds = [listener.socket.fileno() for listener in self._parts.listeners]
+        listener_fds = [listener.socket.fileno() for listener in parts.listeners]
         pass_fds = {STDIN: program_stdin_fd, **dict(enumerate(listener_fds, SYSTEMD_FIRST_FD))}
         channel = None
         if program.speaks_node or config.wait_ready or config.shutdown_with_message:
@@ -109,7 +111,7 @@ class ForkRuntime:
             channel_fd = SYSTEMD_FIRST_FD + len(listener_fds)
             pass_fds[channel_fd] = program_end.fileno()
             env |= {"NODE_CHANNEL_FD": str(channel_fd), "NODE_CHANNEL_SERIALIZATION_MODE": "json"}
-        return ForkStart(worker, self._parts, list(program.argv), env, pass_fds, ProgramEnds(stdin_fd, channel))
+        return ForkStart(worker, parts, list(program.argv), env, pass_fds, ProgramEnds(stdin_fd, channel))
 
     def keep_only(self, generations: set[int]) -> None:
         """Forget how processes of older generations were started."""

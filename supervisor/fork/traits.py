@@ -1,13 +1,16 @@
 """Owns what is particular to workers that are any program, each on its own. Any process; light: a shell imports it."""
 
+import os
+
 from ..settings.app_config import AppConfig
 from ..settings.traits import WorkerTraits
 
 
 def _check(config: AppConfig) -> None:
+    from ..processes.environment import app_environment
     from .target.command import program_command
 
-    program_command(config)
+    program_command(config, app_environment(config, os.environ))
 
 
 FORK_TRAITS = WorkerTraits(

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ..generations.generations import Generations
 from ..output.event_log import EventLog
 from ..processes.cgroup import MemoryCgroup
-from ..settings.app_config import AppConfig
 from ..workers.crew import uptime
 from ..workers.handle import WorkerHandle
 from ..workers.incarnation import Incarnation
@@ -73,7 +73,7 @@ class LimitWatch:
     """Watches the workers of an app.
 
     Args:
-        config: has the limits.
+        generations: have the limits.
         cgroups: that count the memory of all workers.
         members: returns all workers.
         log: is told who is over which limit.
@@ -81,12 +81,13 @@ class LimitWatch:
 
     def __init__(
         self,
-        config: AppConfig,
+        generations: Generations,
         cgroups: Sequence[MemoryCgroup],
         members: Callable[[], Iterable[WorkerHandle]],
         log: EventLog,
     ) -> None:
-        self._rules = LimitRules.of(config)
+        self._generations = generations
+        config = generations.config
         self._pressure = CgroupPressure(config.cgroup_memory_restart, cgroups)
         self._members = members
         self._log = log
@@ -100,7 +101,7 @@ class LimitWatch:
 
         A worker far above its memory limit, of which the replacement is on its way, is drained at once.
         """
-        if not self._rules.any and not self._pressure.is_watched:
+        if not self._pressure.is_watched and not any(self._rules_of(worker).any for worker in self._members()):
             return False
         now = time.monotonic()
         verdicts = self._judge_all()
@@ -158,7 +159,7 @@ class LimitWatch:
             incarnation = worker.incarnation
             assert incarnation is not None, "what is admitted has a process"
             key = _key(worker)
-            seen[key] = self._seen.get(key) or self._first_look(incarnation)
+            seen[key] = self._seen.get(key) or self._first_look(incarnation, self._rules_of(worker))
             verdict = self._judge(incarnation, seen[key])
             if verdict:
                 verdicts[worker] = verdict
@@ -181,8 +182,11 @@ class LimitWatch:
     def _candidate(self, worker: WorkerHandle, seen: _Seen) -> Candidate[WorkerHandle]:
         return Candidate(worker, memory_bytes(_key(worker)[0], RESIDENT), seen.first_bytes)
 
-    def _first_look(self, incarnation: Incarnation) -> _Seen:
-        allowed = allowance(self._rules, random.random())
+    def _rules_of(self, worker: WorkerHandle) -> LimitRules:
+        return LimitRules.of(self._generations.of(worker.generation).config)
+
+    def _first_look(self, incarnation: Incarnation, rules: LimitRules) -> _Seen:
+        allowed = allowance(rules, random.random())
         pid = incarnation.process.pid
         first = memory_bytes(pid, RESIDENT)
         memory = memory_bytes(pid, allowed.memory_bytes) if allowed.memory_bytes else first

@@ -43,7 +43,6 @@ class NodeConversation:
     """
 
     def __init__(self, parts: RuntimeParts, requests: ListenRequests, links: dict[int, NodeLink]) -> None:
-        self._is_message_wanted = parts.config.shutdown_with_message
         self._requests = requests
         self._links = links
         self._log = parts.log
@@ -95,15 +94,9 @@ class NodeConversation:
         if isinstance(message, Preloaded):
             link.worker.apply(LifeEventName.PRELOADED)
             return
-        link.worker.apply(self._choice(message))
+        link.worker.apply(_choice(link, message))
         if isinstance(message, Idle):
             link.worker.apply(LifeEventName.IDLE)
-
-    def _choice(self, message: Draining) -> LifeEventName:
-        """How the app wants to be told to end; under PM2 the message takes the signal's place, too."""
-        if self._is_message_wanted and message.hears_messages:
-            return LifeEventName.MESSAGE_CHOSEN
-        return LifeEventName.SIGNAL_CHOSEN if message.hears_signal else LifeEventName.NOTHING_CHOSEN
 
     def _on_user_message(self, link: NodeLink, value: Any) -> None:
         if value == READY:
@@ -119,3 +112,10 @@ class NodeConversation:
         """Log what an app says, within bounds: one that says much fills no disk."""
         if link.events.allows():
             self._log.info(event, worker_id=link.worker.worker_id, data=text)
+
+
+def _choice(link: NodeLink, message: Draining) -> LifeEventName:
+    """How the app wants to be told to end; under PM2 the message takes the signal's place, too."""
+    if link.prefers_message and message.hears_messages:
+        return LifeEventName.MESSAGE_CHOSEN
+    return LifeEventName.SIGNAL_CHOSEN if message.hears_signal else LifeEventName.NOTHING_CHOSEN

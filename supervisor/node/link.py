@@ -211,6 +211,16 @@ class NodeLink(DispatchedLink):
         row = self.keeper.counters.of_slot(self.slot)
         return row["messages_dropped"] if row else 0
 
+    @property
+    def prefers_message(self) -> bool:
+        """Whether the message of `shutdown_with_message` takes the place of a signal."""
+        return self._parts.config.shutdown_with_message
+
+    @property
+    def listen_timeout(self) -> float:
+        """Seconds that the process has to become ready."""
+        return self._parts.config.listen_timeout
+
     def explain(self, status: ExitStatus, error_output: str) -> str:
         """Return why it could not listen, if that is known."""
         return self.explanation

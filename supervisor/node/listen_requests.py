@@ -53,7 +53,6 @@ class ListenRequests:
     def __init__(self, parts: RuntimeParts, listeners: NodeListeners, links: Mapping[int, NodeLink]) -> None:
         self._remark = parts.remark
         self._app_name = parts.config.name
-        self._move_grace = parts.config.listen_timeout * MOVE_GRACE_PART
         self._keeper = parts.keeper
         self._listeners = listeners
         self._log = parts.log
@@ -175,7 +174,7 @@ class ListenRequests:
         if not needed.keys() - _keys(listening):
             return True
         if len(listening) >= len(needed):
-            self._loop.call_later(self._move_grace, self._fail_when_moved, link)
+            self._loop.call_later(link.listen_timeout * MOVE_GRACE_PART, self._fail_when_moved, link)
         return False
 
     def _needed_servers(self, link: NodeLink) -> dict[int, Server]:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ..processes.attributes import ProcessAttributes
-from ..processes.environment import instance_environment
+from ..processes.environment import worker_environment
 from ..processes.working_directory import enter_directory
 from ..workers.handle import WorkerHandle
 from ..workers.runtime import RuntimeParts, StartedProcess
@@ -55,8 +55,9 @@ class NodeRuntime:
         Raises:
             FastlbError: they cannot be.
         """
-        enter_directory(self._parts.config.cwd)
-        self._commands[generation] = await asyncio.to_thread(node_command, self._parts.config)
+        parts = self._parts.of(generation)
+        enter_directory(parts.config.cwd)
+        self._commands[generation] = await asyncio.to_thread(node_command, parts.config, parts.environment)
 
     def prepare_start(
         self, worker: WorkerHandle, number: int, ours: ExitStack, theirs: ExitStack
@@ -67,7 +68,8 @@ class NodeRuntime:
             OSError: no descriptors or no memory are left.
             SpawnError: the dispatcher's table is full.
         """
-        env = instance_environment(self._parts.config, worker.worker_id, os.environ)
+        parts = self._parts.of(worker.generation)
+        env = worker_environment(parts.config, worker.worker_id, parts.environment)
         channel = self._open_channel(ours, theirs)
         env |= {
             "FASTLB_WORKER_ID": str(worker.worker_id),
@@ -85,8 +87,9 @@ class NodeRuntime:
 
     def connect(self, start: "NodeStart", started: StartedProcess) -> NodeLink:
         """Take over our end of a process's channel, and have the dispatcher read it."""
-        link = NodeLink(start.worker, self._parts, start.channel, started, self._conversation)
-        link.probe_after = self._parts.config.hang_timeout / PROBES_PER_TIMEOUT if start.answers_probes else 0.0
+        parts = self._parts.of(start.worker.generation)
+        link = NodeLink(start.worker, parts, start.channel, started, self._conversation)
+        link.probe_after = parts.config.hang_timeout / PROBES_PER_TIMEOUT if start.answers_probes else 0.0
         self._links[link.slot] = link
         link.listen()
         return link

@@ -1,13 +1,16 @@
 """Owns what is particular to workers that are Node processes. Any process; light: a shell imports it."""
 
+import os
+
 from ..settings.app_config import AppConfig
 from ..settings.traits import WorkerTraits
 
 
 def _check(config: AppConfig) -> None:
+    from ..processes.environment import app_environment
     from .target.command import node_command
 
-    node_command(config)
+    node_command(config, app_environment(config, os.environ))
 
 
 NODE_TRAITS = WorkerTraits(

@@ -19,6 +19,10 @@ class Attention:
         # The latest absences: when each ended, and how long it was.
         self._absences: deque[tuple[float, float]] = deque(maxlen=64)
 
+    def expect(self, interval: float) -> None:
+        """Take note of another interval between looks."""
+        self._longest = 2 * interval
+
     def look(self, now: float) -> float:
         """Seconds since the last look in which others could have shown that they live."""
         elapsed = now - self._last_look

@@ -4,8 +4,8 @@ Runs in the supervisor, and in the user's shell to check it before a start; the 
 it asks of another Python is whether it has fastlb; it must never install anything.
 """
 
-import os
 import sys
+from collections.abc import Mapping
 
 from ...worker.wire import WIRE_VERSION
 from ..errors import FastlbError, UsageError
@@ -19,8 +19,8 @@ ANSWER = "fastlb of wire "
 REFUSED_OPTIONS = ("-c", "-m", "-", "-h", "--help", "-V", "--version", "-i")
 
 
-def python_command(config: AppConfig) -> list[str]:
-    """Return the Python that runs the workers, and its options.
+def python_command(config: AppConfig, environment: Mapping[str, str]) -> list[str]:
+    """Return the Python that runs the workers, which have `environment` in common, and its options.
 
     Raises:
         UsageError: the interpreter or an option is wrong.
@@ -32,9 +32,8 @@ def python_command(config: AppConfig) -> list[str]:
             raise UsageError(f"--interpreter-args {option}: with it Python runs no worker: leave it out")
     if not config.interpreter:
         return [sys.executable, *options]
-    env = {**os.environ, **config.env}
-    path = find_interpreter(config.interpreter, env)
-    _refuse_without_fastlb(path, answer_of([path, *QUESTION], env, "give another --interpreter"))
+    path = find_interpreter(config.interpreter, environment)
+    _refuse_without_fastlb(path, answer_of([path, *QUESTION], environment, "give another --interpreter"))
     return [path, *options]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ...lb.page import create_worker_page
 from ...worker.wire import WIRE_VERSION, WorkerConfig
 from ..processes.attributes import ProcessAttributes
-from ..processes.environment import instance_environment
+from ..processes.environment import worker_environment
 from ..processes.working_directory import enter_directory
 from ..settings.app_config import AppConfig
 from ..workers.handle import WorkerHandle
@@ -99,12 +99,12 @@ class PythonRuntime:
         Raises:
             FastlbError: it is none that can.
         """
-        config = self._parts.config
-        if not config.interpreter:
-            self._python[generation] = python_command(config)
+        parts = self._parts.of(generation)
+        if not parts.config.interpreter:
+            self._python[generation] = python_command(parts.config, parts.environment)
             return
-        enter_directory(config.cwd)
-        self._python[generation] = await asyncio.to_thread(python_command, config)
+        enter_directory(parts.config.cwd)
+        self._python[generation] = await asyncio.to_thread(python_command, parts.config, parts.environment)
 
     def prepare_start(self, worker: WorkerHandle, number: int, ours: ExitStack, theirs: ExitStack) -> PythonStart:
         """Open all channels of a process; each stack closes its ends.
@@ -113,10 +113,11 @@ class PythonRuntime:
             OSError: no descriptors or no memory are left.
             SpawnError: the dispatcher's table is full.
         """
-        env = instance_environment(self._parts.config, worker.worker_id, os.environ)
+        parts = self._parts.of(worker.generation)
+        env = worker_environment(parts.config, worker.worker_id, parts.environment)
         channels = self._open_channels(ours, theirs)
         env["FASTLB_WORKER_ID"] = str(worker.worker_id)
-        return PythonStart(worker, self._parts, channels, env, self._python[worker.generation], self._exit_news)
+        return PythonStart(worker, parts, channels, env, self._python[worker.generation], self._exit_news)
 
     def keep_only(self, generations: set[int]) -> None:
         """Forget which Python ran older generations."""

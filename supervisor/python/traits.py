@@ -1,5 +1,7 @@
 """Owns what is particular to workers that run our own runtime. Any process; light: a shell imports it."""
 
+import os
+
 from ..settings.app_config import DEFAULT_BIND, AppConfig
 from ..settings.traits import WorkerTraits
 
@@ -7,9 +9,10 @@ from ..settings.traits import WorkerTraits
 def _check(config: AppConfig) -> None:
     """Only a worker can tell whether an app can be imported."""
     if config.interpreter or config.interpreter_args:
+        from ..processes.environment import app_environment
         from .interpreter import python_command
 
-        python_command(config)
+        python_command(config, app_environment(config, os.environ))
 
 
 PYTHON_TRAITS = WorkerTraits(

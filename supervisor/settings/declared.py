@@ -26,6 +26,20 @@ LONGEST_DURATION = 1e9  # seconds, 31 years: timers and their sums stay exact
 # Values that are words where a number is expected, each with the number that it means here and now.
 WORDS: dict[str, dict[str, Callable[[], int]]] = {"workers": {"max": usable_cpus}}
 
+_FILES_STAY_OPEN = "the log files are those of the supervisor, which stays"
+# What a reload cannot apply, since it is looked at once for all workers that will ever be; each with the reason, which
+# goes on after "as". Everything else is looked at when a worker is started, and is of its generation alone.
+NEEDS_START: dict[str, str] = {
+    "name": "the app is known by it",
+    **dict.fromkeys(("bind", "backlog", "socket_mode"), "the sockets outlive the workers"),
+    **dict.fromkeys(("balance", "handover_timeout"), "the dispatcher is told once"),
+    "broadcast": "workers of both generations would have to hear each other",
+    **dict.fromkeys(("out_file", "error_file", "log_file", "merge_logs", "disable_logs"), _FILES_STAY_OPEN),
+    **dict.fromkeys(("time", "log_date_format", "log_worker", "log_type", "log_json"), _FILES_STAY_OPEN),
+    **dict.fromkeys(("max_size", "rotate_interval", "rotate_logs"), _FILES_STAY_OPEN),
+    **dict.fromkeys(("retain", "retain_days", "compress"), _FILES_STAY_OPEN),
+}
+
 
 class DeclaredSetting(msgspec.Struct, frozen=True):
     """One field of AppConfig: its name, its type without annotations, its default and what is known about it.
@@ -67,6 +81,11 @@ class DeclaredSetting(msgspec.Struct, frozen=True):
     def is_map(self) -> bool:
         """Whether the value is made of KEY=VALUE."""
         return get_origin(self.type) is dict
+
+    @property
+    def needs_start(self) -> bool:
+        """Whether a change takes a stop and a start, because no reload can apply it."""
+        return self.name in NEEDS_START
 
 
 @functools.cache

@@ -21,8 +21,9 @@ Durations are written `3s`, `1m30s`, `250ms`, `2h`, or as a number of seconds. O
 600 needs its unit, as it may be meant in milliseconds. Sizes are written `500M`, `1.5G`, `64K`, or as a number of bytes
 (K, M and G are powers of 1024).
 
-To change a setting of an app: `fastlb stop NAME`, then `fastlb start NAME` with the option. What is not
-given stays as it was.
+To change a setting of an app that runs: `fastlb set NAME max_memory_restart=500M env.LOG=debug`, then `fastlb reload
+NAME`, which loses no request. A few change with a stop and a start alone, which is said below: `fastlb stop NAME`, then
+`fastlb start NAME` with the option. What is not given stays as it was.
 """
 
 
@@ -64,6 +65,7 @@ def _facts(setting: DeclaredSetting) -> dict[str, str]:
         "may be given several times": "yes" if about.repeatable and setting.name != "args" else "",
         "elsewhere called": aliases,
         "environment": ", ".join(f"`{name}`" for name in _variables(setting)),
+        "changes with": "a stop and a start" if setting.needs_start else "",
     }
 
 

@@ -88,12 +88,17 @@ def without_option_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _parsed(setting: DeclaredSetting, variable: str, text: str) -> FromVariable:
     try:
-        return FromVariable(_value(setting, text), variable)
+        return FromVariable(value_of_words(setting, text), variable)
     except ValueError as error:
         raise UsageError(f"{variable}: {error}") from None
 
 
-def _value(setting: DeclaredSetting, text: str) -> Any:
+def value_of_words(setting: DeclaredSetting, text: str) -> Any:
+    """Return the whole value that `text` means for `setting`: for a list or a map, all of its members as shell words.
+
+    Raises:
+        ValueError: it means none; the message does not name the setting.
+    """
     if setting.is_flag:
         return _flag(text)
     if setting.is_list:

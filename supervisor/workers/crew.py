@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from msgspec.structs import replace
-
 from ..errors import EXIT_USAGE, FastlbError, StartFailed
+from ..generations.generations import Generations
 from ..processes.backoff import RestartRules
 from ..processes.hang import Attention
 from ..settings.app_config import AppConfig
@@ -31,30 +30,28 @@ class Crew:
     """All workers of an app, of all generations that still live.
 
     Args:
-        config: the settings.
+        generations: the settings, and which one is current.
         traits: of the app's kind of workers.
         host: carries out what happens to them.
 
     Attributes:
-        generation: of the workers made from now on.
         target_workers: how many workers the app is to have.
         held: numbers of those among them that were stopped, and keep their place.
     """
 
-    def __init__(self, config: AppConfig, traits: WorkerTraits, host: WorkerHost) -> None:
-        self.generation = 1
-        self.target_workers = config.workers
+    def __init__(self, generations: Generations, traits: WorkerTraits, host: WorkerHost) -> None:
+        self.target_workers = generations.config.workers
         self.held: set[int] = set()
-        self._config = config
+        self._generations = generations
+        self._traits = traits
         self._host = host
-        self._rules = lifecycle_rules(config, traits)
         self._members: list[WorkerHandle] = []
         self._starts = asyncio.Semaphore(STARTS_PER_CPU * usable_cpus())
 
     @property
-    def settings(self) -> AppConfig:
-        """The settings as they are now: a scale changes the number of workers."""
-        return replace(self._config, workers=self.target_workers)
+    def generation(self) -> int:
+        """That of the workers made from now on."""
+        return self._generations.current
 
     @property
     def members(self) -> Sequence[WorkerHandle]:
@@ -252,7 +249,8 @@ class Crew:
                 member.apply(LifeEvent(LifeEventName.HUNG, reason))
 
     def _create(self, worker_id: int, restarts: int) -> WorkerHandle:
-        life = Lifecycle(self._rules, restarts=restarts)
+        rules = lifecycle_rules(self._generations.config, self._traits)
+        life = Lifecycle(rules, restarts=restarts)
         worker = WorkerHandle(worker_id, self.generation, life, self._host)
         self._members = [*self.members, worker]
         return worker

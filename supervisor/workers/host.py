@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..errors import FastlbError, StartFailed, UsageError
+from ..generations.generations import Generations
 from ..output.event_log import EventLog
 from ..output.worker_output import WorkerOutput
-from ..processes.attributes import attributes_of, becoming, identity_of
+from ..processes.attributes import attributes_of, becoming
 from ..processes.cgroup import memory_cgroups
 from ..processes.hang import HangLimits, WorkerWatch
 from ..processes.oom_kills import OomKills
 from ..processes.oom_score import set_score
 from ..processes.reaper import ExitStatus, Reaper
 from ..processes.spawn import SpawnPlan, spawn
-from ..settings.app_config import AppConfig
 from ..strays.of_app import Strays
 from .handle import WorkerHandle
 from .incarnation import Incarnation, OutputPipes, open_pipes
@@ -45,9 +45,6 @@ from .life import (
     Spawn,
 )
 from .runtime import PreparedStart, StartedProcess, WorkerRuntime
-
-# How systemd and our own launcher pass descriptors: none of them reaches a worker.
-_NOT_FOR_WORKERS = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
 
 @dataclass
@@ -87,7 +84,7 @@ class WorkerHost:
         on_exit: called when what follows from the end of a process has been done.
     """
 
-    def __init__(self, config: AppConfig, parts: HostParts) -> None:
+    def __init__(self, generations: Generations, parts: HostParts) -> None:
         self.totals: dict[int, Totals] = {}
         self.last_exit = ""
         self.last_exits = LastExits()
@@ -95,7 +92,7 @@ class WorkerHost:
         self._oom_kills = OomKills(self.cgroups, time.monotonic())
         self.on_given_up: Callable[[], None] = lambda: None
         self.on_exit: Callable[[], None] = lambda: None
-        self._config = config
+        self._generations = generations
         self._parts = parts
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
@@ -131,7 +128,8 @@ class WorkerHost:
             case SendShutdown() | LetExit() if incarnation:
                 incarnation.link.tell_app(effect)
             case SendSignal(name) if incarnation:
-                incarnation.send_signal(name, to_tree=self._config.treekill and name == self._config.kill_signal)
+                config = self._generations.of(worker.generation).config
+                incarnation.send_signal(name, to_tree=config.treekill and name == config.kill_signal)
             case KillGroup() if incarnation:
                 incarnation.kill_group()
 
@@ -175,17 +173,14 @@ class WorkerHost:
         return incarnation
 
     def _plan(self, worker: WorkerHandle, start: PreparedStart, pipes: OutputPipes, number: int) -> SpawnPlan:
-        identity = identity_of(self._config)
-        env = {name: value for name, value in start.env.items() if name not in _NOT_FOR_WORKERS}
-        of_user = identity.environment if identity else {}
-        env |= {name: value for name, value in of_user.items() if name not in self._config.env}
-        env |= self._parts.strays.tokens.environment(number)
-        attributes = start.attributes(attributes_of(self._config, worker.worker_id))
+        config = self._generations.of(worker.generation).config
+        env = {**start.env, **self._parts.strays.tokens.environment(number)}
+        attributes = start.attributes(attributes_of(config, worker.worker_id))
         return SpawnPlan(
             command=becoming(attributes, start.command, env),
             pass_fds=start.pass_fds,
             env=env,
-            cwd=self._config.cwd,
+            cwd=config.cwd,
             stdout_fd=pipes.worker_stdout_fd,
             stderr_fd=pipes.worker_stderr_fd,
         )
@@ -194,7 +189,8 @@ class WorkerHost:
         self, worker: WorkerHandle, start: PreparedStart, pipes: OutputPipes, started: StartedProcess
     ) -> Incarnation:
         """Take over our ends of a process that was started."""
-        limits = HangLimits(self._config.hang_timeout, self._config.request_timeout)
+        config = self._generations.of(worker.generation).config
+        limits = HangLimits(config.hang_timeout, config.request_timeout)
         pid = started.process.pid
         output = self._parts.output.attach(worker.worker_id, pid, pipes.stdout_fd, pipes.stderr_fd)
         return Incarnation(

@@ -7,9 +7,10 @@ know no kinds; what a kind says of itself in advance is in settings/traits.py.
 import importlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from ..generations.generations import Generations
 from ..output.event_log import EventLog
 from ..processes.attributes import ProcessAttributes
 from ..processes.reaper import ExitStatus
@@ -167,7 +168,9 @@ class RuntimeParts:
     """What a runtime works with; all borrowed.
 
     Attributes:
-        config, traits: of the app.
+        config, environment: of one generation, see `of`; those of the first one are what the whole app begins with.
+        generations: has those of all.
+        traits: of the app's kind of workers.
         listeners: of the app; those that its workers ask for are added.
         log: for what its workers do.
         keeper: of the dispatcher, which runs if the kind needs one.
@@ -177,6 +180,8 @@ class RuntimeParts:
     """
 
     config: AppConfig
+    environment: Mapping[str, str]
+    generations: Generations
     traits: WorkerTraits
     listeners: list[BoundListener]
     log: EventLog
@@ -184,6 +189,11 @@ class RuntimeParts:
     target_workers: Callable[[], int]
     living_generations: Callable[[], set[int]]
     remark: Callable[[str], None]
+
+    def of(self, generation: int) -> "RuntimeParts":
+        """Return the same with the settings and the environment that workers of a generation have."""
+        settings = self.generations.of(generation)
+        return replace(self, config=settings.config, environment=settings.environment)
 
 
 def make_runtime(parts: RuntimeParts) -> WorkerRuntime:

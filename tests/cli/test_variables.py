@@ -7,7 +7,7 @@ import pytest
 from fastlb.cli.start_request import StartRequest, origins_text, requested_start
 from fastlb.supervisor.errors import UsageError
 from fastlb.supervisor.home.paths import AppPaths
-from fastlb.supervisor.processes.environment import instance_environment
+from fastlb.supervisor.processes.environment import app_environment, worker_environment
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.settings.cpus import usable_cpus
 from fastlb.supervisor.settings.variables import option_variables
@@ -121,7 +121,7 @@ def test_worker_gets_what_platforms_set_and_not_what_was_said_to_us() -> None:
     inherited = {"FASTLB_WORKERS": "4", "FASTLB_BIND": ":80", "PORT": "80", "WEB_CONCURRENCY": "4", "FASTLB_HOME": "/h"}
     config = AppConfig(target="a:b", name="a", instance_var="", env={"FASTLB_BIND": ":81"})
     kept = {"FASTLB_BIND": ":81", "PORT": "80", "WEB_CONCURRENCY": "4", "FASTLB_HOME": "/h"}
-    assert instance_environment(config, 0, inherited) == kept
+    assert worker_environment(config, 0, app_environment(config, inherited)) == kept
 
 
 def test_start_and_show_say_where_a_value_came_from(fastlb: Fastlb) -> None:

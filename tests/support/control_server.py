@@ -8,17 +8,18 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
 import msgspec
 import uvloop
 from fastlb.supervisor.control.progress import Progress
-from fastlb.supervisor.control.protocol import AppDetails, AppEntry, WorkersAction
+from fastlb.supervisor.control.protocol import AppDetails, AppEntry, Changes, WorkersAction
 from fastlb.supervisor.control.requests import ControlRequests
 from fastlb.supervisor.control.server import ControlServer
 from fastlb.supervisor.errors import StartFailed
+from fastlb.supervisor.generations.change import Change
 from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home
 from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.worker_output import WorkerOutput
@@ -54,11 +55,19 @@ class SmallApp:
         """A bug, for the test of bugs."""
         raise ZeroDivisionError("a bug in show")
 
-    async def restart(self, progress: Callable[[Progress], None]) -> str:
+    async def restart(self, progress: Callable[[Progress], None], change: Change) -> str:
         """Fail as an app does whose worker does not start."""
         raise StartFailed("worker 0 did not start", details="Traceback\n  ValueError")
 
-    async def reload(self, progress: Callable[[Progress], None], parallel: int | None = None) -> str:
+    def changes(self, config: AppConfig) -> Changes:
+        """Say that all is as it was."""
+        return Changes([], [])
+
+    async def set(self, assignments: Sequence[str], unset: Sequence[str]) -> str:
+        """Say what was to be changed."""
+        return f"{list(assignments)}, {list(unset)}"
+
+    async def reload(self, progress: Callable[[Progress], None], parallel: int | None, change: Change) -> str:
         """Take as long as the test wants."""
         self.is_reloading.set()
         progress(Progress("worker 0 is admitted", 1, 2))

@@ -4,7 +4,6 @@ It shows that such a kind needs nothing but its own runtime and traits. Runs in 
 """
 
 import asyncio
-import os
 import shlex
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 
 from fastlb.supervisor.errors import FastlbError
 from fastlb.supervisor.processes.attributes import ProcessAttributes
-from fastlb.supervisor.processes.environment import instance_environment
+from fastlb.supervisor.processes.environment import worker_environment
 from fastlb.supervisor.processes.reaper import ExitStatus, send_signal
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.settings.traits import Replacing, WorkerTraits
@@ -126,8 +125,9 @@ class ProgramRuntime:
         self, worker: WorkerHandle, number: int, ours: ExitStack, theirs: ExitStack
     ) -> ProgramStart:
         """There is nothing to open."""
-        env = instance_environment(self._parts.config, worker.worker_id, os.environ)
-        return ProgramStart(worker, self._parts, env)
+        parts = self._parts.of(worker.generation)
+        env = worker_environment(parts.config, worker.worker_id, parts.environment)
+        return ProgramStart(worker, parts, env)
 
     def keep_only(self, generations: set[int]) -> None:
         """Nothing belongs to a generation."""

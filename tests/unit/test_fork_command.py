@@ -9,6 +9,7 @@ import pytest
 from fastlb.supervisor.errors import FastlbError, UsageError
 from fastlb.supervisor.fork.runtime import listener_name
 from fastlb.supervisor.fork.target.command import ProgramCommand, program_command
+from fastlb.supervisor.processes.environment import app_environment
 from fastlb.supervisor.settings.app_config import AppConfig
 
 from tests.support.programs import write_program
@@ -38,7 +39,8 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def command(target: str, **settings: Any) -> ProgramCommand:
-    return program_command(AppConfig(target=target, name="app", exec_mode="fork", **settings))
+    config = AppConfig(target=target, name="app", exec_mode="fork", **settings)
+    return program_command(config, app_environment(config, os.environ))
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 from fastlb.supervisor.errors import UsageError
-from fastlb.supervisor.processes.environment import instance_environment
+from fastlb.supervisor.processes.environment import app_environment, worker_environment
 from fastlb.supervisor.settings.app_config import AppConfig
 
 
 def environment(worker_id: int = 0, inherited: dict[str, str] | None = None, **settings: Any) -> dict[str, str]:
-    return instance_environment(AppConfig(target="a:b", name="a", **settings), worker_id, inherited or {})
+    config = AppConfig(target="a:b", name="a", **settings)
+    return worker_environment(config, worker_id, app_environment(config, inherited or {}))
 
 
 def test_worker_is_told_its_number() -> None:

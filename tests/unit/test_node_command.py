@@ -12,6 +12,7 @@ from fastlb.supervisor.errors import FastlbError, UsageError
 from fastlb.supervisor.node.target.command import NodeCommand, node_command
 from fastlb.supervisor.node.target.preload_option import PRELOAD
 from fastlb.supervisor.processes import programs
+from fastlb.supervisor.processes.environment import app_environment
 from fastlb.supervisor.settings.app_config import AppConfig
 
 from tests.support.processes import is_running
@@ -59,7 +60,8 @@ def line(started: NodeCommand, worker_id: int, *taken: int) -> list[str]:
 
 def command(target: str = "dist/server.js", **settings: Any) -> NodeCommand:
     """Without what is loaded into a worker, unless it is asked for."""
-    return node_command(AppConfig(target=target, name="a", **{"node_preload": False, **settings}))
+    config = AppConfig(target=target, name="a", **{"node_preload": False, **settings})
+    return node_command(config, app_environment(config, os.environ))
 
 
 def refusal(kind: type[FastlbError], target: str = "dist/server.js", **settings: Any) -> str:

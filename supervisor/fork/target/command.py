@@ -49,22 +49,21 @@ class ProgramCommand:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-def program_command(config: AppConfig) -> ProgramCommand:
-    """Return how the processes of a fork-mode app are started.
+def program_command(config: AppConfig, environment: Mapping[str, str]) -> ProgramCommand:
+    """Return how the processes of a fork-mode app are started, which have `environment` in common.
 
     Raises:
         UsageError: the target, the interpreter or an option is wrong; says what to type instead.
         FastlbError: this machine lacks something, such as the interpreter.
     """
-    env = {**os.environ, **config.env}
     program, *first_args = target_words(config.target)
     args = (*first_args, *config.args)
     if is_for_node(program, config.interpreter):
-        return _node_program(replace(config, target=program, args=args))
-    interpreter = _interpreter(program, config, env)
+        return _node_program(replace(config, target=program, args=args), environment)
+    interpreter = _interpreter(program, config, environment)
     if not interpreter:
         _refuse_options(program, config)
-        found = _executable(program, env)
+        found = _executable(program, environment)
         return ProgramCommand((found, *args), _speaks_node(found))
     options = [word for text in config.interpreter_args for word in split_words("--interpreter-args", text)]
     is_python = os.path.basename(interpreter[0]).startswith("python")
@@ -99,9 +98,9 @@ def python_for_scripts(env: Mapping[str, str]) -> str:
     return active if os.path.isabs(active) and is_executable(active) else sys.executable
 
 
-def _node_program(config: AppConfig) -> ProgramCommand:
+def _node_program(config: AppConfig, environment: Mapping[str, str]) -> ProgramCommand:
     # What we load into workers of a cluster serves their drain, of which there is none here.
-    command = node_command(replace(config, node_preload=False))
+    command = node_command(replace(config, node_preload=False), environment)
     return ProgramCommand(command.argv, speaks_node=command.answers_probes)
 
 

@@ -66,25 +66,24 @@ class NodeCommand:
         return [*self.argv[: self.script_at], option, *self.argv[self.script_at :]]
 
 
-def node_command(config: AppConfig) -> NodeCommand:
-    """Return how the workers of a Node app are started.
+def node_command(config: AppConfig, environment: Mapping[str, str]) -> NodeCommand:
+    """Return how the workers of a Node app are started, which have `environment` in common.
 
     Raises:
         UsageError: the script or an option is wrong; says what to type instead.
         FastlbError: this machine lacks something, such as node itself.
     """
     options = _node_options(config.interpreter_args)
-    env = {**os.environ, **config.env}
     refuse_unsupported(config.interpreter, config.target)
     script = resolve_script(config.target)
     name = os.path.basename(config.interpreter)
     if name == "deno":
-        program = (find_interpreter(config.interpreter, env), "run", "-A", *options)
+        program = (find_interpreter(config.interpreter, environment), "run", "-A", *options)
         return NodeCommand((*program, script, *config.args), len(program), answers_probes=False)
-    path = find_interpreter("node" if name == "tsx" else config.interpreter or "node", env, INSTALL_NODE)
-    version = node_version(path, env)
+    path = find_interpreter("node" if name == "tsx" else config.interpreter or "node", environment, INSTALL_NODE)
+    version = node_version(path, environment)
     loader = tsx_options(version, script) if name == "tsx" else typescript_options(version, script, options)
-    all_options = [*_options_of_environment(env), *options]
+    all_options = [*_options_of_environment(environment), *options]
     preload = preload_options(all_options) if config.node_preload else []
     program = (path, *preload, *loader, *options)
     return NodeCommand((*program, script, *config.args), len(program), _inspect_port(all_options), config.workers)

@@ -1,0 +1,264 @@
+"""Owns what is done to the workers of a running app: start, restart, reload, scale, replace; other settings for them.
+
+Runs in the supervisor process, one operation at a time (operations.py sees to that). What follows for a single worker
+is decided in workers/; which settings it has, in generations/.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .abandonment import Abandonment
+from .control.progress import Progress
+from .control.protocol import WorkersAction
+from .errored_retry import ErroredRetry
+from .errors import FastlbError, StartFailed, UsageError
+from .generations.change import Change
+from .generations.generations import Generations
+from .home.paths import AppPaths
+from .home.stored_config import save_config
+from .limits.watch import LimitWatch
+from .processes.resource_limits import check_limits
+from .settings.app_config import MAX_WORKERS
+from .settings.changes import changed_config, changed_settings
+from .settings.traits import Replacing, WorkerTraits
+from .workers.chosen import ChosenWorkers
+from .workers.crew import Crew
+from .workers.reload import ReloadRules, reload_workers
+from .workers.roster import admitted_count, established, given_up_ids, missing_ids, surplus
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class TurnoverParts:
+    """What a Turnover works with; all borrowed.
+
+    Attributes:
+        crew, generations, traits, abandonment, limits, retry: of the app.
+        paths: where its settings are kept.
+        has_listeners: whether it has listeners of ours, which outlive its workers.
+    """
+
+    crew: Crew
+    generations: Generations
+    traits: WorkerTraits
+    abandonment: Abandonment
+    limits: LimitWatch
+    retry: ErroredRetry
+    paths: AppPaths
+    has_listeners: Callable[[], bool]
+
+
+class Turnover:
+    """Carries out the operations on the workers of an app. Each raises what App says of it."""
+
+    def __init__(self, parts: TurnoverParts) -> None:
+        self._parts = parts
+        self._crew = parts.crew
+        self._generations = parts.generations
+
+    @property
+    def settle(self) -> float:
+        """How long workers that are ready must live: not once more, where this is how they became ready."""
+        config = self._generations.config
+        return 0.0 if self._parts.traits.is_ready_by_living and not config.wait_ready else config.settle
+
+    async def start_missing(self, progress: OnProgress, settle: float) -> None:
+        """Start as many workers as are missing; return when they have lived for `settle`, having been admitted."""
+        target = self._crew.wanted_workers
+        worker_ids = missing_ids(self._crew.members, target, self._crew.held)
+        if worker_ids:
+            await self._start_workers(worker_ids, settle, progress)
+        admitted = admitted_count(self._crew.members)
+        progress(Progress(f"{admitted} of {count_of(target, 'worker')} admitted", admitted, target))
+
+    async def restart(self, progress: OnProgress, change: Change) -> str:
+        """Drain all workers and start new ones. Returns a sentence."""
+        with self._next_generation(change):
+            async with self._parts.abandonment.clients_let_in():
+                done = await self._restart(progress)
+        return self._remembered(done) if change.config else done
+
+    async def reload(self, progress: OnProgress, parallel: int | None, change: Change) -> str:
+        """Replace the workers by new ones, and have as many as the new settings say. Returns a sentence."""
+        with self._next_generation(change):
+            async with self._parts.abandonment.clients_let_in():
+                done = await self._reload(progress, parallel)
+        return self._remembered(done) if change.config else done
+
+    async def replace(self) -> str:
+        """Replace the workers that are over a limit, and start those that went before their replacement came."""
+        limits, due = self._parts.limits, self._parts.limits.take_due()
+        succeeded = False
+        try:
+            async with self._parts.abandonment.clients_let_in():
+                if due:
+                    await reload_workers(due, self._crew, self._one_by_one(), lambda replaced: None)
+                await self.start_missing(ignore_progress, 0.0)
+            succeeded = True
+        finally:
+            limits.note_outcome(succeeded=succeeded)
+        return f"replaced {count_of(len(due), 'worker')}"
+
+    async def retry_errored(self) -> str:
+        """Try workers again that were given up a while ago, and those that are missing. Returns a sentence."""
+        async with self._parts.abandonment.clients_let_in():
+            outcome = await self._parts.retry.replace_errored(self.settle)
+            await self.start_missing(ignore_progress, 0.0)
+        return outcome
+
+    async def change_workers(self, action: WorkersAction, worker_ids: Sequence[int]) -> str:
+        """Do something to some workers while the others go on. Returns a sentence."""
+        chosen = ChosenWorkers(self._crew, self._one_by_one, lambda: self.start_missing(ignore_progress, self.settle))
+        done = await chosen.carry_out(action, worker_ids)
+        if action != "delete":
+            return done
+        self._generations.resize(self._crew.target_workers)
+        return self._remembered(done)
+
+    async def scale(self, target: int, progress: OnProgress) -> str:
+        """Have so many workers, now and after a stop. Returns a sentence."""
+        before = self._crew.target_workers
+        check_target_workers(target)
+        check_limits(target)
+        self._crew.target_workers = target
+        self._crew.let_go_of_held(target)
+        try:
+            async with self._parts.abandonment.clients_let_in():
+                await self.start_missing(progress, self.settle)
+        except StartFailed as error:
+            self._crew.target_workers = before
+            raise error.after("nothing was changed") from error
+        except BaseException:
+            self._crew.target_workers = before
+            raise
+        await self._retire_surplus()
+        self._generations.resize(target)
+        given_up = given_up_ids(self._crew.members)
+        scaled = self._remembered(f"scaled from {before} to {count_of(target, 'worker')}")
+        if given_up:
+            numbers = ", ".join(map(str, given_up))
+            raise FastlbError(
+                f"{scaled}, but {len(given_up)} of them crashed too often and do not run (worker {numbers}):"
+                f" `fastlb reload {self._generations.config.name}` starts them again"
+            )
+        return scaled
+
+    async def set(self, assignments: Sequence[str], unset: Sequence[str]) -> str:
+        """Change settings of the next generation and of later starts. Returns a sentence."""
+        generations, before = self._generations, self._generations.wanted
+        config = changed_config(before, assignments, unset)
+        generations.want(config)
+        names = ", ".join(changed_settings(before, config))
+        if not names:
+            return "nothing was changed: it is so already"
+        if config == generations.config:
+            return self._remembered(f"{names}: again as the workers have it")
+        return self._remembered(f"{names}: for new workers, which `fastlb reload {config.name}` starts")
+
+    def _one_by_one(self) -> ReloadRules:
+        return ReloadRules(self.settle, 0.0, self._generations.config.reload_parallel, self._replacing)
+
+    @property
+    def _replacing(self) -> Replacing:
+        traits = self._parts.traits
+        return traits.replacing_on_listeners if self._parts.has_listeners() else traits.replacing
+
+    async def _restart(self, progress: OnProgress) -> str:
+        progress(Progress("stopping the workers", 0, self._crew.target_workers))
+        self._crew.held.clear()
+        if self._parts.traits.restarts_when_old == "out":
+            await self._crew.drain_until_all_out()
+        else:
+            await self._crew.drain_until_gone(self._crew.members)
+        try:
+            await self.start_missing(progress, self.settle)
+        except StartFailed as error:
+            raise error.after("no worker runs now, and clients are refused until a restart succeeds") from error
+        return f"restarted {count_of(self._crew.target_workers, 'worker')}"
+
+    async def _reload(self, progress: OnProgress, parallel: int | None) -> str:
+        config, target = self._generations.config, self._crew.wanted_workers
+        rules = ReloadRules(self.settle, config.reload_delay, parallel or config.reload_parallel, self._replacing)
+        retiring = surplus(self._crew.members, target)
+        old = [worker for worker in established(self._crew.members) if worker not in retiring]
+
+        def on_replaced(replaced: int) -> None:
+            progress(Progress(f"{replaced} of {target} workers replaced", replaced, target))
+
+        progress(Progress("starting the first replacement", 0, target))
+        if old:
+            await reload_workers(old, self._crew, rules, on_replaced)
+        await self.start_missing(progress, self.settle)
+        await self._retire_surplus()
+        honestly = ", each after the end of the one before it, whose clients were not kept"
+        return f"reloaded {count_of(target, 'worker')}{honestly if rules.replacing == 'old-first' else ''}"
+
+    @contextmanager
+    def _next_generation(self, change: Change) -> Iterator[None]:
+        """Begin the next generation; where its start, in the context, fails, as many workers are wanted as before."""
+        before, held = self._crew.target_workers, set(self._crew.held)
+        with self._generations.next(change, self._has_workers):
+            try:
+                self._resize(self._generations.config.workers)
+                yield
+            except BaseException:
+                self._crew.target_workers, self._crew.held = before, held
+                raise
+
+    def _resize(self, workers: int) -> None:
+        if workers != self._crew.target_workers:
+            check_limits(workers)
+            self._crew.target_workers = workers
+            self._crew.let_go_of_held(workers)
+
+    def _has_workers(self, generation: int) -> bool:
+        return any(worker.generation == generation for worker in established(self._crew.members))
+
+    def _remembered(self, done: str) -> str:
+        """Write down what is wanted, for a later start; return the sentence.
+
+        Raises:
+            FastlbError: that cannot be; it begins with the sentence.
+        """
+        try:
+            save_config(self._parts.paths, self._generations.wanted)
+        except FastlbError as error:
+            raise FastlbError(f"{done}, but a later start will not know it: {error.message}") from error
+        return done
+
+    async def _retire_surplus(self) -> None:
+        retiring = surplus(self._crew.members, self._crew.wanted_workers)
+        await asyncio.gather(*(self._crew.drain_until_out(worker) for worker in retiring))
+
+    async def _start_workers(self, worker_ids: Sequence[int], settle: float, progress: OnProgress) -> None:
+        target = self._crew.wanted_workers
+        there = target - len(worker_ids)
+
+        def on_ready(ready: int) -> None:
+            progress(Progress(f"{there + ready} of {target} workers ready", there + ready, target))
+
+        progress(Progress("starting workers", there, target))
+        await self._crew.start_workers(worker_ids, on_ready, settle)
+
+
+def ignore_progress(progress: Progress) -> None:
+    """Tell nobody of the progress of an operation that nobody waits for."""
+
+
+def check_target_workers(number: int) -> None:
+    """Raise unless an app can have so many workers.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not 1 <= number <= MAX_WORKERS:
+        raise UsageError(f"an app has 1 to {MAX_WORKERS} workers, not {number}")
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return "1 worker", "3 workers"."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
