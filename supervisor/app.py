@@ -29,6 +29,7 @@ from .processes.reaper import Reaper
 from .processes.resource_limits import descriptor_limit
 from .settings.app_config import AppConfig
 from .settings.changes import changed_settings
+from .settings.secret_values import SecretValues
 from .settings.traits import WorkerTraits
 from .sockets.listeners import BoundListener, close_all
 from .status import StatusReport, StatusSources
@@ -110,7 +111,7 @@ class App:
             paths=resources.paths,
             origins=resources.origins,
             logs=output.report,
-            hide=resources.log.hide,
+            hide=lambda text: resources.log.hide(text),
         )
         self._status = StatusReport(sources)
         self._limits = LimitWatch(self._generations, host.cgroups, lambda: self._crew.members, resources.log)
@@ -319,6 +320,9 @@ class App:
         )
         return make_runtime(parts)
 
+    def _hide_secrets(self) -> None:
+        self._resources.log.hide = SecretValues(*self._generations.given_variables).hide
+
     def _make_turnover(self) -> Turnover:
         parts = TurnoverParts(
             crew=self._crew,
@@ -329,6 +333,7 @@ class App:
             retry=self._retry,
             paths=self._resources.paths,
             has_listeners=lambda: bool(self._resources.listeners),
+            on_settings=self._hide_secrets,
         )
         return Turnover(parts)
 

@@ -39,6 +39,7 @@ class TurnoverParts:
         crew, generations, traits, abandonment, limits, retry: of the app.
         paths: where its settings are kept.
         has_listeners: whether it has listeners of ours, which outlive its workers.
+        on_settings: called when there are other settings than before.
     """
 
     crew: Crew
@@ -49,6 +50,7 @@ class TurnoverParts:
     retry: ErroredRetry
     paths: AppPaths
     has_listeners: Callable[[], bool]
+    on_settings: Callable[[], None]
 
 
 class Turnover:
@@ -151,6 +153,7 @@ class Turnover:
         generations, before = self._generations, self._generations.wanted
         config = changed_config(before, assignments, unset)
         generations.want(config)
+        self._parts.on_settings()
         names = ", ".join(changed_settings(before, config))
         if not names:
             return "nothing was changed: it is so already"
@@ -201,6 +204,7 @@ class Turnover:
         """Begin the next generation; where its start, in the context, fails, as many workers are wanted as before."""
         before, held = self._crew.target_workers, set(self._crew.held)
         with self._generations.next(change, self._has_workers):
+            self._parts.on_settings()
             try:
                 self._resize(self._generations.config.workers)
                 yield

@@ -77,6 +77,11 @@ class Generations:
         """The settings of the current generation."""
         return self._by_number[self.current].config
 
+    @property
+    def given_variables(self) -> list[Mapping[str, str]]:
+        """The variables that the settings give to each generation, and to the next one."""
+        return [self.wanted.env, *(settings.config.env for settings in self._by_number.values())]
+
     def of(self, number: int) -> GenerationSettings:
         """Return what the workers of a generation have."""
         return self._by_number[number]

@@ -36,6 +36,7 @@ NEEDS_START: dict[str, str] = {
     "broadcast": "workers of both generations would have to hear each other",
     **dict.fromkeys(("out_file", "error_file", "log_file", "merge_logs", "disable_logs"), _FILES_STAY_OPEN),
     **dict.fromkeys(("time", "log_date_format", "log_worker", "log_type", "log_json"), _FILES_STAY_OPEN),
+    **dict.fromkeys(("access_file", "log_multiline", "log_target", "log_socket"), _FILES_STAY_OPEN),
     **dict.fromkeys(("max_size", "rotate_interval", "rotate_logs"), _FILES_STAY_OPEN),
     **dict.fromkeys(("retain", "retain_days", "compress"), _FILES_STAY_OPEN),
 }

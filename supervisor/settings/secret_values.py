@@ -15,11 +15,12 @@ _ADDRESS = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 
 
 class SecretValues:
-    """The secret values among the variables of an app."""
+    """The secret values among the variables of an app; `envs`: those of each of its generations."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        found = {value for name, value in env.items() if _NAME.search(name)}
-        found |= {password for value in env.values() for password in _ADDRESS.findall(value)}
+    def __init__(self, *envs: Mapping[str, str]) -> None:
+        variables = {pair for env in envs for pair in env.items()}
+        found = {value for name, value in variables if _NAME.search(name)}
+        found |= {password for _, value in variables for password in _ADDRESS.findall(value)}
         longest_first = sorted((value for value in found if len(value) >= SHORTEST), key=len, reverse=True)
         self._found = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
