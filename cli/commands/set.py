@@ -13,7 +13,7 @@ from ...supervisor.settings.changes import changed_config, changed_settings
 from ...supervisor.settings.declared import check_config
 from ..apps import paths_of
 from ..operations import do_each, operate
-from ..options import AppCommand, complete_names
+from ..options import AppCommand, complete_names, json_answers
 from ..targets import resolve_name
 
 EXAMPLES = (
@@ -27,6 +27,7 @@ EXAMPLES = (
 @click.argument("name", shell_complete=complete_names)
 @click.argument("assignments", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--unset", multiple=True, metavar="KEY", help="Bring the default of a setting back, or remove env.NAME.")
+@json_answers
 def command(name: str, assignments: tuple[str, ...], unset: tuple[str, ...]) -> int:
     """Change settings of an app: `fastlb reload` starts workers that have them, without losing a request.
 
