@@ -4,7 +4,7 @@ It changes nothing, and needs no supervisor: the events of an app that is stoppe
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..supervisor.errors import FastlbError
@@ -32,11 +32,13 @@ class EventReader:
     Args:
         path: of its file, which need not be there yet.
         app: its name.
+        workers: numbers of those whose events alone are wanted; empty: all events.
     """
 
-    def __init__(self, path: Path, app: str) -> None:
+    def __init__(self, path: Path, app: str, workers: Collection[int] = ()) -> None:
         self.path = path
         self._app = app
+        self._workers = workers
         self._fd = -1
         self._partial = b""
 
@@ -88,7 +90,7 @@ class EventReader:
             return []
         lines = (self._partial + _read(self._fd, self.path)).split(b"\n")
         self._partial = lines.pop()[-MOST_READ_BYTES:]
-        return _decoded(lines)
+        return self._wanted(lines)
 
     def _read_put_away(self) -> list[Event]:
         path = put_away_name(self.path)
@@ -98,17 +100,17 @@ class EventReader:
         try:
             if self._fd >= 0 and os.path.samestat(os.fstat(fd), os.fstat(self._fd)):
                 return []
-            return _decoded(_read(fd, path).split(b"\n"))
+            return self._wanted(_read(fd, path).split(b"\n"))
         finally:
             os.close(fd)
+
+    def _wanted(self, lines: list[bytes]) -> list[Event]:
+        events = [event for line in lines if line and (event := decode_event(line))]
+        return [event for event in events if not self._workers or event.fields.get("worker_id") in self._workers]
 
     def _missed_before(self, event: Event) -> Event:
         reason = "they came faster than they were read"
         return Event(event.time, "warning", "events_missed", self._app, {"reason": reason})
-
-
-def _decoded(lines: list[bytes]) -> list[Event]:
-    return [event for line in lines if line and (event := decode_event(line))]
 
 
 def _open(path: Path) -> int:

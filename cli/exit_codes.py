@@ -43,7 +43,8 @@ The supervisor's log names them (`worker_exited`), and `fastlb show` the last on
 | {startup_failed} | A Python worker never served: its app could not be imported or started, and it has said why. |
 | any other | The app's own: `sys.exit(4)`, `process.exit(4)`. |
 | a signal | SIGABRT: it hung (`--hang-timeout`, `--request-timeout`), and its stack is in the error log. SIGKILL: it \
-did not end in time, or the kernel had no memory left. |
+did not end in time; or, as its reason says, `out of memory` or `not by fastlb`. A signal is no \
+exit code for `--stop-exit-codes`. |
 """
 
 

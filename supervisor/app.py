@@ -255,10 +255,13 @@ class App:
             raise UsageError("send: give one line, without its end")
         return self._crew.send_line(line.encode() + b"\n", worker_id)
 
-    def reset(self) -> str:
-        """Count the restarts of all workers from 0 again, and forget their crashes. Returns a sentence."""
-        self._crew.reset_restarts()
-        self._resources.log.info("restarts_reset")
+    def reset(self, worker_ids: Sequence[int]) -> str:
+        """Count the restarts of these workers (empty: of all) from 0 again, and forget their crashes.
+
+        Returns a sentence.
+        """
+        self._crew.reset_restarts(worker_ids)
+        self._resources.log.info("restarts_reset", workers=",".join(map(str, worker_ids)) or "all")
         return "restarts are counted from 0"
 
     def ask(self, request: OperationRequest) -> None:

@@ -38,7 +38,7 @@ class ErroredRetry:
         if not self._period:
             return False
         now, members = time.monotonic(), self._crew.members
-        down = {*given_up_ids(members), *missing_ids(members, self._crew.target_workers)}
+        down = {*given_up_ids(members), *missing_ids(members, self._crew.target_workers, self._crew.held)}
         self._down_since = {worker_id: self._down_since.get(worker_id, now) for worker_id in down}
         return any(self._is_over(worker_id, now) for worker_id in down)
 

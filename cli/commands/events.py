@@ -1,20 +1,20 @@
 """`fastlb events`: what happened to apps. Runs in the user's shell; reads their files."""
 
 import sys
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable, Sequence
 
 import click
 
 from ...supervisor.home.known_apps import list_apps
 from ...supervisor.home.paths import default_home
 from ...supervisor.output.event_record import Event
-from ..apps import paths_of, resolve_names
+from ..apps import paths_of
 from ..event_reader import EventReader, last_events
 from ..event_text import describe_event, event_members
 from ..file_changes import FileChanges
 from ..options import AppCommand, complete_names, json_option
 from ..output import Output
+from ..targets import Target, resolve_targets
 
 DEFAULT_LINES = 30
 EXAMPLES = (
@@ -39,15 +39,16 @@ EXAMPLES = (
 @json_option
 def command(names: tuple[str, ...], lines: int, follow: bool, as_json: bool) -> None:
     """Show the last things that happened to apps, oldest first. Without NAME: to all apps.
+    NAME may be /a pattern/, a namespace, or the number of a worker.
 
     Starts, ends and their reasons, restarts, reloads, limits and who asked for what; they are kept when an app is
     stopped. --json prints one JSON object a line.
     """
     if follow and not names:
-        resolve_names(("all",))
-    choose = partial(resolve_names, names) if names else partial(list_apps, default_home())
-    readers = Readers(choose)
-    printer = EventPrinter(Output.for_results(), has_app=not names or len(set(names)) > 1, as_json=as_json)
+        resolve_targets(("all",))
+    chosen = resolve_targets(names) if names else []
+    readers = Readers(chosen)
+    printer = EventPrinter(Output.for_results(), has_app=len(chosen) != 1, as_json=as_json)
     if follow:
         _follow(readers, lines, printer)
     else:
@@ -73,16 +74,17 @@ class EventPrinter:
 
 
 class Readers:
-    """The readers of the events of apps. `choose`: returns the names of the apps, among them new ones."""
+    """The readers of the events of apps, or of some of their workers. `chosen`: which; empty: of all apps."""
 
-    def __init__(self, choose: Callable[[], list[str]]) -> None:
-        self._choose = choose
+    def __init__(self, chosen: Sequence[Target]) -> None:
+        self._chosen = chosen
         self._by_name: dict[str, EventReader] = {}
 
     def present(self) -> list[EventReader]:
         """Return those of all apps that there are now."""
-        for name in self._choose():
-            self._by_name.setdefault(name, EventReader(paths_of(name).events, name))
+        for target in self._chosen or map(Target, list_apps(default_home())):
+            if target.name not in self._by_name:
+                self._by_name[target.name] = EventReader(paths_of(target.name).events, target.name, target.workers)
         return list(self._by_name.values())
 
     def new_events(self) -> list[Event]:

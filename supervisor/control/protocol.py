@@ -126,7 +126,7 @@ class AppDetails(AppEntry, kw_only=True):
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Parameters of `list`, `show`, `ping`, `reset`."""
+    """Parameters of `list`, `show`, `ping`."""
 
 
 class StopParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -186,6 +186,12 @@ class SendParams(msgspec.Struct, forbid_unknown_fields=True):
     worker: int | None = None
 
 
+class ResetParams(msgspec.Struct, forbid_unknown_fields=True):
+    """`workers`: numbers of those whose restarts are counted anew; empty: of all."""
+
+    workers: list[int] = []
+
+
 class LogsParams(msgspec.Struct, forbid_unknown_fields=True):
     """`stream`: which output. Lines come as notifications until the client hangs up or the supervisor ends.
 
@@ -225,6 +231,6 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "scale": ScaleParams,
     "workers": WorkersParams,
     "send": SendParams,
-    "reset": NoParams,
+    "reset": ResetParams,
     "logs": LogsParams,
 }

@@ -30,6 +30,7 @@ from .protocol import (
     Done,
     LogsParams,
     ReloadParams,
+    ResetParams,
     RestartParams,
     ScaleParams,
     SendParams,
@@ -77,8 +78,8 @@ class ControlledApp(Protocol):
     def send(self, line: str, worker_id: int | None) -> str:
         """Write a line to the standard input of workers; return a sentence."""
 
-    def reset(self) -> str:
-        """Count the restarts of all workers from 0 again; return a sentence."""
+    def reset(self, worker_ids: list[int]) -> str:
+        """Count the restarts of these workers, or of all, from 0 again; return a sentence."""
 
 
 class Caller(Protocol):
@@ -172,8 +173,8 @@ class ControlRequests:
     async def _send(self, params: SendParams, _: Caller) -> Done:
         return Done(self._app.send(params.line, params.worker))
 
-    async def _reset(self, _: object, __: Caller) -> Done:
-        return Done(self._app.reset())
+    async def _reset(self, params: ResetParams, _: Caller) -> Done:
+        return Done(self._app.reset(params.workers))
 
     async def _logs(self, params: LogsParams, caller: Caller) -> Done:
         if self._output.subscriber_count >= MAX_FOLLOWERS:

@@ -216,12 +216,14 @@ class Crew:
             raise FastlbError("; ".join(problems))
         return f"sent to {len(meant)} worker{'s' if len(meant) > 1 else ''}"
 
-    def reset_restarts(self) -> None:
-        """Let the restarts and crashes of all workers count for nothing any more."""
-        for totals in self._host.totals.values():
-            totals.restarts = 0
+    def reset_restarts(self, worker_ids: Sequence[int]) -> None:
+        """Let the restarts and crashes of these workers (empty: of all) count for nothing any more."""
         for member in self.members:
-            member.apply(LifeEventName.RESET)
+            if not worker_ids or member.worker_id in worker_ids:
+                member.apply(LifeEventName.RESET)
+        for worker_id, totals in self._host.totals.items():
+            if not worker_ids or worker_id in worker_ids:
+                totals.restarts = 0
 
     def kill(self) -> None:
         """End all workers at once, by SIGKILL; none comes back."""

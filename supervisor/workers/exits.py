@@ -24,7 +24,7 @@ def exited(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
     life = replace(life, exit_code=event.exit_code)
     if life.is_leaving:
         return _end(life), (Report("worker_exited", reason=event.reason), Discard())
-    if life.failure is None and life.rules.restart.is_end_of_work(event.exit_code):
+    if life.failure is None and _is_end_of_work(life, event):
         done = replace(life, state=State.DONE, deadline=None, is_trial=False)
         return done, (Report("worker_done", reason=event.reason), Discard(), GiveUp())
     failure = _explained(life.failure, event)
@@ -35,6 +35,11 @@ def exited(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
     if not life.rules.restart.autorestart:
         return replace(life, state=State.ERRORED, deadline=None), (crashed, Discard(), GiveUp())
     return _restart_later(life, crashed, event.jitter, now)
+
+
+def _is_end_of_work(life: Lifecycle, event: LifeEvent) -> bool:
+    """A signal, such as the kernel's when memory has run out, ends nobody's work whatever a shell makes of it."""
+    return not event.is_killed and life.rules.restart.is_end_of_work(event.exit_code)
 
 
 def _restart_later(life: Lifecycle, crashed: Report, jitter: float, now: float) -> Outcome:

@@ -226,7 +226,12 @@ class WorkerHost:
         explanation = why or incarnation.link.explain(status, details)
         reason = f"{status}: {explanation}" if explanation else str(status)
         event = LifeEvent(
-            LifeEventName.EXITED, reason, details, jitter=random.random(), exit_code=status.shell_code
+            LifeEventName.EXITED,
+            reason,
+            details,
+            jitter=random.random(),
+            exit_code=status.shell_code,
+            is_killed=status.signal is not None,
         )
         worker.apply(event)
         if worker.life.failure and not worker.life.is_leaving:

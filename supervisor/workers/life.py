@@ -77,6 +77,7 @@ class LifeEvent:
         is_usage: what the user asked for is wrong, not the app's code.
         jitter: a random number in 0..1.
         exit_code: of EXITED, as a shell has it: 128 and more for a signal.
+        is_killed: of EXITED, by a signal: the exit code is none of the program's own.
     """
 
     name: LifeEventName
@@ -85,6 +86,7 @@ class LifeEvent:
     is_usage: bool = False
     jitter: float = 0.0
     exit_code: int | None = None
+    is_killed: bool = False
 
 
 class EndedBy(Enum):

@@ -89,9 +89,9 @@ class SmallApp:
         """Say what was to be sent."""
         return f"{line!r} to {worker_id}"
 
-    def reset(self) -> str:
+    def reset(self, worker_ids: list[int]) -> str:
         """Say that it was asked for."""
-        return "reset"
+        return f"reset {worker_ids}"
 
 
 class RunningServer:

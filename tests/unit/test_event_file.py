@@ -151,6 +151,16 @@ def test_reader_goes_on_where_it_was_whatever_becomes_of_the_file(tmp_path: Path
     reader.close()
 
 
+def test_events_of_some_workers_alone(tmp_path: Path) -> None:
+    file = EventFile(events_file(tmp_path), "shop")
+    for worker_id in (0, 1, None, 3):
+        file.append(0.0, "info", f"of_{worker_id}", {} if worker_id is None else {"worker_id": worker_id})
+    file.close()
+    reader = EventReader(events_file(tmp_path), "shop", (1, 3))
+    assert names_of(reader.read_kept()) == ["of_1", "of_3"]
+    reader.close()
+
+
 def test_half_a_line_waits_for_its_rest(tmp_path: Path) -> None:
     path = events_file(tmp_path)
     line = encode_event(Event("", "info", "whole", "shop", {}))

@@ -113,6 +113,13 @@ def test_job_that_has_ended_rests(exit_code: int, state: State, effects: Effects
     assert ended[0].exit_code == exit_code
 
 
+def test_signal_is_no_exit_code_that_ends_the_work() -> None:
+    rules = replace(RULES, restart=replace(RULES.restart, stop_exit_codes=(137,)))
+    for is_killed, state in ((True, State.BACKOFF), (False, State.DONE)):
+        event = LifeEvent(LifeEventName.EXITED, exit_code=137, is_killed=is_killed)
+        assert step(in_state(State.ADMITTED, rules), event, 1.0)[0].state is state
+
+
 def test_job_that_has_ended_before_it_was_admitted_has_not_failed() -> None:
     ended, _ = told(in_state(State.STARTING, JOB), "EXITED", reason=WHY, exit_code=0)
     assert (ended.state, ended.deadline, ended.is_trial) == (State.DONE, None, False)
