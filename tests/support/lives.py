@@ -1,5 +1,6 @@
 """A worker's record in every state of its life, by the events that usually lead there. Pure."""
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -70,11 +71,19 @@ class Step:
     effects: Effects
 
 
-def every_step() -> Iterator[Step]:
-    """Yield each event to each record that the table can lead to, times aside; a deadline passes when it is due."""
+@functools.cache
+def every_step() -> tuple[Step, ...]:
+    """Return each event to each record that the table can lead to, times aside, if anything follows from it.
+
+    A deadline passes when it is due. Made once: it takes seconds.
+    """
+    return tuple(one for one in _every_step() if (one.after, one.effects) != (one.before, ()))
+
+
+def _every_step() -> Iterator[Step]:
     restarts = [replace(RULES.restart, max_restarts=2, autorestart=autorestart) for autorestart in (False, True)]
     rules = [replace(RULES, restart=restart, wait_ready=wait) for restart in restarts for wait in (False, True)]
-    unseen = [Lifecycle(rule, restarts=count) for rule in rules for count in (0, 1)]
+    unseen = [Lifecycle(rule, restarts=count) for rule in rules for count in (0, int(not rule.wait_ready))]
     seen: set[Lifecycle] = set()
     while unseen:
         life = unseen.pop()
