@@ -97,7 +97,8 @@ class LogQueue:
         if self._flow is Flow.DROPPING:
             self._count(origin, lines.count(b"\n"))
             return
-        self._thread.put(Lines(origin, lines), len(lines))
+        if self._thread.stage(Lines(origin, lines), len(lines)):
+            self._loop.call_soon(self._thread.commit)  # together with what other pipes hold now
         self._stall.look_later()
         waiting = self._thread.waiting_bytes
         if waiting > LOW_BYTES:

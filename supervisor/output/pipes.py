@@ -72,14 +72,28 @@ class PipeReader:
             self._gather_seconds = SHORTEST_GATHER
         elif now - self._last_read < 2 * LONGEST_GATHER:
             self._loop.remove_reader(self._fd)
-            self._gathering = self._loop.call_later(self._gather_seconds, self._gathered)
-            self._gather_seconds = min(2 * self._gather_seconds, LONGEST_GATHER)
+            self._gather(now)
         self._last_read = now
+
+    def _gather(self, now: float) -> None:
+        """Leave the pipe alone until the next tick, which is the same for all pipes: they are read in one go."""
+        tick = (int(now / self._gather_seconds) + 1) * self._gather_seconds
+        self._gathering = self._loop.call_at(tick, self._gathered)
+        self._gather_seconds = min(2 * self._gather_seconds, LONGEST_GATHER)
 
     def _gathered(self) -> None:
         self._gathering = None
-        if not self._is_held:
-            self.release()
+        if self._is_held or self._fd < 0:
+            return
+        length = self._read()
+        if length == 0:
+            self._close()
+        elif 0 < length < BUSY_BYTES:
+            self._last_read = self._loop.time()
+            self._gather(self._last_read)
+        else:
+            self._gather_seconds = SHORTEST_GATHER
+            self._loop.add_reader(self._fd, self._on_readable)
 
     def _read(self) -> int:
         """Bytes read; 0 at the end, -1 if there are none now."""

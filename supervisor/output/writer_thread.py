@@ -27,13 +27,15 @@ class WriterThread(Generic[Item]):
     def __init__(self, name: str, write: Callable[[Item], object], on_failure: Callable[[Exception], None]) -> None:
         self._write = write
         self._on_failure = on_failure
-        self._items: queue.SimpleQueue[tuple[Item | threading.Event, int] | None] = queue.SimpleQueue()
+        self._staged: list[tuple[Item, int]] = []
+        self._batches: queue.SimpleQueue[list[tuple[Item, int]] | threading.Event | None] = queue.SimpleQueue()
         # Each is written by one side only, so neither needs a lock.
         self._put_bytes = 0
         self._done_bytes = 0
         self._low_bytes = -1
         self._on_low: Callable[[], object] = lambda: None
-        self._current: Item | None = None
+        self._unwritten: list[tuple[Item, int]] = []  # of the batch that is being written, the next one last
+        self._is_given_up = False
         self._at_end: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -48,18 +50,33 @@ class WriterThread(Generic[Item]):
         """How much was written, ever."""
         return self._done_bytes
 
-    def put(self, item: Item, size_bytes: int) -> None:
-        """Queue an item. Never waits; only one thread may call it at a time."""
+    def stage(self, item: Item, size_bytes: int) -> bool:
+        """Queue an item, without waking the thread; return whether `commit` has to follow soon.
+
+        Never waits; only one thread may call it, `put` and `commit` at a time.
+        """
         size_bytes += ITEM_BYTES
         self._put_bytes += size_bytes
-        self._items.put((item, size_bytes))
+        self._staged.append((item, size_bytes))
+        return len(self._staged) == 1
+
+    def commit(self) -> None:
+        """Wake the thread for what was staged: threads that wake each other for every item hinder each other."""
+        if self._staged:
+            batch, self._staged = self._staged, []
+            self._batches.put(batch)
+
+    def put(self, item: Item, size_bytes: int) -> None:
+        """Queue an item, and let the thread write it."""
+        self.stage(item, size_bytes)
+        self.commit()
 
     def flush(self, timeout: float) -> bool:
         """Wait until what was put until now is written, for at most `timeout` seconds; return whether it may be."""
         if not self.waiting_bytes or threading.current_thread() is self._thread:
             return True
         written = threading.Event()
-        self._items.put((written, 0))
+        self._batches.put(written)
         return written.wait(timeout)
 
     def call_at(self, low_bytes: int, on_low: Callable[[], object]) -> None:
@@ -74,36 +91,42 @@ class WriterThread(Generic[Item]):
 
         The thread calls `at_end` as its last deed, be that after the disk has let go of it.
         """
+        self.commit()
         self._at_end = at_end
-        self._items.put(None)
+        self._batches.put(None)
         self._thread.join(timeout)
         if not self._thread.is_alive():
             return []
-        undone = [] if self._current is None else [self._current]
+        self._is_given_up = True
+        undone = self._unwritten[::-1]
         with contextlib.suppress(queue.Empty):
             while True:
-                entry = self._items.get_nowait()
-                if entry and not isinstance(entry[0], threading.Event):
-                    undone.append(entry[0])
-        self._items.put(None)
-        return undone
+                batch = self._batches.get_nowait()
+                undone += batch if isinstance(batch, list) else []
+        self._batches.put(None)
+        return [item for item, _ in undone]
 
     def _run(self) -> None:
-        while entry := self._items.get():
-            item, size_bytes = entry
-            if isinstance(item, threading.Event):
-                item.set()
+        while batch := self._batches.get():
+            if isinstance(batch, threading.Event):
+                batch.set()
                 continue
-            self._current = item
-            try:
-                self._write(item)
-            except Exception as error:  # noqa: BLE001 - whatever it was, the next line is to be written
-                self._on_failure(error)
-            self._current = None
-            self._done_bytes += size_bytes
-            if self._low_bytes >= 0 and self.waiting_bytes <= self._low_bytes:
-                self._tell()
+            batch.reverse()
+            self._unwritten = batch
+            while self._unwritten and not self._is_given_up:
+                self._write_next()
         self._at_end()
+
+    def _write_next(self) -> None:
+        item, size_bytes = self._unwritten[-1]
+        try:
+            self._write(item)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next line is to be written
+            self._on_failure(error)
+        self._unwritten.pop()
+        self._done_bytes += size_bytes
+        if self._low_bytes >= 0 and self.waiting_bytes <= self._low_bytes:
+            self._tell()
 
     def _tell(self) -> None:
         self._low_bytes = -1

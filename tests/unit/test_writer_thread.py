@@ -46,6 +46,17 @@ def test_items_are_written_in_order_and_counted(gate: Gate) -> None:
     assert gate.thread.done_bytes == 3 * (10 + ITEM_BYTES)
 
 
+def test_what_is_staged_waits_for_the_commit(gate: Gate) -> None:
+    gate.opened.set()
+    assert gate.thread.stage("a", 10)
+    assert not gate.thread.stage("b", 10)
+    assert gate.thread.waiting_bytes == 2 * (10 + ITEM_BYTES)
+    assert not gate.thread.flush(0.01) or gate.written == [], "nobody has told the thread"
+    gate.thread.put("c", 10)
+    assert gate.thread.flush(scaled(20))
+    assert gate.written == ["a", "b", "c"]
+
+
 def test_write_that_fails_is_told_and_the_next_one_comes(gate: Gate) -> None:
     gate.opened.set()
     for item in ("bad", "good"):
