@@ -29,6 +29,21 @@ def test_every_line_of_a_storm_is_found_once_and_in_order(fastlb: Fastlb, tmp_pa
     assert found.files >= ROTATIONS - 1
 
 
+def test_line_of_100_megabytes_takes_no_memory(fastlb: Fastlb, tmp_path: Path) -> None:
+    path, program = tmp_path / "out.log", tmp_path / "prints.py"
+    program.write_text("for _ in range(1600): print('x' * 65536, end='')\nprint('the end')")
+    app = fastlb.start(str(program), "--fork", "--no-autorestart", "--out-file", str(path))
+    wait_until(lambda: b"the end" in path.read_bytes()[-100:], "all of it is there", 30)
+    assert path.stat().st_size > 1600 * 65536
+    assert peak_bytes(app.supervisor_pid) < 100 << 20
+
+
+def peak_bytes(pid: int) -> int:
+    """Return the most memory that a process has had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
 def test_kill_of_the_supervisor_loses_no_more_than_it_held(fastlb: Fastlb, tmp_path: Path) -> None:
     fastlb.allow_left_sockets()
     path = tmp_path / "storm.log"
