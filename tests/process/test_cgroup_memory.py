@@ -4,8 +4,14 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
+from tests.support.fastlb_process import APPS as PYTHON_APPS
 from tests.support.fastlb_process import COMMAND, App, Fastlb
+from tests.support.load_plan import Plan
+from tests.support.load_process import LoadProcess
 from tests.support.memory_cgroup import inside, limited_memory
+from tests.support.node_packages import APPS as NODE_APPS
 from tests.support.waiting import wait_until
 
 MIB = 1 << 20
@@ -62,5 +68,26 @@ def test_largest_worker_is_replaced_before_the_kernel_ends_it(fastlb: Fastlb, tm
         assert "worker_crashed" not in log
         assert "limit_reached worker_id=1" in log
         assert "cgroup_memory_restart" in log
+        app.ok("stop")
+        fastlb.ok("delete", "app")
+
+
+@pytest.mark.parametrize(("target", "directory"), [("hoarder:app", PYTHON_APPS), ("hoarder.js", NODE_APPS)])
+def test_no_request_fails_when_the_largest_worker_is_replaced(fastlb: Fastlb, target: str, directory: Path) -> None:
+    options = ("--name", "app", "-w", "2", "--settle", "0.1", "--bind", "127.0.0.1:0", "--cwd", str(directory))
+    limit = ("--cgroup-memory-restart", "60", "--env", "PORT=3000")
+    with limited_memory(500 * MIB) as cgroup, fastlb:
+        command = inside(cgroup, str(COMMAND), "start", target, *options, *limit)
+        fastlb.run_program(*command)
+        app = fastlb.app()
+        old = app.worker_pids
+        with LoadProcess(Plan(address=app.address, clients=4)) as load:
+            load.wait_for(50)
+            app.get("/hoard?260")
+            wait_until(lambda: len({*old, *app.worker_pids}) == 3 and len(app.worker_pids) == 2, "one is replaced", 20)
+            load.wait_for(50)
+        assert load.report.failed == 0, load.report
+        log = app.log("supervisor")
+        assert (log.count("limit_reached"), log.count("worker_crashed")) == (1, 0)
         app.ok("stop")
         fastlb.ok("delete", "app")
