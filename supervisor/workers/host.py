@@ -235,9 +235,11 @@ class WorkerHost:
         )
         worker.apply(event)
         if worker.life.failure and not worker.life.is_leaving:
-            self.totals_of(worker.worker_id).last_exit = worker.life.failure.reason
-            self.last_exit = f"worker {worker.worker_id} {worker.life.failure.reason}"
-            self.last_exits.note(worker.worker_id, incarnation.process.pid, worker.life.failure.reason, details)
+            hide = self._parts.log.hide
+            reason = hide(worker.life.failure.reason)
+            self.totals_of(worker.worker_id).last_exit = reason
+            self.last_exit = f"worker {worker.worker_id} {reason}"
+            self.last_exits.note(worker.worker_id, incarnation.process.pid, reason, hide(details))
         self.on_exit()
 
     def look_for_oom_kills(self) -> None:

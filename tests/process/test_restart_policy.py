@@ -45,7 +45,7 @@ SHELL = (
     "until [ -e code ]; do sleep 0.02; done",
     "code=$(cat code)",
     "rm code",
-    "printf 'last words\\033[2J\\n' >&2",
+    "printf 'last words\\033[2J%s\\n' \"$TOKEN\" >&2",
     "exit $code",
 )
 KINDS = ("python", "node", "fork")
@@ -113,6 +113,7 @@ def test_pause_grows_until_a_reset_and_a_chosen_exit_code_ends_the_work(
     ending.wait_until_restarted(1)
     ending.end(9)
     ending.wait_until_it_is("finished")
+    wait_until(lambda: ending.events("worker_done"), "it is written")
     pauses = [event["restart_in_s"] for event in ending.events("worker_crashed")]
     assert 0.1 <= pauses[0] <= 0.125
     assert 0.15 <= pauses[1] <= 0.188
@@ -128,11 +129,15 @@ def test_pause_grows_until_a_reset_and_a_chosen_exit_code_ends_the_work(
 
 
 def test_fixed_pause_is_the_same_each_time(start: Callable[..., Ending]) -> None:
-    ending = start("fork", "--min-uptime", "60", "--restart-delay", "10ms")
+    ending = start("fork", "--min-uptime", "60", "--restart-delay", "10ms", "--env", "TOKEN=swordfish-1234")
     for restarts in (1, 2):
         ending.end(3)
         ending.wait_until_restarted(restarts)
+    wait_until(lambda: len(ending.events("worker_crashed")) == 2, "both are written")
     assert [event["restart_in_s"] for event in ending.events("worker_crashed")] == [0.01, 0.01]
+    [last] = ending.app.show()["last_exits"]
+    assert "last words" in last["error_lines"][-1]
+    assert "swordfish" not in str(last), "what is secret stays so"
 
 
 @pytest.mark.parametrize("kind", KINDS)
