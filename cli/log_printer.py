@@ -9,15 +9,16 @@ from typing import Literal
 
 import click
 
-from ..supervisor.control.client import NotRunning
+from ..supervisor.control.client import LineNote, NotRunning
+from ..supervisor.control.protocol import LogsParams
 from ..supervisor.errors import FastlbError, UsageError
-from ..supervisor.home.log_files import log_templates
 from ..supervisor.home.paths import AppPaths
 from .apps import ANSWER_SECONDS, connected, paths_of
-from .log_view.app_logs import Ends, config_of, log_sources, shape_of
+from .log_view.app_logs import config_of, log_sources, shape_of
+from .log_view.chains import Ends
 from .log_view.formatting import Look, make_formatter
 from .log_view.merging import Stretch, find_tail, in_order
-from .log_view.records import Record, recognize
+from .log_view.records import Record, Shape, recognize
 from .log_view.selection import Selection
 from .log_view.sources import LogSource
 from .output import Output
@@ -75,18 +76,13 @@ class LogPrinter:
     def _follow_one(self, name: str) -> None:
         """Raise FastlbError if the app is stopped (its last lines are printed), or its supervisor does not answer."""
         paths = paths_of(name)
-        streams = self._wanted.selection.streams
-        stream: Literal["out", "err", "all"] = "all"
-        if not {"out", "err"} <= streams:
-            stream = "out" if "out" in streams else "err"
         shape = shape_of(config_of(paths))
         coming = replace(self._wanted.selection, since=None, until=None)
         try:
             # Only connecting is bounded in time: the app's next line may be hours away.
             with connected(name, ANSWER_SECONDS) as client:
-                for note in client.stream_lines(stream, lambda sizes: self._print_tail(paths, _ends(paths, sizes))):
-                    text = note.text.encode(errors="surrogateescape")
-                    record = recognize(Record(name, note.stream, text, note.text), shape)
+                for note in client.stream_lines(self._asked(), lambda ends: self._print_tail(paths, ends)):
+                    record = _record_of(note, name, shape)
                     if coming.wants(record, 0.0):
                         with self._printing:
                             self._output.log_text(self._format(record))
@@ -94,6 +90,13 @@ class LogPrinter:
         except NotRunning:
             self._print_tail(paths, None)
             raise FastlbError(f"{name} is not running: there is nothing to follow") from None
+
+    def _asked(self) -> LogsParams:
+        streams = self._wanted.selection.streams
+        others: list[Literal["access", "event"]] = [stream for stream in ("access", "event") if stream in streams]
+        if {"out", "err"} <= streams:
+            return LogsParams("all", others)
+        return LogsParams("out" if "out" in streams else "err" if "err" in streams else "none", others)
 
     def _print_tail(self, paths: AppPaths, ends: Ends | None) -> None:
         with contextlib.ExitStack() as opened:
@@ -115,17 +118,10 @@ class LogPrinter:
         self._output.flush()
 
 
-def _ends(paths: AppPaths, sizes: dict[str, int]) -> Ends:
-    """Return where following begins, in bytes by file."""
-    templates = log_templates(config_of(paths), paths)
-    ends: Ends = {}
-    for output, template in templates.items():
-        files = template.existing()
-        if output in sizes and len(files) == 1:
-            with contextlib.suppress(OSError):
-                status = files[0].stat()
-                ends[status.st_dev, status.st_ino] = sizes[output]
-    return ends
+def _record_of(note: LineNote, app: str, shape: Shape) -> Record:
+    record = Record(app, note.stream, note.text.encode(errors="backslashreplace"), note.text)
+    record.time, record.worker, record.pid = note.time or None, note.worker, note.pid
+    return recognize(record, "events" if note.stream == "event" else shape)
 
 
 @contextlib.contextmanager

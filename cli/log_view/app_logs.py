@@ -9,10 +9,10 @@ from ...supervisor.home.log_files import LogTemplate, log_templates
 from ...supervisor.home.paths import AppPaths
 from ...supervisor.home.stored_config import load_config
 from ...supervisor.settings.app_config import AppConfig
+from .chains import Ends
+from .known_runs import KnownRuns
 from .records import Shape, Stream
 from .sources import LogSource, Origin
-
-Ends = dict[tuple[int, int], int]
 
 
 def config_of(paths: AppPaths) -> AppConfig:
@@ -31,9 +31,14 @@ def log_sources(paths: AppPaths, streams: Collection[Stream], ends: Ends | None 
         for template, stream in _templates(config, paths, streams).items()
         for path in _files(template)
     }
+    if "access" in streams and (template := log_templates(config, paths).get("access")):
+        files |= {path: Origin(paths.name, "access", shape_of(config)) for path in _files(template)}
     if "event" in streams:
         files[paths.supervisor_log] = Origin(paths.name, "event", "events")
-    return [LogSource(path, origin, ends) for path, origin in files.items()]
+    known = KnownRuns(paths.log_index)
+    return [
+        LogSource(path, origin, ends, None if origin.stream == "event" else known) for path, origin in files.items()
+    ]
 
 
 def shape_of(config: AppConfig) -> Shape:

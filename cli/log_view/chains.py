@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...supervisor.home.log_files import rotated_files
+from ...supervisor.home.log_index import file_number
 from ...supervisor.regular_file import open_regular
 from .reading import Piece, lines_backward, pieces_forward
 
 COPY_BYTES = 1 << 18
 GZIP_WINDOW = 31  # zlib's word for "with the header of gzip"
 ATTEMPTS = 10
+# Where to stop in a file, in bytes, by its device and inode.
+Ends = dict[tuple[int, int], int]
 
 
 class Part:
@@ -31,6 +34,7 @@ class Part:
 
     Attributes:
         identity: device and inode.
+        number: what the index of log files calls it.
         modified_at: when it was last written, in seconds since the epoch.
     """
 
@@ -39,6 +43,7 @@ class Part:
         self._fd = fd
         self._is_packed = is_packed
         self.identity = (status.st_dev, status.st_ino)
+        self.number = file_number(status)
         self.modified_at = status.st_mtime
         self._end = status.st_size if end_bytes is None else min(end_bytes, status.st_size)
 
@@ -81,7 +86,7 @@ class Chain:
         ends: where to stop in files that are still written, in bytes by identity; files begun later are left out.
     """
 
-    def __init__(self, path: Path, ends: dict[tuple[int, int], int] | None = None) -> None:
+    def __init__(self, path: Path, ends: Ends | None = None) -> None:
         self.path = path
         self._ends = ends or {}
         self._parts: list[Part] = []

@@ -15,7 +15,7 @@ from .records import Record
 
 Form = Literal["marked", "raw", "json", "pairs"]
 RESET = "\x1b[0m"
-COLORS = {"out": "green", "err": "red", "event": "cyan", "log": "yellow"}
+COLORS = {"out": "green", "err": "red", "access": "blue", "event": "cyan", "log": "yellow"}
 # As the time in front of a line when --timestamp has no format of its own: PM2's.
 DEFAULT_TIMESTAMP = "YYYY-MM-DD-HH:mm:ss"
 

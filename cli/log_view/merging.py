@@ -9,12 +9,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from .known_runs import CLOCK_TOLERANCE
 from .records import Record
 from .selection import Selection
 from .sources import LogSource, Placed, Position
-
-# A file system notes when a file was written by a clock that may be this much behind.
-CLOCK_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Stream = Literal["out", "err", "event", "log"]
+Stream = Literal["out", "err", "access", "event", "log"]
 Shape = Literal["plain", "timed", "json", "events"]
 SEVERITIES: dict[str, int] = {
     **dict.fromkeys(("trace", "silly"), 0),
@@ -35,7 +35,7 @@ class Record(msgspec.Struct):
 
     Attributes:
         app: its name.
-        stream: out, err, event; log: out or err, it is not known which.
+        stream: out, err, access, event; log: out or err, it is not known which.
         text: as it stands in the file, without the newline.
         message: the same without time and worker in front; of a JSON object of ours, what was written.
         time: seconds since the epoch; None: not known.

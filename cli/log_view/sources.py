@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from .chains import Chain, Part
+from ...supervisor.home.log_index import Runs
+from .chains import Chain, Ends, Part
+from .known_runs import KnownRuns
 from .records import Record, Shape, Stream, recognize
 
 
@@ -45,12 +47,14 @@ class LogSource:
         path: of the file.
         origin: what it is.
         ends: as Chain takes them.
+        known: what is known of its files; None: only what lines say.
     """
 
-    def __init__(self, path: Path, origin: Origin, ends: dict[tuple[int, int], int] | None = None) -> None:
+    def __init__(self, path: Path, origin: Origin, ends: Ends | None = None, known: KnownRuns | None = None) -> None:
         self._chain = Chain(path, ends)
         self._origin = origin
-        self._has_times = origin.shape != "plain"
+        self._known = known
+        self._runs: dict[int, Runs | None] = {}
 
     @property
     def path(self) -> Path:
@@ -71,8 +75,9 @@ class LogSource:
         number = 0
         while part := self._chain.part(number):
             at = min(at, part.modified_at)
+            runs = self._runs_of(part)
             for start, data in part.backward():
-                record = self._record(data)
+                record = self._record(data, runs, start)
                 if record.time is not None:
                     at = min(at, record.time)
                 yield Placed(at, record, Position(number, start, at))
@@ -89,7 +94,7 @@ class LogSource:
             part = self._chain.part(number)
             if part is None:
                 continue
-            if number != first.part and not self._has_times:
+            if number != first.part and self._origin.shape == "plain" and not self._runs_of(part):
                 at = max(at, part.modified_at)
             for placed in self._part_forward(part, Position(number, first.start if number == first.part else 0, at)):
                 at = placed.at
@@ -101,15 +106,30 @@ class LogSource:
 
     def _part_forward(self, part: Part, first: Position) -> Iterator[Placed]:
         at = first.at
+        runs = self._runs_of(part)
         for piece in part.forward(first.start):
-            record = self._record(piece.data) if piece.is_first else self._continued(piece.data)
+            is_first = piece.is_first
+            record = self._record(piece.data, runs, piece.start) if is_first else self._continued(piece.data)
             record.is_first, record.is_last = piece.is_first, piece.is_last
             if record.time is not None:
                 at = max(at, record.time)
             yield Placed(at, record, Position(first.part, piece.start, at))
 
-    def _record(self, data: bytes) -> Record:
-        return recognize(self._continued(data), self._origin.shape)
+    def _runs_of(self, part: Part) -> Runs | None:
+        if self._known is None:
+            return None
+        if part.number not in self._runs:
+            self._runs[part.number] = self._known.of(part.number, part.modified_at)
+        return self._runs[part.number]
+
+    def _record(self, data: bytes, runs: Runs | None, start: int) -> Record:
+        record = self._continued(data)
+        run = runs.at(start) if runs else None
+        if run:
+            record.time, record.worker, record.pid = run.time, run.worker, run.pid
+            if record.stream == "log" and run.stream:
+                record.stream = run.stream
+        return recognize(record, self._origin.shape)
 
     def _continued(self, data: bytes) -> Record:
         return Record(self._origin.app, self._origin.stream, data, data.decode(errors="backslashreplace"))

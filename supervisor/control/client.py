@@ -34,10 +34,17 @@ class OtherVersion(FastlbError):
 
 
 class LineNote(msgspec.Struct):
-    """One line of a worker, as `stream_lines` yields it."""
+    """One line, as `stream_lines` yields it.
 
-    stream: Literal["out", "err"]
+    `worker`, `pid`: who wrote it; None and 0: no worker did. `time`: when it came, in seconds since the epoch; 0: it
+    says so itself.
+    """
+
+    stream: Literal["out", "err", "access", "event"]
     text: str
+    worker: int | None = None
+    pid: int = 0
+    time: float = 0.0
 
 
 class ControlClient:
@@ -125,18 +132,18 @@ class ControlClient:
 
     def stream_lines(
         self,
-        stream: Literal["out", "err", "all"] = "all",
-        on_start: Callable[[dict[str, int]], None] | None = None,
+        params: LogsParams,
+        on_start: Callable[[dict[tuple[int, int], int]], None] | None = None,
     ) -> Iterator[LineNote]:
         """Lines that workers write from now on, until the supervisor ends.
 
         Args:
-            stream: which output.
-            on_start: gets the sizes in bytes of the two log files ("out", "err") before the first line: the
-                files up to there and the lines from here on are everything, once.
+            params: which.
+            on_start: gets the sizes in bytes of the log files, by device and inode, before the first line: the files up
+                to there and the lines from here on are everything, once.
         """
         self._require_own_version()
-        self._send("logs", LogsParams(stream=stream))
+        self._send("logs", params)
         self._socket.settimeout(None)
         for line in self._lines:
             message = decode_server_message(line)
@@ -147,7 +154,8 @@ class ControlClient:
             if message.method == "line":
                 yield msgspec.json.decode(message.params, type=LineNote)
             elif message.method == "following" and on_start:
-                on_start(msgspec.json.decode(message.params, type=dict[str, int]))
+                ends = msgspec.json.decode(message.params, type=dict[str, list[tuple[int, int, int]]])["ends"]
+                on_start({(device, inode): size_bytes for device, inode, size_bytes in ends})
 
     def terminate(self, *, force: bool = False) -> None:
         """Send the supervisor's process the signal to end; with `force` the one to end at once."""

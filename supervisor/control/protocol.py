@@ -193,13 +193,15 @@ class ResetParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class LogsParams(msgspec.Struct, forbid_unknown_fields=True):
-    """`stream`: which output. Lines come as notifications until the client hangs up or the supervisor ends.
+    """`stream`: which output; `others`: what else.
 
-    First `following` {"out","err"}: sizes of the log files in bytes; what they hold up to there is not sent. Then
-    `line` {"stream","text"} for each line.
+    Lines come as notifications until the client hangs up or the supervisor ends. First `following` {"ends"}: device,
+    inode and size of each log file; what they hold up to there is not sent. Then `line` {"stream","text","worker",
+    "pid","time"} for each line.
     """
 
-    stream: Literal["out", "err", "all"] = "all"
+    stream: Literal["out", "err", "all", "none"] = "all"
+    others: list[Literal["access", "event"]] = []
 
 
 class Changes(msgspec.Struct):

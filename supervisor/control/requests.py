@@ -179,9 +179,9 @@ class ControlRequests:
     async def _logs(self, params: LogsParams, caller: Caller) -> Done:
         if self._output.subscriber_count >= MAX_FOLLOWERS:
             raise FastlbError(f"{MAX_FOLLOWERS} commands follow the logs of this app already: end one of them")
-        with self._output.subscribed(params.stream) as subscription:
+        with self._output.subscribed(params.stream, params.others) as subscription:
             # What the files hold up to here is not sent; everything after it is.
-            caller.notify(encode_notification("following", await self._output.sizes()))
+            caller.notify(encode_notification("following", {"ends": await self._output.ends()}))
             forwarding = asyncio.create_task(_forward(subscription, caller))
             hanging_up = asyncio.create_task(caller.hung_up())
             try:
@@ -266,7 +266,8 @@ def _progress_to(caller: Caller) -> Callable[[Progress], None]:
 
 async def _forward(subscription: Subscription, caller: Caller) -> None:
     while True:
-        stream, lines = await subscription.take()
-        texts = lines.decode(errors="backslashreplace").removesuffix("\n").split("\n")
-        notes = (encode_notification("line", {"stream": stream, "text": text}) for text in texts)
+        chunk = await subscription.take()
+        texts = chunk.lines.decode(errors="backslashreplace").removesuffix("\n").split("\n")
+        about = {"stream": chunk.stream, "worker": chunk.worker, "pid": chunk.pid, "time": chunk.time}
+        notes = (encode_notification("line", {**about, "text": text}) for text in texts)
         await caller.send(b"".join(notes))

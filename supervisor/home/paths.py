@@ -59,6 +59,7 @@ class AppPaths:
         self.control_socket = self.app_dir / "control.sock"
         self.config = self.app_dir / "config.json"
         self.source = self.app_dir / "source.json"
+        self.log_index = self.app_dir / "log-index"
         self.logs_dir = home / "logs"
         self.out_log = self.logs_dir / f"{name}-out.log"
         self.error_log = self.logs_dir / f"{name}-error.log"

@@ -16,8 +16,8 @@ from dataclasses import replace
 
 from ..errors import FastlbError
 from .event_log import EventLog
-from .follower import STREAMS, Stream
 from .line_format import Origin
+from .log_sink import FileEnd
 
 WARNING_INTERVAL = 1.0
 SEND_BUFFER_BYTES = 8 << 20
@@ -69,9 +69,9 @@ class DatagramLog:
         """Return how many lines the daemon did not get."""
         return {self._path: self._lost} if self._lost else {}
 
-    def sizes(self) -> dict[Stream, int]:
-        """Return zeros: there are no files."""
-        return dict.fromkeys(STREAMS, 0)
+    def ends(self) -> list[FileEnd]:
+        """Return nothing: there are no files."""
+        return []
 
     def forget(self, worker: int, pid: int) -> None:
         """Do nothing."""

@@ -10,6 +10,7 @@ nobody for longer than PATIENCE. It must never raise because of the disk, and ne
 another event.
 """
 
+import os
 import re
 import threading
 from collections.abc import Callable
@@ -70,6 +71,8 @@ class EventLog:
     ) -> None:
         self.hide: Callable[[str], str] = lambda text: text
         self._echo = echo
+        self._path = path
+        self.listener: Callable[[bytes], None] = lambda line: None
         self._events = events
         self._putting = threading.Lock()
         self._lost = 0
@@ -98,6 +101,14 @@ class EventLog:
         """Open the file anew when its name leads to another one, or to none."""
         self._put(self._reopen, 0)
 
+    def end(self) -> tuple[int, int, int] | None:
+        """Return device, inode and size of the file; None: there is none."""
+        try:
+            status = os.stat(self._path, follow_symlinks=False) if self._path else None
+        except OSError:
+            return None
+        return (status.st_dev, status.st_ino, status.st_size) if status else None
+
     @property
     def is_behind(self) -> bool:
         """Whether events are not in the file yet, as its disk hangs."""
@@ -121,6 +132,7 @@ class EventLog:
         line = format_event(now, level, event, fields).encode()
         if self._echo:
             self._echo(line)
+        self.listener(line)
         self._put(partial(self._append, now, level.lower(), event, fields, line), len(line))
 
     def _put(self, job: Job, size_bytes: int) -> None:

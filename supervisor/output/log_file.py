@@ -47,6 +47,11 @@ class LogFile:
         self._size, self._period = self._look()
 
     @property
+    def fd(self) -> int:
+        """The descriptor, borrowed until anything else is called; -1 after `close`."""
+        return self._file.fd
+
+    @property
     def size_bytes(self) -> int:
         """Size now; what is appended later begins there."""
         return self._file.size_bytes

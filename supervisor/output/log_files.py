@@ -4,6 +4,7 @@ Runs in the supervisor process, in a thread that writes them and may hang with t
 one file share it, line by line. It must never raise because of the disk once it is made.
 """
 
+import os
 import time
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from ..errors import FastlbError
 from ..home.log_files import LogTemplate, Output
 from . import wall_clock
 from .event_log import EventLog
-from .follower import STREAMS, Stream
+from .index_writer import LogIndex
 from .line_format import Origin
 from .log_file import LogFile
+from .log_sink import FileEnd
 from .loss_mark import Mark, text_mark
 from .rotation import RotatedFiles, RotationRules
 
@@ -27,6 +29,7 @@ class LogFiles:
         templates: where what is written.
         rules: when files are rotated.
         log: is told of problems.
+        index: is told who has written what; owned from here on.
         mark: makes the line that stands where so many lines were lost.
 
     Raises:
@@ -34,9 +37,15 @@ class LogFiles:
     """
 
     def __init__(
-        self, templates: dict[Output, LogTemplate], rules: RotationRules, log: EventLog, mark: Mark = text_mark
+        self,
+        templates: dict[Output, LogTemplate],
+        rules: RotationRules,
+        log: EventLog,
+        index: LogIndex,
+        mark: Mark = text_mark,
     ) -> None:
         self._templates = templates
+        self._index = index
         self._log = log
         self._mark = mark
         self._rotated = RotatedFiles(rules, log)
@@ -53,7 +62,10 @@ class LogFiles:
             self._next_look = time.monotonic() + LOOK_INTERVAL
             self._by_origin.clear()
         for file in self._files_of(origin):
+            lost_lines = file.lost_lines
             file.append(lines)
+            if file.lost_lines == lost_lines:
+                self._index.note(file.fd, origin, len(lines))
 
     def lose(self, origin: Origin, count: int) -> None:
         """So many lines are missing in the files that are for them: a mark says so."""
@@ -69,17 +81,10 @@ class LogFiles:
         """Return how many lines each file lacks, of those that are open and lack any. Any thread may ask."""
         return {str(path): file.lost_lines for path, file in list(self._files.items()) if file.lost_lines}
 
-    def sizes(self) -> dict[Stream, int]:
-        """Return the sizes of the files of the two streams in bytes."""
-        return {stream: self._size_bytes(stream) for stream in STREAMS}
-
-    def _size_bytes(self, stream: Stream) -> int:
-        """Return the size of the file of a stream; 0 where there is none, or where each worker has its own."""
-        template = self._templates.get(stream)
-        if template is None or template.is_per_worker:
-            return 0
-        file = self._files.get(template.file(0, 0, wall_clock.now()))
-        return file.size_bytes if file else 0
+    def ends(self) -> list[FileEnd]:
+        """Return where each open file ends now."""
+        statuses = [os.fstat(file.fd) for file in self._files.values()]
+        return [FileEnd(status.st_dev, status.st_ino, status.st_size) for status in statuses]
 
     def reopen_if_moved(self) -> None:
         """Open each file anew whose name leads to another one, or to none."""
@@ -99,6 +104,7 @@ class LogFiles:
         for file in self._files.values():
             file.close()
         self._rotated.close()
+        self._index.close()
 
     def _files_of(self, origin: Origin) -> list[LogFile]:
         files = self._by_origin.get(origin)

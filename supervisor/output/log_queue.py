@@ -19,9 +19,8 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from .event_log import EventLog
-from .follower import STREAMS, Stream
 from .line_format import Origin
-from .log_sink import LogSink
+from .log_sink import FileEnd, LogSink
 from .writer_thread import WriterThread
 
 FULL_BYTES = 8 << 20
@@ -86,7 +85,7 @@ class LogQueue:
         self._moved_at = 0.0
         self._is_reopening = False
         self._is_closed = False
-        self._sizes: dict[Stream, int] = dict.fromkeys(STREAMS, 0)
+        self._ends: list[FileEnd] = []
         self._giving_up: asyncio.TimerHandle | None = None
         self._stall = _StallWatch(self._loop, self._thread, log)
 
@@ -121,14 +120,14 @@ class LogQueue:
         """Return when everything that was queued until now is written, or dropped."""
         await self._asked(lambda: None)
 
-    async def sizes(self) -> dict[Stream, int]:
-        """Return the sizes of the two files, in bytes, with what was queued until now; 0 where there is none.
+    async def ends(self) -> list[FileEnd]:
+        """Return where each open file ends, with what was queued until now.
 
         When the disk hangs it is what was there when it last did not.
         """
         with contextlib.suppress(TimeoutError):
-            self._sizes = await asyncio.wait_for(self._asked(self._files.sizes), SIZES_SECONDS)
-        return self._sizes
+            self._ends = await asyncio.wait_for(self._asked(self._files.ends), SIZES_SECONDS)
+        return self._ends
 
     def report(self) -> dict[str, Any]:
         """Return for `show` what waits, how long the disk has hung, and how many lines each file has lost."""

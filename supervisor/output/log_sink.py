@@ -1,9 +1,16 @@
 """Owns what whatever takes the workers' lines can do, be it files or a socket. Runs in the supervisor process."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from .follower import Stream
 from .line_format import Origin
+
+
+class FileEnd(NamedTuple):
+    """Where a file ends. `device`, `inode`: which file."""
+
+    device: int
+    inode: int
+    size_bytes: int
 
 
 class LogSink(Protocol):
@@ -22,8 +29,8 @@ class LogSink(Protocol):
     def lost_lines(self) -> dict[str, int]:
         """Return how many lines are missing where, if any are. Any thread may ask."""
 
-    def sizes(self) -> dict[Stream, int]:
-        """Return the sizes of the files of the two streams in bytes."""
+    def ends(self) -> list[FileEnd]:
+        """Return where each open file ends now."""
 
     def forget(self, worker: int, pid: int) -> None:
         """Let go of what was only for a process that has ended."""

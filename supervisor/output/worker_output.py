@@ -6,7 +6,7 @@ does not keep up, and a terminal that stalls makes the workers wait.
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -14,10 +14,12 @@ from typing import Any, Literal
 from ..home.log_files import log_templates
 from ..home.paths import AppPaths
 from ..settings.app_config import AppConfig
+from . import wall_clock
 from .event_log import EventLog
-from .follower import STREAMS, Stream, Subscription
+from .follower import STREAMS, Chunk, OtherStream, Subscription
 from .line_format import FormatRules, Origin, make_format
 from .log_queue import LogQueue
+from .log_sink import FileEnd
 from .log_target import DAEMONS, make_sink
 from .pipes import AttachedOutput, ErrorTail, PipeReader
 from .records import GatheredOutput
@@ -52,10 +54,12 @@ class WorkerOutput:
     ) -> None:
         templates = log_templates(config, paths, defaults=has_files)
         self._settings = config
-        sink = make_sink(config, templates, log, has_terminal=terminal is not None)
+        sink = make_sink(config, templates, log, index=paths.log_index, has_terminal=terminal is not None)
         self._files = LogQueue(sink, log, partial(self._hold, "disk"), partial(self._release, "disk"))
         self._format = make_format(FormatRules.of(config))
         self._name = paths.name
+        self._log = log
+        log.listener = partial(self._pass_event_on, asyncio.get_running_loop())
         self._terminal = terminal
         self._subscriptions: set[Subscription] = set()
         self._attached: set[AttachedOutput] = set()
@@ -94,9 +98,10 @@ class WorkerOutput:
         """How many read along."""
         return len(self._subscriptions)
 
-    async def sizes(self) -> dict[Stream, int]:
-        """Sizes of the two files in bytes, once what came until now is written; 0 where there is none."""
-        return await self._files.sizes()
+    async def ends(self) -> list[FileEnd]:
+        """Where each log file that is open ends, that of events as well, once what came until now is written."""
+        events = self._log.end()
+        return [*await self._files.ends(), *([FileEnd(*events)] if events else [])]
 
     async def written(self) -> None:
         """Return when what came until now is written; a disk that hangs makes that never."""
@@ -107,9 +112,11 @@ class WorkerOutput:
         return self._files.report()
 
     @contextlib.contextmanager
-    def subscribed(self, stream: Literal["out", "err", "all"]) -> Iterator[Subscription]:
+    def subscribed(
+        self, stream: Literal["out", "err", "all", "none"], others: Collection[OtherStream] = ()
+    ) -> Iterator[Subscription]:
         """Every line from now on, for one reader, until the context ends."""
-        subscription = Subscription(stream)
+        subscription = Subscription(stream, others)
         self._subscriptions.add(subscription)
         try:
             yield subscription
@@ -143,17 +150,25 @@ class WorkerOutput:
         self._pass_on(origin, self._format(origin, lines))
 
     def _pass_on(self, origin: Origin, lines: bytes) -> None:
-        stream: Stream = "out" if origin.stream == "access" else origin.stream
         self._files.append(origin, lines)
-        if origin.stream != "access":
-            for subscription in self._subscriptions:
-                subscription.offer(stream, lines)
+        if self._subscriptions:
+            self._offer(Chunk(origin.stream, lines, origin.worker, origin.pid, wall_clock.now()))
         if self._terminal and self._settings.log_target == "stdout":
             self._terminal.show("out", b"", lines)
         elif self._terminal and origin.stream != "access":
-            has_prefix = self._terminal.has_prefix[stream] and self._format.leaves_origin_out
+            has_prefix = self._terminal.has_prefix[origin.stream] and self._format.leaves_origin_out
             prefix = f"{origin.worker}|{origin.app} | ".encode() if has_prefix else b""
-            self._terminal.show(stream, prefix, lines)
+            self._terminal.show(origin.stream, prefix, lines)
+
+    def _offer(self, chunk: Chunk) -> None:
+        for subscription in self._subscriptions:
+            subscription.offer(chunk)
+
+    def _pass_event_on(self, loop: asyncio.AbstractEventLoop, line: bytes) -> None:
+        """Any thread calls this."""
+        if self._subscriptions:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._offer, Chunk("event", line))
 
     def _hold(self, reason: str) -> None:
         self._held_for.add(reason)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from fastlb.supervisor.control.client import ControlClient, NotRunning
 from fastlb.supervisor.control.progress import Progress
-from fastlb.supervisor.control.protocol import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Done
+from fastlb.supervisor.control.protocol import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Done, LogsParams
 from fastlb.supervisor.control.requests import MAX_FOLLOWERS
 from fastlb.supervisor.control.server import MAX_CONNECTIONS_PER_UID
 from fastlb.supervisor.errors import FastlbError
@@ -325,23 +325,24 @@ def test_client_that_does_not_read_does_not_hold_others(server: RunningServer) -
 
 
 def test_follower_gets_every_line_from_its_start(server: RunningServer) -> None:
-    starts: list[dict[str, int]] = []
+    starts: list[dict[tuple[int, int], int]] = []
     server.write_line(b"before\n")
     wait_until(lambda: server.paths.out_log.read_bytes(), "the first line is in the file")
     with client_of(server) as client:
-        lines = client.stream_lines("all", on_start=lambda sizes: follow(sizes))
+        lines = client.stream_lines(LogsParams(), on_start=lambda ends: follow(ends))
 
-        def follow(sizes: dict[str, int]) -> None:
-            starts.append(sizes)
+        def follow(ends: dict[tuple[int, int], int]) -> None:
+            starts.append(ends)
             server.write_line(b"one\n\ntwo \xff\x1b[0m\n")
 
         assert [next(lines).text for _ in range(3)] == ["one", "", "two \\xff\x1b[0m"]
-    assert starts == [{"out": 7, "err": 0}]
+    status = server.paths.out_log.stat()
+    assert starts[0][status.st_dev, status.st_ino] == len(b"before\n")
 
 
 def test_follower_that_left_is_forgotten(server: RunningServer) -> None:
     with client_of(server) as client:
-        lines = client.stream_lines("out", on_start=lambda _: server.write_line(b"one\n"))
+        lines = client.stream_lines(LogsParams("out"), on_start=lambda _: server.write_line(b"one\n"))
         assert next(lines).text == "one"
     fds = len(processes.open_fds(os.getpid()))
     server.write_line(b"two\n")
@@ -356,7 +357,7 @@ def test_stop_is_answered_and_ends_followers(server: RunningServer) -> None:
 
     def follow() -> None:
         with client_of(server) as client:
-            texts.extend(note.text for note in client.stream_lines("all", on_start=lambda _: following.set()))
+            texts.extend(note.text for note in client.stream_lines(LogsParams(), on_start=lambda _: following.set()))
 
     follower = threading.Thread(target=follow)
     follower.start()

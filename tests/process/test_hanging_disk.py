@@ -125,7 +125,7 @@ def test_disk_that_hangs_for_long_is_told_before_anything_is_lost(
             await bench.print_lines(10)
             await told(bench.paths.supervisor_log, "log_hangs")
             assert bench.output.report()["hanging_s"] > 0
-            assert await bench.output.sizes() == {"out": 0, "err": 0}, "nobody waits for a disk that hangs"
+            assert len(await bench.output.ends()) <= 1, "nobody waits for a disk that hangs"
             disk.recover()
             await told(bench.paths.supervisor_log, "log_goes_on")
             await bench.end()

@@ -1,0 +1,154 @@
+"""Owns writing the index of log files (`home/log_index.py`) while lines are written. Runs in the supervisor process, in
+the thread that writes them.
+
+It costs a system call a chunk of lines, and another one where the writer changes, or after RUN_SECONDS. It must never
+raise: without an index logs are the same, and are read with less knowledge.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..home.log_index import (
+    DETAILED_SLOTS,
+    HEADER,
+    INDEX_BYTES,
+    LASTING_SLOTS,
+    MICROSECONDS,
+    RECORD,
+    RECORD_BYTES,
+    STREAM_NUMBERS,
+    file_number,
+    latest_slot,
+)
+from ..regular_file import open_regular
+from . import wall_clock
+from .line_format import Origin
+
+RUN_SECONDS = 0.01
+LASTING_SECONDS = 1.0
+# Times of the future that are no more than this are a clock that was put back a little: they are gone on from.
+MOST_AHEAD_SECONDS = 3600.0
+MOST_FILES = 4096
+
+
+@dataclass
+class _Known:
+    """An open file: what it is called in the index, where it ended, and when what was recorded of it.
+
+    `turn`: in which turn of an origin; times in microseconds.
+    """
+
+    number: int
+    end: int
+    turn: int = -1
+    time: int = 0
+    lasting_time: int = 0
+
+
+class LogIndex:
+    """Notes who wrote what into log files.
+
+    Args:
+        path: of the index; None: there is none.
+        on_failure: is told once why it is not written.
+        now: seconds since the epoch.
+    """
+
+    def __init__(
+        self, path: Path | None, on_failure: Callable[[str], None], now: Callable[[], float] = wall_clock.now
+    ) -> None:
+        self._on_failure = on_failure
+        self._now = now
+        self._fd = -1
+        self._files: dict[int, _Known] = {}
+        self._origin: Origin | None = None
+        self._turn = 0
+        self._time = 0
+        self._detailed = self._lasting = 0
+        if path:
+            try:
+                self._open(path)
+            except OSError as error:
+                self._fail(error)
+
+    def note(self, fd: int, origin: Origin, size_bytes: int) -> None:
+        """Lines of one origin, so many bytes, were just appended to the open file `fd`, all of them."""
+        if self._fd < 0 or fd < 0:
+            return
+        try:
+            self._note(fd, origin, size_bytes)
+        except OSError as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """Close the index. Nothing is noted any more."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _fail(self, error: OSError) -> None:
+        self.close()
+        self._on_failure(error.strerror or str(error))
+
+    def _open(self, path: Path) -> None:
+        fd = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            content = os.pread(fd, INDEX_BYTES, 0)
+            self._detailed, latest = latest_slot(content, DETAILED_SLOTS)
+            self._lasting, _ = latest_slot(content, LASTING_SLOTS)
+            if not content.startswith(HEADER) or latest > (self._now() + MOST_AHEAD_SECONDS) * MICROSECONDS:
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, HEADER, 0)
+                self._detailed, self._lasting, latest = DETAILED_SLOTS.start - 1, LASTING_SLOTS.start - 1, 0
+        except OSError:
+            os.close(fd)
+            raise
+        self._fd, self._time = fd, latest
+
+    def _note(self, fd: int, origin: Origin, size_bytes: int) -> None:
+        try:
+            end = os.lseek(fd, 0, os.SEEK_CUR)
+        except OSError:
+            return  # it is no file
+        known = self._files.get(fd)
+        if known is None or end != known.end + size_bytes:
+            known = self._look(fd, end, size_bytes)
+        start, known.end = known.end, end
+        if origin is not self._origin:
+            self._origin = origin
+            self._turn += 1
+        now = max(int(self._now() * MICROSECONDS), self._time + 1)
+        if known.turn != self._turn or now - known.time >= RUN_SECONDS * MICROSECONDS:
+            known.turn, known.time = self._turn, now
+            self._record(known, start, origin, now)
+
+    def _look(self, fd: int, end: int, size_bytes: int) -> _Known:
+        """Return what is known of a file that is new, was cut, or is written by others too."""
+        number = file_number(os.fstat(fd))
+        known = self._files.get(fd)
+        start = max(0, end - size_bytes)
+        if known is None or known.number != number or start < known.end:
+            if len(self._files) >= MOST_FILES:
+                self._files.clear()
+            known = self._files[fd] = _Known(number, start)
+        else:
+            others, known.end, known.turn = known.end, start, -1
+            self._record(known, others, None, max(int(self._now() * MICROSECONDS), self._time + 1))
+        return known
+
+    def _record(self, known: _Known, start: int, origin: Origin | None, now: int) -> None:
+        self._time = now
+        who = (origin.pid, origin.worker, STREAM_NUMBERS.get(origin.stream, 0)) if origin else (0, 0, 0)
+        record = RECORD.pack(now, known.number, start, *who)
+        self._detailed = _following(self._detailed, DETAILED_SLOTS)
+        os.pwrite(self._fd, record, self._detailed * RECORD_BYTES)
+        if now - known.lasting_time >= LASTING_SECONDS * MICROSECONDS:
+            known.lasting_time = now
+            self._lasting = _following(self._lasting, LASTING_SLOTS)
+            os.pwrite(self._fd, record, self._lasting * RECORD_BYTES)
+
+
+def _following(slot: int, slots: range) -> int:
+    return slot + 1 if slot + 1 < slots.stop else slots.start
