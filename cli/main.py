@@ -23,7 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Run apps": ("start", "run", "stop", "restart", "reload", "set", "scale", "delete", "reset", "kill"),
     "See what runs": ("list", "show", "logs", "events", "env", "pid", "id", "ping", "monit", "jlist", "prettylist"),
     "Speak to workers": ("send",),
-    "Files of apps": ("init", "check", "config", "convert", "advise"),
+    "Files of apps": ("flush", "reload-logs", "init", "check", "config", "convert", "advise"),
     "Keep": ("save", "resurrect", "cleardump", "backup", "restore"),
     "This program": ("completion", "link-pm2", "report", "version"),
 }
@@ -44,6 +44,7 @@ ALIASES = {
     "dashboard": "monit",
     "dash": "monit",
     "imonit": "monit",
+    "reloadLogs": "reload-logs",
 }
 
 

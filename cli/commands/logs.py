@@ -51,7 +51,9 @@ def _form(name: Form, option: str, text: str) -> Callable[..., Any]:
 )
 @click.option("--out", "streams", multiple=True, flag_value="out", help="Standard output; may be given with --err.")
 @click.option("--err", "streams", multiple=True, flag_value="err", help="Standard error.")
-@click.option("--access", "streams", multiple=True, flag_value="access", help="The access log that has a file of its own.")
+@click.option(
+    "--access", "streams", multiple=True, flag_value="access", help="The access log that has a file of its own."
+)
 @click.option("--events", "streams", multiple=True, flag_value="event", help="What the supervisor did and saw.")
 @click.option("--worker", "workers", type=click.IntRange(0), multiple=True, metavar="N", help="Only of this worker.")
 @click.option("--since", metavar="TIME", help="Only later ones: 10m (ago), 14:30, '2026-03-01 14:30'.")

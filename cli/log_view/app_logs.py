@@ -29,10 +29,10 @@ def log_sources(paths: AppPaths, streams: Collection[Stream], ends: Ends | None 
     files = {
         path: Origin(paths.name, stream, shape_of(config))
         for template, stream in _templates(config, paths, streams).items()
-        for path in _files(template)
+        for path in files_of(template)
     }
     if "access" in streams and (template := log_templates(config, paths).get("access")):
-        files |= {path: Origin(paths.name, "access", shape_of(config)) for path in _files(template)}
+        files |= {path: Origin(paths.name, "access", shape_of(config)) for path in files_of(template)}
     if "event" in streams:
         files[paths.supervisor_log] = Origin(paths.name, "event", "events")
     known = KnownRuns(paths.log_index)
@@ -48,7 +48,7 @@ def shape_of(config: AppConfig) -> Shape:
     return "timed" if config.time or config.log_date_format or config.log_worker else "plain"
 
 
-def _files(template: LogTemplate) -> list[Path]:
+def files_of(template: LogTemplate) -> list[Path]:
     """Return those that are there, and the present one if it is known: it may have just been rotated away."""
     present = [] if template.is_per_worker or "${date}" in template.path else [template.file(0, 0, 0.0)]
     return list(dict.fromkeys([*template.existing(), *present]))

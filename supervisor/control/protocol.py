@@ -235,4 +235,5 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "send": SendParams,
     "reset": ResetParams,
     "logs": LogsParams,
+    "reopen_logs": NoParams,
 }

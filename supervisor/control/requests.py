@@ -124,6 +124,7 @@ class ControlRequests:
             "send": self._send,
             "reset": self._reset,
             "logs": self._logs,
+            "reopen_logs": self._reopen_logs,
         }
 
     async def handle(self, request: ControlRequest, caller: Caller) -> object:
@@ -175,6 +176,10 @@ class ControlRequests:
 
     async def _reset(self, params: ResetParams, _: Caller) -> Done:
         return Done(self._app.reset(params.workers))
+
+    async def _reopen_logs(self, _: object, __: Caller) -> Done:
+        await self._output.reopen()
+        return Done("log files are opened anew")
 
     async def _logs(self, params: LogsParams, caller: Caller) -> Done:
         if self._output.subscriber_count >= MAX_FOLLOWERS:

@@ -40,9 +40,7 @@ class Subscription:
         others: what else is wanted.
     """
 
-    def __init__(
-        self, stream: Literal["out", "err", "all", "none"], others: Collection[OtherStream] = ()
-    ) -> None:
+    def __init__(self, stream: Literal["out", "err", "all", "none"], others: Collection[OtherStream] = ()) -> None:
         self._stream = stream
         self._wanted = {*(STREAMS if stream == "all" else (stream,)), *others}
         self._chunks: deque[Chunk] = deque()

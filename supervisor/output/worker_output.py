@@ -127,6 +127,12 @@ class WorkerOutput:
         """Open each file anew whose name leads to another one, or to none."""
         self._files.reopen_if_moved()
 
+    async def reopen(self) -> None:
+        """Open each file anew that was moved away, that of events as well; return when it is done."""
+        self._log.reopen_if_moved()
+        self.reopen_if_moved()
+        await self.written()
+
     def close(self) -> None:
         """Write what waits, for a bounded time, and close the files. All pipes must have been drained."""
         self._files.close()

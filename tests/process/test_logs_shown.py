@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,15 @@ def shown(fastlb: Fastlb, *options: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def is_written(app: App, word: str) -> bool:
+    return word in app.log("out") and word in app.log("error")
+
+
 def say(app: App, *words: str) -> None:
     """Have a worker print each word to both streams, and wait until the supervisor has written it."""
     for word in words:
         app.get(f"/print?{word}")
-        wait_until(lambda word=word: word in app.log("out") and word in app.log("error"), f"{word} is written")
+        wait_until(partial(is_written, app, word), f"{word} is written")
 
 
 def test_plain_lines_have_worker_stream_and_time(fastlb: Fastlb) -> None:

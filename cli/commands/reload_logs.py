@@ -1,0 +1,24 @@
+"""`fastlb reload-logs`: open log files anew. Runs in the user's shell."""
+
+import click
+
+from ...supervisor.home.known_apps import list_apps
+from ...supervisor.home.paths import default_home
+from ..log_upkeep import reopen
+from ..operations import do_each
+from ..options import AppCommand, complete_names
+from ..targets import resolve_names
+
+EXAMPLES = ("fastlb reload-logs", "fastlb reload-logs shop")
+
+
+@click.command("reload-logs", cls=AppCommand, examples=EXAMPLES, short_help="Open log files anew (reloadLogs).")
+@click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=complete_names)
+def command(names: tuple[str, ...]) -> int:
+    """Have apps open log files anew that were moved or removed, the supervisor's own as well. Without NAME: all apps.
+
+    They do so by themselves with a line that comes a second later; this is for what goes on with the moved files at
+    once, such as logrotate's postrotate.
+    """
+    chosen = resolve_names(names) if names else list_apps(default_home())
+    return do_each(reopen, chosen) if chosen else 0
