@@ -134,7 +134,7 @@ OWN_FLAGS: dict[str, tuple[Pm2Flag, ...]] = {
         _row("--out", "same", "The same.", "--out"),
         _row("--raw", "same", "The same.", "--raw"),
         _row("--json", "same", "The same.", "--json"),
-        _row("--format", "different", "`--json` is for programs.", "--format"),
+        _row("--format", "same", "The same.", "--format"),
         _row("--timestamp [V]", "same", "The same.", "--timestamp"),
         _row("--highlight [V]", "same", "The same.", "--highlight"),
     ),

@@ -65,7 +65,7 @@ def test_every_signal_to_the_supervisor_has_its_row() -> None:
 def test_every_file_has_its_row() -> None:
     paths = AppPaths(ROOT / "HOME", "NAME")
     logs = (paths.out_log, paths.error_log, paths.supervisor_log, paths.events)
-    ours = (paths.lock, paths.control_socket, paths.config, paths.source, *logs)
+    ours = (paths.lock, paths.control_socket, paths.config, paths.source, paths.log_index, *logs)
     rows = first_words(section(FILES, "Where everything is"))
     assert sorted(rows) == sorted(["$FASTLB_HOME", "apps/NAME/", *(str(path.relative_to(paths.home)) for path in ours)])
 
