@@ -126,6 +126,7 @@ def _entry_without_supervisor(name: str, status: AppStatus, config: AppConfig | 
         binds=list(effective_bind(config)) if config else [],
         balance=config.balance if config and traits and traits.needs_dispatcher else "",
         workers=[],
+        namespace=config.namespace if config else "",
         target=config.target if config else "",
         cwd=config.cwd if config else "",
     )

@@ -30,7 +30,6 @@ OPTIONS: dict[str, str] = {
     "--cron-restart": "nothing restarts by the clock: let cron call `fastlb reload NAME`",
     "--error-logfile": "did you mean --error-file?",
     "--access-logfile": "did you mean --access-file FILE?",
-    "--env-file": "variables are given one by one: --env KEY=VALUE",
     "--reuse-port": "all workers share one listener, which needs no such option: leave it out",
     "-x": "did you mean --fork?",
     "--execute-command": "did you mean --fork?",

@@ -27,6 +27,7 @@ from .output.event_file import EventFile
 from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
+from .processes.environment import given_environment
 from .processes.held_signals import hold_signals
 from .processes.oom_score import lower_own_score
 from .processes.reaper import become_subreaper
@@ -72,7 +73,16 @@ def run(request: LaunchRequest, reporter: Reporter) -> int:
         check_limits(request.config.workers)
         listeners = stack.enter_context(listening(request, log))
         log.info("supervisor_started", pid=os.getpid(), binds=",".join(bound.address for bound in listeners))
-        resources = AppResources(paths, log, listeners, terminal, worker_oom_score, request.origins, become_subreaper())
+        resources = AppResources(
+            paths=paths,
+            log=log,
+            listeners=listeners,
+            terminal=terminal,
+            worker_oom_score=worker_oom_score,
+            origins=request.origins,
+            adopts_orphans=become_subreaper(),
+            environment=given_environment(),
+        )
         return uvloop.run(supervise(request, reporter, resources))
 
 

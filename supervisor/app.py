@@ -50,7 +50,7 @@ class AppResources:
     """What the process has taken hold of outside itself; all borrowed, but an App closes `listeners` when it stops.
 
     `terminal`: of a foreground app, else None. `worker_oom_score`: see processes/oom_score.py; None: as it is.
-    `origins` as in LaunchRequest. `adopts_orphans` as in Reaper.
+    `origins` as in LaunchRequest. `adopts_orphans` as in Reaper. `environment`: of whoever started the app.
     """
 
     paths: AppPaths
@@ -60,6 +60,7 @@ class AppResources:
     worker_oom_score: int | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
     adopts_orphans: bool = False
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
 class App:
@@ -79,7 +80,7 @@ class App:
         self, config: AppConfig, traits: WorkerTraits, resources: AppResources, output: WorkerOutput
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._generations = Generations(config, traits, os.environ)
+        self._generations = Generations(config, traits, resources.environment)
         self._resources = resources
         self._operations = Operations(resources.log)
         self._reaper = Reaper(self._loop, adopts_orphans=resources.adopts_orphans)
@@ -117,6 +118,7 @@ class App:
         self._limits = LimitWatch(self._generations, host.cgroups, lambda: self._crew.members, resources.log)
         self._retry = ErroredRetry(lambda: self.config, self._crew)
         self._turnover = self._make_turnover()
+        self._hide_secrets()
         self._lookout = Lookout(lambda: self.config, self._look_once, resources.log)
         self._ending: asyncio.Task[None] | None = None
         self._is_forced = False
@@ -276,6 +278,8 @@ class App:
         self._operations.ask(request, works[request.operation])
 
     async def _start(self, progress: OnProgress, settle: float) -> None:
+        if remark := self._generations.of(self._generations.current).environment.remark:
+            self._remark(remark)
         warning = low_limit_warning(self.config, self._traits, descriptor_limit())
         if warning:
             self._resources.log.warning("low_descriptor_limit", reason=warning)

@@ -125,6 +125,7 @@ class StatusReport:
             "binds": source.addresses(),
             "balance": source.config.balance if source.traits.needs_dispatcher else "",
             "workers": workers,
+            "namespace": source.generations.config.namespace,
             "target": source.generations.config.target,
             "cwd": source.generations.config.cwd,
             "version": VERSION,

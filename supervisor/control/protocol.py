@@ -82,6 +82,7 @@ class AppEntry(msgspec.Struct, kw_only=True):
     binds: list[str]
     balance: str
     workers: list[WorkerEntry]
+    namespace: str = ""
     target: str = ""
     cwd: str = ""
     version: str = ""

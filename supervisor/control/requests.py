@@ -5,7 +5,6 @@ typed: what does not fit is refused before anything happens.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -15,6 +14,7 @@ from ..errors import FastlbError, UsageError
 from ..generations.change import Change
 from ..output.follower import Subscription
 from ..output.worker_output import WorkerOutput
+from ..processes.environment import decoded_environment
 from ..settings.app_config import MAX_WORKERS, AppConfig
 from ..suggestions import did_you_mean, harmless
 from .framing import ControlRequest, RequestError, encode_notification
@@ -238,7 +238,7 @@ def change_in(params: RestartParams) -> Change:
         UsageError: the settings are none; the message names the field.
     """
     config = None if params.config is None else config_in(params.config)
-    return Change(config, None if params.environment is None else environment_in(params.environment))
+    return Change(config, None if params.environment is None else decoded_environment(params.environment))
 
 
 def config_in(settings: dict[str, Any]) -> AppConfig:
@@ -251,12 +251,6 @@ def config_in(settings: dict[str, Any]) -> AppConfig:
         return msgspec.convert(settings, AppConfig)
     except msgspec.ValidationError as error:
         raise UsageError(f"the settings cannot be understood: {error}") from None
-
-
-def environment_in(text: bytes) -> dict[str, str]:
-    """Return an environment as it stands in /proc/PID/environ; what is no NAME=VALUE is left out."""
-    pairs = (os.fsdecode(line).partition("=") for line in text.split(b"\0"))
-    return {name: value for name, equals, value in pairs if name and equals}
 
 
 def _unknown_method(method: str) -> str:

@@ -88,7 +88,7 @@ class ForkRuntime:
         """
         parts = self._parts.of(generation)
         enter_directory(parts.config.cwd)
-        self._commands[generation] = await asyncio.to_thread(program_command, parts.config, parts.environment)
+        self._commands[generation] = await asyncio.to_thread(program_command, parts.config, parts.environment.variables)
 
     def prepare_start(self, worker: WorkerHandle, number: int, ours: ExitStack, theirs: ExitStack) -> ForkStart:
         """Open what a process is started with; each stack closes its ends.

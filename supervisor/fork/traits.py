@@ -10,7 +10,7 @@ def _check(config: AppConfig) -> None:
     from ..processes.environment import app_environment
     from .target.command import program_command
 
-    program_command(config, app_environment(config, os.environ))
+    program_command(config, app_environment(config, os.environ).variables)
 
 
 FORK_TRAITS = WorkerTraits(

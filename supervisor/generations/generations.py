@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from ..errors import FastlbError, StartFailed
-from ..processes.environment import app_environment
+from ..processes.environment import AppEnvironment, app_environment
 from ..settings.app_config import AppConfig
 from ..settings.changes import check_can_reload, needing_start
 from ..settings.declared import check_config
@@ -34,7 +34,7 @@ class GenerationSettings:
 
     config: AppConfig
     inherited: Mapping[str, str]
-    environment: Mapping[str, str]
+    environment: AppEnvironment
 
     @classmethod
     def of(cls, config: AppConfig, inherited: Mapping[str, str]) -> "GenerationSettings":
@@ -79,8 +79,8 @@ class Generations:
 
     @property
     def given_variables(self) -> list[Mapping[str, str]]:
-        """The variables that the settings give to each generation, and to the next one."""
-        return [self.wanted.env, *(settings.config.env for settings in self._by_number.values())]
+        """The variables that settings and files give to each generation, and settings to the next one."""
+        return [self.wanted.env, *(settings.environment.given for settings in self._by_number.values())]
 
     def of(self, number: int) -> GenerationSettings:
         """Return what the workers of a generation have."""

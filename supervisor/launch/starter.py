@@ -18,6 +18,7 @@ import msgspec
 from ..errors import FastlbError
 from ..home.app_lock import AppLock
 from ..home.paths import AppPaths, prepare_app_dir, prepare_home
+from ..processes.environment import given_environment
 from ..processes.held_signals import hold_signals, release_signals
 from ..settings.addresses import SYSTEMD_FIRST_FD
 from ..settings.app_config import AppConfig
@@ -149,7 +150,7 @@ def exec_foreground(
         sys.stderr.flush()
         hold_signals()  # the supervisor hears them when it can
         try:
-            os.execv(command[0], command)
+            os.execve(command[0], command, given_environment())
         except OSError as error:
             release_signals()
             raise _not_started(error) from error
@@ -224,7 +225,7 @@ def _spawn(command: list[str], pass_fds: set[int], error_fd: int) -> "subprocess
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=error_fd,
-            env=without_token(os.environ),  # whoever starts it may be a worker, and the app is to outlive that
+            env=without_token(given_environment()),  # whoever starts it may be a worker, and the app is to outlive that
             pass_fds=[fd for fd in pass_fds if Path(f"/proc/self/fd/{fd}").exists()],
             start_new_session=True,
         )

@@ -57,7 +57,7 @@ class NodeRuntime:
         """
         parts = self._parts.of(generation)
         enter_directory(parts.config.cwd)
-        self._commands[generation] = await asyncio.to_thread(node_command, parts.config, parts.environment)
+        self._commands[generation] = await asyncio.to_thread(node_command, parts.config, parts.environment.variables)
 
     def prepare_start(
         self, worker: WorkerHandle, number: int, ours: ExitStack, theirs: ExitStack

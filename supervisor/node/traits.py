@@ -10,7 +10,7 @@ def _check(config: AppConfig) -> None:
     from ..processes.environment import app_environment
     from .target.command import node_command
 
-    node_command(config, app_environment(config, os.environ))
+    node_command(config, app_environment(config, os.environ).variables)
 
 
 NODE_TRAITS = WorkerTraits(

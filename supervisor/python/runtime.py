@@ -101,10 +101,10 @@ class PythonRuntime:
         """
         parts = self._parts.of(generation)
         if not parts.config.interpreter:
-            self._python[generation] = python_command(parts.config, parts.environment)
+            self._python[generation] = python_command(parts.config, parts.environment.variables)
             return
         enter_directory(parts.config.cwd)
-        self._python[generation] = await asyncio.to_thread(python_command, parts.config, parts.environment)
+        self._python[generation] = await asyncio.to_thread(python_command, parts.config, parts.environment.variables)
 
     def prepare_start(self, worker: WorkerHandle, number: int, ours: ExitStack, theirs: ExitStack) -> PythonStart:
         """Open all channels of a process; each stack closes its ends.

@@ -12,7 +12,7 @@ def _check(config: AppConfig) -> None:
         from ..processes.environment import app_environment
         from .interpreter import python_command
 
-        python_command(config, app_environment(config, os.environ))
+        python_command(config, app_environment(config, os.environ).variables)
 
 
 PYTHON_TRAITS = WorkerTraits(

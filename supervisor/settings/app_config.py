@@ -11,7 +11,9 @@ import msgspec
 
 from .access_log import check_access_log_format
 from .addresses import check_proxies
+from .app_name import check_namespace
 from .date_format import compile_format
+from .env_names import check_filter
 from .path_templates import check_template
 from .rotation_times import check_rotate_interval
 from .socket_mode import parse_mode
@@ -91,6 +93,9 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     instance_var: Annotated[str, Setting(help="Environment variable that tells a worker its number, from 0.", section="App", metavar="NAME")] = "NODE_APP_INSTANCE"
     increment_var: Annotated[str, Setting(help="Environment variable that is raised by one for each worker, such as PORT.", section="App", metavar="NAME")] = ""
     env: Annotated[dict[str, str], Setting(help="Environment variable for the workers.", section="App", repeatable=True, metavar="KEY=VALUE", secret=True)] = {}
+    env_file: Annotated[tuple[str, ...], Setting(help="File of KEY=VALUE lines, as python-dotenv reads them, under --env and over the shell; of several a later one counts more. Read anew by every reload.", section="App", repeatable=True, metavar="FILE")] = ()
+    filter_env: Annotated[tuple[str, ...], Setting(help="Variables of the shell that the workers do not get, by name or beginning; true: all but PATH, HOME and the like.", section="App", repeatable=True, metavar="NAME", check=check_filter)] = ()
+    namespace: Annotated[str, Setting(help="Group of apps that it belongs to, shown by show and list --json.", section="App", metavar="NAME", check=check_namespace)] = "default"
     uid: Annotated[str, Setting(help="User, by name or number, whose processes the workers are, with all groups of that user; only root may choose.", section="App", aliases=("user",), flags=("-u",), metavar="USER")] = ""
     gid: Annotated[str, Setting(help="Group, by name or number; default that of the user.", section="App", aliases=("group",), flags=("-g",), metavar="GROUP")] = ""
     umask: Annotated[str, Setting(help="Mode bits that files of the workers do not get, octal; default as it is.", section="App", metavar="MODE", check=parse_mode)] = ""

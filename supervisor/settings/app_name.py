@@ -12,6 +12,16 @@ def is_app_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def check_namespace(text: str) -> None:
+    """Raise unless a group of apps may be called `text`: it stands where names of apps stand.
+
+    Raises:
+        ValueError: says what is allowed.
+    """
+    if not is_app_name(text) or text == "all":
+        raise ValueError(f"{text!r} cannot be the name of a group: use 1 to 64 letters, digits, '.', '_' or '-'")
+
+
 def check_app_name(name: str) -> str:
     """Return `name` if it may be the name of an app.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..generations.generations import Generations
 from ..output.event_log import EventLog
 from ..processes.attributes import ProcessAttributes
+from ..processes.environment import AppEnvironment
 from ..processes.reaper import ExitStatus
 from ..processes.spawn import SpawnedProcess
 from ..settings.app_config import AppConfig
@@ -180,7 +181,7 @@ class RuntimeParts:
     """
 
     config: AppConfig
-    environment: Mapping[str, str]
+    environment: AppEnvironment
     generations: Generations
     traits: WorkerTraits
     listeners: list[BoundListener]

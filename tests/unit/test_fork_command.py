@@ -40,7 +40,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def command(target: str, **settings: Any) -> ProgramCommand:
     config = AppConfig(target=target, name="app", exec_mode="fork", **settings)
-    return program_command(config, app_environment(config, os.environ))
+    return program_command(config, app_environment(config, os.environ).variables)
 
 
 @pytest.mark.parametrize(

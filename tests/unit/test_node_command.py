@@ -61,7 +61,7 @@ def line(started: NodeCommand, worker_id: int, *taken: int) -> list[str]:
 def command(target: str = "dist/server.js", **settings: Any) -> NodeCommand:
     """Without what is loaded into a worker, unless it is asked for."""
     config = AppConfig(target=target, name="a", **{"node_preload": False, **settings})
-    return node_command(config, app_environment(config, os.environ))
+    return node_command(config, app_environment(config, os.environ).variables)
 
 
 def refusal(kind: type[FastlbError], target: str = "dist/server.js", **settings: Any) -> str:
