@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ...supervisor.settings.declared import DeclaredSetting, declared_settings, parse_setting
+from ...supervisor.settings.env_names import FILTER_ALL
 from ...supervisor.settings.quantities import check_unit_is_clear
 
 # What a number without a unit means where the setting is a duration.
@@ -83,6 +84,8 @@ def _list(setting: DeclaredSetting, value: Any) -> tuple[Any, ...]:
         value = _words(value) if setting.name in ("args", "interpreter_args") else [value]
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = [value]
+    if isinstance(value, bool) and setting.name == "filter_env":
+        value = [FILTER_ALL] if value else []
     if not isinstance(value, list):
         raise ValueError(f"{shown(value)} is no array")
     return tuple(parse_setting(setting, _text(item)) for item in value)

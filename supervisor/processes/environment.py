@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..settings.app_config import AppConfig
+from ..settings.env_names import FILTER_ALL
 from ..settings.variables import without_option_variables
 from .attributes import identity_of
 from .env_files import read_env_files
@@ -22,8 +23,7 @@ SYSTEMD_VARIABLES = (
     *("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID"),
     *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "SYSTEMD_EXEC_PID", "JOURNAL_STREAM", "MAINPID"),
 )
-# The word of filter_env for: all, and what stays then, as no program can do without.
-FILTER_ALL = "true"
+# What stays when filter_env keeps everything else from an app, as no program can do without.
 KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR")
 KEPT_PREFIX = "LC_"
 # What stands for a worker's number in values of the settings.

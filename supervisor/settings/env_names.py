@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+# The word of filter_env for every variable; a file may say it by true.
+FILTER_ALL = "true"
+
 
 def check_filter(names: Iterable[str]) -> None:
     """Raise unless each text is the name of a variable, or its beginning.
