@@ -13,6 +13,7 @@ import msgspec
 from ..supervisor.errors import UsageError
 from ..supervisor.kinds import traits_of
 from ..supervisor.launch.starter import systemd_fd_count
+from ..supervisor.processes.environment import holding_number, number_remark
 from ..supervisor.settings.app_config import AppConfig
 from ..supervisor.settings.declared import DeclaredSetting, check_config, declared_settings, format_setting
 from ..supervisor.settings.variables import (
@@ -69,7 +70,7 @@ def requested_start(
     _check(config, {name: found.variable for name, found in said.items()})
     origins = {name: found.variable for name, found in said.items()}
     is_named = target == config.name or "name" in settings
-    return StartRequest(config, is_named, origins, remarks + _misspelt(environ))
+    return StartRequest(config, is_named, origins, remarks + _numbers(config) + _misspelt(environ))
 
 
 def request_of_file(
@@ -102,7 +103,7 @@ def request_of_file(
     said |= platform
     _check(config, labels | {name: found.variable for name, found in said.items()})
     origins = {name: found.variable for name, found in said.items() if name not in strange}
-    return StartRequest(config, True, origins, remarks + _misspelt(environ))
+    return StartRequest(config, True, origins, remarks + _numbers(config) + _misspelt(environ))
 
 
 def _merged(name: str, *layers: Mapping[str, Any]) -> dict[str, str]:
@@ -159,6 +160,12 @@ def _check(config: AppConfig, labels: Mapping[str, str]) -> None:
             if _declared(name).option == option:
                 raise UsageError(f"{label}: {error.message}") from None
         raise
+
+
+def _numbers(config: AppConfig) -> list[str]:
+    """Return a remark if variables of the settings hold a worker's number."""
+    remark = number_remark(holding_number(config.env))
+    return [remark] if remark else []
 
 
 def _misspelt(environ: Mapping[str, str]) -> list[str]:

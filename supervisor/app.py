@@ -25,6 +25,7 @@ from .operations import Operation, OperationRequest, Operations
 from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
+from .processes.environment import number_remark
 from .processes.reaper import Reaper
 from .processes.resource_limits import descriptor_limit
 from .settings.app_config import AppConfig
@@ -278,8 +279,9 @@ class App:
         self._operations.ask(request, works[request.operation])
 
     async def _start(self, progress: OnProgress, settle: float) -> None:
-        if remark := self._generations.of(self._generations.current).environment.remark:
-            self._remark(remark)
+        per_worker = self._generations.of(self._generations.current).environment.per_worker
+        if remark := number_remark(name for name in per_worker if name not in self.config.env):
+            self._remark(remark)  # of env_file: of the others whoever asked was told
         warning = low_limit_warning(self.config, self._traits, descriptor_limit())
         if warning:
             self._resources.log.warning("low_descriptor_limit", reason=warning)

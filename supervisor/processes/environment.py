@@ -6,7 +6,7 @@ HOME and the like of `uid`, `env_file`, `env`. docs/environment.md says what an 
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import UsageError
@@ -47,13 +47,18 @@ class AppEnvironment:
     @property
     def per_worker(self) -> tuple[str, ...]:
         """The names of those in which ${instance} or ${instance_var} stands for the worker's number."""
-        return tuple(name for name, value in self.given.items() if NUMBER.search(value))
+        return holding_number(self.given)
 
-    @property
-    def remark(self) -> str:
-        """Say which variables hold a number; empty: none does."""
-        names = ", ".join(self.per_worker)
-        return f"{names}: ${{instance}} and ${{instance_var}} are the worker's number" if names else ""
+
+def number_remark(names: Iterable[str]) -> str:
+    """Say that these variables hold a worker's number; empty: there are none."""
+    shown = ", ".join(names)
+    return f"{shown}: ${{instance}} and ${{instance_var}} are the worker's number" if shown else ""
+
+
+def holding_number(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of those in which ${instance} or ${instance_var} stands for a worker's number."""
+    return tuple(name for name, value in variables.items() if NUMBER.search(value))
 
 
 def given_environment() -> dict[str, str]:

@@ -88,9 +88,12 @@ def test_reload_reads_the_files_anew_or_changes_nothing(fastlb: Fastlb, tmp_path
     assert "A=2" not in (fastlb.home / "apps" / "app" / "config.json").read_text()
 
 
-def test_start_says_which_variables_hold_the_number_and_refuses_a_missing_file(fastlb: Fastlb) -> None:
-    started = fastlb.try_start("asgi_probe:app", "--env", "ID=${instance}", "--namespace", "shops")
-    assert "note: ID: ${instance} and ${instance_var} are the worker's number" in started.stdout, describe(started)
+def test_start_says_which_variables_hold_the_number_and_refuses_a_missing_file(fastlb: Fastlb, tmp_path: Path) -> None:
+    (tmp_path / "a.env").write_text("FROM_FILE=${instance}\n")
+    options = ("--env", "ID=${instance}", "--env-file", str(tmp_path / "a.env"), "--namespace", "shops")
+    started = fastlb.try_start("asgi_probe:app", *options)
+    said = "${instance} and ${instance_var} are the worker's number\n"
+    assert f"note: ID: {said}note: FROM_FILE: {said}" in started.stdout, describe(started)
     assert fastlb.app().entry()["namespace"] == fastlb.app().show()["settings"]["namespace"] == "shops"
     refused = fastlb.try_start("asgi_probe:app", "--env-file", "no.env", name="other")
     assert refused.returncode == 2

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fastlb.supervisor.errors import UsageError
-from fastlb.supervisor.processes.environment import app_environment, worker_environment
+from fastlb.supervisor.processes.environment import app_environment, number_remark, worker_environment
 from fastlb.supervisor.settings.app_config import AppConfig
 
 
@@ -103,5 +103,6 @@ def test_settings_count_more_than_files_and_files_more_than_the_shell(tmp_path: 
 
 def test_variables_that_hold_the_number_are_named() -> None:
     config = AppConfig(target="a:b", name="a", env={"A": "1", "ID": "w${instance}", "N": "${instance_var}"})
-    assert app_environment(config, {}).remark == "ID, N: ${instance} and ${instance_var} are the worker's number"
-    assert app_environment(AppConfig(target="a:b", name="a"), {}).remark == ""
+    names = app_environment(config, {}).per_worker
+    assert number_remark(names) == "ID, N: ${instance} and ${instance_var} are the worker's number"
+    assert number_remark(()) == ""
