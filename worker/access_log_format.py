@@ -7,15 +7,20 @@ https://docs.gunicorn.org/en/stable/settings.html#access-log-format
 
 import base64
 import binascii
+import functools
+import json
 import os
 import re
 import time
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 ESCAPES = {number: f"\\x{number:02x}" for number in (*range(32), 127)} | {ord('"'): '\\"', ord("\\"): "\\\\"}
 NOTHING = "-"
+REQUEST_ID = "x-request-id"
 ATOM = re.compile(r"%\((?P<name>[^()]*)\)(?P<width>-?[0-9]{0,3})(?P<conversion>[sd])|%%|%")
 FIELD = re.compile(r"\{(?P<field>[^{}]+)\}(?P<source>[ioe])")
 
@@ -114,11 +119,13 @@ KNOWN = ", ".join(f"%({name})s" for name in (*TEXTS, *NUMBERS)) + ", %({Header}i
 
 
 def compile_access_log_format(text: str) -> Line:
-    """Return what makes a line of an answered request, as `text` says.
+    """Return what makes a line of an answered request, as `text` says; "json": an object.
 
     Raises:
         ValueError: it has an atom that does not exist, or a % that begins none; the message says which and what exists.
     """
+    if text == "json":
+        return json_line
     if not text.isprintable():
         raise ValueError("a line of the access log is one line of printable characters")
     parts: list[str | Atom] = []
@@ -132,6 +139,35 @@ def compile_access_log_format(text: str) -> Line:
         return "".join(part if isinstance(part, str) else str(part(request)) for part in parts)
 
     return line
+
+
+def json_line(request: AnsweredRequest) -> str:
+    """Return a request as a JSON object, of printable ASCII; `request_id` is that of X-Request-ID, if there is one."""
+    path, _, query = request.target.partition("?")
+    now_ms = time.time_ns() // 1_000_000
+    members: dict[str, str | int | float] = {
+        "time": f"{_utc_second(now_ms // 1000)}.{now_ms % 1000:03}Z",
+        "client": request.client,
+        "method": request.method,
+        "path": path,
+        "query": query,
+        "protocol": request.protocol,
+        "status": request.status,
+        "bytes": request.body_bytes,
+        "duration_ms": request.duration_ns // 1000 / 1000,
+        "referer": request.request_header("referer") or "",
+        "user_agent": request.request_header("user-agent") or "",
+    }
+    request_id = request.request_header(REQUEST_ID) or request.response_header(REQUEST_ID)
+    if request_id:
+        members["request_id"] = request_id
+    text = msgspec.json.encode(members).decode()
+    return (text if text.isascii() else json.dumps(members, separators=(",", ":"))).replace("\x7f", "\\u007f")
+
+
+@functools.lru_cache(maxsize=2)
+def _utc_second(now: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
 
 
 def escape(text: str) -> str:

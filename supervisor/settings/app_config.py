@@ -136,7 +136,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ssl_cert_reqs: Annotated[int, Setting(help="Client certificates: 0 none is asked for, 1 one may be given, 2 one must be.", section="HTTP", minimum=0, maximum=2, aliases=("cert_reqs",), kinds=PYTHON)] = 0
 
     access_log: Annotated[bool, Setting(help="Log every request on the worker's standard output.", section="Logs", kinds=PYTHON)] = False
-    access_log_format: Annotated[str, Setting(help="Format of a line of the access log, which it turns on: gunicorn's atoms, %(h)s %(t)s \"%(r)s\" %(s)s %(b)s %(D)s. Default: client, request and status.", section="Logs", aliases=("access_logformat",), metavar="FORMAT", kinds=PYTHON, check=check_access_log_format)] = ""
+    access_log_format: Annotated[str, Setting(help="Format of a line of the access log, which it turns on: gunicorn's atoms, %(h)s %(t)s \"%(r)s\" %(s)s %(b)s %(D)s; or json. Default: client, request and status.", section="Logs", aliases=("access_logformat",), metavar="FORMAT", kinds=PYTHON, check=check_access_log_format)] = ""
     access_file: Annotated[str, Setting(help="File for the access log, which it turns on, in place of standard output; as out_file.", section="Logs", aliases=("accesslog",), metavar="FILE", kinds=PYTHON, check=check_template)] = ""
     log_level: Annotated[LogLevel, Setting(help="Least severity that the worker's runtime logs.", section="Logs", kinds=PYTHON)] = "info"
     log_config: Annotated[str, Setting(help="File for Python's logging, in place of log_level: .json or .yaml for dictConfig, any other for fileConfig.", section="Logs", aliases=("log_config_json",), metavar="FILE", kinds=PYTHON)] = ""

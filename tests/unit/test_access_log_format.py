@@ -1,5 +1,6 @@
 """The format of access log lines: which atoms there are, what is refused, what is escaped."""
 
+import json
 import os
 import re
 import time
@@ -108,3 +109,30 @@ def test_what_a_client_sends_cannot_end_a_line_or_a_field() -> None:
 def test_format_that_is_none_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)):
         compile_access_log_format(text)
+
+
+def test_line_of_json_says_everything() -> None:
+    found = json.loads(line("json", headers={"x-request-id": "abc"}))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", found.pop("time"))
+    assert found == {
+        "client": "10.1.2.3",
+        "method": "GET",
+        "path": "/shop",
+        "query": "q=1&r=2",
+        "protocol": "HTTP/1.1",
+        "status": 200,
+        "bytes": 1234,
+        "duration_ms": 2034.567,
+        "referer": "http://a/",
+        "user_agent": "curl/8",
+        "request_id": "abc",
+    }
+    assert "request_id" not in json.loads(line("json"))
+
+
+def test_line_of_json_is_printable_ascii() -> None:
+    sent = "/\x1b[2J\n\x7f\x9b\u2028\""
+    text = line("json", target=sent)
+    assert text.isascii()
+    assert text.isprintable()
+    assert json.loads(text)["path"] == sent
