@@ -82,7 +82,12 @@ def _user(request: AnsweredRequest) -> str:
 
 
 def _time(_: AnsweredRequest) -> str:
-    now = time.localtime()
+    return _local_second(int(time.time()))
+
+
+@functools.lru_cache(maxsize=2)
+def _local_second(moment: int) -> str:
+    now = time.localtime(moment)
     # Not %b: an app may have changed the locale.
     return time.strftime(f"[%d/{MONTHS[now.tm_mon - 1]}/%Y:%H:%M:%S %z]", now)
 
@@ -172,6 +177,8 @@ def _utc_second(now: int) -> str:
 
 def escape(text: str) -> str:
     """Return `text` as printable ASCII, with quotes and backslashes marked: nothing in it ends a line or a field."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return text
     text = text.translate(ESCAPES)
     return text if text.isascii() else text.encode("ascii", "backslashreplace").decode()
 
@@ -187,11 +194,15 @@ def _part(found: "re.Match[str]", text: str) -> str | Atom:
         raise ValueError(f"%({name}){found['width']}d is no number: write %({name})s")
     form = f"%{found['width']}s"
 
+    def plain(request: AnsweredRequest) -> str:
+        value = atom(request)
+        return escape(value) if isinstance(value, str) else str(value)
+
     def padded(request: AnsweredRequest) -> str:
         value = atom(request)
         return form % (escape(value) if isinstance(value, str) else value)
 
-    return padded
+    return padded if found["width"] else plain
 
 
 def _field(name: str) -> Atom:
