@@ -14,9 +14,7 @@ from ...supervisor.errors import UsageError
 from ...supervisor.processes.working_directory import name_of_directory
 from ...supervisor.settings.targets import PACKAGE_FILE
 from .formats.errors import NotReadable
-from .formats.json_text import read_json
 from .formats.plain import NotPlain, check_plain
-from .formats.toml_text import read_toml
 from .places import KeyPlaces, Place
 
 STDIN = "-"
@@ -103,8 +101,11 @@ def read_config_file(path: str) -> FileContent:
 
 
 def _read(text: str, path: str, shown: str, directory: str) -> FileContent:
+    """Each format is imported where it is needed: `check` is to answer at once."""
     suffix = os.path.splitext(path)[1] if path != STDIN else _look_of(text)
     if suffix == ".toml":
+        from .formats.toml_text import read_toml
+
         data, places = read_toml(text, shown)
         return FileContent(shown, directory, data, places, is_toml=True)
     if suffix in (".yml", ".yaml"):
@@ -116,6 +117,8 @@ def _read(text: str, path: str, shown: str, directory: str) -> FileContent:
 
         data, places, printed = read_javascript(text, path, shown)
         return FileContent(shown, directory, data, places, printed=printed)
+    from .formats.json_text import read_json
+
     return FileContent(shown, directory, *read_json(text, shown))
 
 

@@ -1,13 +1,14 @@
 """Owns what is shown while what runs is made to match a configuration file. Runs in the user's shell."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ...supervisor.errors import FastlbError
-from ..app_table import app_table
-from ..apps import read_states
 from ..config_files.problems import Problem
 from ..output import Output
-from .plan import Step
+
+if TYPE_CHECKING:
+    from .plan import Step
 
 
 def show_printed(text: str) -> None:
@@ -28,7 +29,7 @@ def show_problems(problems: Sequence[Problem]) -> None:
             output.line(f"note: {problem}")
 
 
-def show_plan(steps: Sequence[Step], *, is_dry: bool) -> None:
+def show_plan(steps: "Sequence[Step]", *, is_dry: bool) -> None:
     """Print what will be done, and what changes; `is_dry`: it is all that was asked for."""
     output = Output.for_results() if is_dry else Output.for_errors()
     for step in steps:
@@ -52,6 +53,9 @@ def show_outcome(name: str, outcome: str | FastlbError) -> int:
 
 def show_table(names: Sequence[str]) -> None:
     """Print the apps of the file as `list` does."""
+    from ..app_table import app_table  # `check` shows none
+    from ..apps import read_states
+
     states = read_states(names)
     if states:
         Output.for_results().table(app_table([state.entry for state in states]))
