@@ -61,10 +61,21 @@ def is_config_file(target: str) -> bool:
         return True
     name = os.path.basename(target)
     if name == PACKAGE_FILE:
-        return '"pm2"' in _beginning(target)
+        return _has_key_of_pm2(_beginning(target))
     if name.endswith(DATA_SUFFIXES) or _CONFIG_SCRIPT.match(name):
         return ":" not in name
     return name.endswith(SCRIPT_SUFFIXES) and _exports_apps(_beginning(target))
+
+
+def _has_key_of_pm2(package: str) -> bool:
+    """Whether `pm2` is a key of the package itself: among its dependencies it says nothing."""
+    import json
+
+    try:
+        data = json.loads(package)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and isinstance(data.get("pm2"), dict | list)
 
 
 def _exports_apps(text: str) -> bool:

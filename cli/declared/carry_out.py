@@ -22,7 +22,7 @@ from .read import read_ordered
 from .report import show_outcome, show_plan, show_printed, show_problems, show_table
 from .requests import Verdict, judge
 from .source import AppSource, absolute_file, load_source, save_source
-from .starting import start_all
+from .starting import apps_at_a_time, start_all
 
 STARTS = ("start", "renew")
 
@@ -108,8 +108,12 @@ def _each(steps: Sequence[Step], order: FileOrder) -> dict[str, str | FastlbErro
     by_name = {step.name: step for step in steps}
     if not by_name:
         return {}
-    answers = ask_each(lambda name: _one(by_name[name], order), list(by_name))
-    return dict(zip(by_name, answers, strict=True))
+    names = list(by_name)
+    answers: list[str | FastlbError] = []
+    while len(answers) < len(names):
+        some = names[len(answers) :][: apps_at_a_time()]
+        answers += ask_each(lambda name: _one(by_name[name], order), some)
+    return dict(zip(names, answers, strict=True))
 
 
 def _one(step: Step, order: FileOrder) -> str:

@@ -21,7 +21,6 @@ Outcome = StartedReport | FastlbError
 def start_all(wanted: Sequence[Wanted], *, wait: bool) -> dict[str, Outcome]:
     """Start the apps, show how it goes, and return for each name how it ended. `wait` as in FileOrder.
 
-    As many at a time as there are CPUs: more would only make each other late.
     """
     outcomes: dict[str, Outcome] = {}
     coming = deque(wanted)
@@ -29,7 +28,7 @@ def start_all(wanted: Sequence[Wanted], *, wait: bool) -> dict[str, Outcome]:
         display = stack.enter_context(ProgressDisplay(Output.for_errors()))
         started: deque[tuple[str, LaunchedSupervisor]] = deque()
         while coming or started:
-            while coming and len(started) < max(FEWEST_AT_A_TIME, usable_cpus()):
+            while coming and len(started) < apps_at_a_time():
                 one = coming.popleft()
                 try:
                     started.append((one.config.name, stack.enter_context(_launched(one, wait))))
@@ -39,6 +38,11 @@ def start_all(wanted: Sequence[Wanted], *, wait: bool) -> dict[str, Outcome]:
                 name, supervisor = started.popleft()
                 outcomes[name] = _followed(name, supervisor, display, names_app=len(wanted) > 1)
     return {one.config.name: outcomes[one.config.name] for one in wanted}
+
+
+def apps_at_a_time() -> int:
+    """Return how many apps are changed at a time: one for each CPU, as more would only make each other late."""
+    return max(FEWEST_AT_A_TIME, usable_cpus())
 
 
 def _followed(name: str, supervisor: LaunchedSupervisor, display: ProgressDisplay, *, names_app: bool) -> Outcome:

@@ -131,6 +131,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ("fastlb.toml", "", True),
         ("package.json", '{"name": "x"}', False),
         ("package.json", '{"pm2": {"apps": []}}', True),
+        ("package.json", '{"dependencies": {"pm2": "^5"}}', False),
         ("services.js", "const apps = [];\nmodule.exports = { apps };\nexports.apps = apps;", True),
         ("services.mjs", "export const apps = [];", True),
         ("server.js", "module.exports = app;", False),
