@@ -1,7 +1,7 @@
 """Owns the arguments that commands for configuration files share. Runs in the user's shell."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,7 +25,7 @@ class OrderOptions(msgspec.Struct, frozen=True):
     dry_run: bool
     environment: str | None
 
-    def order(self, verb: "Verb", file: str, given: Mapping[str, Any], *, wait: bool = True) -> "FileOrder":
+    def order(self, verb: "Verb", file: str, **more: Any) -> "FileOrder":
         """Return what is asked of `file`; arguments as in FileOrder."""
         from .declared.order import FileOrder
 
@@ -34,10 +34,9 @@ class OrderOptions(msgspec.Struct, frozen=True):
             file=file,
             environment=self.environment,
             only=self.only,
-            given=given,
             keeps_going=self.keep_going,
             dry_run=self.dry_run,
-            wait=wait,
+            **more,
         )
 
     def refuse_without_file(self, command: str) -> None:
@@ -81,6 +80,32 @@ def one_app_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, asked=asked, **kwargs)
 
     return only_option(with_asked)
+
+
+def chosen_environment_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--env NAME` to a command with `order_options` that has no other --env."""
+
+    def note(ctx: click.Context, parameter: click.Parameter, given: str | None) -> None:
+        if given is not None:
+            ctx.meta[CHOSEN_ENVIRONMENT] = _environment(ctx, parameter, given)
+
+    help_text = "Put the variables of env_NAME in a FILE over those of env, now and later."
+    return click.option("--env", metavar="NAME", expose_value=False, callback=note, help=help_text)(function)
+
+
+def the_file(names: Sequence[str]) -> str:
+    """Return the configuration file among the targets of a command; empty: there is none.
+
+    Raises:
+        UsageError: there is one, and something else beside it.
+    """
+    from .config_files.reading import is_config_file
+    from .launching import known_apps
+
+    files = [name for name in names if is_config_file(name) and name not in known_apps()]
+    if files and len(names) > 1:
+        raise UsageError(f"{files[0]} is a configuration file, which is given alone: --only NAME,... chooses of it")
+    return files[0] if files else ""
 
 
 def take_environment(args: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -29,6 +29,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 COMMANDS = tuple(name for group in GROUPS.values() for name in group)
 ALIASES = {
+    "startOrRestart": "restart",
+    "startOrReload": "reload",
+    "startOrGracefulReload": "reload",
+    "ecosystem": "init",
     "ls": "list",
     "l": "list",
     "ps": "list",

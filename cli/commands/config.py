@@ -8,6 +8,7 @@ import msgspec
 from ...supervisor.errors import UsageError
 from ...supervisor.home.app_lock import is_running
 from ...supervisor.home.stored_config import load_config
+from ...supervisor.settings.app_config import AppConfig
 from ...supervisor.settings.declared import HIDDEN, DeclaredSetting, declared_settings
 from ..apps import paths_of, read_details, resolve_name
 from ..declared.source import load_source
@@ -53,7 +54,7 @@ def command(what: str, name: str, origin: bool, as_json: bool) -> None:
 
 def _show(name: str, origin: bool, as_json: bool) -> None:
     config = load_config(paths_of(resolve_name(name)))
-    origins = _origins(name)
+    origins = _origins(name, config)
     if as_json:
         Output.for_results().json(_as_json(config, origins))
         return
@@ -75,12 +76,13 @@ def _remark(setting: DeclaredSetting, value: Any, origins: dict[str, str], *, wh
     return origin if whole else origin.partition(" (")[2].removesuffix(")")
 
 
-def _origins(name: str) -> dict[str, str]:
+def _origins(name: str, config: AppConfig) -> dict[str, str]:
     """Return where the settings of an app were said, but for those that are built-in."""
-    if is_running(paths_of(name)):
-        return read_details(name).origins
     source = load_source(paths_of(name))
-    return source.origins if source else {}
+    if source:
+        found = {name: source.origin(name, getattr(config, name)) for name in source.origins}
+        return {name: origin for name, origin in found.items() if origin}
+    return read_details(name).origins if is_running(paths_of(name)) else {}
 
 
 def _hidden(setting: DeclaredSetting, value: Any) -> Any:
@@ -89,7 +91,7 @@ def _hidden(setting: DeclaredSetting, value: Any) -> Any:
     return dict.fromkeys(value, HIDDEN) if setting.is_map else HIDDEN
 
 
-def _as_json(config: msgspec.Struct, origins: dict[str, str]) -> dict[str, ShownSetting]:
+def _as_json(config: AppConfig, origins: dict[str, str]) -> dict[str, ShownSetting]:
     shown = {}
     for setting in declared_settings():
         value = getattr(config, setting.name)

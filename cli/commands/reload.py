@@ -6,6 +6,7 @@ from ...supervisor.control.client import NotRunning
 from ...supervisor.control.protocol import ReloadParams
 from ...supervisor.errors import FastlbError
 from ...supervisor.settings.app_config import MAX_WORKERS
+from ..file_options import OrderOptions, chosen_environment_option, order_options, the_file
 from ..operations import do_each, operate
 from ..options import AppCommand, json_answers, names_argument
 from ..shell_environment import UPDATE_ENV_HELP, shell_environment
@@ -17,6 +18,7 @@ EXAMPLES = (
     "fastlb reload shop --parallel 4",
     "API_KEY=... fastlb reload shop --update-env",
     "fastlb reload all",
+    "fastlb reload ecosystem.config.js --env production",
 )
 
 
@@ -30,14 +32,23 @@ EXAMPLES = (
 )
 @click.option("--update-env", is_flag=True, help=UPDATE_ENV_HELP)
 @json_answers
-def command(names: tuple[str, ...], parallel: int | None, update_env: bool) -> int:
+@chosen_environment_option
+@order_options
+def command(names: tuple[str, ...], parallel: int | None, update_env: bool, asked: OrderOptions) -> int:
     """Replace the workers by new ones that load the code anew, one after the other. NAME may be `all`, /a
     pattern/, a namespace, or the number of a worker, which is replaced alone.
 
     The first new worker must prove itself before an old one is touched. If it cannot start, nothing has
     changed, the traceback is shown, and the exit code is not 0. Settings that `fastlb set` has changed are applied.
-    """
 
+    Of a configuration file all apps are reloaded with what it says now, new ones are started, and those that it has no
+    more are ended. If it takes a stop to change something, that is said, and nothing is done.
+    """
+    if file := the_file(names):
+        from ..declared.carry_out import carry_out
+
+        return carry_out(asked.order("reload", file, shell=shell_environment(update_env), parallel=parallel))
+    asked.refuse_without_file("fastlb reload")
     params = ReloadParams(parallel=parallel, environment=shell_environment(update_env))
 
     def reload(name: str) -> str:

@@ -55,7 +55,7 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, asked: OrderOptio
         from ..declared.carry_out import carry_out
 
         given = given_settings(given) | ({"args": args} if args else {})
-        return carry_out(asked.order("start", target, given, wait=not no_wait))
+        return carry_out(asked.order("start", target, given=given, wait=not no_wait))
     asked.refuse_without_file("fastlb start")
     if is_word_for_several(target) and target not in known_apps():
         return start_again(target)

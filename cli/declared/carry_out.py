@@ -6,7 +6,9 @@ Nothing is begun while there is an error in the file, unless it is asked for. Wh
 import os
 from collections.abc import Mapping, Sequence
 
-from ...supervisor.control.protocol import ScaleParams
+import msgspec
+
+from ...supervisor.control.protocol import ReloadParams, RestartParams, ScaleParams
 from ...supervisor.errors import EXIT_USAGE, FastlbError
 from ...supervisor.home.app_lock import AppLock, is_running
 from ...supervisor.home.paths import prepare_app_dir, prepare_home
@@ -20,7 +22,7 @@ from .order import FileOrder
 from .plan import Present, Step, plan, removals
 from .read import read_ordered
 from .report import show_outcome, show_plan, show_printed, show_problems, show_table
-from .requests import Verdict, judge
+from .requests import Verdict, Wanted, judge
 from .source import AppSource, absolute_file, load_source, save_source
 from .starting import apps_at_a_time, start_all
 
@@ -101,7 +103,13 @@ def _remember(steps: Sequence[Step], outcomes: Mapping[str, str | FastlbError], 
     """Note where the apps come from that are as the file says."""
     for step in steps:
         if step.wanted and step.action != "refuse" and not isinstance(outcomes.get(step.name), FastlbError):
-            save_source(paths_of(step.name), AppSource(file, step.wanted.app.environment, step.wanted.origins))
+            save_source(paths_of(step.name), _source_of(step.wanted, file))
+
+
+def _source_of(wanted: Wanted, file: str) -> AppSource:
+    values = msgspec.to_builtins(wanted.config)
+    said = {name: values[name] for name in wanted.origins}
+    return AppSource(file, wanted.app.environment, wanted.origins, said)
 
 
 def _each(steps: Sequence[Step], order: FileOrder) -> dict[str, str | FastlbError]:
@@ -126,7 +134,10 @@ def _one(step: Step, order: FileOrder) -> str:
         return operate(step.name, "scale", ScaleParams(workers=step.wanted.config.workers))
     if step.action == "define":
         return _define(step)
-    return operate(step.name, step.action)
+    config = msgspec.to_builtins(step.wanted.config) if step.differences else None
+    if step.action == "restart":
+        return operate(step.name, "restart", RestartParams(config=config, environment=order.shell))
+    return operate(step.name, "reload", ReloadParams(config=config, environment=order.shell, parallel=order.parallel))
 
 
 def _define(step: Step) -> str:

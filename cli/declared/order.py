@@ -21,6 +21,8 @@ class FileOrder(msgspec.Struct, frozen=True, kw_only=True):
         keeps_going: what is good of a file is done although there are errors in it.
         dry_run: nothing is done, only shown.
         wait: only when the workers have lived for `settle`.
+        shell: the environment that new workers of running apps inherit, as in /proc/PID/environ; None: as before.
+        parallel: how many workers a reload replaces at a time; None: as the app was started.
     """
 
     verb: Verb
@@ -31,3 +33,5 @@ class FileOrder(msgspec.Struct, frozen=True, kw_only=True):
     keeps_going: bool = False
     dry_run: bool = False
     wait: bool = True
+    shell: bytes | None = None
+    parallel: int | None = None

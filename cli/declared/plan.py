@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from ...supervisor.settings.app_config import AppConfig
+from ...supervisor.settings.changes import needing_start
 from ...supervisor.settings.declared import DeclaredSetting, declared_settings, format_setting
 from .order import Verb
 from .requests import Wanted
@@ -96,12 +97,18 @@ def _step(verb: Verb, file: str, one: Wanted, there: Present | None) -> Step:
     changes = differences(there.config, one.config) if there.config else []
     if not there.is_running:
         return Step(name, "start" if one.app.autostart else "define", changes, one)
-    return Step(name, _action(verb, changes), changes, one)
+    needing = [change.setting for change in changes if change.needs_start]
+    if needing and verb == "reload":
+        return Step(name, "refuse", wanted=one, problem=_takes_a_start(needing, one))
+    return Step(name, "renew" if needing else _action(verb, changes), changes, one)
+
+
+def _takes_a_start(needing: Sequence[str], one: Wanted) -> str:
+    places = ", ".join(f"{name} ({one.origins.get(name, 'no more in the file')})" for name in needing)
+    return f"no reload can change {places}: `fastlb restart FILE` stops the app and starts it"
 
 
 def _action(verb: Verb, changes: Sequence[Difference]) -> Action:
-    if any(change.needs_start for change in changes):
-        return "renew"
     if verb != "start":
         return verb
     if not changes:
@@ -128,12 +135,6 @@ def differences(before: AppConfig, after: AppConfig) -> list[Difference]:
     return [
         Difference(setting.name, _text(setting, before, after), setting.name in needing) for setting in changed
     ]
-
-
-def needing_start(before: AppConfig, after: AppConfig) -> list[str]:
-    """Return the names of the changed settings that take a stop and a start: all but the number of workers."""
-    changed = [setting.name for setting in declared_settings() if _value(before, setting) != _value(after, setting)]
-    return [name for name in changed if name != "workers"]
 
 
 def _value(config: AppConfig, setting: DeclaredSetting) -> object:

@@ -4,6 +4,7 @@ It is beside config.json, and goes with it when the app is deleted.
 """
 
 import os
+from typing import Any
 
 import msgspec
 
@@ -22,11 +23,19 @@ class AppSource(msgspec.Struct, frozen=True):
         file: absolute path; empty: standard input, which nobody can read again.
         environment: the `env_NAME` that was chosen; empty: none.
         origins: of the settings that were said: where.
+        said: their values, as in config.json.
     """
 
     file: str
     environment: str = ""
     origins: dict[str, str] = {}
+    said: dict[str, Any] = {}
+
+    def origin(self, setting: str, value: Any) -> str:
+        """Return where a setting was said that has `value` now; empty: nowhere."""
+        if setting in self.origins and self.said.get(setting) != msgspec.to_builtins(value):
+            return f"a command since; before {self.origins[setting]}"
+        return self.origins.get(setting, "")
 
 
 def absolute_file(path: str) -> str:

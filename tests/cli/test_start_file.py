@@ -67,6 +67,60 @@ def test_what_runs_is_made_to_match(fastlb: Fastlb, tmp_path: Path) -> None:
     assert [len(app["workers"]) for app in fastlb.list_json()] == [1, 1, 2]
 
 
+def worker_pids(fastlb: Fastlb, name: str) -> list[int]:
+    (entry,) = [app for app in fastlb.list_json() if app["name"] == name]
+    return [worker["pid"] for worker in entry["workers"]]
+
+
+def test_reload_brings_what_the_file_says_now(fastlb: Fastlb, tmp_path: Path) -> None:
+    write(tmp_path, {"shop": probe(env={"A": "1", "B": "1"}), "job": job()})
+    assert start(fastlb, tmp_path).returncode == 0
+    before, workers = running(fastlb), worker_pids(fastlb, "job")
+
+    write(tmp_path, {"shop": probe(env={"A": "2"}, kill_timeout="9s"), "job": job(), "new": job()})
+    result = fastlb.cli("reload", "fastlb.json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    shown = result.stderr.splitlines()[:5]
+    changes = ["  env: A changed, B removed", "  kill_timeout: 30s -> 9s"]
+    assert shown == ["shop: reload", *changes, "job: reload", "new: start"]
+    assert running(fastlb) == before | {"new": running(fastlb)["new"]}
+    assert worker_pids(fastlb, "job") != workers
+    seen = environment(fastlb, "shop")
+    assert (seen["A"], "B" in seen) == ("2", False)
+    assert 'kill_timeout = "9s"' in fastlb.ok("config", "show", "shop").stdout
+
+
+def test_what_takes_a_start_is_said_and_restart_does_it(fastlb: Fastlb, tmp_path: Path) -> None:
+    write(tmp_path, {"shop": probe(), "job": job()})
+    assert start(fastlb, tmp_path).returncode == 0
+    before = running(fastlb)
+    write(tmp_path, {"shop": probe(backlog=64), "job": job(env={"A": "1"})})
+    result = fastlb.cli("reload", "fastlb.json", cwd=tmp_path)
+    assert result.returncode == 2
+    message = "shop: no reload can change backlog (fastlb.json:8:4): `fastlb restart FILE` stops the app and starts it"
+    assert f"error: {message}" in result.stderr
+    assert running(fastlb) == before
+    assert "A" not in environment(fastlb, "job")
+
+    result = fastlb.cli("restart", "fastlb.json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "shop: stop and start, as no reload can change backlog" in result.stderr
+    after = running(fastlb)
+    assert (after["job"], after["shop"] == before["shop"]) == (before["job"], False)
+    assert environment(fastlb, "job")["A"] == "1"
+
+
+def test_an_environment_is_kept_until_another_is_chosen(fastlb: Fastlb, tmp_path: Path) -> None:
+    write(tmp_path, {"job": job(env={"A": "1"}, env_production={"A": "2"}, env_test={"A": "3"})})
+    seen = []
+    steps: list[tuple[str, ...]] = [("start", "--env", "production"), ("reload",), ("reload", "--env", "test")]
+    for verb, *options in (*steps, ("restart", "--env=")):
+        result = fastlb.cli(verb, "fastlb.json", *options, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        seen.append(environment(fastlb, "job")["A"])
+    assert seen == ["2", "2", "3", "1"]
+
+
 def test_a_bad_app_keeps_all_from_starting(fastlb: Fastlb, tmp_path: Path) -> None:
     write(tmp_path, {"job": job(), "bad": job(wrokers=2), "worse": job(cwd="nowhere")})
     result = start(fastlb, tmp_path)
