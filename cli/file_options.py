@@ -99,6 +99,8 @@ def the_file(names: Sequence[str]) -> str:
     Raises:
         UsageError: there is one, and something else beside it.
     """
+    if not any("." in name or name == "-" for name in names):
+        return ""
     from .config_files.reading import is_config_file
     from .launching import known_apps
 

@@ -11,8 +11,9 @@ from ...supervisor.home.stored_config import load_config
 from ...supervisor.settings.app_config import AppConfig
 from ...supervisor.settings.declared import HIDDEN, DeclaredSetting, declared_settings
 from ..apps import paths_of, read_details, resolve_name
+from ..declared.requests import variable_key
 from ..declared.source import load_source
-from ..declared.toml_form import toml_value
+from ..declared.toml_form import toml_key, toml_text, toml_value
 from ..options import AppCommand, complete_names, json_option
 from ..output import Output
 
@@ -60,8 +61,18 @@ def _show(name: str, origin: bool, as_json: bool) -> None:
         return
     for setting in declared_settings():
         value = getattr(config, setting.name)
-        if origin or value != setting.default:
+        if origin and setting.is_map and value:
+            _show_members(setting, value, origins)
+        elif origin or value != setting.default:
             Output.for_results().line(_line(setting, value, _remark(setting, value, origins, whole=origin)))
+
+
+def _show_members(setting: DeclaredSetting, value: dict[str, str], origins: dict[str, str]) -> None:
+    """Print each variable with its own origin."""
+    hidden = _hidden(setting, value)
+    for name in value:
+        origin = origins.get(variable_key(name), origins.get(setting.name, "command line"))
+        Output.for_results().line(f"{setting.name}.{toml_key(name)} = {toml_text(hidden[name])}  # {origin}")
 
 
 def _line(setting: DeclaredSetting, value: Any, remark: str) -> str:
@@ -80,7 +91,8 @@ def _origins(name: str, config: AppConfig) -> dict[str, str]:
     """Return where the settings of an app were said, but for those that are built-in."""
     source = load_source(paths_of(name))
     if source:
-        found = {name: source.origin(name, getattr(config, name)) for name in source.origins}
+        values = msgspec.structs.asdict(config) | {variable_key(name): value for name, value in config.env.items()}
+        found = {name: source.origin(name, values.get(name)) for name in source.origins}
         return {name: origin for name, origin in found.items() if origin}
     return read_details(name).origins if is_running(paths_of(name)) else {}
 

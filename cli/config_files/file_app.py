@@ -31,6 +31,7 @@ class FileApp(msgspec.Struct, kw_only=True):
         place: where it begins.
         settings: ours, by name, as AppConfig holds them; `env` is the whole of it.
         origins: of `settings`, by name.
+        variables: where those in `env` were said, by name.
         problems: what is to be said.
         environment: which of `environments` is put over `env`; empty: none.
         environments: what the `env_NAME` say that it has, by NAME.
@@ -41,6 +42,7 @@ class FileApp(msgspec.Struct, kw_only=True):
     place: Place
     settings: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
+    variables: dict[str, Origin] = {}
     problems: list[Problem] = []
     environment: str = ""
     environments: dict[str, dict[str, str]] = {}

@@ -68,8 +68,16 @@ class OurWords:
         except ValueError as problem:
             app.problems.append(error(place, f"{path[-1]}: {problem}"))
             return
-        app.settings[setting.name] = app.settings.get(setting.name, {}) | found if setting.is_map else found
+        if setting.is_map:
+            self._note_variables(app, found, path)
+            found = app.settings.get(setting.name, {}) | found
+        app.settings[setting.name] = found
         app.origins[setting.name] = Origin(place, value if value in WORDS.get(setting.name, ()) else "")
+
+    def _note_variables(self, app: FileApp, found: dict[str, str], path: KeyPath) -> None:
+        how = "" if path[-1] == "env" else str(path[-1])
+        for name, value in found.items():
+            app.variables[name] = Origin(self._places.place((*path, name), value), how)
 
 
 def unknown_setting(place: Place, key: str, settings: Iterable[DeclaredSetting]) -> Problem:

@@ -18,7 +18,7 @@ from ...supervisor.settings.targets import name_from_target, usable_name
 from ...supervisor.suggestions import did_you_mean
 from .blocks import AppBlock
 from .file_app import FileApp, Origin
-from .places import KeyPlaces, Place
+from .places import KeyPath, KeyPlaces, Place
 from .problems import error, note, warning
 from .values import setting_value, settings_by_name, shown, variables
 
@@ -47,7 +47,7 @@ class Pm2Words:
                 app.problems.append(warning(place, what + did_you_mean(key, _key_names())))
                 continue
             try:
-                self._take(app, known, (key, value), place)
+                self._take(app, known, block.path, (key, value))
             except ValueError as problem:
                 app.problems.append(error(place, f"{key}: {problem}"))
         self._choose_environment(app, block)
@@ -62,14 +62,17 @@ class Pm2Words:
             return Pm2Key(name=key, there="", verdict="not here", here="", setting=key, number_unit="milliseconds")
         return found
 
-    def _take(self, app: FileApp, known: Pm2Key, said: tuple[str, Any], place: Place) -> None:
+    def _take(self, app: FileApp, known: Pm2Key, path: KeyPath, said: tuple[str, Any]) -> None:
         key, value = said
+        place = self._places.place((*path, key), value)
         if known.name == ENVIRONMENT:
             app.environments[key.removeprefix("env_")] = variables(value)
         elif known.variable:
             self._add_variables(app, {known.variable: value}, place)
+            app.variables[known.variable] = Origin(place)
         elif known.name == "env":
             self._add_variables(app, value, place)
+            self._note_variables(app, (*path, key))
         elif known.name == "autostart":
             app.autostart = setting_value(self._settings["autorestart"], value)
         elif known.setting in self._settings:
@@ -92,10 +95,19 @@ class Pm2Words:
         app.settings["env"] = app.settings.get("env", {}) | variables(value)
         app.origins["env"] = Origin(place)
 
+    def _note_variables(self, app: FileApp, path: KeyPath) -> None:
+        how = "" if path[-1] == "env" else str(path[-1])
+        said = app.settings["env"] if path[-1] == "env" else app.environments[app.environment]
+        for name, value in said.items():
+            if how or name not in app.variables:
+                app.variables[name] = Origin(self._places.place((*path, name), value), how)
+
     def _choose_environment(self, app: FileApp, block: AppBlock) -> None:
         key = f"env_{app.environment}"
         if app.environment and key in block.values:
-            self._add_variables(app, app.environments.get(app.environment, {}), self._places.place((*block.path, key)))
+            path = (*block.path, key)
+            self._add_variables(app, app.environments.get(app.environment, {}), self._places.place(path))
+            self._note_variables(app, path)
 
     def _finish(self, app: FileApp) -> None:
         if "target" not in app.settings:

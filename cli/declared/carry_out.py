@@ -22,7 +22,7 @@ from .order import FileOrder
 from .plan import Present, Step, plan, removals
 from .read import read_ordered
 from .report import show_outcome, show_plan, show_printed, show_problems, show_table
-from .requests import Verdict, Wanted, judge
+from .requests import Verdict, Wanted, judge, variable_key
 from .source import AppSource, absolute_file, load_source, save_source
 from .starting import apps_at_a_time, start_all
 
@@ -108,6 +108,7 @@ def _remember(steps: Sequence[Step], outcomes: Mapping[str, str | FastlbError], 
 
 def _source_of(wanted: Wanted, file: str) -> AppSource:
     values = msgspec.to_builtins(wanted.config)
+    values |= {variable_key(name): value for name, value in wanted.config.env.items()}
     said = {name: values[name] for name in wanted.origins}
     return AppSource(file, wanted.app.environment, wanted.origins, said)
 

@@ -31,4 +31,4 @@ def run_only_app(order: FileOrder, foreground: Foreground) -> None:
     if verdict.errors:
         raise FastlbError(f"{order.file} has an error, and nothing was started", exit_code=EXIT_USAGE)
     (wanted,) = verdict.wanted
-    become_supervisor(wanted.config, foreground, wanted.origins)
+    become_supervisor(wanted.config, foreground, wanted.setting_origins)

@@ -26,12 +26,22 @@ class Wanted(msgspec.Struct, frozen=True):
     Attributes:
         app: as the file has it.
         config: its settings.
-        origins: of the settings that were said: where.
+        origins: of the settings and variables that were said: where; of a variable by `variable_key`.
     """
 
     app: FileApp
     config: AppConfig
     origins: dict[str, str]
+
+    @property
+    def setting_origins(self) -> dict[str, str]:
+        """The same of settings alone."""
+        return {name: origin for name, origin in self.origins.items() if "." not in name}
+
+
+def variable_key(name: str) -> str:
+    """Return by what the origin of an environment variable is kept: `env.PORT`."""
+    return f"env.{name}"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -77,7 +87,8 @@ def _wanted(
 ) -> tuple[Wanted, list[Problem]]:
     request = request_of_file(app, given, environ, drops_what_does_not_fit=found.words == "pm2")
     origins = {name: str(origin) for name, origin in app.origins.items()} | request.origins
-    origins |= dict.fromkeys(given, "command line")
+    origins |= {variable_key(name): str(origin) for name, origin in app.variables.items()}
+    origins |= dict.fromkeys([*given, *map(variable_key, given.get("env", ()))], "command line")
     remarks = [_placed(remark, app, note) for remark in request.remarks]
     return Wanted(app, request.config, origins), remarks
 

@@ -55,4 +55,4 @@ def _followed(name: str, supervisor: LaunchedSupervisor, display: ProgressDispla
 def _launched(one: Wanted, wait: bool) -> LaunchedSupervisor:
     with back_again():
         prepare_to_run(one.config)
-        return launch_detached(one.config, paths_of(one.config.name), wait=wait, origins=one.origins)
+        return launch_detached(one.config, paths_of(one.config.name), wait=wait, origins=one.setting_origins)

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...supervisor.settings.declared import WORDS, DeclaredSetting, declared_settings, format_setting
@@ -20,17 +20,17 @@ def toml_value(setting: DeclaredSetting, value: Any) -> str:
     if setting.is_flag:
         return str(value).lower()
     if setting.is_map:
-        return "{" + ", ".join(f"{toml_key(name)} = {_text(item)}" for name, item in value.items()) + "}"
+        return "{" + ", ".join(f"{toml_key(name)} = {toml_text(item)}" for name, item in value.items()) + "}"
     if setting.is_list:
-        return "[" + ", ".join(_text(item) if isinstance(item, str) else str(item) for item in value) + "]"
+        return "[" + ", ".join(toml_text(item) if isinstance(item, str) else str(item) for item in value) + "]"
     if setting.about.unit:
-        return _text(format_setting(setting, value))
-    return _text(value) if isinstance(value, str) else str(value)
+        return toml_text(format_setting(setting, value))
+    return toml_text(value) if isinstance(value, str) else str(value)
 
 
 def toml_key(name: str) -> str:
     """Return a key as TOML writes it: in quotes where it must."""
-    return name if _BARE_KEY.fullmatch(name) else _text(name)
+    return name if _BARE_KEY.fullmatch(name) else toml_text(name)
 
 
 def file_in_our_words(apps: Sequence[FileApp], directory: str, problems: Sequence[Problem] = ()) -> str:
@@ -55,7 +55,7 @@ def _table(app: FileApp, directory: str) -> str:
         lines.insert(0, "# autostart was false: `fastlb start FILE --only ...` chooses what is started")
     for setting in declared_settings():
         if setting.name == "cwd" and cwd != ".":
-            lines.append(f"cwd = {_text(cwd if not cwd.startswith('..') else app.settings['cwd'])}")
+            lines.append(f"cwd = {toml_text(cwd if not cwd.startswith('..') else app.settings['cwd'])}")
         elif setting.name in said and setting.name not in IN_THE_HEAD:
             lines.append(f"{setting.name} = {_written(app, setting)}")
     env = next(setting for setting in declared_settings() if setting.name == "env")
@@ -68,16 +68,11 @@ def _written(app: FileApp, setting: DeclaredSetting) -> str:
     note = app.origins[setting.name].note if setting.name in app.origins else ""
     word = note.partition(":")[0]
     if setting.name in WORDS and word in ("max", "0"):
-        return _text("max")
+        return toml_text("max")
     value = toml_value(setting, app.settings[setting.name])
     return f"{value}  # {note}" if note else value
 
 
-def _text(value: str) -> str:
-    """JSON's form of a text is one of TOML's, but for DEL and what is beyond the basic plane."""
+def toml_text(value: str) -> str:
+    """Return a text in quotes: as in JSON, but for DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def shown_settings(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings, all as TOML has them, by name; secrets are hidden by whoever asks."""
-    return {setting.name: toml_value(setting, settings[setting.name]) for setting in declared_settings()}

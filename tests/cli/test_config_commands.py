@@ -36,14 +36,17 @@ def test_show_tells_where_settings_come_from(fastlb: Fastlb, tmp_path: Path) -> 
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.json").write_text(json.dumps(PM2, indent=1))
     fastlb.env["FASTLB_NICE"] = "1"
-    result = fastlb.cli("start", "a.json", "--workers", "1", "--settle", "0.1", cwd=tmp_path)
+    options = ("--workers", "1", "--env", "C=1")
+    result = fastlb.cli("start", "a.json", "--env", "production", *options, "--settle", "0.1", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     lines = fastlb.ok("config", "show", "job", "--origin").stdout.splitlines()
     assert 'kill_timeout = "5s"  # a.json:6:4 (5000, milliseconds)' in lines
     assert "nice = 1  # FASTLB_NICE" in lines
     assert "workers = 1  # command line" in lines
     assert "retain = 10  # built-in" in lines
-    assert 'env = {TOKEN = "***", B = "***"}  # a.json:10:4' in lines
+    assert 'env.TOKEN = "***"  # a.json:15:5 (env_production)' in lines
+    assert 'env.B = "***"  # a.json:12:5' in lines
+    assert 'env.C = "***"  # command line' in lines
     assert 'kill_timeout = "5s"  # 5000, milliseconds' in fastlb.ok("config", "show", "job").stdout.splitlines()
     fastlb.ok("stop", "job")
     shown = json.loads(fastlb.ok("config", "show", "job", "--json").stdout)
