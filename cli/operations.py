@@ -72,9 +72,15 @@ def do_each_at_once(do: Callable[[str], str], names: Sequence[str], doing: str) 
     with ProgressDisplay(Output.for_errors()) as display:
         display.show(f"{doing} {', '.join(names)}", 0, 0)
         answers = ask_each(do, names)
+    return report_each(names, answers)
+
+
+def report_each(names: Sequence[str], answers: Sequence[str | FastlbError]) -> int:
+    """Print how it ended for each app; return the exit code."""
     if answers_in_json():
         return _print_answers(names, answers)
-    return max(_report(name, answer, len(names)) for name, answer in zip(names, answers, strict=True))
+    reported = (_report(name, answer, len(names)) for name, answer in zip(names, answers, strict=True))
+    return max(reported, default=0)
 
 
 def stop(name: str, *, force: bool = False) -> str:
@@ -213,7 +219,7 @@ def _print_answers(names: Sequence[str], answers: Sequence[str | FastlbError]) -
         for name, answer in zip(names, answers, strict=True)
     ]
     Output.for_results().json(told)
-    return max(answer.exit_code for answer in told)
+    return max((answer.exit_code for answer in told), default=0)
 
 
 def _report(name: str, answer: str | FastlbError, count: int) -> int:

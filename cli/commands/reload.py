@@ -16,7 +16,7 @@ from ..worker_operations import names_of, to_targets
 EXAMPLES = (
     "fastlb reload shop",
     "fastlb reload shop --parallel 4",
-    "API_KEY=... fastlb reload shop --update-env",
+    "fastlb reload shop --update-env",
     "fastlb reload all",
     "fastlb reload ecosystem.config.js --env production",
 )

@@ -16,12 +16,13 @@ from ...supervisor.home.stored_config import load_config, save_config
 from ..apps import paths_of
 from ..config_files.apps import FileApps
 from ..launching import known_apps
-from ..operations import delete, operate, stop
+from ..operations import delete, operate, report_each, stop
+from ..options import answers_in_json
 from ..parallel import ask_each
 from .order import FileOrder
 from .plan import Present, Step, plan, removals
 from .read import read_ordered
-from .report import show_outcome, show_plan, show_printed, show_problems, show_table
+from .report import show_plan, show_printed, show_problems, show_table
 from .requests import Verdict, Wanted, judge, variable_key
 from .source import AppSource, absolute_file, load_source, save_source
 from .starting import apps_at_a_time, start_all
@@ -92,11 +93,13 @@ def _do(steps: Sequence[Step], order: FileOrder, file: str) -> int:
     ]
     started = start_all([step.wanted for step in starting if step.wanted], wait=order.wait)
     for name, outcome in started.items():
-        outcomes[name] = outcome if isinstance(outcome, FastlbError) else outcome.text
+        outcomes[name] = outcome if isinstance(outcome, FastlbError) else outcome.text.removeprefix(f"{name} ")
     _remember(steps, outcomes, file)
-    codes = [show_outcome(step.name, outcomes[step.name]) for step in steps if step.name in outcomes]
-    show_table([step.name for step in steps if step.action not in ("remove", "refuse")])
-    return max(codes, default=0)
+    done = [step.name for step in steps if step.name in outcomes]
+    code = report_each(done, [outcomes[name] for name in done])
+    if not answers_in_json():
+        show_table([step.name for step in steps if step.action not in ("remove", "refuse")])
+    return code
 
 
 def _remember(steps: Sequence[Step], outcomes: Mapping[str, str | FastlbError], file: str) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...supervisor.errors import FastlbError
 from ..config_files.problems import Problem
 from ..output import Output
 
@@ -41,21 +40,13 @@ def show_plan(steps: "Sequence[Step]", *, is_dry: bool) -> None:
             output.line(f"  {difference.text}")
 
 
-def show_outcome(name: str, outcome: str | FastlbError) -> int:
-    """Print how it ended for one app; return the exit code."""
-    if isinstance(outcome, FastlbError):
-        is_named = name in outcome.message
-        Output.for_errors().error(outcome.message if is_named else f"{name}: {outcome.message}", outcome.details)
-        return outcome.exit_code
-    Output.for_results().line(outcome if outcome.startswith(f"{name} ") else f"{name}: {outcome}")
-    return 0
-
-
 def show_table(names: Sequence[str]) -> None:
     """Print the apps of the file as `list` does."""
     from ..app_table import app_table  # `check` shows none
     from ..apps import read_states
+    from ..instances import number_workers
 
-    states = read_states(names)
-    if states:
-        Output.for_results().table(app_table([state.entry for state in states]))
+    entries = [state.entry for state in read_states(names)]
+    number_workers(entries)
+    if entries:
+        Output.for_results().table(app_table(entries))

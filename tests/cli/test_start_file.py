@@ -42,7 +42,7 @@ def test_what_runs_is_made_to_match(fastlb: Fastlb, tmp_path: Path) -> None:
     write(tmp_path, {"shop": probe(), "job": job(env={"A": "1"}, env_production={"A": "2"}), "old": job()})
     first = start(fastlb, tmp_path, "--env", "production")
     assert first.returncode == 0, first.stderr
-    assert "shop listens on 127.0.0.1:" in first.stdout
+    assert "shop: listens on 127.0.0.1:" in first.stdout
     before = running(fastlb)
     assert set(before) == {"shop", "job", "old"}
     assert environment(fastlb, "job")["A"] == "2"

@@ -1,4 +1,4 @@
-"""A file of eight apps through its life: started, changed, reloaded, stopped, started: what runs is what it says."""
+"""A file of eight apps through its life: started, changed, reloaded, saved, resurrected: what runs is what it says."""
 
 import json
 from pathlib import Path
@@ -91,5 +91,12 @@ def test_life_of_a_file(fastlb: Fastlb, tmp_path: Path) -> None:
     do(fastlb, tmp_path, "start")
     assert running(fastlb) == expected(wanted)
     assert settings(fastlb, list(wanted)) == before
+    fastlb.ok("save")
+    fastlb.ok("kill", timeout=120)
+    assert {status for status, _ in running(fastlb).values()} == {"stopped"}
+    fastlb.ok("resurrect", timeout=120)
+    assert running(fastlb) == expected(wanted)
+    assert settings(fastlb, list(wanted)) == before
+    assert do(fastlb, tmp_path, "start").stderr.count(": runs as the file says") == 8
     do(fastlb, tmp_path, "delete")
     assert fastlb.list_json() == []
