@@ -100,7 +100,8 @@ def _of_the_same_word(details: AppDetails, word: str) -> str:
     texts = [
         f"; {setting.name} {format_setting(setting, details.settings[setting.name])}"
         for setting in settings
-        if setting.name != "max_memory_restart" and details.settings.get(setting.name)
+        if setting.name != "max_memory_restart"
+        and details.settings.get(setting.name) not in (None, "", setting.default)
     ]
     return "".join(texts) + "".join(f"; next {name} {text}" for name, text in _next(details).items() if word in name)
 

@@ -149,7 +149,7 @@ def url_of(binds: Sequence[str], *, is_tls: bool) -> str:
     for bind in binds:
         host, _, port = bind.removeprefix("http://").rpartition(":")
         if port.isdigit() and not bind.startswith(("unix:", "fd:")):
-            here = {"0.0.0.0": "127.0.0.1", "[::]": "localhost"}.get(host, host)
+            here = {"0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "[::]": "localhost"}.get(host, host)
             return f"http{'s' if is_tls else ''}://{here}:{port}"
     return ""
 

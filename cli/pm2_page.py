@@ -27,6 +27,8 @@ not clash with ours, and times have units: `--kill-timeout 3s`.
 `make docs` writes this page from the tables that the link obeys; a test fails when it is stale, or a command or flag
 of PM2 7.0.3 is missing. The keys of its files are on [a page of their own](pm2-keys.md).
 
+[A session](../benchmarks/results/pm2-session.md) was typed to both, side by side.
+
 What is different, before the tables:
 
 - **A reload that fails changes nothing**, and its exit code is 1. There it ends the old processes, and the code is 0.

@@ -133,10 +133,12 @@ def advice_on(name: str, commands: Collection[str]) -> str:
         return ""
     if command.ours and command.ours[0] in commands:
         return f"did you mean {' '.join(command.ours)}?"
-    return f"it is PM2's, and {sentence_of(command, commands)}"
+    return f"it is PM2's, and {sentence_of(command)}"
 
 
-def sentence_of(command: Pm2Command, commands: Collection[str]) -> str:
+def sentence_of(command: Pm2Command) -> str:
     """Return the answer to a command that is not here, or not yet: a phrase for after its name."""
-    when = "is to come" if command.verdict_among(commands) == "later" else "is not here"
+    if command.ours and command.verdict != "later":
+        return "is to come"
+    when = "is to come" if command.verdict == "later" else "is not here"
     return f"{when}: {command.here.rstrip('.')}"

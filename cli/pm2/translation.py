@@ -15,6 +15,8 @@ from .commands import COMMANDS, find_command, sentence_of
 from .flags import FLAGS, Pm2Flag, find_flag
 
 DEFAULT_FILE = "ecosystem.config.js"
+# Of ours `logs` shows what the supervisor saw as well.
+APP_STREAMS = ("--out", "--err")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -77,6 +79,8 @@ def translate(arguments: Sequence[str], around: Surroundings) -> Translation:
         if name == "sendSignal":
             words = [*words[1:], *words[:1]]
         options = _options(line, ours[0], around, notes)
+        if ours[0] == "logs" and not line.has("--out", "--err"):
+            options += [stream for stream in APP_STREAMS if stream in around.options_of("logs")]
         lines = [[*ours, *options, *words, *(["--", *line.rest] if line.rest else [])]]
     if line.has("--attach"):
         lines.append(["logs", *words, "--follow"])
@@ -89,7 +93,7 @@ def _our_words(name: str, commands: Collection[str]) -> tuple[str, ...]:
         meant = nearest(name, [known for row in COMMANDS for known in row.names])
         raise UsageError(f"pm2 has no command {name!r}" + (f"; did you mean {meant}?" if meant else "; see pm2 --help"))
     if not command.ours or command.ours[0] not in commands:
-        raise UsageError(f"pm2 {name} {sentence_of(command, commands)}")
+        raise UsageError(f"pm2 {name} {sentence_of(command)}")
     return command.ours
 
 

@@ -60,6 +60,7 @@ def app(pid: int | None, workers: list[WorkerEntry]) -> AppEntry:
     ("binds", "is_tls", "url"),
     [
         (["127.0.0.1:8000"], False, "http://127.0.0.1:8000"),
+        (["*:3000"], False, "http://127.0.0.1:3000"),
         (["0.0.0.0:443"], True, "https://127.0.0.1:443"),
         (["unix:/run/x.sock", "[::]:80"], False, "http://localhost:80"),
         (["[::1]:80"], False, "http://[::1]:80"),

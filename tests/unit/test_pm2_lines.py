@@ -65,7 +65,7 @@ OPTIONS = {
     "start": {"--workers", "--name", "--kill-timeout", "--fork", "--exec-mode", "--stop-exit-codes", "--time", "--env"},
     "run": {"--workers", "--name", "--fork"},
     "reload": {"--parallel"},
-    "logs": {"--lines", "--err", "--nostream", "--follow"},
+    "logs": {"--lines", "--out", "--err", "--nostream", "--follow"},
     "list": {"--no-color", "--instances", "--watch"},
     "signal": set(),
 }
@@ -101,6 +101,7 @@ def meaning(line: str, running: tuple[str, ...] = ()) -> Translation:
         ("ls --no-color", ["list --no-color"]),
         ("list --watch", ["list --watch"]),
         ("logs shop --lines 10 --err --nostream", ["logs --lines 10 --err --nostream shop"]),
+        ("logs shop", ["logs --out --err shop"]),
         ("reload all --parallel 4", ["reload --parallel 4 all"]),
         ("startOrReload ecosystem.json", ["reload ecosystem.json"]),
         ("sendSignal SIGUSR2 shop", ["signal shop SIGUSR2"]),
