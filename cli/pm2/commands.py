@@ -41,7 +41,7 @@ def _row(
     return Pm2Command(names=tuple(names.split()), there=there, verdict=verdict, here=here, ours=tuple(ours.split()))
 
 
-SYSTEMD = "A unit of systemd runs `fastlb run ...`, or `fastlb resurrect` at boot: docs/systemd.md."
+SYSTEMD = "A unit of systemd runs `fastlb run ...` at boot, one for each app: docs/systemd.md."
 MODULES = "Nothing is installed into it: rotation, metrics and limits are built in, and else npm or pip is the tool."
 SAAS = "Nothing is sent to a service: `fastlb list --json` and `fastlb events --json` are for the monitoring you have."
 GIT = "Let git, or your pipeline, put the new code where the app runs, then `fastlb reload NAME`."

@@ -17,6 +17,9 @@ from .flags import FLAGS, Pm2Flag, find_flag
 DEFAULT_FILE = "ecosystem.config.js"
 # Of ours `logs` shows what the supervisor saw as well.
 APP_STREAMS = ("--out", "--err")
+# With them PM2 changes settings.
+CHANGING = ("restart", "reload")
+NOT_CHANGED = ("--name", "--fork")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -78,10 +81,12 @@ def translate(arguments: Sequence[str], around: Surroundings) -> Translation:
     else:
         if name == "sendSignal":
             words = [*words[1:], *words[:1]]
-        options = _options(line, ours[0], around, notes)
+        changes = _changes(line, ours[0], words, around)
+        options = _options(_without(line, changes), ours[0], around, notes)
         if ours[0] == "logs" and not line.has("--out", "--err"):
             options += [stream for stream in APP_STREAMS if stream in around.options_of("logs")]
         lines = [[*ours, *options, *words, *(["--", *line.rest] if line.rest else [])]]
+        lines = _with_changes(lines, changes, words)
     if line.has("--attach"):
         lines.append(["logs", *words, "--follow"])
     return Translation(lines, list(dict.fromkeys(notes)), line.has("-s", "--silent"))
@@ -166,6 +171,40 @@ def _options(line: _Line, ours: str, around: Surroundings, notes: list[str]) -> 
         else:
             notes.append(f"{name} has no effect: {_instead(flag, ours, around)}")
     return options
+
+
+def _changes(line: _Line, ours: str, words: Sequence[str], around: Surroundings) -> dict[str, str]:
+    """Return, by flag, the settings that a restart or reload is told to change, as `set` takes them.
+
+    Of a file's apps the file says the settings.
+    """
+    if ours not in CHANGING or "set" not in around.commands or any(map(is_config_file, words)):
+        return {}
+    changes: dict[str, str] = {}
+    for name, values in line.flags:
+        flag = find_flag(name, ours)
+        is_setting = flag is not None and not flag.only_for and flag.option not in NOT_CHANGED
+        if flag is None or not is_setting or flag.option not in around.options_of("start"):
+            continue
+        if flag.option.startswith("--no-"):
+            value = "off"
+        else:
+            value = " ".join(values) if flag.values == "many" else _option(flag, values, around.cpus)[-1]
+        setting = flag.option.removeprefix("--no-").removeprefix("--").replace("-", "_")
+        changes[name] = f"{setting}={'on' if value == flag.option else value}"
+    return changes
+
+
+def _without(line: _Line, changes: Collection[str]) -> _Line:
+    return _Line(line.words, [(name, values) for name, values in line.flags if name not in changes], line.rest)
+
+
+def _with_changes(lines: list[list[str]], changes: dict[str, str], words: Sequence[str]) -> list[list[str]]:
+    """Return lines between those that change what the next workers have, and how many there are."""
+    workers = [text.partition("=")[2] for text in changes.values() if text.startswith("workers=")]
+    others = [text for text in changes.values() if not text.startswith("workers=")]
+    before = [["set", word, *others] for word in words] if others else []
+    return [*before, *lines, *(["scale", word, workers[-1]] for word in words if workers)]
 
 
 def _instead(flag: Pm2Flag, ours: str, around: Surroundings) -> str:

@@ -9,6 +9,7 @@ import pytest
 from fastlb.cli.app_table import APP_COLUMNS, WORKER_COLUMNS
 from fastlb.lb.page import DispatcherPageView, create_dispatcher_page
 from fastlb.supervisor.control.protocol import AppEntry, AppStatus, WorkerEntry, WorkerStatus
+from fastlb.supervisor.home import saved_apps, worker_ids
 from fastlb.supervisor.home.paths import AppPaths
 from fastlb.supervisor.output.line_file import LOG_MODE
 from fastlb.supervisor.signals import MEANING
@@ -65,9 +66,12 @@ def test_every_signal_to_the_supervisor_has_its_row() -> None:
 def test_every_file_has_its_row() -> None:
     paths = AppPaths(ROOT / "HOME", "NAME")
     logs = (paths.out_log, paths.error_log, paths.supervisor_log, paths.events)
+    of_the_home = (worker_ids.FILE_NAME, saved_apps.FILE_NAME, saved_apps.FORMER_FILE_NAME)
     ours = (paths.lock, paths.control_socket, paths.config, paths.source, paths.log_index, *logs)
     rows = first_words(section(FILES, "Where everything is"))
-    assert sorted(rows) == sorted(["$FASTLB_HOME", "apps/NAME/", *(str(path.relative_to(paths.home)) for path in ours)])
+    assert sorted(rows) == sorted(
+        ["$FASTLB_HOME", "apps/NAME/", *of_the_home, *(str(path.relative_to(paths.home)) for path in ours)]
+    )
 
 
 def test_modes_of_logs_are_those_of_the_code() -> None:

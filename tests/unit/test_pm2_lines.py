@@ -72,7 +72,7 @@ OPTIONS = {
 
 
 def meaning(line: str, running: tuple[str, ...] = ()) -> Translation:
-    commands = {*OURS, "signal"}
+    commands = {*OURS, "signal", "set"}
     around = Surroundings(commands, lambda name: OPTIONS.get(name, set()), lambda name: name in running, cpus=8)
     return translate(line.split(), around)
 
@@ -101,6 +101,11 @@ def meaning(line: str, running: tuple[str, ...] = ()) -> Translation:
         ("ls --no-color", ["list --no-color"]),
         ("list --watch", ["list --watch"]),
         ("logs shop --lines 10 --err --nostream", ["logs --lines 10 --err --nostream shop"]),
+        ("restart shop -k 3000 -i 4 --time", [
+            "set shop kill_timeout=3000ms time=on", "restart shop", "scale shop 4"
+        ]),
+        ("reload shop --stop-exit-codes 0 143", ["set shop stop_exit_codes=0 143", "reload shop"]),
+        ("reload ecosystem.config.js", ["reload ecosystem.config.js"]),
         ("logs shop", ["logs --out --err shop"]),
         ("reload all --parallel 4", ["reload --parallel 4 all"]),
         ("startOrReload ecosystem.json", ["reload ecosystem.json"]),
@@ -119,7 +124,7 @@ def test_line_means(line: str, ours: list[str]) -> None:
     [
         ("start app.py --no-pmx", ["--no-pmx has no effect: Nothing is measured inside the app"]),
         ("start app.py --watch --ignore-watch logs tmp", ["--watch has no effect: Files", "--ignore-watch has"]),
-        ("restart shop -i 4", ["-i has no effect: it counts at a start, `fastlb start NAME --workers`"]),
+        ("stop shop -i 4", ["-i has no effect: it counts at a start, `fastlb start NAME --workers`"]),
         ("start app.py -p /run/x.pid", ["-p has no effect: There is no pid file"]),
     ],
 )
