@@ -19,9 +19,29 @@ WORDS_OF_ONE_LINE = ("memory", "cpu")
 NEXT = "settings after the next reload"
 
 
+class Below(Output):
+    """What a script reads below the first lines: no line of free text has the words that it looks for.
+
+    An app that has died with "heap out of memory" would otherwise have two lines of its memory.
+    """
+
+    def heading(self, text: str) -> None:
+        """As Output."""
+        super().heading(_unlike(text))
+
+    def line(self, text: str = "") -> None:
+        """As Output."""
+        super().line(_unlike(text))
+
+
+def _unlike(text: str) -> str:
+    return text.replace("memory", "Memory").replace("cpu", "CPU")
+
+
 def print_details(details: AppDetails, namespace: str, output: Output) -> None:
     """Print everything that is known of an app."""
     output.pairs(_first_lines(details, namespace))
+    output = output if output.is_terminal else Below.for_results()
     if details.workers:
         output.heading("workers")
         output.table(worker_table(details.workers))
