@@ -28,8 +28,18 @@ def run_as_pm2(arguments: Sequence[str], group: click.Group) -> int:
     for note in translation.notes:
         Output.for_errors().line(f"note: {note}")
     with _silence() if translation.is_silent else contextlib.nullcontext():
-        codes = [group.main(line, prog_name="fastlb", standalone_mode=False) for line in translation.lines]
-    return max(code if isinstance(code, int) else 0 for code in codes)
+        return _run(translation.lines, group)
+
+
+def _run(lines: Sequence[Sequence[str]], group: click.Group) -> int:
+    """Run our commands, one after the other; what follows a setting that was refused is not done."""
+    highest = 0
+    for line in lines:
+        code = group.main(list(line), prog_name="fastlb", standalone_mode=False)
+        highest = max(highest, code if isinstance(code, int) else 0)
+        if line[0] == "set" and highest:
+            break
+    return highest
 
 
 def surroundings(group: click.Group) -> Surroundings:

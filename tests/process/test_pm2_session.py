@@ -60,6 +60,10 @@ def test_a_session(fastlb: Fastlb) -> None:
     assert "NODE_APP_INSTANCE: 1" in pm2.ok("env 1")
     assert pm2.ok("scale api +1").startswith("api: scaled from 2 to 3 workers")
     assert pm2.ok("reload api") == "api: reloaded 3 workers\n"
+    assert pm2.ok("restart api --kill-timeout 4000").endswith("\napi: restarted 3 workers\n")
+    assert fastlb.app("api").show()["settings"]["kill_timeout"] == 4.0
+    refused = pm2.run("restart api --log-type json")
+    assert (refused.returncode, "restarted" in refused.stdout) == (2, False)
     assert pm2.ok("restart 2 -s") == ""
     assert pm2.ok("stop 0") == "api: stopped worker 0\n"
     assert pm2.ok("start 0") == "api: started worker 0\n"
