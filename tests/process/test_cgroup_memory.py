@@ -12,7 +12,7 @@ from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
 from tests.support.memory_cgroup import inside, limited_memory
 from tests.support.node_packages import APPS as NODE_APPS
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 MIB = 1 << 20
 # Takes as many MiB as a line of its standard input says.
@@ -76,14 +76,15 @@ def test_largest_worker_is_replaced_before_the_kernel_ends_it(fastlb: Fastlb, tm
 def test_no_request_fails_when_the_largest_worker_is_replaced(fastlb: Fastlb, target: str, directory: Path) -> None:
     options = ("--name", "app", "-w", "2", "--settle", "0.1", "--bind", "127.0.0.1:0", "--cwd", str(directory))
     limit = ("--cgroup-memory-restart", "60", "--env", "PORT=3000")
-    with limited_memory(500 * MIB) as cgroup, fastlb:
+    with limited_memory(320 * MIB) as cgroup, fastlb:
         command = inside(cgroup, str(COMMAND), "start", target, *options, *limit)
         fastlb.run_program(*command)
         app = fastlb.app()
         old = app.worker_pids
         with LoadProcess(Plan(address=app.address, clients=4)) as load:
             load.wait_for(50)
-            app.get("/hoard?260")
+            used = int(app.show()["memory"]["cgroup_used"].removesuffix("M"))
+            app.get(f"/hoard?{192 + 30 - used}", timeout=scaled(20))
             wait_until(lambda: len({*old, *app.worker_pids}) == 3 and len(app.worker_pids) == 2, "one is replaced", 20)
             load.wait_for(50)
         assert load.report.failed == 0, load.report
