@@ -28,7 +28,7 @@ APP = KeySection("App", (
     plain("uid", "user of the process; a worker of cluster mode starts as root and changes itself", "better", "The same, set before the program starts, with all groups of the user, and checked.", "uid", "user"),
     plain("gid", "group of the process", "same", "The same.", "gid"),
     plain("force", "start what runs already once more", "not here", "An app runs once under a name: give another `name`."),
-    plain("autostart", "false: the app is listed, and not started [true]", "not here", "What is to run later is started later: `fastlb start`."),
+    plain("autostart", "false: the app is listed, and not started [true]", "same", "Of an app in a file: it is known, and `fastlb start NAME` starts it."),
     plain("name_prefix", "set by modules, in front of the name", "not here", _LEAVE_OUT),
     plain("append_env_to_name", "the name ends with that of the chosen environment", "not here", "Give each its own `name`."),
     plain("username", "shown in the list", "not here", "The list shows what runs; give `uid` to choose whose processes they are."),

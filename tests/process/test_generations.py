@@ -13,6 +13,7 @@ from fastlb.supervisor.generations.change import Change
 from tests.support.fastlb_process import App, Fastlb, describe
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
+from tests.support.node_driver import start_node
 from tests.support.programs import start_program, write_program
 from tests.support.running_app import RunningApp, config, ignore_progress, run
 from tests.support.waiting import wait_until
@@ -29,8 +30,13 @@ def environments(app: App, name: str) -> list[str | None]:
     return [environment_of(pid).get(name) for pid in app.worker_pids]
 
 
-def test_settings_change_without_downtime(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "-w", "2", "--env", "COLOUR=red", "--settle", "0.1")
+@pytest.mark.parametrize("kind", ["python", "node"])
+def test_settings_change_without_downtime(fastlb: Fastlb, kind: str) -> None:
+    options = ("--env", "COLOUR=red")
+    if kind == "node":
+        app = start_node(fastlb, "http.js", *options)
+    else:
+        app = fastlb.start("asgi_probe:app", "-w", "2", *options)
     with LoadProcess(Plan(address=app.address, keep_alive=True)) as load:
         load.wait_for(100)
         said = app.ok("set", "env.COLOUR=blue", "nice=3", "workers=3").stdout
