@@ -4,7 +4,7 @@ Runs in the user's shell. Scripts look for lines with the words memory, cpu, res
 the first two there is exactly one each, whose second word is a whole number with its unit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..supervisor.control.protocol import AppDetails, WorkerEntry
@@ -17,6 +17,7 @@ PAIR_COLUMNS = (Column("name", "name"), Column("value"))
 FIRST_SETTINGS = ("wait_ready", "balance")
 WORDS_OF_ONE_LINE = ("memory", "cpu")
 NEXT = "settings after the next reload"
+OLDER = "settings of workers of generation"
 
 
 class Below(Output):
@@ -57,7 +58,9 @@ def print_details(details: AppDetails, namespace: str, output: Output) -> None:
         "memory": details.memory,
         "logs": logs,
     }
-    sections = {"settings": _settings(details), NEXT: _next_settings(details), **counted, "files": details.files}
+    otherwise = {f"{OLDER} {number}": _own_lines(settings) for number, settings in details.older_settings.items()}
+    otherwise |= {NEXT: _own_lines(details.next_settings)}
+    sections = {"settings": _settings(details), **otherwise, **counted, "files": details.files}
     for title, values in sections.items():
         if values:
             output.heading(title)
@@ -123,7 +126,8 @@ def _of_the_same_word(details: AppDetails, word: str) -> str:
         if setting.name != "max_memory_restart"
         and details.settings.get(setting.name) not in (None, "", setting.default)
     ]
-    return "".join(texts) + "".join(f"; next {name} {text}" for name, text in _next(details).items() if word in name)
+    next_texts = [f"; next {name} {text}" for name, text in _typed(details.next_settings).items() if word in name]
+    return "".join(texts + next_texts)
 
 
 def _settings(details: AppDetails) -> dict[str, str]:
@@ -140,16 +144,15 @@ def _settings(details: AppDetails) -> dict[str, str]:
     }
 
 
-def _next_settings(details: AppDetails) -> dict[str, str]:
-    """Return those of `_next` that have lines of their own."""
-    next_settings = _next(details).items()
-    return {name: text for name, text in next_settings if not any(word in name for word in WORDS_OF_ONE_LINE)}
+def _own_lines(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return settings as one would type them, of those that may have lines of their own."""
+    typed = _typed(settings).items()
+    return {name: text for name, text in typed if not any(word in name for word in WORDS_OF_ONE_LINE)}
 
 
-def _next(details: AppDetails) -> dict[str, str]:
-    """Return the settings that new workers will have otherwise, as one would type them."""
-    changed = [setting for setting in declared_settings() if setting.name in details.next_settings]
-    return {setting.name: format_setting(setting, details.next_settings[setting.name]) for setting in changed}
+def _typed(settings: Mapping[str, Any]) -> dict[str, str]:
+    declared = [setting for setting in declared_settings() if setting.name in settings]
+    return {setting.name: format_setting(setting, settings[setting.name]) for setting in declared}
 
 
 def _text(value: Any) -> str:

@@ -81,7 +81,8 @@ class StatusReport:
         return AppDetails(
             **self._fields(operation),
             settings=hide_secrets(self._sources.generations.config),
-            next_settings=self._next_settings(),
+            next_settings=self._otherwise(self._sources.generations.wanted),
+            older_settings=self._older_settings(),
             dispatcher=self._sources.keeper.report() if self._sources.traits.needs_dispatcher else {},
             messages=self._sources.messages(),
             files=app_files(self._sources.config, self._sources.paths),
@@ -92,11 +93,18 @@ class StatusReport:
             last_exits=self._sources.host.last_exits.entries,
         )
 
-    def _next_settings(self) -> dict[str, Any]:
-        """Return the settings that the next generation gets, where they are others than those of the present one."""
+    def _otherwise(self, config: AppConfig) -> dict[str, Any]:
+        """Return those of the settings `config` that are others than the newest workers have."""
+        changed = changed_settings(self._sources.generations.config, config)
+        return {name: value for name, value in hide_secrets(config).items() if name in changed}
+
+    def _older_settings(self) -> dict[str, dict[str, Any]]:
         generations = self._sources.generations
-        changed = changed_settings(generations.config, generations.wanted)
-        return {name: value for name, value in hide_secrets(generations.wanted).items() if name in changed}
+        older = sorted({member.generation for member in staying(self._sources.crew.members)} - {generations.current})
+        workers = generations.config.workers  # of the app, whatever a generation began with
+        configs = {str(number): generations.of(number).resized(workers).config for number in older}
+        found = {number: self._otherwise(config) for number, config in configs.items()}
+        return {number: settings for number, settings in found.items() if settings}
 
     def _origins(self) -> dict[str, str]:
         """Return the variables that gave a setting which has not been changed since."""

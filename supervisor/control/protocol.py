@@ -109,6 +109,7 @@ class AppDetails(AppEntry, kw_only=True):
     """`show --json`: the entry plus settings (secrets hidden), files and counters.
 
     `settings`: those of the newest workers. `next_settings`: what the next reload or restart changes of them.
+    `older_settings`: by generation, what older workers have otherwise, after a reload that stopped half way.
     `origins`: the settings that environment variables gave, each with its variable. `messages`: between workers, where
     they are forwarded. `logs`: what waits for the disk, and what it has cost. `last_exits`: at most one of each worker,
     the latest last. `memory`: of the cgroup, where one has a limit.
@@ -116,6 +117,7 @@ class AppDetails(AppEntry, kw_only=True):
 
     settings: dict[str, Any]
     next_settings: dict[str, Any] = {}
+    older_settings: dict[str, dict[str, Any]] = {}
     dispatcher: dict[str, Any]
     files: dict[str, str]
     last_error: str = ""

@@ -173,9 +173,11 @@ def test_worker_of_an_older_generation_is_started_again_as_it_was(
             if running.events("worker_draining"):
                 gate.write_text("dies_at_import")
 
-        after = msgspec.structs.replace(running.app.config, env={"COLOUR": "blue"})
+        after = msgspec.structs.replace(running.app.config, env={"COLOUR": "blue"}, nice=2)
         with pytest.raises(StartFailed, match="1 of 3 workers were replaced"):
             await running.app.reload(break_after_the_first, change=Change(after))
+        details = running.app.details()
+        assert (details.settings["nice"], details.older_settings) == (2, {"1": {"env": {"COLOUR": "***"}, "nice": 0}})
         gate.write_text("asgi_probe")
         for pid in running.pids:
             os.kill(pid, signal.SIGKILL)
