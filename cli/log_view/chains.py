@@ -6,7 +6,6 @@ once stays open, so that nothing is read twice and nothing is missed.
 
 import contextlib
 import os
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +70,8 @@ class Part:
     @contextlib.contextmanager
     def _unpacked(self) -> Iterator[BinaryIO]:
         """A file without a name, which is at its end; there is as much in it as could be read."""
+        import tempfile  # few logs are compressed, and it takes a while
+
         with tempfile.TemporaryFile() as plain:
             with contextlib.suppress(zlib.error):
                 _unpack(self._fd, plain)

@@ -3,11 +3,12 @@
 Runs in the user's shell; pure. Nothing but the raw form may steer a terminal, whoever reads a pipe later.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+import msgspec
 
 from ...supervisor.safe_text import escape_json, escape_output
 from ...supervisor.settings.date_format import ISO_MILLISECONDS, FormatTime, compile_format
@@ -97,15 +98,15 @@ def _as_json(record: Record) -> str:
         time = None if record.time is None else compile_format(ISO_MILLISECONDS)(_moment(record.time))
         members = {"timestamp": time, "app": record.app, "worker": record.worker, "pid": record.pid or None}
         members |= {"stream": record.stream, "message": record.message}
-    return escape_json(json.dumps(members, ensure_ascii=False, separators=(",", ":"))) + "\n"
+    return escape_json(msgspec.json.encode(members).decode()) + "\n"
 
 
 def _object_of(record: Record) -> dict[str, object] | None:
     if not (record.is_first and record.is_last and record.text.startswith(b'{"timestamp":')):
         return None
     try:
-        members = json.loads(record.text)
-    except (ValueError, RecursionError):
+        members = msgspec.json.decode(record.text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     return members if isinstance(members, dict) else None
 

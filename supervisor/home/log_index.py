@@ -7,18 +7,18 @@ number that was used before, is known by records that begin anew. The second hal
 longer: times, when the first half has forgotten by whom.
 """
 
-import contextlib
 import os
 import struct
 from bisect import bisect_right
 from dataclasses import dataclass
+from operator import lt
 from pathlib import Path
 from typing import Literal
 
 from ..regular_file import open_regular
 
 HEADER = b"fastlb log index, version 1\n".ljust(32)
-RECORD = struct.Struct("<QQQIHBx")  # time in microseconds, file, start in bytes, pid, worker, stream
+RECORD = struct.Struct("=QQQIHBx")  # time in microseconds, file, start in bytes, pid, worker, stream
 RECORD_BYTES = RECORD.size
 # Slots are counted over both halves; the header takes the first.
 DETAILED_SLOTS = range(1, 1 << 15)
@@ -28,7 +28,8 @@ STREAM_NUMBERS: dict[Literal["out", "err", "access", ""], int] = {"": 0, "out": 
 _STREAMS = {number: stream for stream, number in STREAM_NUMBERS.items()}
 _WORDS = RECORD_BYTES // 8
 MICROSECONDS = 1_000_000
-_Record = tuple[int, int, int, int, int, int]
+# Time in microseconds, start in bytes, and where the record is in its half; -1: it is too old to say by whom.
+_Entry = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,24 @@ class Run:
 
 
 class Runs:
-    """What the index says of one file."""
+    """What the index says of one file. `entries`: the runs, by start; `records`: the detailed half."""
 
-    def __init__(self, runs: list[Run]) -> None:
-        self._runs = runs
-        self._starts = [run.start for run in runs]
+    def __init__(self, entries: list[_Entry], records: bytes) -> None:
+        self._entries = entries
+        self._records = records
+        self._starts = [start for _, start, _ in entries]
 
     def at(self, offset: int) -> Run | None:
         """Return the run that a line at `offset` bytes is of; None: it is older than the index."""
         number = bisect_right(self._starts, offset) - 1
-        return self._runs[number] if number >= 0 else None
+        if number < 0:
+            return None
+        time, start, record_at = self._entries[number]
+        if record_at >= 0:
+            _, _, _, pid, worker, stream = RECORD.unpack_from(self._records, record_at)
+            if stream:
+                return Run(time / MICROSECONDS, start, worker, pid, _STREAMS.get(stream, ""))
+        return Run(time / MICROSECONDS, start, None, 0, "")
 
 
 def file_number(status: os.stat_result) -> int:
@@ -89,23 +98,19 @@ class Index:
     """What an index said at one moment. `content`: as `read_index` returns it."""
 
     def __init__(self, content: bytes) -> None:
-        self._halves = [_Half(content, slots) for slots in (LASTING_SLOTS, DETAILED_SLOTS)]
-        # Since when every run is in the detailed half, in microseconds.
-        self._detailed_since = self._halves[1].oldest_time()
+        self._detailed = _Half(content, DETAILED_SLOTS)
+        self._lasting = _Half(content, LASTING_SLOTS)
 
     def runs(self, number: int) -> Runs | None:
         """Return what it says of the file with this number; None: it does not know it."""
-        # A record that is in both halves is the detailed one in the end: the sort is stable.
-        records = sorted((record for half in self._halves for record in half.records(number)), key=_time_of)
-        runs: list[Run] = []
-        for time, _, start, pid, worker, stream in records:
-            while runs and runs[-1].start >= start:
-                runs.pop()
-            is_known = stream and time >= self._detailed_since
-            moment = time / MICROSECONDS
-            known = Run(moment, start, worker, pid, _STREAMS.get(stream, ""))
-            runs.append(known if is_known else Run(moment, start, None, 0, ""))
-        return Runs(runs) if runs else None
+        since = self._detailed.oldest_time()
+        entries = [(time, start, -1) for time, start, _ in self._lasting.entries(number) if time < since]
+        entries += self._detailed.entries(number)
+        entries.sort(key=_time_of)
+        starts = [start for _, start, _ in entries]
+        if not all(map(lt, starts, starts[1:])):
+            entries = _without_void(entries)
+        return Runs(entries, self._detailed.records) if entries else None
 
 
 class _Half:
@@ -113,27 +118,34 @@ class _Half:
 
     def __init__(self, content: bytes, slots: range) -> None:
         part = content[slots.start * RECORD_BYTES : slots.stop * RECORD_BYTES]
-        self._part = part[: len(part) // RECORD_BYTES * RECORD_BYTES]
-        self._words = memoryview(self._part).cast("Q")
-        self._numbers: list[int] = self._words[1::_WORDS].tolist()
+        self.records = part[: len(part) // RECORD_BYTES * RECORD_BYTES]
+        words = memoryview(self.records).cast("Q")
+        self._times: list[int] = words[0::_WORDS].tolist()
+        self._numbers: list[int] = words[1::_WORDS].tolist()
+        self._starts: list[int] = words[2::_WORDS].tolist()
 
-    def records(self, number: int) -> list[_Record]:
+    def entries(self, number: int) -> list[_Entry]:
         """Return those of one file, in no order."""
-        found: list[_Record] = []
-        at = -1
-        with contextlib.suppress(ValueError):  # there is no other one
-            while True:
-                at = self._numbers.index(number, at + 1)
-                found.append(RECORD.unpack_from(self._part, at * RECORD_BYTES))
-        return found
+        places = range(0, len(self.records), RECORD_BYTES)
+        rows = zip(self._times, self._numbers, self._starts, places, strict=True)
+        return [(time, start, place) for time, found, start, place in rows if found == number]
 
     def oldest_time(self) -> int:
         """Return the time of the oldest record, in microseconds, if older ones were overwritten; else 0."""
-        times: list[int] = self._words[::_WORDS].tolist()
-        if not times or 0 in times or len(times) < len(DETAILED_SLOTS):
+        if len(self._times) < len(DETAILED_SLOTS) or 0 in self._times:
             return 0
-        return min(times)
+        return min(self._times)
 
 
-def _time_of(record: _Record) -> int:
-    return record[0]
+def _without_void(entries: list[_Entry]) -> list[_Entry]:
+    """Leave out what was true before the file was truncated, or another had its number."""
+    left: list[_Entry] = []
+    for entry in entries:
+        while left and left[-1][1] >= entry[1]:
+            left.pop()
+        left.append(entry)
+    return left
+
+
+def _time_of(entry: _Entry) -> int:
+    return entry[0]
