@@ -3,8 +3,8 @@
 import contextlib
 import resource
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import click
@@ -33,11 +33,18 @@ class Wanted:
         selection: which lines.
         look: how they look.
         lines: so many last ones of each app; None: all.
+        workers: of some apps only these, by app.
     """
 
     selection: Selection
     look: Look
     lines: int | None
+    workers: Mapping[str, Collection[int]] = field(default_factory=dict)
+
+    def of(self, name: str) -> Selection:
+        """Return which lines of an app are wanted."""
+        workers = self.workers.get(name)
+        return replace(self.selection, workers=frozenset(workers)) if workers else self.selection
 
 
 class LogPrinter:
@@ -77,7 +84,7 @@ class LogPrinter:
         """Raise FastlbError if the app is stopped (its last lines are printed), or its supervisor does not answer."""
         paths = paths_of(name)
         shape = shape_of(config_of(paths))
-        coming = replace(self._wanted.selection, since=None, until=None)
+        coming = replace(self._wanted.of(name), since=None, until=None)
         try:
             # Only connecting is bounded in time: the app's next line may be hours away.
             with connected(name, ANSWER_SECONDS) as client:
@@ -110,10 +117,10 @@ class LogPrinter:
         for source in sources:
             opened.callback(source.close)
         with _readable(sources):
-            return find_tail(sources, self._wanted.selection, self._wanted.lines)
+            return find_tail(sources, self._wanted.of(paths.name), self._wanted.lines)
 
     def _print_all(self, stretches: Sequence[Stretch]) -> None:
-        for record in in_order(stretches, self._wanted.selection):
+        for record in in_order(stretches):
             self._output.log_text(self._format(record))
         self._output.flush()
 

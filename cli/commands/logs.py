@@ -17,7 +17,7 @@ from ..log_view.records import Stream
 from ..log_view.selection import Selection, parse_level, parse_moment, parse_pattern
 from ..options import AppCommand, complete_names
 from ..output import Output
-from ..targets import resolve_names
+from ..targets import Target, resolve_targets
 
 DEFAULT_LINES = 15
 EXAMPLES = (
@@ -80,11 +80,15 @@ def command(names: tuple[str, ...], lines: int | None, follow: bool | None, **as
     known = list_apps(default_home())
     if asked["timestamp"] in known and not names:
         names, asked["timestamp"] = (asked["timestamp"],), DEFAULT_TIMESTAMP  # `--timestamp shop` names an app
-    chosen = resolve_names(names) if names else known
+    targets = resolve_targets(names) if names else [Target(name) for name in known]
+    chosen = [target.name for target in targets]
     output = Output.for_results()
     if lines is None:
         lines = None if asked["since"] else DEFAULT_LINES
-    printer = LogPrinter(output, Wanted(_selection(asked), _look(output, asked), lines))
+    printer = LogPrinter(
+        output,
+        Wanted(_selection(asked), _look(output, asked), lines, {target.name: target.workers for target in targets}),
+    )
     if follow and asked["until"]:
         raise UsageError("--follow shows what comes, and --until what was: give one of them")
     if follow is None:

@@ -17,9 +17,10 @@ from .sources import LogSource, Placed, Position
 
 @dataclass(frozen=True)
 class Stretch:
-    """What of a log is to be shown: from the line at `first` to that at `last`, as far as lines are wanted."""
+    """What of a log is to be shown: from the line at `first` to that at `last`, as far as `selection` wants them."""
 
     source: LogSource
+    selection: Selection
     first: Position
     last: Position
 
@@ -51,17 +52,16 @@ def find_tail(sources: Sequence[LogSource], selection: Selection, count: int | N
             lasts.setdefault(number, placed.position)
             if found == count:
                 break
-    return [Stretch(sources[number], firsts[number], lasts[number]) for number in sorted(firsts)]
+    return [Stretch(sources[number], selection, firsts[number], lasts[number]) for number in sorted(firsts)]
 
 
-def in_order(stretches: Sequence[Stretch], selection: Selection) -> Iterator[Record]:
+def in_order(stretches: Sequence[Stretch]) -> Iterator[Record]:
     """Yield the lines that are wanted in the order of time; pieces of one line follow one another.
 
     Raises:
         OSError: a file cannot be read.
     """
-    at_any_time = replace(selection, since=None, until=None)  # that was looked at when the stretches were found
-    streams = [_wanted(stretch, at_any_time) for stretch in stretches]
+    streams = [_wanted(stretch) for stretch in stretches]
     for placed in heapq.merge(*streams, key=_rank) if len(streams) > 1 else itertools.chain(*streams):
         yield placed.record
 
@@ -70,13 +70,14 @@ def _rank(placed: Placed) -> float:
     return placed.at if placed.record.is_first else float("-inf")
 
 
-def _wanted(stretch: Stretch, selection: Selection) -> Iterator[Placed]:
+def _wanted(stretch: Stretch) -> Iterator[Placed]:
+    at_any_time = replace(stretch.selection, since=None, until=None)  # that was looked at when the stretch was found
     is_wanted = False
     for placed in stretch.source.forward(stretch.first):
         if placed.record.is_first:
             if _comes_after(placed.position, stretch.last):
                 return
-            is_wanted = selection.wants(placed.record, placed.at)
+            is_wanted = at_any_time.wants(placed.record, placed.at)
         if is_wanted:
             yield placed
 

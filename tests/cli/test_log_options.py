@@ -32,7 +32,7 @@ EVENTS = """\
 @pytest.fixture
 def shop(fastlb: Fastlb) -> AppPaths:
     """Return the files of a stopped app with a line a second in its logs, in turn."""
-    paths = remember(fastlb, AppConfig(target="asgi_probe:app", name="shop", time=True, log_worker=True))
+    paths = remember(fastlb, AppConfig(target="asgi_probe:app", name="shop", workers=2, time=True, log_worker=True))
     paths.out_log.write_text(OUT)
     paths.error_log.write_text(ERR)
     paths.supervisor_log.write_text(EVENTS)
@@ -102,6 +102,12 @@ def test_name_behind_timestamp_is_a_name(fastlb: Fastlb, shop: AppPaths) -> None
     lines = fastlb.ok("logs", "--timestamp", "shop").stdout.splitlines()
     assert len(lines) == 7
     assert lines[1].endswith(" 0|shop out | one")
+
+
+def test_number_of_a_worker_means_its_lines(fastlb: Fastlb, shop: AppPaths) -> None:
+    fastlb.ok("list")
+    lines = fastlb.ok("logs", "1", "--out", "--err").stdout.splitlines()
+    assert [line.partition("|")[0] for line in lines] == ["1", "1", "1"]
 
 
 def test_apps_are_shown_together(fastlb: Fastlb, shop: AppPaths) -> None:

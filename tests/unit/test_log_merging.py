@@ -22,7 +22,7 @@ def line(second: int, text: str) -> str:
 
 def shown(sources: list[LogSource], selection: Selection, count: int | None) -> list[str]:
     try:
-        return [record.message for record in in_order(find_tail(sources, selection, count), selection)]
+        return [record.message for record in in_order(find_tail(sources, selection, count))]
     finally:
         for source in sources:
             source.close()
