@@ -54,6 +54,24 @@ def test_prefix_and_files_can_be_had(fastlb: Fastlb) -> None:
     assert "worker_admitted" in fastlb.app().log("supervisor")
 
 
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (("--time", "--log-worker"), r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d: 0\|app \| hello"),
+        (
+            ("--log-type", "json"),
+            r'\{"timestamp":"[^"]+","app":"app","worker":0,"pid":\d+,"stream":"out","message":"hello"\}',
+        ),
+    ],
+)
+def test_lines_look_as_they_do_in_files(fastlb: Fastlb, options: tuple[str, ...], line: str) -> None:
+    process = running(fastlb, "--workers", "1", *options)
+    fastlb.app().get("/print?hello")
+    output, _ = ended(process)
+    (shown,) = (text for text in output.splitlines() if "hello" in text)
+    assert re.fullmatch(line, shown)
+
+
 def test_lines_of_a_run_without_files_can_be_followed(fastlb: Fastlb, tmp_path: Path) -> None:
     process = running(fastlb)
     app, shown = fastlb.app(), tmp_path / "shown"
