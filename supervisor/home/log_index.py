@@ -123,9 +123,12 @@ class _Half:
         self._times: list[int] = words[0::_WORDS].tolist()
         self._numbers: list[int] = words[1::_WORDS].tolist()
         self._starts: list[int] = words[2::_WORDS].tolist()
+        self._known = frozenset(self._numbers)  # thousands of files may be asked for that it does not know
 
     def entries(self, number: int) -> list[_Entry]:
         """Return those of one file, in no order."""
+        if number not in self._known:
+            return []
         places = range(0, len(self.records), RECORD_BYTES)
         rows = zip(self._times, self._numbers, self._starts, places, strict=True)
         return [(time, start, place) for time, found, start, place in rows if found == number]
