@@ -96,6 +96,9 @@ def test_file_starts(fastlb: Fastlb, site: Path, file: str, only: str, apps: dic
     assert {name: (mode, count if apps[name][1] > 0 else -1) for name, (mode, count) in found.items()} == apps, (
         f"{describe(result)}\n{fastlb.logs_text()}"
     )
+    if ".env.production" in text:
+        (pid, *_) = [worker["pid"] for app in fastlb.list_json() for worker in app["workers"] if "api" in app["name"]]
+        assert "FROM_FILE=1" in Path(f"/proc/{pid}/environ").read_text().split("\0")
     for line in result.stderr.splitlines():
         assert "warning" not in line
         assert "error" not in line
