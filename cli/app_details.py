@@ -46,6 +46,7 @@ def print_details(details: AppDetails, namespace: str, output: Output) -> None:
     if details.workers:
         output.heading("workers")
         output.table(worker_table(details.workers))
+    _print_operations(details, output)
     impeded = [worker for worker in details.workers if worker.impediment]
     if impeded:
         output.heading("impediments")
@@ -74,6 +75,13 @@ def print_details(details: AppDetails, namespace: str, output: Output) -> None:
     if details.last_error:
         output.heading("last error")
         output.line(details.last_error)
+
+
+def _print_operations(details: AppDetails, output: Output) -> None:
+    if details.operations:
+        output.heading("operations")
+    for operation in details.operations:
+        output.line(f"{operation.operation} {operation.state}, asked for by {operation.by}")
 
 
 def _first_lines(details: AppDetails, namespace: str) -> dict[str, str]:

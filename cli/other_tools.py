@@ -35,7 +35,7 @@ OPTIONS: dict[str, str] = {
     "--execute-command": "did you mean --fork?",
     "-f": "an app runs once under a name: give another --name",
     "--force": "an app runs once under a name: give another --name",
-    "--attach": "`fastlb logs NAME` shows what the app writes",
+    "--attach": "`fastlb logs NAME` shows what the app writes, and `fastlb attach NAME` speaks to a program as well",
 }
 
 COMMANDS: dict[str, str] = {

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from .app import AppResources
+from .app_resources import AppResources
 from .errors import EXIT_FAILURE, FastlbError, StartStopped
 from .home.app_lock import AppLock
 from .home.paths import AppPaths

@@ -5,25 +5,22 @@ reload.py) and processes/ (backoff.py, hang.py). A stop always wins over any oth
 """
 
 import asyncio
-import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from .abandonment import Abandonment, AbandonmentParts
+from .app_resources import AppResources
+from .control.progress import Progress
 from .control.protocol import AppDetails, AppEntry, Changes, WorkersAction
 from .dispatcher.keeper import DispatcherKeeper
 from .dispatcher.refusal import Refusal
 from .errored_retry import ErroredRetry
-from .errors import UsageError
 from .generations.change import NO_CHANGE, Change
 from .generations.generations import Generations
-from .home.paths import AppPaths
 from .limits.watch import LimitWatch
 from .lookout import Lookout
-from .operations import Operation, OperationRequest, Operations
-from .output.event_log import EventLog
-from .output.terminal import TerminalOutput
+from .operations import PERSON, Operation, OperationRequest, Operations, T, Work
 from .output.worker_output import WorkerOutput
 from .processes.environment import number_remark
 from .processes.reaper import Reaper
@@ -32,8 +29,9 @@ from .settings.app_config import AppConfig
 from .settings.changes import changed_settings
 from .settings.secret_values import SecretValues
 from .settings.traits import WorkerTraits
-from .sockets.listeners import BoundListener, close_all
+from .sockets.listeners import close_all
 from .status import StatusReport, StatusSources
+from .steering import Steering
 from .strays.of_app import Strays
 from .strays.token import new_run
 from .turnover import OnProgress, Turnover, TurnoverParts, check_target_workers, count_of, ignore_progress
@@ -44,24 +42,6 @@ from .workers.runtime import RuntimeParts, WorkerRuntime, make_runtime
 
 # A dispatcher that holds nothing has nothing to wait for.
 FORCED_QUIT_TIMEOUT = 1.0
-
-
-@dataclass(frozen=True)
-class AppResources:
-    """What the process has taken hold of outside itself; all borrowed, but an App closes `listeners` when it stops.
-
-    `terminal`: of a foreground app, else None. `worker_oom_score`: see processes/oom_score.py; None: as it is.
-    `origins` as in LaunchRequest. `adopts_orphans` as in Reaper. `environment`: of whoever started the app.
-    """
-
-    paths: AppPaths
-    log: EventLog
-    listeners: list[BoundListener]
-    terminal: TerminalOutput | None = None
-    worker_oom_score: int | None = None
-    origins: Mapping[str, str] = field(default_factory=dict)
-    adopts_orphans: bool = False
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
 class App:
@@ -75,6 +55,7 @@ class App:
     Attributes:
         abandonment: sees when no worker runs any more and none will by itself.
         remarks: what its user may not expect, one sentence each.
+        steering: speaks to the workers.
     """
 
     def __init__(
@@ -96,6 +77,7 @@ class App:
         self._host = host = WorkerHost(self._generations, parts)
         host.on_given_up = self._look_whether_abandoned
         self._crew = Crew(self._generations, self._traits, host)
+        self.steering = Steering(self._crew, resources.log, is_served=self._traits.needs_dispatcher)
         refusal = Refusal(config, resources.listeners, self._keeper)
         self.abandonment = Abandonment(
             AbandonmentParts(self._crew, self._runtime, refusal, resources.log, lambda: self.config.autorestart)
@@ -148,11 +130,11 @@ class App:
 
     def status(self) -> AppEntry:
         """Return what `list` says of the app."""
-        return self._status.entry(self._operations.current)
+        return self._status.entry(self._operations)
 
     def details(self) -> AppDetails:
         """Return what `show` says of the app."""
-        return self._status.details(self._operations.current, self._operations.failure)
+        return self._status.details(self._operations)
 
     async def start(self, progress: OnProgress, *, wait: bool = True) -> None:
         """Start the dispatcher and all workers; return when they are admitted and (`wait`) have lived for `settle`.
@@ -161,7 +143,7 @@ class App:
             StartFailed: with the worker's traceback in `details`; nothing runs any more.
         """
         settle = self._turnover.settle if wait else 0.0
-        await self._operations.run(Operation.START, lambda: self._start(progress, settle))
+        await self._run(Operation.START, lambda: self._start(progress, settle))
         self.abandonment.look()
 
     async def stop(self, force: bool = False) -> None:
@@ -184,10 +166,15 @@ class App:
 
         Raises:
             StartFailed: they are stopped and did not start; another restart or reload may try again.
-            BusyError: another operation is running.
+            BusyError: the app is being stopped, or too many operations wait.
             UsageError: the change makes no sense, or takes a stop and a start.
         """
-        return await self._operations.run(Operation.RESTART, lambda: self._turnover.restart(progress, change))
+        return await self._run(
+            Operation.RESTART,
+            lambda: self._turnover.restart(progress, change),
+            progress,
+            is_particular=change != NO_CHANGE,
+        )
 
     async def reload(
         self, progress: OnProgress, parallel: int | None = None, change: Change = NO_CHANGE
@@ -198,7 +185,9 @@ class App:
             StartFailed: says how far it came; old workers that were not replaced go on.
             BusyError, UsageError: as of `restart`.
         """
-        return await self._operations.run(Operation.RELOAD, lambda: self._turnover.reload(progress, parallel, change))
+        is_particular = parallel is not None or change != NO_CHANGE
+        work = partial(self._turnover.reload, progress, parallel, change)
+        return await self._run(Operation.RELOAD, work, progress, is_particular=is_particular)
 
     def changes(self, config: AppConfig) -> Changes:
         """Return what would be other settings than those of the newest workers."""
@@ -209,33 +198,53 @@ class App:
 
         Raises:
             UsageError: the words make no sense, or it takes a stop and a start; nothing was changed.
-            BusyError: an operation is running.
+            BusyError: as of `restart`.
             FastlbError: it could not be written down.
         """
-        return await self._operations.run(Operation.SET, lambda: self._turnover.set(assignments, unset))
+        return await self._run(Operation.SET, lambda: self._turnover.set(assignments, unset), is_particular=True)
 
-    async def scale(self, target_workers: int, progress: OnProgress) -> str:
+    async def scale(self, target_workers: int, progress: OnProgress, *, is_change: bool = False) -> str:
         """Have `target_workers`, now and after a stop: new ones start, or the newest drain. Returns a sentence.
+
+        With `is_change` so many more, or fewer, than there are to be when its turn has come.
 
         Raises:
             StartFailed: the new ones did not start; the others go on untouched.
-            BusyError: another operation is running.
+            BusyError: the app is being stopped, or too many operations wait.
             UsageError: no such number of workers can be.
             FastlbError: it is done, but could not be written down, or workers that were given up are among them.
         """
-        check_target_workers(target_workers)
-        return await self._operations.run(Operation.SCALE, lambda: self._turnover.scale(target_workers, progress))
+        check_target_workers(target_workers + is_change * self.target_workers)
+
+        def work() -> Coroutine[Any, Any, str]:
+            return self._turnover.scale(target_workers + is_change * self.target_workers, progress)
+
+        return await self._run(Operation.SCALE, work, progress, is_particular=True)
 
     async def change_workers(self, action: WorkersAction, worker_ids: Sequence[int]) -> str:
         """Do something to some workers while the others go on. Returns a sentence.
 
         Raises:
             StartFailed: one did not start.
-            BusyError: another operation is running.
+            BusyError: the app is being stopped, or too many operations wait.
             UsageError: there is no such worker, or none would be left.
         """
         operation = Operation.REPLACE if action in ("restart", "reload") else Operation.SCALE
-        return await self._operations.run(operation, lambda: self._turnover.change_workers(action, worker_ids))
+        return await self._run(
+            operation, lambda: self._turnover.change_workers(action, worker_ids), is_particular=True
+        )
+
+    async def _run(
+        self, operation: Operation, work: Work[T], progress: OnProgress | None = None, *, is_particular: bool = False
+    ) -> T:
+        """Have an operation done for a person, who is told what it waits for."""
+
+        def tell(text: str) -> None:
+            if progress:
+                progress(Progress(text, 0, self.target_workers))
+
+        request = OperationRequest(operation, PERSON, is_particular=is_particular)
+        return await self._operations.run(request, work, tell)
 
     def what_runs(self) -> str:
         """Return a sentence for whoever has started the app."""
@@ -246,26 +255,6 @@ class App:
             return f"{name} listens on {addresses}"
         shared = f", which share {addresses}" if addresses else ""
         return f"{name} runs in fork mode: {count_of(self.target_workers, 'process')}{shared}"
-
-    def send(self, line: str, worker_id: int | None) -> str:
-        """Write a line to the standard input of each worker, or of one. Returns a sentence.
-
-        Raises:
-            UsageError: it is more than one line.
-            FastlbError: there is no such worker, or one could not be written to; the message says which.
-        """
-        if "\n" in line or "\0" in line:
-            raise UsageError("send: give one line, without its end")
-        return self._crew.send_line(line.encode() + b"\n", worker_id)
-
-    def reset(self, worker_ids: Sequence[int]) -> str:
-        """Count the restarts of these workers (empty: of all) from 0 again, and forget their crashes.
-
-        Returns a sentence.
-        """
-        self._crew.reset_restarts(worker_ids)
-        self._resources.log.info("restarts_reset", workers=",".join(map(str, worker_ids)) or "all")
-        return "restarts are counted from 0"
 
     def ask(self, request: OperationRequest) -> None:
         """Carry out a request that nobody at a terminal waits for, now or when its turn comes; the log is told."""

@@ -1,9 +1,8 @@
 """Owns what is being done to an app: at most one operation at a time, and which ones wait.
 
 Runs in the supervisor process. An operation runs to its end although whoever asked for it has hung up; only a stop
-cancels it. A person at a terminal is told at once that another one is running. Everyone else (a signal, and whatever
-asks by itself) comes through `ask`: what cannot begin at once waits, what is asked for twice is done once, and the log
-says who asked.
+cancels it. What cannot begin at once waits, for all askers in one queue: a person at a terminal (`run`) goes before
+whatever asks by itself or by a signal (`ask`), and what is asked for twice is done once. The log says who asked.
 """
 
 import asyncio
@@ -11,15 +10,17 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
-from .control.protocol import AppStatus
+from .control.protocol import AppStatus, OperationEntry
 from .errors import BusyError, FastlbError, UsageError
 from .output.event_log import EventLog
 
 T = TypeVar("T")
 
 MOST_WAITING = 16
+PERSON = "person"
 
 
 class Operation(Enum):
@@ -46,27 +47,36 @@ class Operation(Enum):
 
 @dataclass(frozen=True)
 class OperationRequest:
-    """An operation that nobody at a terminal waits for.
+    """What somebody wants to be done.
 
     Attributes:
         operation: what to do.
-        by: who asks, for the log: "signal SIGHUP".
+        by: who asks, for the log: "signal SIGHUP", PERSON.
         change: of SCALE: how many workers more, or fewer if negative.
+        is_particular: it says more than its operation does, as which workers or how many.
     """
 
     operation: Operation
     by: str
     change: int = 0
+    is_particular: bool = False
 
     def is_same_as(self, other: "OperationRequest") -> bool:
         """Whether both are fulfilled when one of them is carried out."""
-        return self.operation is other.operation and not self.change and not other.change
+        is_general = not any((self.change, other.change, self.is_particular, other.is_particular))
+        return self.operation is other.operation and is_general
 
 
-@dataclass(frozen=True)
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, T]]
+
+
+@dataclass
 class _Waiting:
+    """`outcome`: of its work, for the persons who wait for it; None: nobody at a terminal does."""
+
     request: OperationRequest
-    work: Callable[[], Coroutine[Any, Any, object]]
+    work: Work[Any]
+    outcome: "asyncio.Future[Any] | None" = None
 
 
 class Operations:
@@ -79,6 +89,7 @@ class Operations:
         self.failure = ""
         self._log = log
         self._running: Operation | None = None
+        self._request: OperationRequest | None = None  # what runs was asked for by
         self._task: asyncio.Task[Any] | None = None
         self._waiting: deque[_Waiting] = deque()
 
@@ -92,28 +103,59 @@ class Operations:
         """The requests that wait, in the order in which they will be carried out."""
         return [waiting.request for waiting in self._waiting]
 
-    async def run(self, operation: Operation, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run an operation for somebody who waits for it; return its result.
+    def entries(self) -> list[OperationEntry]:
+        """Return what runs and what waits, for `list` and `show`."""
+        running = [self._request] if self._request and self._task else []
+        return [
+            OperationEntry(request.operation.verb, request.by, "waits" if at >= len(running) else "runs")
+            for at, request in enumerate((*running, *self.waiting))
+        ]
+
+    async def run(
+        self, request: OperationRequest, work: Work[T], on_waiting: Callable[[str], None] = lambda text: None
+    ) -> T:
+        """Run an operation for a person, now or as the next; return its result.
+
+        `on_waiting` is told what it has to wait for.
 
         Raises:
-            BusyError: another one is running.
+            BusyError: the app is being stopped, or too many operations wait.
             FastlbError: it failed, or was cancelled because the app is being stopped.
         """
+        operation = request.operation
+        if self._running is Operation.STOP:
+            raise BusyError(f"cannot {operation.verb}: a stop of this app is under way; try again after it")
         if self._running:
-            raise BusyError(
-                f"cannot {operation.verb}: a {self._running.verb} of this app is under way; try again after it"
-            )
-        task = self._begin(operation, work, {})
+            on_waiting(f"waiting for the {self._running.verb} that is under way")
+            outcome = self._wait_in_front(request, work)
+        else:
+            outcome = self._begin(request, work)
         try:
-            result: T = await asyncio.shield(task)
+            result: T = await asyncio.shield(outcome)
         except asyncio.CancelledError:
-            if self._running is Operation.STOP:
-                reason = f"the {operation.verb} was cancelled, because the app is being stopped"
-                raise FastlbError(reason) from None
+            if self.current is Operation.STOP:
+                raise _stopped(operation) from None
             raise
         return result
 
-    def ask(self, request: OperationRequest, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    def _wait_in_front(self, request: OperationRequest, work: Work[T]) -> "asyncio.Future[T]":
+        """Have a person's request wait before all that nobody waits for; return its outcome."""
+        same = next((waiting for waiting in self._waiting if waiting.request.is_same_as(request)), None)
+        if same and same.outcome:
+            return same.outcome
+        if same:
+            self._waiting.remove(same)
+        elif len(self._waiting) >= MOST_WAITING:
+            raise BusyError(f"cannot {request.operation.verb}: {MOST_WAITING} operations wait already; try again later")
+        assert self._running is not None
+        self._log.info(f"{request.operation.verb}_waits", by=request.by, behind=self._running.verb)
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        outcome.add_done_callback(_note_outcome)
+        persons = sum(waiting.outcome is not None for waiting in self._waiting)
+        self._waiting.insert(persons, _Waiting(request, work, outcome))
+        return outcome
+
+    def ask(self, request: OperationRequest, work: Work[Any]) -> None:
         """Have an operation done, now or when its turn comes; the log alone is told how it goes.
 
         A request that is the same as one that waits already is dropped, as is one that finds too many waiting, or the
@@ -122,7 +164,7 @@ class Operations:
         verb = request.operation.verb
         self._log.info(f"{verb}_asked", by=request.by)
         if self._running is None:
-            self._begin(request.operation, work, {"by": request.by})
+            self._begin(request, work)
         elif self._running is Operation.STOP:
             self._drop(request, "the app is being stopped")
         elif any(request.is_same_as(other) for other in self.waiting):
@@ -137,7 +179,10 @@ class Operations:
         """Cancel what runs and what waits, and allow nothing more."""
         self._running = Operation.STOP
         while self._waiting:
-            self._drop(self._waiting.popleft().request, "the app is being stopped")
+            waiting = self._waiting.popleft()
+            self._drop(waiting.request, "the app is being stopped")
+            if waiting.outcome and not waiting.outcome.done():
+                waiting.outcome.set_exception(_stopped(waiting.request.operation))
         if self._task:
             self._task.cancel()
 
@@ -146,18 +191,15 @@ class Operations:
         if self._task:
             await asyncio.wait({self._task})
 
-    def _begin(
-        self, operation: Operation, work: Callable[[], Coroutine[Any, Any, T]], names: dict[str, str]
-    ) -> asyncio.Task[T]:
-        """Start the task of an operation; `names`: for the log."""
-        self._running = operation
-        self._task = task = asyncio.create_task(self._logged(operation.verb, work, names))
+    def _begin(self, request: OperationRequest, work: Work[T]) -> "asyncio.Task[T]":
+        """Start the task of an operation."""
+        self._running, self._request = request.operation, request
+        names = {} if request.by == PERSON else {"by": request.by}
+        self._task = task = asyncio.create_task(self._logged(request.operation.verb, work, names))
         task.add_done_callback(self._on_done)
         return task
 
-    async def _logged(
-        self, verb: str, work: Callable[[], Coroutine[Any, Any, T]], names: dict[str, str]
-    ) -> T:
+    async def _logged(self, verb: str, work: Work[T], names: dict[str, str]) -> T:
         self._log.info(f"{verb}_begun", **names)
         try:
             result = await work()
@@ -179,10 +221,12 @@ class Operations:
         self._task = None
         if self._running is Operation.STOP:
             return
-        self._running = None
+        self._running = self._request = None
         if self._waiting:
             waiting = self._waiting.popleft()
-            self._begin(waiting.request.operation, waiting.work, {"by": waiting.request.by})
+            begun = self._begin(waiting.request, waiting.work)
+            if waiting.outcome:
+                begun.add_done_callback(partial(_pass_on, waiting.outcome))
 
     def _drop(self, request: OperationRequest, reason: str) -> None:
         self._log.warning(f"{request.operation.verb}_dropped", by=request.by, reason=reason)
@@ -191,3 +235,25 @@ class Operations:
 def _details(error: FastlbError, names: dict[str, str]) -> dict[str, str]:
     """Return what a person at a terminal would be shown."""
     return {"details": error.details} if names and error.details else {}
+
+
+def _stopped(operation: Operation) -> FastlbError:
+    return FastlbError(f"the {operation.verb} was cancelled, because the app is being stopped")
+
+
+def _pass_on(outcome: "asyncio.Future[Any]", task: "asyncio.Task[Any]") -> None:
+    """Tell those who have waited for an operation how it went."""
+    if outcome.done():
+        return
+    if task.cancelled():
+        outcome.cancel()
+    elif error := task.exception():
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(task.result())
+
+
+def _note_outcome(outcome: "asyncio.Future[Any]") -> None:
+    """Nobody may be left who waits for it."""
+    if not outcome.cancelled():
+        outcome.exception()

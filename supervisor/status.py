@@ -12,7 +12,7 @@ from .generations.generations import Generations
 from .home.log_files import app_files
 from .home.paths import AppPaths
 from .limits.pressure import tightest
-from .operations import Operation
+from .operations import Operation, Operations
 from .output import wall_clock
 from .processes.usage import Sampler
 from .settings.app_config import AppConfig
@@ -72,21 +72,21 @@ class StatusReport:
         self._started_at = time.monotonic()
         self._started_at_text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall_clock.now()))
 
-    def entry(self, operation: Operation | None) -> AppEntry:
-        """Return the app's entry in `list`; `operation`: what is being done to it, or None."""
-        return AppEntry(**self._fields(operation))
+    def entry(self, operations: Operations) -> AppEntry:
+        """Return the app's entry in `list`; `operations`: what is done to it."""
+        return AppEntry(**self._fields(operations))
 
-    def details(self, operation: Operation | None, failure: str) -> AppDetails:
-        """Return what `show` says of the app; `failure`: why the last operation failed, or ""."""
+    def details(self, operations: Operations) -> AppDetails:
+        """Return what `show` says of the app."""
         return AppDetails(
-            **self._fields(operation),
+            **self._fields(operations),
             settings=hide_secrets(self._sources.generations.config),
             next_settings=self._otherwise(self._sources.generations.wanted),
             older_settings=self._older_settings(),
             dispatcher=self._sources.keeper.report() if self._sources.traits.needs_dispatcher else {},
             messages=self._sources.messages(),
             files=app_files(self._sources.config, self._sources.paths),
-            last_error=self._sources.hide(self._sources.keeper.problem or self._last_error() or failure),
+            last_error=self._sources.hide(self._sources.keeper.problem or self._last_error() or operations.failure),
             origins=self._origins(),
             logs=self._sources.logs(),
             memory=tightest(self._sources.host.cgroups),
@@ -112,7 +112,7 @@ class StatusReport:
         asked, now = source.config, source.generations.config
         return {name: origin for name, origin in source.origins.items() if getattr(asked, name) == getattr(now, name)}
 
-    def _fields(self, operation: Operation | None) -> dict[str, Any]:
+    def _fields(self, operations: Operations) -> dict[str, Any]:
         source = self._sources
         members = sorted(source.crew.members, key=lambda member: (member.worker_id, member.generation))
         newest = {member.worker_id: member for member in members}
@@ -122,7 +122,7 @@ class StatusReport:
         self._sampler.keep_only({worker.pid for worker in workers if worker.pid})
         return {
             "name": source.config.name,
-            "status": self._status(members, operation),
+            "status": self._status(members, operations.current),
             "mode": source.traits.mode,
             "pid": os.getpid(),
             "uptime_s": round(time.monotonic() - self._started_at, 3),
@@ -139,6 +139,7 @@ class StatusReport:
             "version": VERSION,
             "started_at": self._started_at_text,
             "last_exit": source.host.last_exit,
+            "operations": operations.entries(),
             "target_workers": source.crew.target_workers,
         }
 

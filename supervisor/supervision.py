@@ -11,7 +11,8 @@ import traceback
 from collections.abc import Coroutine
 from typing import Any
 
-from .app import App, AppResources
+from .app import App
+from .app_resources import AppResources
 from .control.requests import ControlRequests
 from .control.server import ControlServer
 from .errors import FastlbError, StartFailed, StartStopped

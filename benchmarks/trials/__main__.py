@@ -14,10 +14,12 @@ from . import (
     descriptor_exhaustion,
     dispatcher_deaths,
     distribution,
+    fork_servers,
     idle_clients,
     leaks,
     log_disks,
     log_storm,
+    memory_limits,
     node_faults,
     node_traffic,
     reloads,
@@ -47,6 +49,8 @@ TRIALS: dict[int, Trial] = {
     18: log_storm.run,
     19: log_disks.full,
     20: log_disks.hung,
+    21: memory_limits.run,
+    22: fork_servers.run,
 }
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

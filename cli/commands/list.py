@@ -54,3 +54,7 @@ def _show(names: tuple[str, ...], *, as_json: bool, per_worker: bool, output: Ou
         output.table(instance_table(instances_of(entries)))
     else:
         output.table(app_table(entries))
+    if not as_json:
+        for entry in entries:
+            for operation in entry.operations:
+                output.line(f"{entry.name}: {operation.operation} {operation.state}, asked for by {operation.by}")

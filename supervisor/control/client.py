@@ -92,6 +92,11 @@ class ControlClient:
         self._socket.close()
         os.close(self._pidfd)
 
+    def interrupt(self) -> None:
+        """End what another thread waits for on this connection."""
+        with contextlib.suppress(OSError):  # it has ended
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def wait_for_ever(self) -> None:
         """From here on no answer comes too late.
 

@@ -44,6 +44,7 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
     fewer connections than it could, a phrase that follows "worker 1". `last_exit`: how its last process ended that was
     not asked to go; empty: none did. `unstable_restarts`: exits in a row that came soon after it was ready. `pm_id`:
     its number over all apps of the home; the command line fills it in.
+    `operations`: what runs, then what waits, in its order.
     """
 
     id: int
@@ -61,6 +62,14 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
     last_exit: str = ""
     unstable_restarts: int = 0
     pm_id: int | None = None
+
+
+class OperationEntry(msgspec.Struct):
+    """What is done to an app, or is to be. `operation`: "reload"; `by`: "person", "signal SIGHUP", "limit"."""
+
+    operation: str
+    by: str
+    state: Literal["runs", "waits"]
 
 
 class AppEntry(msgspec.Struct, kw_only=True):
@@ -90,6 +99,7 @@ class AppEntry(msgspec.Struct, kw_only=True):
     last_exit: str = ""
     target_workers: int = 0
     pm_ids: list[int] = []
+    operations: list[OperationEntry] = []
 
 
 class ExitEntry(msgspec.Struct):
@@ -195,6 +205,13 @@ class ResetParams(msgspec.Struct, forbid_unknown_fields=True):
     workers: list[int] = []
 
 
+class SignalParams(msgspec.Struct, forbid_unknown_fields=True):
+    """`signal`: its number. `worker`: whose process gets it; None: that of each worker."""
+
+    signal: int
+    worker: int | None = None
+
+
 class LogsParams(msgspec.Struct, forbid_unknown_fields=True):
     """`stream`: which output; `others`: what else.
 
@@ -237,6 +254,7 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "workers": WorkersParams,
     "send": SendParams,
     "reset": ResetParams,
+    "signal": SignalParams,
     "logs": LogsParams,
     "reopen_logs": NoParams,
 }

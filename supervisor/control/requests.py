@@ -35,6 +35,7 @@ from .protocol import (
     ScaleParams,
     SendParams,
     SetParams,
+    SignalParams,
     StopParams,
     WorkersAction,
     WorkersParams,
@@ -69,14 +70,27 @@ class ControlledApp(Protocol):
     async def set(self, assignments: Sequence[str], unset: Sequence[str]) -> str:
         """Change settings of the next generation; return a sentence."""
 
-    async def scale(self, target_workers: int, progress: Callable[[Progress], None]) -> str:
-        """Have so many workers; return a sentence."""
+    async def scale(
+        self, target_workers: int, progress: Callable[[Progress], None], *, is_change: bool = False
+    ) -> str:
+        """Have so many workers, or so many more; return a sentence."""
 
     async def change_workers(self, action: WorkersAction, worker_ids: list[int]) -> str:
         """Do something to some workers; return a sentence."""
 
+    @property
+    def steering(self) -> "Steers":
+        """Speaks to the workers."""
+
+
+class Steers(Protocol):
+    """What can be said to the workers of an app: the part of Steering that is used here."""
+
     def send(self, line: str, worker_id: int | None) -> str:
         """Write a line to the standard input of workers; return a sentence."""
+
+    def signal(self, number: int, worker_id: int | None) -> str:
+        """Send a signal to the processes of workers; return a sentence."""
 
     def reset(self, worker_ids: list[int]) -> str:
         """Count the restarts of these workers, or of all, from 0 again; return a sentence."""
@@ -123,6 +137,7 @@ class ControlRequests:
             "workers": self._workers,
             "send": self._send,
             "reset": self._reset,
+            "signal": self._signal,
             "logs": self._logs,
             "reopen_logs": self._reopen_logs,
         }
@@ -166,16 +181,22 @@ class ControlRequests:
 
     async def _scale(self, params: ScaleParams, caller: Caller) -> Done:
         target = scale_target(params, self._app.target_workers)
+        if params.change is not None:
+            # Counted from what there is when its turn has come: another scale may go before.
+            return Done(await self._app.scale(params.change, _progress_to(caller), is_change=True))
         return Done(await self._app.scale(target, _progress_to(caller)))
 
     async def _workers(self, params: WorkersParams, _: Caller) -> Done:
         return Done(await self._app.change_workers(params.action, params.workers))
 
     async def _send(self, params: SendParams, _: Caller) -> Done:
-        return Done(self._app.send(params.line, params.worker))
+        return Done(self._app.steering.send(params.line, params.worker))
+
+    async def _signal(self, params: SignalParams, _: Caller) -> Done:
+        return Done(self._app.steering.signal(params.signal, params.worker))
 
     async def _reset(self, params: ResetParams, _: Caller) -> Done:
-        return Done(self._app.reset(params.workers))
+        return Done(self._app.steering.reset(params.workers))
 
     async def _reopen_logs(self, _: object, __: Caller) -> Done:
         await self._output.reopen()

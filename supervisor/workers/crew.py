@@ -20,6 +20,7 @@ from .handle import WorkerHandle
 from .host import WorkerHost
 from .life import ALIVE, AT_REST, SIGNAL_GRACE, WATCHED, Lifecycle, LifecycleRules, LifeEvent, LifeEventName, State
 from .roster import staying
+from .signalling import meant
 
 # How many workers load the app at a time: more only makes each of them slower, and a broken app
 # would print its traceback as many times.
@@ -200,13 +201,9 @@ class Crew:
         Raises:
             FastlbError: none of them lives, or one could not be written to; the others have it.
         """
-        living = [member for member in staying(self.members) if member.incarnation and member.life.state in ALIVE]
-        meant = [member for member in living if worker_id in (None, member.worker_id)]
-        if not meant:
-            which = "no worker" if worker_id is None else f"no worker {worker_id}"
-            raise FastlbError(f"{which} runs now: `fastlb show` says what does")
+        chosen = meant(self.members, worker_id)
         problems = []
-        for member in meant:
+        for member in chosen:
             assert member.incarnation is not None
             try:
                 member.incarnation.link.write_line(line)
@@ -214,7 +211,7 @@ class Crew:
                 problems.append(f"worker {member.worker_id} {error.message}")
         if problems:
             raise FastlbError("; ".join(problems))
-        return f"sent to {len(meant)} worker{'s' if len(meant) > 1 else ''}"
+        return f"sent to {len(chosen)} worker{'s' if len(chosen) > 1 else ''}"
 
     def reset_restarts(self, worker_ids: Sequence[int]) -> None:
         """Let the restarts and crashes of these workers (empty: of all) count for nothing any more."""

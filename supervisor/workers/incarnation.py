@@ -67,13 +67,18 @@ class Incarnation:
     is_reaped: bool = False
     was_killed: bool = False
 
+    @property
+    def held(self) -> HeldProcess:
+        """The process; borrowed."""
+        return HeldProcess(self.process.pid, self.process.pidfd)
+
     def send_signal(self, signal_name: str, *, to_tree: bool) -> None:
         """Signal the process alone, or all processes below it as well."""
         if self.is_reaped:
             return
         self.was_killed |= signal_name == "SIGKILL"
         if to_tree:
-            signal_tree(HeldProcess(self.process.pid, self.process.pidfd), signal_name)
+            signal_tree(self.held, signal_name)
         else:
             send_signal(self.process.pidfd, signal_name)
 

@@ -35,6 +35,7 @@ def test_stopped_app_is_listed_from_its_file(fastlb: Fastlb, stopped: AppPaths) 
             "version": "",
             "started_at": "",
             "last_exit": "",
+            "operations": [],
             "target_workers": 0,
             "pm_ids": [0],
         }

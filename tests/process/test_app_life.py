@@ -289,9 +289,11 @@ def test_stop_wins_over_an_operation_under_way() -> None:
     async def scenario(running: RunningApp) -> None:
         starting = asyncio.create_task(running.start())
         await running.wait_until(lambda: running.statuses == ["starting"], "the worker starts")
-        with pytest.raises(BusyError, match="start"):
-            await running.app.reload(ignore_progress)
+        reloading = asyncio.create_task(running.app.reload(ignore_progress))
+        await running.wait_until(lambda: len(running.app.status().operations) == 2, "the reload waits")
         await running.app.stop()
+        with pytest.raises(FastlbError, match="cancelled"):
+            await reloading
         with pytest.raises(FastlbError, match="cancelled"):
             await starting
         assert processes.children(os.getpid()) == []

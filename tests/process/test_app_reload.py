@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fastlb.supervisor.control.progress import Progress
-from fastlb.supervisor.errors import BusyError, FastlbError, StartFailed, UsageError
+from fastlb.supervisor.errors import FastlbError, StartFailed, UsageError
 
 from tests.support import processes
 from tests.support.client import Connection
@@ -117,15 +117,16 @@ def test_later_replacement_that_fails_leaves_both_generations(release: Release) 
     run(config("release:app", workers=3), scenario)
 
 
-def test_second_operation_is_refused_by_name() -> None:
+def test_second_operation_waits_for_the_first() -> None:
     async def scenario(running: RunningApp) -> None:
         await running.start()
         reloading = asyncio.create_task(running.app.reload(ignore_progress))
         await running.wait_until(lambda: running.app.status().status == "reloading", "it reloads")
-        with pytest.raises(BusyError, match="reload"):
-            await running.app.scale(3, ignore_progress)
-        await reloading
-        assert running.app.target_workers == 2
+        told: list[str] = []
+        scaled = await running.app.scale(1, lambda step: told.append(step.text), is_change=True)
+        assert told[0] == "waiting for the reload that is under way"
+        assert reloading.done()
+        assert scaled == "scaled from 2 to 3 workers"
 
     run(config(), scenario)
 

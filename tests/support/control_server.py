@@ -76,14 +76,21 @@ class SmallApp:
         self.reloads += 1
         return f"reloaded, parallel {parallel}"
 
-    async def scale(self, target_workers: int, progress: Callable[[Progress], None]) -> str:
+    async def scale(
+        self, target_workers: int, progress: Callable[[Progress], None], *, is_change: bool = False
+    ) -> str:
         """Remember the number."""
-        self.target_workers = target_workers
-        return f"{target_workers} workers"
+        self.target_workers = target_workers + is_change * self.target_workers
+        return f"{self.target_workers} workers"
 
     async def change_workers(self, action: WorkersAction, worker_ids: list[int]) -> str:
         """Say what was to be done."""
         return f"{action} {worker_ids}"
+
+    @property
+    def steering(self) -> "SmallApp":
+        """Itself."""
+        return self
 
     def send(self, line: str, worker_id: int | None) -> str:
         """Say what was to be sent."""
@@ -92,6 +99,10 @@ class SmallApp:
     def reset(self, worker_ids: list[int]) -> str:
         """Say that it was asked for."""
         return f"reset {worker_ids}"
+
+    def signal(self, number: int, worker_id: int | None) -> str:
+        """Say what was to be sent."""
+        return f"signal {number} to {worker_id}"
 
 
 class RunningServer:

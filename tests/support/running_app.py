@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from fastlb.supervisor.app import App, AppResources
+from fastlb.supervisor.app import App
+from fastlb.supervisor.app_resources import AppResources
 from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.control.protocol import WorkerEntry
 from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home

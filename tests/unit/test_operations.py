@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from fastlb.supervisor.errors import BusyError, FastlbError, UsageError
-from fastlb.supervisor.operations import MOST_WAITING, Operation, OperationRequest, Operations
+from fastlb.supervisor.operations import MOST_WAITING, PERSON, Operation, OperationRequest, Operations
 from fastlb.supervisor.output.event_log import EventLog
 
 RELOAD = OperationRequest(Operation.RELOAD, "signal SIGHUP")
+BY_PERSON = OperationRequest(Operation.RELOAD, PERSON)
+SCALE = OperationRequest(Operation.SCALE, PERSON, is_particular=True)
+RESTART = OperationRequest(Operation.RESTART, PERSON)
 ONE_MORE = OperationRequest(Operation.SCALE, "signal SIGTTIN", change=1)
 
 
@@ -65,7 +68,7 @@ def run(tmp_path: Path) -> Callable[[Scenario], list[str]]:
 
 def test_what_is_asked_while_another_runs_is_done_after_it(run: Callable[[Scenario], list[str]]) -> None:
     async def scenario(bench: Bench) -> None:
-        running = asyncio.create_task(bench.operations.run(Operation.SCALE, bench.work("scale")))
+        running = asyncio.create_task(bench.operations.run(SCALE, bench.work("scale")))
         await asyncio.sleep(0)
         bench.operations.ask(RELOAD, bench.work("reload"))
         assert bench.operations.waiting == [RELOAD]
@@ -104,31 +107,93 @@ def test_queue_is_bounded(run: Callable[[Scenario], list[str]]) -> None:
     assert dropped == [f'scale_dropped by="signal SIGTTIN" reason="{MOST_WAITING} operations wait already"'] * 2
 
 
-def test_somebody_who_waits_for_it_is_refused_by_name(run: Callable[[Scenario], list[str]]) -> None:
+def test_person_goes_before_what_nobody_waits_for(run: Callable[[Scenario], list[str]]) -> None:
     async def scenario(bench: Bench) -> None:
-        bench.operations.ask(RELOAD, bench.work("reload"))
-        with pytest.raises(BusyError, match="cannot scale: a reload of this app is under way"):
-            await bench.operations.run(Operation.SCALE, bench.work("scale"))
+        told: list[str] = []
+        bench.operations.ask(OperationRequest(Operation.REPLACE, "limit"), bench.work("replace"))
+        bench.operations.ask(ONE_MORE, bench.work("one more"))
+        first = asyncio.create_task(bench.operations.run(SCALE, bench.work("first"), told.append))
+        second = asyncio.create_task(bench.operations.run(RESTART, bench.work("second"), told.append))
+        await asyncio.sleep(0)
+        assert told == ["waiting for the replace that is under way"] * 2
+        shown = [(entry.operation, entry.by, entry.state) for entry in bench.operations.entries()]
+        assert shown == [
+            ("replace", "limit", "runs"),
+            ("scale", "person", "waits"),
+            ("restart", "person", "waits"),
+            ("scale", "signal SIGTTIN", "waits"),
+        ]
         await bench.settle()
-        assert bench.done == ["reload"]
-        assert await bench.operations.run(Operation.SCALE, bench.work("scale")) == "scale"
+        assert (await first, await second) == ("first", "second")
+        assert bench.done == ["replace", "first", "second", "one more"]
+        assert bench.operations.entries() == []
+
+    assert "scale_waits by=person behind=replace" in run(scenario)
+
+
+def test_persons_who_ask_for_the_same_share_it(run: Callable[[Scenario], list[str]]) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.operations.ask(ONE_MORE, bench.work("runs"))
+        bench.operations.ask(ONE_MORE, bench.work("one more"))
+        bench.operations.ask(RELOAD, bench.work("by signal"))
+        persons = [asyncio.create_task(bench.operations.run(BY_PERSON, bench.work(f"{name}"))) for name in (1, 2)]
+        await asyncio.sleep(0)
+        bench.operations.ask(RELOAD, bench.work("again by signal"))
+        particular = OperationRequest(Operation.RELOAD, PERSON, is_particular=True)
+        apart = asyncio.create_task(bench.operations.run(particular, bench.work("apart")))
+        await asyncio.sleep(0)
+        await bench.settle()
+        assert [await person for person in (*persons, apart)] == ["1", "1", "apart"]
+        assert bench.done == ["runs", "1", "apart", "one more"]
+
+    run(scenario)
+
+
+def test_person_is_told_of_a_failure_and_of_too_many(run: Callable[[Scenario], list[str]]) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.operations.ask(ONE_MORE, bench.work("runs"))
+        failing = asyncio.create_task(bench.operations.run(RESTART, bench.work("restart", FastlbError("no luck"))))
+        await asyncio.sleep(0)
+        for _ in range(MOST_WAITING - 1):
+            bench.operations.ask(ONE_MORE, bench.work("one more"))
+        with pytest.raises(BusyError, match=f"cannot scale: {MOST_WAITING} operations wait already"):
+            await bench.operations.run(SCALE, bench.work("scale"))
+        await bench.settle()
+        with pytest.raises(FastlbError, match="no luck"):
+            await failing
+
+    run(scenario)
+
+
+def test_person_who_hangs_up_while_he_waits_loses_nothing(run: Callable[[Scenario], list[str]]) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.operations.ask(ONE_MORE, bench.work("runs"))
+        failing = bench.work("reload", FastlbError("nobody hears"))
+        waiting = asyncio.create_task(bench.operations.run(BY_PERSON, failing))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await bench.settle()
+        assert bench.done == ["runs", "reload"]
 
     run(scenario)
 
 
 def test_stop_cancels_what_runs_and_what_waits(run: Callable[[Scenario], list[str]]) -> None:
     async def scenario(bench: Bench) -> None:
-        running = asyncio.create_task(bench.operations.run(Operation.RESTART, bench.work("restart")))
+        running = asyncio.create_task(bench.operations.run(RESTART, bench.work("restart")))
         await asyncio.sleep(0)
         bench.operations.ask(RELOAD, bench.work("reload"))
+        waiting = asyncio.create_task(bench.operations.run(SCALE, bench.work("scale")))
         await asyncio.sleep(0)
         bench.operations.close()
         await bench.operations.wait_until_idle()
+        with pytest.raises(FastlbError, match="the scale was cancelled"):
+            await waiting
         with pytest.raises(FastlbError, match="the restart was cancelled"):
             await running
         bench.operations.ask(RELOAD, bench.work("too late"))
         with pytest.raises(BusyError, match="a stop of this app"):
-            await bench.operations.run(Operation.RELOAD, bench.work("too late"))
+            await bench.operations.run(BY_PERSON, bench.work("too late"))
         await bench.settle()
         assert bench.done == []
         assert bench.operations.current is Operation.STOP
@@ -154,7 +219,7 @@ def test_failure_is_logged_with_who_asked_and_the_next_one_follows(run: Callable
 
 def test_operation_goes_on_when_its_caller_hangs_up(run: Callable[[Scenario], list[str]]) -> None:
     async def scenario(bench: Bench) -> None:
-        running = asyncio.create_task(bench.operations.run(Operation.RELOAD, bench.work("reload")))
+        running = asyncio.create_task(bench.operations.run(BY_PERSON, bench.work("reload")))
         await asyncio.sleep(0)
         running.cancel()
         await bench.settle()

@@ -1,0 +1,28 @@
+"""Owns what the supervisor process hands to its app: what it has taken hold of outside itself."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .home.paths import AppPaths
+from .output.event_log import EventLog
+from .output.terminal import TerminalOutput
+from .sockets.listeners import BoundListener
+
+
+@dataclass(frozen=True)
+class AppResources:
+    """What the process has taken hold of outside itself; all borrowed, but an App closes `listeners` when it stops.
+
+    `terminal`: of a foreground app, else None. `worker_oom_score`: see processes/oom_score.py; None: as it is.
+    `origins` as in LaunchRequest. `adopts_orphans` as in Reaper. `environment`: of whoever started the app.
+    """
+
+    paths: AppPaths
+    log: EventLog
+    listeners: list[BoundListener]
+    terminal: TerminalOutput | None = None
+    worker_oom_score: int | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+    adopts_orphans: bool = False
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
