@@ -102,7 +102,7 @@ def test_files_are_private_and_the_workers_have_the_callers_umask(fastlb: Fastlb
     subprocess.run(["sh", "-c", command], env=fastlb.env, cwd=APPS, check=True, capture_output=True)
     app = fastlb.app()
     for path in [fastlb.home, *fastlb.home.rglob("*")]:
-        allowed = 0o640 if path.suffix == ".log" else 0o700
+        allowed = 0o640 if path.parent.name == "logs" and path.is_file() else 0o700
         assert stat.S_IMODE(path.stat().st_mode) & ~allowed == 0, path
     [pid] = app.worker_pids
     assert "Umask:\t0000" in Path(f"/proc/{pid}/status").read_text()
