@@ -93,7 +93,8 @@ def test_exit_unasked_is_a_crash_whatever_the_code(fastlb: Fastlb) -> None:
     with pytest.raises(ConnectionError):
         app.get("/exit?code=0")
     assert app.get(timeout=15).json()["pid"] != before
-    assert 'worker_crashed worker_id=0 generation=1 reason="exited with code 0"' in app.log("supervisor")
+    (line,) = [line for line in app.log("supervisor").splitlines() if "worker_crashed" in line]
+    assert ' reason="exited with code 0"' in line
     assert app.entry()["restarts"] == 1
 
 
@@ -298,7 +299,8 @@ def test_worker_that_drains_while_the_dispatcher_dies_finishes(fastlb: Fastlb, t
         gate.touch()
         assert client.receive().status == 200
     app.wait_online(1)
-    assert 'worker_exited worker_id=0 generation=1 reason="exited with code 0"' in app.log("supervisor")
+    (line,) = [line for line in app.log("supervisor").splitlines() if "worker_exited" in line]
+    assert line.endswith('reason="exited with code 0"')
 
 
 def test_stop_while_there_is_no_dispatcher(fastlb: Fastlb) -> None:
