@@ -5,13 +5,15 @@ from typing import Any
 
 import click
 
+from ...supervisor.launch.messages import StartedReport
 from ..app_table import app_table, url_of
 from ..apps import read_state
 from ..config_files.reading import is_config_file
 from ..file_options import OrderOptions, order_options
 from ..instances import number_workers
 from ..launching import known_apps, launch
-from ..options import complete_target
+from ..operations import do_each
+from ..options import answers_in_json, complete_target, json_answers
 from ..output import Output
 from ..setting_options import SettingsCommand, given_settings
 from ..start_request import origins_text, requested_start
@@ -37,6 +39,7 @@ NEXT_COMMANDS = ("logs", "reload", "stop")
 @click.argument("target", shell_complete=complete_target)
 @click.option("--no-wait", is_flag=True, help="Return when the workers are ready, without waiting for --settle.")
 @order_options
+@json_answers
 def command(target: str, args: tuple[str, ...], no_wait: bool, asked: OrderOptions, **given: Any) -> int:
     """Start an app in the background, and return when its workers serve and have lived for --settle.
 
@@ -61,7 +64,13 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, asked: OrderOptio
         return start_again(target)
     request = requested_start(target, args, given_settings(given), os.environ)
     config = request.config
-    started = launch(config, wait=not no_wait, is_named=request.is_named, origins=request.origins)
+
+    def start() -> StartedReport:
+        return launch(config, wait=not no_wait, is_named=request.is_named, origins=request.origins)
+
+    if answers_in_json():
+        return do_each(lambda name: start().text.removeprefix(f"{name} "), [config.name])
+    started = start()
     output = Output.for_results()
     output.line(started.text)
     for remark in (origins_text(config, request.origins), *request.remarks, *started.remarks):

@@ -19,6 +19,18 @@ def test_how_it_ended_for_each_app(fastlb: Fastlb, stopped: AppPaths) -> None:
     assert fastlb.ok("kill", "--json").stdout == fastlb.ok("ping", "--json").stdout == "[]\n"
 
 
+def test_start_says_how_it_ended(fastlb: Fastlb) -> None:
+    options = ("--name", "shop", "--bind", "127.0.0.1:0", "--json")
+    (answer,) = msgspec.json.decode(fastlb.ok("start", "asgi_probe:app", *options).stdout, type=PRINTED["answers"])
+    assert (answer.app, answer.ok) == ("shop", True)
+    assert answer.text.startswith("listens on 127.0.0.1:")
+    failed = fastlb.cli("start", "no_such_module:app", *options[2:], "--name", "other")
+    (answer,) = msgspec.json.decode(failed.stdout, type=PRINTED["answers"])
+    assert (answer.ok, answer.exit_code) == (False, failed.returncode)
+    assert failed.returncode != 0
+    assert "ModuleNotFoundError" in answer.details + answer.text
+
+
 def test_what_is_known_is_of_its_type(fastlb: Fastlb) -> None:
     fastlb.start("asgi_probe:app", name="shop")
     for command in (("list",), ("show", "shop"), ("env", "shop")):
