@@ -47,11 +47,7 @@ def print_details(details: AppDetails, namespace: str, output: Output) -> None:
         output.heading("workers")
         output.table(worker_table(details.workers))
     _print_operations(details, output)
-    impeded = [worker for worker in details.workers if worker.impediment]
-    if impeded:
-        output.heading("impediments")
-        for worker in impeded:
-            output.line(f"worker {worker.id} {worker.impediment}")
+    _print_words(details, output)
     logs = details.logs if any(details.logs.values()) else {}
     counted = {
         "dispatcher": details.dispatcher,
@@ -82,6 +78,19 @@ def _print_operations(details: AppDetails, output: Output) -> None:
         output.heading("operations")
     for operation in details.operations:
         output.line(f"{operation.operation} {operation.state}, asked for by {operation.by}")
+
+
+def _print_words(details: AppDetails, output: Output) -> None:
+    """Print what workers say of themselves, and what is in their way."""
+    if saying := [worker for worker in details.workers if worker.said]:
+        output.heading("said")
+        for worker in saying:
+            output.line(f"worker {worker.id}: {worker.said}")
+    impeded = [worker for worker in details.workers if worker.impediment]
+    if impeded:
+        output.heading("impediments")
+        for worker in impeded:
+            output.line(f"worker {worker.id} {worker.impediment}")
 
 
 def _first_lines(details: AppDetails, namespace: str) -> dict[str, str]:

@@ -21,6 +21,8 @@ STATUS_COLORS = {
     "ready": "green",
     "starting": "cyan",
     "reloading": "cyan",
+    "unready": "yellow",
+    "unhealthy": "red",
     "draining": "yellow",
     "stopping": "yellow",
     "backoff": "yellow",

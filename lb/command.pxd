@@ -35,6 +35,7 @@ cdef enum CommandKind:
     COMMAND_SEND = 14            # a Node worker: write it a line, the text; a socket that goes along, or none
     COMMAND_SERVE = 15           # a Node worker: whose connections it may get
     COMMAND_PROBE = 16           # a Node worker: ask it for a sign of life
+    COMMAND_WITHDRAW = 17        # a worker: out of the policy, told nothing, until ADMIT
 
 # When a Node worker that is drained is told to disconnect
 cdef enum DrainWordKind:

@@ -43,6 +43,7 @@ class CommandName(IntEnum):
     SEND = COMMAND_SEND
     SERVE = COMMAND_SERVE
     PROBE = COMMAND_PROBE
+    WITHDRAW = COMMAND_WITHDRAW
 
 
 class DrainWord(IntEnum):
@@ -212,6 +213,12 @@ def encode_admit(slot, incarnation, baseline=0):
     """Encode "bring the worker into the policy". `baseline`: open descriptors of a Node worker, but connections."""
     cdef Command command = command_of(COMMAND_ADMIT, slot, incarnation)
     command.fields.baseline = baseline
+    return encoded(&command)
+
+
+def encode_withdraw(slot, incarnation):
+    """Encode "take the worker out of the policy for now"; what it has not taken goes to others."""
+    cdef Command command = command_of(COMMAND_WITHDRAW, slot, incarnation)
     return encoded(&command)
 
 

@@ -8,8 +8,8 @@ from libc.string cimport memset
 from fastlb.lb.command cimport (
     COMMAND_ADD_LISTENER, COMMAND_ADD_NODE_WORKER, COMMAND_ADD_WORKER, COMMAND_ADMIT, COMMAND_CONFIGURE, COMMAND_DRAIN,
     COMMAND_MAGIC, COMMAND_PAUSE, COMMAND_PING, COMMAND_PROBE, COMMAND_QUIT, COMMAND_REMOVE, COMMAND_REMOVE_LISTENER,
-    COMMAND_RESUME, COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, DRAIN_TELL_LATER, Command, ConfigureFields,
-    ListenerFields,
+    COMMAND_RESUME, COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, COMMAND_WITHDRAW, DRAIN_TELL_LATER, Command,
+    ConfigureFields, ListenerFields,
 )
 from fastlb.lb.epoll cimport watch_end
 from fastlb.lb.events cimport report_rejected
@@ -31,7 +31,7 @@ from fastlb.lb.slots cimport WorkerSlot
 from fastlb.lb.state cimport Dispatcher, candidates_refresh
 from fastlb.lb.workers cimport (
     NODE_WORKER_FDS, WORKER_CHANNEL_FD, WORKER_DUPLICATE_FD, WORKER_FDS, node_add, worker_add, worker_admit,
-    worker_drain, worker_forget, worker_serve,
+    worker_drain, worker_forget, worker_serve, worker_withdraw,
 )
 
 cdef enum:
@@ -149,6 +149,12 @@ cdef inline int handle_admit(Dispatcher *d, WorkerSlot *slot, uint32_t baseline)
     return 0
 
 
+cdef inline int handle_withdraw(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    if slot.state == SLOT_ADMITTED:
+        worker_withdraw(d, slot)
+    return 0
+
+
 cdef inline int handle_send(
     Dispatcher *d, const Command *command, Received *received, const char *text
 ) noexcept nogil:
@@ -194,7 +200,7 @@ cdef inline int handle_drain(Dispatcher *d, WorkerSlot *slot, uint32_t word) noe
 
 
 cdef inline int handle_worker_command(Dispatcher *d, const Command *command) noexcept nogil:
-    """Carry out ADMIT, DRAIN or REMOVE, for the incarnation that the command names and never for another."""
+    """Carry out ADMIT, WITHDRAW, DRAIN or REMOVE, for the incarnation that the command names and never for another."""
     cdef WorkerSlot *slot
     if command.slot >= MAX_SLOTS:
         return -EINVAL
@@ -205,6 +211,8 @@ cdef inline int handle_worker_command(Dispatcher *d, const Command *command) noe
         return -ESTALE
     if command.kind == COMMAND_ADMIT:
         return handle_admit(d, slot, command.fields.baseline)
+    if command.kind == COMMAND_WITHDRAW:
+        return handle_withdraw(d, slot)
     if command.kind == COMMAND_DRAIN:
         return handle_drain(d, slot, command.fields.drain_word)
     worker_forget(d, slot)
@@ -249,7 +257,7 @@ cdef inline int handle_command(
         return handle_remove_listener(d, command.fields.listener.listener_id)
     if kind == COMMAND_ADD_WORKER or kind == COMMAND_ADD_NODE_WORKER:
         return handle_add_worker(d, command, received)
-    if kind == COMMAND_ADMIT or kind == COMMAND_DRAIN or kind == COMMAND_REMOVE:
+    if kind == COMMAND_ADMIT or kind == COMMAND_WITHDRAW or kind == COMMAND_DRAIN or kind == COMMAND_REMOVE:
         return handle_worker_command(d, command)
     if kind == COMMAND_SEND or kind == COMMAND_SERVE or kind == COMMAND_PROBE:
         return handle_node_command(d, command, received, text)

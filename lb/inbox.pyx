@@ -6,9 +6,10 @@ recvmsg(2) into a full descriptor table loses connections without an error.
 """
 
 import os
+import time
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memset
 from posix.unistd cimport getpid, pid_t
 
 from fastlb.lb.connection cimport (
@@ -62,6 +63,7 @@ cdef class HandedSocket:
     cdef ConnectionRecord record
     cdef int fd
     cdef bint busy
+    cdef bint counted  # False: it did not come by the channel, and the page says nothing of it
 
     def __cinit__(self):
         self.fd = -1
@@ -136,7 +138,7 @@ cdef class HandedSocket:
 
     def occupy(self):
         """Count the connection as busy again, until release() or close()."""
-        if not self.busy and self.fd >= 0:
+        if self.counted and not self.busy and self.fd >= 0:
             self.busy = True
             self.inbox.status.record_busy(1)
 
@@ -151,6 +153,8 @@ cdef class HandedSocket:
         if self.fd >= 0:
             self.inbox.connection_fds.discard(self.fd)
             self.fd = -1
+            if not self.counted:
+                return
             self.release()
             self.inbox.on_socket_closed()
 
@@ -240,6 +244,23 @@ cdef class ConnectionInbox:
             self.status.wake()
         return taken
 
+    def adopt(self, int fd, uint16_t port, uint32_t listener_id):
+        """Return a connection that did not come by the channel, which owns `fd` and is counted nowhere.
+
+        `port`: of its client on this machine, 127.0.0.1; 0: it is a unix socket.
+        """
+        cdef HandedSocket handed = HandedSocket.__new__(HandedSocket)
+        memset(&handed.record, 0, sizeof(handed.record))
+        handed.inbox = self
+        handed.record.listener_id = listener_id
+        handed.record.accepted_at_ns = time.monotonic_ns()
+        handed.record.family = AF_INET if port else AF_UNIX
+        handed.record.port = port
+        handed.record.address[0], handed.record.address[3] = 127, 1
+        handed.fd = fd
+        self.connection_fds.add(fd)
+        return handed
+
     def look_for_room(self):
         """End the pressure if enough descriptors are free: for descriptors that the app itself has closed."""
         if self.pressed and self.spare_fds() >= 0:
@@ -278,7 +299,7 @@ cdef class ConnectionInbox:
             handed.inbox = self
             handed.record = message.records[i]
             handed.fd = received.fds[i]
-            handed.busy = True
+            handed.busy = handed.counted = True
             self.connection_fds.add(handed.fd)
             taken.append(handed)
 

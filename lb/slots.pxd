@@ -2,8 +2,8 @@
 # holds. Runs in the dispatcher process. Makes no system call; it reads the worker's page, and what stands there is a
 # claim: clamped, never an index, never a divisor.
 #
-#   ADD_WORKER       ADMIT             DRAIN
-#  FREE ──────► ADDED ─────► ADMITTED ───────► DRAINING          every state ── pidfd, broken channel ──► DEAD
+#   ADD_WORKER   ADMIT, WITHDRAW       DRAIN
+#  FREE ──────► ADDED ◄────► ADMITTED ───────► DRAINING          every state ── pidfd, broken channel ──► DEAD
 #    ▲                                                                                                    │
 #    └───────────────────────── REMOVE, when its channel has been read empty ◄──────────────────────────────┘
 

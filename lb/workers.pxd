@@ -172,6 +172,13 @@ cdef inline void worker_admit(Dispatcher *d, WorkerSlot *slot, uint32_t baseline
     slot_enter(d, slot, SLOT_ADMITTED)
 
 
+cdef inline void worker_withdraw(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    """Take a worker out of the policy until it is admitted again; what it has not taken goes to others, if any are."""
+    slot_enter(d, slot, SLOT_ADDED)
+    if slot.node == NULL and d.admitted:
+        take_back_all(d, slot)
+
+
 cdef inline void worker_serve(Dispatcher *d, WorkerSlot *slot, uint64_t listeners) noexcept nogil:
     """Give a worker connections of these listeners (a mask) from now on."""
     slot.serves = listeners

@@ -18,6 +18,7 @@ from .dispatcher.refusal import Refusal
 from .errored_retry import ErroredRetry
 from .generations.change import NO_CHANGE, Change
 from .generations.generations import Generations
+from .health.watch import HealthWatch
 from .limits.watch import LimitWatch
 from .lookout import Lookout
 from .operations import PERSON, Operation, OperationRequest, Operations, T, Work
@@ -34,7 +35,7 @@ from .status import StatusReport, StatusSources
 from .steering import Steering
 from .strays.of_app import Strays
 from .strays.token import new_run
-from .turnover import OnProgress, Turnover, TurnoverParts, check_target_workers, count_of, ignore_progress
+from .turnover import OnProgress, Replacer, Turnover, TurnoverParts, check_target_workers, count_of, ignore_progress
 from .workers.bounds import low_limit_warning
 from .workers.crew import Crew
 from .workers.host import HostParts, WorkerHost
@@ -71,9 +72,8 @@ class App:
         self._traits = traits
         self.remarks: list[str] = []
         self._runtime = self._make_runtime()
-        parts = HostParts(
-            self._runtime, self._reaper, self._strays, output, resources.log, resources.worker_oom_score
-        )
+        log, paths, score = resources.log, resources.paths, resources.worker_oom_score
+        parts = HostParts(self._runtime, self._reaper, self._strays, output, log, paths, score)
         self._host = host = WorkerHost(self._generations, parts)
         host.on_given_up = self._look_whether_abandoned
         self._crew = Crew(self._generations, self._traits, host)
@@ -83,6 +83,8 @@ class App:
             AbandonmentParts(self._crew, self._runtime, refusal, resources.log, lambda: self.config.autorestart)
         )
         host.on_exit = self.abandonment.note_exit
+        self._health = HealthWatch(self._generations, lambda: self._crew.members, self._reaper, resources.log)
+        host.on_started = self._health.begin
         sources = StatusSources(
             config=config,
             generations=self._generations,
@@ -92,13 +94,15 @@ class App:
             keeper=self._keeper,
             addresses=self.addresses,
             messages=self._messages,
+            ailment=self._health.ailment,
             paths=resources.paths,
             origins=resources.origins,
             logs=output.report,
             hide=lambda text: resources.log.hide(text),
         )
         self._status = StatusReport(sources)
-        self._limits = LimitWatch(self._generations, host.cgroups, lambda: self._crew.members, resources.log)
+        limits = LimitWatch(self._generations, host.cgroups, lambda: self._crew.members, resources.log)
+        self._replacers: tuple[Replacer, ...] = (limits, self._health)
         self._retry = ErroredRetry(lambda: self.config, self._crew)
         self._turnover = self._make_turnover()
         self._hide_secrets()
@@ -262,7 +266,6 @@ class App:
             Operation.RELOAD: lambda: self._turnover.reload(ignore_progress, None, NO_CHANGE),
             Operation.RESTART: lambda: self._turnover.restart(ignore_progress, NO_CHANGE),
             Operation.SCALE: lambda: self._turnover.scale(self.target_workers + request.change, ignore_progress),
-            Operation.REPLACE: self._turnover.replace,
             Operation.RETRY: self._turnover.retry_errored,
         }
         self._operations.ask(request, works[request.operation])
@@ -292,6 +295,7 @@ class App:
     async def _end(self) -> None:
         """End everything that runs; may be called once."""
         self.abandonment.close()
+        self._health.close()
         await self._operations.wait_until_idle()
         await self._end_processes()
         self._lookout.close()
@@ -327,7 +331,6 @@ class App:
             generations=self._generations,
             traits=self._traits,
             abandonment=self.abandonment,
-            limits=self._limits,
             retry=self._retry,
             paths=self._resources.paths,
             has_listeners=lambda: bool(self._resources.listeners),
@@ -357,8 +360,10 @@ class App:
         self._crew.find_hung(elapsed, self._lookout.attention)
         self._crew.find_impeded(elapsed)
         self._look_whether_abandoned()  # the word may have come in the last moment of an operation
-        if self._limits.is_wanted() and self._operations.current is None:
-            self.ask(OperationRequest(Operation.REPLACE, by="limit"))
+        for replacer in self._replacers:
+            if replacer.is_wanted() and self._operations.current is None:
+                request = OperationRequest(Operation.REPLACE, by=replacer.asker)
+                self._operations.ask(request, partial(self._turnover.replace, replacer))
         if self._operations.current is None and self._retry.is_due():
             self.ask(OperationRequest(Operation.RETRY, by="errored_retry"))
         self._host.look_for_oom_kills()

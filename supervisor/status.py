@@ -23,7 +23,7 @@ from .version import VERSION
 from .workers.crew import Crew, uptime
 from .workers.handle import WorkerHandle
 from .workers.host import Totals, WorkerHost
-from .workers.life import State
+from .workers.life import Lifecycle, State
 from .workers.roster import app_status, staying
 
 STATUS_WORDS: dict[State, WorkerStatus] = {
@@ -41,12 +41,18 @@ STATUS_WORDS: dict[State, WorkerStatus] = {
 NOTHING = Totals()
 
 
+def status_word(life: Lifecycle) -> WorkerStatus:
+    """Return one word for a worker."""
+    return "unready" if life.is_withheld else STATUS_WORDS[life.state]
+
+
 @dataclass(frozen=True)
 class StatusSources:
     """Where the figures come from; all borrowed.
 
-    `config`: the settings that the app was started with. `addresses`: where it listens now. `messages`: between
-    workers. `origins` as in LaunchRequest. `logs`: how the log files are. `hide`: of EventLog.
+    `config`: the settings that the app was started with. `addresses`: where it listens now. `ailment`: why a worker is
+    ill, or "". `messages`: between workers. `origins` as in LaunchRequest. `logs`: how the log files are. `hide`: of
+    EventLog.
     """
 
     config: AppConfig
@@ -57,6 +63,7 @@ class StatusSources:
     keeper: DispatcherKeeper
     addresses: Callable[[], list[str]]
     messages: Callable[[], dict[str, int]]
+    ailment: Callable[[WorkerHandle], str]
     paths: AppPaths
     origins: Mapping[str, str]
     logs: Callable[[], dict[str, Any]]
@@ -146,17 +153,19 @@ class StatusReport:
     def _status(self, members: Sequence[WorkerHandle], operation: Operation | None) -> AppStatus:
         source = self._sources
         status = app_status(members, source.crew.wanted_workers, operation.status if operation else None)
-        # Without a dispatcher the workers get nothing, however well they are.
-        return "degraded" if status == "online" and source.keeper.problem else status
+        # Without a dispatcher the workers get nothing, however well they are; and when all are ill, they go on serving.
+        is_ill = any(source.ailment(member) for member in members)
+        return "degraded" if status == "online" and (source.keeper.problem or is_ill) else status
 
     def _worker(self, member: WorkerHandle, is_newest: bool) -> WorkerEntry:
         # Those that died count for the worker that took their place.
         source = self._sources
+        ailment = source.ailment(member)
         before = source.host.totals.get(member.worker_id, NOTHING) if is_newest else NOTHING
         entry = WorkerEntry(
             id=member.worker_id,
             pid=None,
-            status=STATUS_WORDS[member.life.state],
+            status="unhealthy" if ailment else status_word(member.life),
             uptime_s=round(uptime(member), 3),
             restarts=before.restarts + (self._restarts_of(member.worker_id) if is_newest else member.life.restarts),
             connections=0,
@@ -177,7 +186,8 @@ class StatusReport:
         entry.connections = done.connections
         entry.requests = None if done.requests is None else before.requests + done.requests
         entry.errors += done.errors
-        entry.impediment = incarnation.link.impediment
+        entry.said = incarnation.notify.status if incarnation.notify else ""
+        entry.impediment = f"is ill: {ailment}" if ailment else incarnation.link.impediment
         entry.rss_bytes, entry.cpu_percent = usage.rss_bytes, usage.cpu_percent
         return entry
 

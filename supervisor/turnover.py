@@ -16,18 +16,21 @@ from .errored_retry import ErroredRetry
 from .errors import FastlbError, StartFailed, UsageError
 from .generations.change import Change
 from .generations.generations import Generations
+from .health.watch import HealthWatch
 from .home.paths import AppPaths
 from .home.stored_config import save_config
 from .limits.watch import LimitWatch
 from .processes.resource_limits import check_limits
 from .settings.app_config import MAX_WORKERS
 from .settings.changes import changed_config, changed_settings
+from .settings.readiness import proof_of
 from .settings.traits import Replacing, WorkerTraits
 from .workers.chosen import ChosenWorkers
 from .workers.crew import Crew
 from .workers.reload import ReloadRules, reload_workers
 from .workers.roster import admitted_count, established, given_up_ids, missing_ids, surplus
 
+Replacer = LimitWatch | HealthWatch
 OnProgress = Callable[[Progress], None]
 
 
@@ -36,7 +39,7 @@ class TurnoverParts:
     """What a Turnover works with; all borrowed.
 
     Attributes:
-        crew, generations, traits, abandonment, limits, retry: of the app.
+        crew, generations, traits, abandonment, retry: of the app.
         paths: where its settings are kept.
         has_listeners: whether it has listeners of ours, which outlive its workers.
         on_settings: called when there are other settings than before.
@@ -46,7 +49,6 @@ class TurnoverParts:
     generations: Generations
     traits: WorkerTraits
     abandonment: Abandonment
-    limits: LimitWatch
     retry: ErroredRetry
     paths: AppPaths
     has_listeners: Callable[[], bool]
@@ -65,7 +67,7 @@ class Turnover:
     def settle(self) -> float:
         """How long workers that are ready must live: not once more, where this is how they became ready."""
         config = self._generations.config
-        return 0.0 if self._parts.traits.is_ready_by_living and not config.wait_ready else config.settle
+        return 0.0 if proof_of(config, self._parts.traits) == "settle" else config.settle
 
     async def start_missing(self, progress: OnProgress, settle: float) -> None:
         """Start as many workers as are missing; return when they have lived for `settle`, having been admitted."""
@@ -90,9 +92,9 @@ class Turnover:
                 done = await self._reload(progress, parallel)
         return self._remembered(done) if change.config else done
 
-    async def replace(self) -> str:
-        """Replace the workers that are over a limit, and start those that went before their replacement came."""
-        limits, due = self._parts.limits, self._parts.limits.take_due()
+    async def replace(self, replacer: Replacer) -> str:
+        """Replace the workers that `replacer` says, and start those that went before their replacement came."""
+        due = replacer.take_due()
         succeeded = False
         try:
             async with self._parts.abandonment.clients_let_in():
@@ -101,7 +103,7 @@ class Turnover:
                 await self.start_missing(ignore_progress, 0.0)
             succeeded = True
         finally:
-            limits.note_outcome(succeeded=succeeded)
+            replacer.note_outcome(succeeded=succeeded)
         return f"replaced {count_of(len(due), 'worker')}"
 
     async def retry_errored(self) -> str:

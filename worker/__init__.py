@@ -1,8 +1,8 @@
 """fastlb.worker: code that runs inside a Python worker process, and what an app may call there.
 
-`ready()` and `on_worker_exit()` are the app's interface, which apps import anywhere, also outside of workers: importing
-this module must import nothing that costs time. The rest of the package serves the app and runs in workers only; `wire`
-is imported by the supervisor, too.
+`ready()`, `unready()` and `on_worker_exit()` are the app's interface, which apps import anywhere, also outside of
+workers: importing this module must import nothing that costs time. The rest of the package serves the app and runs in
+workers only; `wire` is imported by the supervisor, too.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,9 @@ Hook = TypeVar("Hook", bound=Callable[[int], object])
 
 
 def ready() -> None:
-    """Say that this worker can take connections, for apps started with `wait_ready`. Any thread may call it.
+    """Say that this worker can take connections: for the first time with `wait_ready`, or again after `unready()`.
+
+    Any thread may call it.
 
     Does nothing outside a fastlb worker, so that the app also runs elsewhere.
     """
@@ -21,6 +23,18 @@ def ready() -> None:
     channel = channel_of_this_process()
     if channel is not None:
         channel.say_ready()
+
+
+def unready() -> None:
+    """Say that this worker is to get no connections until it calls `ready()` again. Any thread may call it.
+
+    Connections that it has go on. Does nothing outside a fastlb worker.
+    """
+    from .lifecycle_channel import channel_of_this_process
+
+    channel = channel_of_this_process()
+    if channel is not None:
+        channel.say_unready()
 
 
 def on_worker_exit(hook: Hook) -> Hook:

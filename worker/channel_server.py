@@ -69,6 +69,17 @@ class ChannelServer(asyncio.AbstractServer):
         """Return the event loop."""
         return self._loop
 
+    def serve_uncounted(self, fd: int, port: int, listener_id: int) -> None:
+        """Serve a connection that did not come from the dispatcher, owning `fd`: a health check.
+
+        `port`: of the client, which is on this machine; 0: a unix socket. `listener_id`: where it shall have come from.
+        """
+        handed = self._inbox.adopt(fd, port, listener_id)
+        if self._closed:
+            handed.abandon()
+        else:
+            self._adopter.adopt(handed)
+
     def _read(self) -> None:
         if not self._closed and not self._reading:
             self._reading = True

@@ -9,15 +9,29 @@ ignored.
 import asyncio
 import contextlib
 import socket
+import struct
 import threading
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
 
 from .exit_hooks import hooks_of_this_process
-from .wire import MAX_LINE_BYTES, READY, WIRE_VERSION, AppEnds, ExitHandled, WorkerConfig, WorkerNews, WorkerReport
+from .wire import (
+    MAX_LINE_BYTES,
+    READY,
+    UNREADY,
+    WIRE_VERSION,
+    AppEnds,
+    ExitHandled,
+    HealthCheck,
+    WorkerConfig,
+    WorkerNews,
+    WorkerReport,
+)
 
 CHUNK_BYTES = 65536
+ANCILLARY_BYTES = socket.CMSG_SPACE(4 * struct.calcsize("i"))
 
 _channel_of_this_process: "LifecycleChannel | None" = None
 
@@ -38,6 +52,7 @@ class LifecycleChannel:
         self._socket = socket.socket(fileno=fd)
         self._sending = threading.Lock()
         self._inbox = b""
+        self._fds: deque[int | None] = deque()
         _channel_of_this_process = self
 
     def fileno(self) -> int:
@@ -69,20 +84,28 @@ class LifecycleChannel:
         """Send the app's own word that it is ready."""
         self._send(msgspec.json.encode(READY))
 
+    def say_unready(self) -> None:
+        """Send the app's own word that it is not ready any more."""
+        self._send(msgspec.json.encode(UNREADY))
+
     def watch(
         self,
         loop: asyncio.AbstractEventLoop,
         *,
         on_app_ends: Callable[[], object],
         on_end: Callable[[], object],
+        on_check: Callable[[int, int], object],
     ) -> None:
-        """From `loop`, call `on_app_ends` when the whole app ends, and `on_end` once when the supervisor is gone."""
+        """From `loop`, call `on_app_ends` when the whole app ends, and `on_end` once when the supervisor is gone.
+
+        `on_check` is called with the descriptor, which it owns, of a connection to be served and the client's port.
+        """
 
         def on_readable() -> None:
             try:
-                chunk = self._socket.recv(CHUNK_BYTES, socket.MSG_DONTWAIT)
+                chunk = self._receive()
                 if chunk:
-                    self._take(chunk, on_app_ends)
+                    self._take(chunk, on_app_ends, on_check)
                     return
             except BlockingIOError:
                 return
@@ -93,7 +116,18 @@ class LifecycleChannel:
 
         loop.add_reader(self._socket, on_readable)
 
-    def _take(self, chunk: bytes, on_app_ends: Callable[[], object]) -> None:
+    def _receive(self) -> bytes:
+        """Read once; descriptors that come along are kept for the lines that are about them."""
+        flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+        chunk, ancillary, result, _ = self._socket.recvmsg(CHUNK_BYTES, ANCILLARY_BYTES, flags)
+        fds = [int(fd) for *_, data in ancillary for (fd,) in struct.iter_unpack("i", data)]
+        # One comes with a line, and the kernel ends a read behind it. Without a free descriptor it is lost.
+        self._fds += fds or [None] * bool(result & socket.MSG_CTRUNC)
+        return chunk
+
+    def _take(
+        self, chunk: bytes, on_app_ends: Callable[[], object], on_check: Callable[[int, int], object]
+    ) -> None:
         *lines, rest = (self._inbox + chunk).split(b"\n")
         self._inbox = rest[:MAX_LINE_BYTES]
         for line in lines:
@@ -101,6 +135,10 @@ class LifecycleChannel:
                 news = msgspec.json.decode(line, type=WorkerNews)
                 if isinstance(news, AppEnds):
                     on_app_ends()
+                elif isinstance(news, HealthCheck):
+                    fd = self._fds.popleft() if self._fds else None
+                    if fd is not None:
+                        on_check(fd, news.port)
                 else:
                     hooks_of_this_process.announce(news.pid, self._say_handled)
 

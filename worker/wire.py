@@ -2,8 +2,10 @@
 
 Both ends import it (the supervisor as fastlb.worker.wire). No I/O. A line is at most MAX_LINE_BYTES.
 
-    supervisor -> worker   first line: WorkerConfig. Then WorkerExited; AppEnds, at most once. Anything else is ignored.
-    worker -> supervisor   Serving, StartupFailed, ExitHandled, the JSON string "ready", or any JSON value: of the user.
+    supervisor -> worker   first line: WorkerConfig. Then WorkerExited, HealthCheck; AppEnds, at most once. Anything
+                           else is ignored.
+    worker -> supervisor   Serving, StartupFailed, ExitHandled, the JSON strings "ready" and "unready", or any JSON
+                           value: of the user.
 
 EOF in the worker means that the supervisor is gone: finish what is there and exit. The end of service is not said
 here: it is EOF on the connection channel (drain), followed by `kill_signal` after `kill_timeout`. AppEnds only says
@@ -16,6 +18,7 @@ import msgspec
 
 MAX_LINE_BYTES = 1 << 20
 READY = "ready"
+UNREADY = "unready"
 # Raise it when a worker cannot work under a supervisor of before: another meaning or layout of the configuration, of
 # the status page, or of the connection messages. `pip install -U` changes the workers of a supervisor that runs.
 WIRE_VERSION = 1
@@ -92,6 +95,11 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     kill_timeout: float
 
 
+def first_listener_id(config: WorkerConfig) -> int:
+    """Return the listener from which a connection shall have come that came from none."""
+    return config.listeners[0].listener_id if config.listeners else 0
+
+
 class Serving(msgspec.Struct, frozen=True, tag="serving"):
     """The app is loaded, its start-up is done and the channel is read.
 
@@ -132,5 +140,14 @@ class ExitHandled(msgspec.Struct, frozen=True, tag="exit_handled"):
     pid: int
 
 
-WorkerNews = AppEnds | WorkerExited
+class HealthCheck(msgspec.Struct, frozen=True, tag="health_check"):
+    """A connection comes along, which the worker is to serve like any other and to count nowhere.
+
+    `port`: of the client, which is on this machine; 0: it is a unix socket.
+    """
+
+    port: int = 0
+
+
+WorkerNews = AppEnds | WorkerExited | HealthCheck
 WorkerReport = Serving | StartupFailed | ExitHandled

@@ -29,7 +29,18 @@ ERROR_INVALID_PARAMS = -32602
 ERROR_FAILED = -32000
 
 WorkerStatus = Literal[
-    "starting", "ready", "online", "draining", "stopping", "exited", "backoff", "errored", "finished", "stopped"
+    "starting",
+    "ready",
+    "online",
+    "unready",
+    "unhealthy",
+    "draining",
+    "stopping",
+    "exited",
+    "backoff",
+    "errored",
+    "finished",
+    "stopped",
 ]
 WorkersAction = Literal["stop", "start", "restart", "reload", "delete"]
 AppStatus = Literal[
@@ -43,8 +54,8 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
     `requests` is None where nobody counts them: in a Node worker there is no code of ours. `impediment`: why it gets
     fewer connections than it could, a phrase that follows "worker 1". `last_exit`: how its last process ended that was
     not asked to go; empty: none did. `unstable_restarts`: exits in a row that came soon after it was ready. `pm_id`:
-    its number over all apps of the home; the command line fills it in.
-    `operations`: what runs, then what waits, in its order.
+    its number over all apps of the home; the command line fills it in. `said`: what its process says of itself (STATUS=
+    of sd_notify).
     """
 
     id: int
@@ -62,6 +73,7 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
     last_exit: str = ""
     unstable_restarts: int = 0
     pm_id: int | None = None
+    said: str = ""
 
 
 class OperationEntry(msgspec.Struct):
@@ -80,6 +92,7 @@ class AppEntry(msgspec.Struct, kw_only=True):
     supervisor was started. `version`: of the fastlb that runs it. `started_at`: UTC, 2026-01-31T13:59:59Z.
     `last_exit`: as in WorkerEntry, the latest, with the worker in front. `target_workers`: how many there are to be; 0:
     not known. `pm_ids`: of all workers, in the order of their numbers in the app; the command line fills it in.
+    `operations`: what runs, then what waits, in its order.
     """
 
     name: str

@@ -24,6 +24,7 @@ from ...lb.command import (
     encode_remove,
     encode_remove_listener,
     encode_serve,
+    encode_withdraw,
 )
 from ...lb.page import DispatcherPageView
 from ..sockets.listeners import BoundListener
@@ -103,6 +104,14 @@ class WantedState:
     def admit(self, slot: int, baseline: int = 0) -> None:
         """Bring a worker into the policy; `baseline` as in DispatchedWorker."""
         self._change_membership(replace(self._workers[slot], membership=Membership.ADMITTED, baseline=baseline))
+
+    def withdraw(self, slot: int) -> None:
+        """Take a worker out of the policy until it is admitted again; one that drains goes on doing so."""
+        worker = self._workers[slot]
+        if worker.membership is Membership.ADMITTED:
+            self._workers[slot] = replace(worker, membership=Membership.ADDED)
+            if self._link:
+                self._link.send(encode_withdraw(slot, worker.incarnation))
 
     def drain(self, slot: int, word: DrainWord = DrainWord.NOW) -> None:
         """Take a worker out of the policy and tell it that nothing more comes; a Node worker when `word` says.

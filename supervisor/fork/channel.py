@@ -1,7 +1,7 @@
 """Owns the supervisor's end of a program's IPC channel: JSON values, one a line, as Node and PM2 write them.
 
 Runs in the supervisor process. A program need not know of it: the end of the channel means nothing, nor does any line
-but "ready". What it writes costs no memory beyond one line.
+but "ready" and "unready". What it writes costs no memory beyond one line.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 READY = "ready"
+UNREADY = "unready"
 READ_BYTES = 64 * 1024
 # No word that we know is longer, and a longer line is passed over.
 MOST_BYTES = 4096
@@ -21,13 +22,13 @@ MOST_BYTES = 4096
 class ProgramChannel:
     """One program's channel. Owns `sock`, our end of the pair, non-blocking.
 
-    `on_ready` is called whenever the program says that it is ready.
+    `on_word` is called with READY or UNREADY whenever the program says so.
     """
 
-    def __init__(self, sock: socket.socket, on_ready: Callable[[], None]) -> None:
+    def __init__(self, sock: socket.socket, on_word: Callable[[str], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
-        self._on_ready = on_ready
+        self._on_word = on_word
         self._inbox = b""
         self._is_passing_over = False
         self._loop.add_reader(sock.fileno(), self._on_readable)
@@ -74,8 +75,9 @@ class ProgramChannel:
         if is_rest or len(line) > MOST_BYTES:
             return
         with contextlib.suppress(msgspec.DecodeError, UnicodeError, RecursionError):
-            if msgspec.json.decode(line) == READY:
-                self._on_ready()
+            word = msgspec.json.decode(line)
+            if word in (READY, UNREADY):
+                self._on_word(word)
 
 
 def open_channel(ours: contextlib.ExitStack, theirs: contextlib.ExitStack) -> tuple[socket.socket, socket.socket]:

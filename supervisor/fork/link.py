@@ -9,13 +9,17 @@ import re
 import select
 import socket
 from dataclasses import dataclass
+from functools import partial
 
 from ..errors import FastlbError
 from ..processes.reaper import ExitStatus, send_signal
+from ..readiness.port import PortWatch, connect_to, connect_to_port
+from ..settings.readiness import proof_of
 from ..workers.handle import WorkerHandle
-from ..workers.life import LetExit, LifeEventName, SendShutdown
+from ..workers.life import LetExit, LifeEvent, LifeEventName, SendShutdown
+from ..workers.notices import TAKEN_BACK
 from ..workers.runtime import RuntimeParts, StartedProcess, WorkDone
-from .channel import ProgramChannel
+from .channel import READY, ProgramChannel
 
 SHUTDOWN = "shutdown"
 LONGEST_LINE = select.PIPE_BUF
@@ -30,10 +34,12 @@ class ProgramEnds:
     Attributes:
         stdin_fd: behind its standard input.
         channel: of its IPC channel; None: it has none.
+        port: on which it is to listen; None: nobody needs to know, or the listeners are ours.
     """
 
     stdin_fd: int
     channel: socket.socket | None
+    port: int | None = None
 
 
 class ForkLink:
@@ -54,13 +60,23 @@ class ForkLink:
         self._config = parts.config
         self._pidfd = started.process.pidfd
         self._stdin_fd = ends.stdin_fd
-        self._channel = ProgramChannel(ends.channel, self._on_ready_said) if ends.channel else None
+        self._channel = ProgramChannel(ends.channel, self._on_word) if ends.channel else None
         # It is told to end as soon as it is drained, and has kill_timeout from then on.
         worker.apply(LifeEventName.PRELOADED)
-        loop = asyncio.get_running_loop()
-        # Whether it works cannot be seen; that it has lived for a while can.
-        patience = 0.0 if self._config.wait_ready else self._config.settle
-        self._serving = loop.call_later(patience, worker.apply, LifeEventName.SERVING)
+        self._living: asyncio.TimerHandle | None = None
+        self._port_watch: PortWatch | None = None
+        self._port = ends.port
+        self._await_proof(ends.port)
+
+    def _await_proof(self, port: int | None) -> None:
+        """Whether it works cannot be seen; that it has lived for a while can, and whether its port answers."""
+        proof = proof_of(self._config, self._parts.traits)
+        is_serving = partial(self._worker.apply, LifeEventName.SERVING)
+        if proof == "port" and port is not None:
+            self._port_watch = PortWatch(port, is_serving)
+            return
+        patience = {"settle": self._config.settle, "uptime": self._config.min_uptime}.get(proof, 0.0)
+        self._living = asyncio.get_running_loop().call_later(patience, is_serving)
 
     def explain(self, status: ExitStatus, error_output: str) -> str:
         """Return why a program may have ended that was to go on: its port is in use, or it is none that goes on."""
@@ -78,6 +94,9 @@ class ForkLink:
 
     def admit(self) -> None:
         """Do nothing: it serves already."""
+
+    def withdraw(self) -> None:
+        """Do nothing: who connects to it is not our choice."""
 
     async def admitted(self) -> None:
         """Return at once: it serves already."""
@@ -97,6 +116,21 @@ class ForkLink:
         """Send it PM2's message, or the signal if the message cannot reach it."""
         if isinstance(what, SendShutdown) and not (self._channel and self._channel.send(SHUTDOWN)):
             send_signal(self._pidfd, self._config.kill_signal)
+
+    is_at_capacity = False
+
+    def note_check_answered(self) -> None:
+        """Do nothing: nobody counts its requests."""
+
+    async def connect_for_check(self) -> socket.socket:
+        """Connect as a client does, to its own port, or to the first of our listeners: then any process may answer.
+
+        Raises:
+            OSError: nobody answers there.
+        """
+        if self._port is not None:
+            return await connect_to_port(self._port)
+        return await connect_to(self._parts.listeners[0].info)
 
     def write_line(self, line: bytes) -> None:
         """Write a whole line to its standard input, or nothing.
@@ -126,16 +160,24 @@ class ForkLink:
 
     def take_last_words(self) -> None:
         """Read what a process that has exited left behind."""
-        self._serving.cancel()
+        self._stop_waiting()
         if self._channel:
             self._channel.take_last_words()
 
     def close(self) -> None:
         """Forget the process, which must have been reaped, and close what we hold of it."""
-        self._serving.cancel()
+        self._stop_waiting()
         os.close(self._stdin_fd)
         if self._channel:
             self._channel.close()
 
-    def _on_ready_said(self) -> None:
-        self._worker.apply(LifeEventName.READY_SAID)
+    def _stop_waiting(self) -> None:
+        if self._living:
+            self._living.cancel()
+        if self._port_watch:
+            self._port_watch.close()
+
+    def _on_word(self, word: str) -> None:
+        self._worker.apply(
+            LifeEventName.READY_SAID if word == READY else LifeEvent(LifeEventName.UNREADY_SAID, TAKEN_BACK)
+        )

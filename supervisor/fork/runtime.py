@@ -17,10 +17,12 @@ from ..processes.attributes import ProcessAttributes
 from ..processes.environment import worker_environment
 from ..processes.working_directory import enter_directory
 from ..settings.addresses import SYSTEMD_FIRST_FD
+from ..settings.readiness import proof_of
 from ..workers.handle import WorkerHandle
 from ..workers.runtime import RuntimeParts, StartedProcess
 from .channel import open_channel, open_standard_input
 from .link import ForkLink, ProgramEnds
+from .own_port import needed_port
 from .target.command import ProgramCommand, program_command
 
 STDIN = 0
@@ -95,7 +97,7 @@ class ForkRuntime:
 
         Raises:
             OSError: no descriptors are left.
-            UsageError: `increment_var` does not start from a whole number.
+            UsageError: `increment_var` does not start from a whole number, or its port must be known and is not.
         """
         parts = self._parts.of(worker.generation)
         config = parts.config
@@ -105,13 +107,17 @@ class ForkRuntime:
         stdin_fd, program_stdin_fd = open_standard_input(ours, theirs)
         listener_fds = [listener.socket.fileno() for listener in parts.listeners]
         pass_fds = {STDIN: program_stdin_fd, **dict(enumerate(listener_fds, SYSTEMD_FIRST_FD))}
+        proof = proof_of(config, self._parts.traits)
+        port = needed_port(config, env, has_listeners=bool(listener_fds))
+        if config.hang_timeout:
+            env["WATCHDOG_USEC"] = str(round(config.hang_timeout * 1e6))
         channel = None
-        if program.speaks_node or config.wait_ready or config.shutdown_with_message:
+        if program.speaks_node or proof == "said" or config.shutdown_with_message:
             channel, program_end = open_channel(ours, theirs)
             channel_fd = SYSTEMD_FIRST_FD + len(listener_fds)
             pass_fds[channel_fd] = program_end.fileno()
             env |= {"NODE_CHANNEL_FD": str(channel_fd), "NODE_CHANNEL_SERIALIZATION_MODE": "json"}
-        return ForkStart(worker, parts, list(program.argv), env, pass_fds, ProgramEnds(stdin_fd, channel))
+        return ForkStart(worker, parts, list(program.argv), env, pass_fds, ProgramEnds(stdin_fd, channel, port))
 
     def keep_only(self, generations: set[int]) -> None:
         """Forget how processes of older generations were started."""

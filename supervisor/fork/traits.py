@@ -3,6 +3,7 @@
 import os
 
 from ..settings.app_config import AppConfig
+from ..settings.health import health_plan
 from ..settings.traits import WorkerTraits
 
 
@@ -10,7 +11,13 @@ def _check(config: AppConfig) -> None:
     from ..processes.environment import app_environment
     from .target.command import program_command
 
-    program_command(config, app_environment(config, os.environ).variables)
+    environment = app_environment(config, os.environ)
+    program_command(config, environment.variables)
+    if config.ready_when == "port" or health_plan(config):
+        from ..processes.environment import worker_environment
+        from .own_port import needed_port
+
+        needed_port(config, worker_environment(config, 0, environment), has_listeners=bool(config.bind))
 
 
 FORK_TRAITS = WorkerTraits(
@@ -24,7 +31,11 @@ FORK_TRAITS = WorkerTraits(
     is_ready_by_living=True,
     works_before_ready=True,
     # Nobody hands its processes connections, and nobody sees into them.
-    without_meaning=("balance", "credit", "max_connections", "handover_timeout", "hang_timeout"),
-    not_said="did not write \"ready\" to its channel (descriptor NODE_CHANNEL_FD; in Node process.send('ready'))",
+    without_meaning=("balance", "credit", "max_connections", "handover_timeout"),
+    not_serving="was not ready (--ready-when)",
+    not_said=(
+        "did not write \"ready\" to its channel (descriptor NODE_CHANNEL_FD; in Node process.send('ready')), nor say"
+        " READY=1 (sd_notify)"
+    ),
     abort_signal="SIGTERM",
 )

@@ -55,6 +55,7 @@ def forget_death(paths: AppPaths, clean_up: Callable[[], object]) -> bool:
         try:
             clean_up()
             paths.control_socket.unlink(missing_ok=True)
+            paths.remove_notify_sockets()
         finally:
             lock.release()
     return True

@@ -4,7 +4,7 @@ Runs in the supervisor process and in the user's shell; imports little. It must 
 another user may change.
 
     HOME/                 0700
-      apps/NAME/          0700: lock, control.sock, config.json, source.json
+      apps/NAME/          0700: lock, control.sock, config.json, source.json; notify-N, a socket of each process
       logs/NAME-*.log     0640
       logs/NAME-events.jsonl, NAME-events.1.jsonl  0640
 """
@@ -18,6 +18,8 @@ from pathlib import Path
 from ..errors import EXIT_USAGE, FastlbError
 from ..settings.addresses import MAX_UNIX_PATH_BYTES
 from ..settings.app_name import check_app_name
+
+NOTIFY_SOCKET = "notify-"
 
 
 class HomeUnusable(FastlbError):
@@ -68,6 +70,16 @@ class AppPaths:
 
     def __repr__(self) -> str:
         return f"AppPaths({str(self.home)!r}, {self.name!r})"
+
+    def notify_socket(self, number: int) -> Path:
+        """The socket by which incarnation `number` speaks to us."""
+        return self.app_dir / f"{NOTIFY_SOCKET}{number}"
+
+    def remove_notify_sockets(self) -> None:
+        """Remove those that a supervisor which was killed has left; none of ours may be open."""
+        for path in self.app_dir.glob(f"{NOTIFY_SOCKET}*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def remove(self) -> None:
         """Forget the app; its logs stay. The caller holds the lock, or knows that nobody does."""

@@ -79,6 +79,8 @@ class LimitWatch:
         log: is told who is over which limit.
     """
 
+    asker = "limit"
+
     def __init__(
         self,
         generations: Generations,

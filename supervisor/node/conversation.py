@@ -7,6 +7,7 @@ that it says comes here, is a claim, and harms nobody but itself.
 from typing import Any
 
 from ..workers.life import LifeEvent, LifeEventName
+from ..workers.notices import TAKEN_BACK
 from ..workers.runtime import RuntimeParts
 from .broadcast import Broadcast
 from .link import Answer, NodeLink
@@ -27,6 +28,7 @@ from .messages import (
 from .preload import Draining, Idle, Preloaded
 
 READY = "ready"
+UNREADY = "unready"
 MOST_LOGGED = 2048
 
 
@@ -101,6 +103,8 @@ class NodeConversation:
     def _on_user_message(self, link: NodeLink, value: Any) -> None:
         if value == READY:
             link.worker.apply(LifeEventName.READY_SAID)
+        elif value == UNREADY:
+            link.worker.apply(LifeEvent(LifeEventName.UNREADY_SAID, TAKEN_BACK))
         elif isinstance(value, dict) and value.get("type") == "process:msg":
             data = encode_user_message(value.get("data"))[:MOST_LOGGED].decode(errors="replace").rstrip("\n")
             self._log_event(link, "process_msg", data)

@@ -16,15 +16,17 @@ from typing import Protocol
 
 from ...lb.command import ChannelHistory, DispatcherEvent, DrainWord, EventName
 from ..dispatcher.wanted import DispatchedWorker, WorkerKind
+from ..errors import FastlbError
 from ..processes.reaper import ExitStatus
 from ..processes.resource_limits import descriptor_limit
+from ..sockets.pair import connection_pair
 from ..workers.bounds import worker_bounds
 from ..workers.dispatched import DispatchedLink
 from ..workers.handle import WorkerHandle
 from ..workers.life import LetExit, LifeEvent, LifeEventName, SendShutdown
 from ..workers.runtime import Pulse, RuntimeParts, StartedProcess, WorkDone
 from .broadcast import WorkerMailbox
-from .messages import Listening, QueryServer, encode_user_message
+from .messages import Listening, QueryServer, encode_connection, encode_user_message
 from .preload import encode_drain, encode_release
 from .servers import Server
 
@@ -33,6 +35,8 @@ TOO_LONG_LINE = "wrote a line of more than 1 MiB to its IPC channel"
 # Answers whose arrival is not certain: what a dispatcher that dies may have taken along.
 MOST_UNCONFIRMED = 32
 EVENTS_PER_SECOND = 100
+# Behind this; the dispatcher numbers connections from 2**32 on.
+CHECK_NUMBERS = 1 << 16
 STARTUP = 5.0
 MOST_EXPLAINED = 4
 # Of the IPC channel in the worker, as in a child of Node itself. Node marks what it has inherited close-on-exec
@@ -163,6 +167,7 @@ class NodeLink(DispatchedLink):
         self.mailbox = WorkerMailbox(asyncio.get_running_loop(), channel.ours)
         self._descriptors_fd = open_descriptor_table(started.process.pid, channel.spare_fd)
         self._conversation = conversation
+        self._checks = 0
         self._unconfirmed: deque[Answer] = deque(maxlen=MOST_UNCONFIRMED)
 
     def listen(self) -> None:
@@ -185,8 +190,9 @@ class NodeLink(DispatchedLink):
 
     def admit(self) -> None:
         """Bring the process into the policy: what it has open by now are no connections."""
-        self.baseline = self.open_descriptors()
-        self.admitted_at, self.explanation = time.monotonic(), ""
+        if self.admitted_at is None:  # else it has been withdrawn meanwhile, and some are connections
+            self.baseline = self.open_descriptors()
+            self.admitted_at, self.explanation = time.monotonic(), ""
         self.keeper.wanted.admit(self.slot, self.baseline)
 
     def drain(self, *, by_itself: bool, quietly: bool) -> None:
@@ -297,6 +303,26 @@ class NodeLink(DispatchedLink):
     def open_descriptors(self) -> int:
         """Return how many descriptors the process has open; 0 where the kernel does not tell (before Linux 6.2)."""
         return os.fstat(self._descriptors_fd).st_size
+
+    async def connect_for_check(self) -> socket.socket | None:
+        """Return our end of a connection that its first server is handed; None: there is no dispatcher to do it.
+
+        Raises:
+            FastlbError: it has no server.
+            OSError: no descriptors are left.
+        """
+        if not self.listening_streams:
+            raise FastlbError("it listens nowhere any more")
+        if not self.keeper.is_attentive or not self.keeper.wanted.knows(self.slot):
+            return None
+        key = min(opened.server.key for opened in self.listening_streams)
+        client, theirs = connection_pair()
+        with theirs:
+            self._checks += 1
+            self.keeper.lines.say(self.slot, encode_connection(key, CHECK_NUMBERS + self._checks), (theirs.fileno(),))
+        return client
+
+    is_at_capacity = False
 
     def work_done(self) -> WorkDone:
         """Return its open connections and those that lie in its channel; nobody counts requests in an app not ours."""

@@ -154,6 +154,15 @@ def encode_shared_server(query: QueryServer, key: int) -> bytes:
     return _line({"cmd": "NODE_HANDLE", "type": "dgram.Native", "msg": reply})
 
 
+def encode_connection(key: int, number: int) -> bytes:
+    """The announcement of a connection that comes along, as Node's own primary writes it (lb/node/wire.pxd).
+
+    `number` is below those of the dispatcher, which therefore makes nothing of the answer.
+    """
+    message = {"cmd": "NODE_CLUSTER", "act": "newconn", "key": str(key), "seq": number}
+    return _line({"cmd": "NODE_HANDLE", "type": "net.Native", "msg": message})
+
+
 def encode_refusal(query: QueryServer, errno: int) -> bytes:
     """The answer that makes listen() fail in the app as it would without us; `errno` is positive."""
     return _line(

@@ -4,6 +4,7 @@ Runs in the supervisor process. What a worker says is a claim: lines are bounded
 costs the worker its channel, nobody else anything.
 """
 
+import array
 import asyncio
 import socket
 from collections.abc import Callable
@@ -14,7 +15,9 @@ import msgspec
 from ...worker.wire import (
     MAX_LINE_BYTES,
     READY,
+    UNREADY,
     AppEnds,
+    HealthCheck,
     WorkerConfig,
     WorkerExited,
     WorkerNews,
@@ -32,13 +35,18 @@ class ReadySaid:
 
 
 @dataclass(frozen=True)
+class UnreadySaid:
+    """The app called fastlb.worker.unready()."""
+
+
+@dataclass(frozen=True)
 class ChannelClosed:
     """The worker's end is closed, or it wrote nonsense: `reason` says which. Nothing follows."""
 
     reason: str
 
 
-WorkerMessage = WorkerReport | ReadySaid | ChannelClosed
+WorkerMessage = WorkerReport | ReadySaid | UnreadySaid | ChannelClosed
 OnMessage = Callable[[WorkerMessage], None]
 
 
@@ -64,6 +72,23 @@ class WorkerChannel:
     def say_exited(self, pid: int) -> None:
         """Tell the worker that the process of another one has ended."""
         self._send(WorkerExited(pid))
+
+    def hand_over(self, sock: socket.socket, port: int) -> bool:
+        """Hand the worker a connection (borrowed) that it is to serve and not to count; False: it does not read.
+
+        `port`: of the client's end; 0: it is a unix socket.
+        """
+        if self._outbox or self._sock.fileno() < 0:
+            return False
+        line = msgspec.json.encode(HealthCheck(port)) + b"\n"
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [sock.fileno()]))]
+        try:
+            self._outbox = line[self._sock.sendmsg([line], rights) :]
+        except OSError:
+            return False
+        if self._outbox:
+            self._loop.add_writer(self._sock.fileno(), self._flush)
+        return True
 
     def close(self) -> None:
         """Stop reading and close our end. May be called twice."""
@@ -128,6 +153,8 @@ class WorkerChannel:
             return
         if message == READY:
             self._on_message(ReadySaid())
+        elif message == UNREADY:
+            self._on_message(UnreadySaid())
         elif isinstance(message, dict) and message.get("type") in REPORTS:
             self._take_report(message)
 

@@ -13,14 +13,17 @@ from ...lb.command import DispatcherEvent, EventName
 from ...lb.page import WorkerPageView
 from ...worker.wire import ExitHandled, Serving, StartupFailed, WorkerConfig
 from ..dispatcher.wanted import DispatchedWorker
+from ..errors import FastlbError
 from ..processes.resource_limits import MOST_DESCRIPTORS, descriptor_limit
 from ..settings.declared import without_effect
+from ..sockets.pair import connection_pair
 from ..workers.bounds import worker_bounds
 from ..workers.dispatched import DispatchedLink
 from ..workers.handle import WorkerHandle
 from ..workers.life import LetExit, LifeEvent, LifeEventName, SendShutdown
+from ..workers.notices import TAKEN_BACK
 from ..workers.runtime import Pulse, RuntimeParts, StartedProcess, WorkDone
-from .channel import ChannelClosed, ReadySaid, WorkerChannel, WorkerMessage
+from .channel import ChannelClosed, ReadySaid, UnreadySaid, WorkerChannel, WorkerMessage
 from .claims import ClaimWatch, impediment_in
 from .exit_news import ExitNews
 
@@ -70,6 +73,7 @@ class PythonLink(DispatchedLink):
         self._channels = channels
         self._page = WorkerPageView(channels.page_fd)
         self._claims = ClaimWatch()
+        self._checks = 0  # requests of ours, which its page counts
         self._capacity = 0  # most busy connections, by its own report; 0: unbounded
         self._lifecycle = WorkerChannel(asyncio.get_running_loop(), channels.lifecycle, self._on_message)
 
@@ -79,6 +83,11 @@ class PythonLink(DispatchedLink):
 
     def admit(self) -> None:
         """Bring the process into the dispatcher's policy."""
+        if self.keeper.wanted.worker_in(self.slot) is None:
+            self._make_known()
+        self.keeper.wanted.admit(self.slot)
+
+    def _make_known(self) -> None:
         workers = self._parts.target_workers()
         bounds = worker_bounds(self._parts.config, self._parts.traits, workers, self._capacity, descriptor_limit())
         self.keeper.wanted.add(
@@ -91,7 +100,6 @@ class PythonLink(DispatchedLink):
                 on_event=self.on_event,
             )
         )
-        self.keeper.wanted.admit(self.slot)
 
     def drain(self, *, by_itself: bool, quietly: bool) -> None:
         """Take the process out of the policy and let it read the end of its channel."""
@@ -121,11 +129,37 @@ class PythonLink(DispatchedLink):
         """Tell the process that another one has ended, for the app's hooks."""
         self._lifecycle.say_exited(pid)
 
+    async def connect_for_check(self) -> socket.socket:
+        """Return our end of a connection that the process is handed on its lifecycle channel.
+
+        Raises:
+            FastlbError: it does not read that.
+            OSError: no descriptors are left.
+        """
+        client, theirs = connection_pair()
+        with theirs:
+            port = client.getsockname()[1] if client.family == socket.AF_INET else 0
+            if self._lifecycle.hand_over(theirs, port):
+                return client
+        client.close()
+        raise FastlbError("it does not read its channel to the supervisor")
+
+    def note_check_answered(self) -> None:
+        """Count a request less."""
+        self._checks += 1
+
+    @property
+    def is_at_capacity(self) -> bool:
+        """Whether all its threads run, or it has as many connections or requests as `limit_concurrency` allows."""
+        page, limit = self._page.read(), self._parts.config.limit_concurrency
+        is_limited = bool(limit) and max(page["open"], page["busy"]) >= limit
+        return is_limited or (self._capacity > 0 and page["busy"] >= self._capacity)
+
     def work_done(self) -> WorkDone:
         """Return what its page says; connections that lie in its channel count as well."""
         page = self._page.read()
         untaken = self.keeper.counters.untaken(self.slot, page["position"])
-        return WorkDone(page["open"] + untaken, page["requests"], page["errors"])
+        return WorkDone(page["open"] + untaken, max(page["requests"] - self._checks, 0), page["errors"])
 
     def pulse(self) -> Pulse:
         """Return what its page says."""
@@ -195,6 +229,8 @@ class PythonLink(DispatchedLink):
                 self._exit_news.handled(self, pid)
             case ReadySaid():
                 self.worker.apply(LifeEventName.READY_SAID)
+            case UnreadySaid():
+                self.worker.apply(LifeEvent(LifeEventName.UNREADY_SAID, TAKEN_BACK))
             case StartupFailed(reason, details, is_usage):
                 self.worker.apply(LifeEvent(LifeEventName.STARTUP_FAILED, reason, details, is_usage))
             case ChannelClosed(reason):

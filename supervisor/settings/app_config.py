@@ -14,6 +14,7 @@ from .addresses import check_proxies
 from .app_name import check_namespace
 from .date_format import compile_format
 from .env_names import check_filter
+from .health_question import check_question
 from .path_templates import check_template
 from .rotation_times import check_rotate_interval
 from .socket_mode import parse_mode
@@ -66,6 +67,7 @@ ASGI, WSGI = ("asgi",), ("wsgi",)
 FORK: tuple[AppKind, ...] = ("fork",)
 Balance = Literal["round-robin", "least-connections", "ip-hash"]
 Interface = Literal["auto", "asgi", "wsgi"]
+ReadyWhen = Literal["auto", "serving", "said", "port", "uptime"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
 
 
@@ -161,7 +163,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     retain_days: Annotated[int, Setting(help="Days for which rotated files are kept; 0: as long as retain lets them.", section="Logs", minimum=0, maximum=36_500)] = 0
     compress: Annotated[bool, Setting(help="Compress rotated files (gzip).", section="Logs")] = False
 
-    wait_ready: Annotated[bool, Setting(help="A worker is ready when it says so, not before: fastlb.worker.ready(), in Node process.send('ready'), in fork mode the line \"ready\" (in quotes) to descriptor NODE_CHANNEL_FD.", section="Lifecycle")] = False
+    wait_ready: Annotated[bool, Setting(help="A worker is ready when it says so, not before: fastlb.worker.ready(), in Node process.send('ready'), in fork mode the line \"ready\" (in quotes) to descriptor NODE_CHANNEL_FD; in all READY=1 by sd_notify.", section="Lifecycle")] = False
+    ready_when: Annotated[ReadyWhen, Setting(help="When a worker is ready. serving: its app is loaded and serves (Python and Node); said: it says so, as --wait-ready; port: its own PORT answers (fork mode); uptime: it has lived for min_uptime (fork mode); auto: said with --wait-ready, else serving, in fork mode when it has lived for settle.", section="Lifecycle")] = "auto"
     listen_timeout: Annotated[float, seconds("Time a worker has to become ready.", "Lifecycle", "ready_timeout", minimum=0.1)] = 60.0
     kill_timeout: Annotated[float, seconds("Time a draining worker has to finish.", "Lifecycle", "graceful_timeout", "timeout_graceful_shutdown")] = 30.0
     kill_signal: Annotated[Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"], Setting(help="Signal that ends a worker after kill_timeout.", section="Lifecycle")] = "SIGTERM"
@@ -187,6 +190,14 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_requests: Annotated[int, Setting(help="A worker that has answered so many requests is replaced; 0: no limit.", section="Lifecycle", minimum=0, aliases=("limit_max_requests",), kinds=PYTHON)] = 0
     max_requests_jitter: Annotated[int, Setting(help="Up to so many requests more, by chance for each worker, so that they are not replaced together.", section="Lifecycle", minimum=0, aliases=("limit_max_requests_jitter",), kinds=PYTHON)] = 0
     max_lifetime: Annotated[float, seconds("A worker that has lived for so long, or up to a tenth less, is replaced; 0: no limit.", "Lifecycle", "workers_lifetime")] = 0.0
+
+    health_check: Annotated[str, Setting(help="How a worker is asked whether it is well: /PATH by HTTP (2xx or 3xx; also http://HOST/PATH, https://HOST/PATH), tcp, or a command that exits with 0 (exec:/PATH for one that begins with a slash). One that is not gets no connections, and is replaced.", section="Health", metavar="PATH|tcp|COMMAND", check=check_question)] = ""
+    health_check_interval: Annotated[float, seconds("Time between two questions to a worker; 0: 30 s with health_check, else no questions. Alone it means tcp.", "Health", "health_check_period")] = 0.0
+    health_check_timeout: Annotated[float, seconds("Time for an answer.", "Health", minimum=0.05)] = 5.0
+    health_check_grace_period: Annotated[float, seconds("Time after the start of a process in which a bad answer does not make it ill.", "Health")] = 3.0
+    health_check_failures: Annotated[int, Setting(help="Bad answers in a row after which a worker is replaced; from the first one on it gets no connections.", section="Health", minimum=1, maximum=1000)] = 3
+    health_check_successes: Annotated[int, Setting(help="Good answers in a row after which it gets connections again.", section="Health", minimum=1, maximum=1000)] = 1
+    health_check_text: Annotated[str, Setting(help="What the body of the HTTP answer must contain, in its first 64 KiB.", section="Health", metavar="TEXT")] = ""
 
     @property
     def kind(self) -> AppKind:

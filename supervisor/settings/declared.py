@@ -16,7 +16,9 @@ from .addresses import parse_address
 from .app_config import AppConfig, Setting
 from .app_name import check_app_name
 from .cpus import usable_cpus
+from .health import check_health
 from .quantities import format_duration, format_size, parse_duration, parse_size
+from .readiness import check_readiness
 from .targets import KIND_TITLES, AppKind, check_target
 from .traits import WorkerTraits
 
@@ -171,6 +173,8 @@ def check_config(config: AppConfig, traits: WorkerTraits) -> None:
     for setting in declared_settings():
         _check_value(setting, getattr(config, setting.name))
         _check_kind(setting, config, traits)
+    check_readiness(config, traits)
+    check_health(config)
     for address in config.bind:
         parse_address(address)
     if bool(config.ssl_certfile) is not bool(config.ssl_keyfile):

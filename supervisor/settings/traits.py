@@ -42,7 +42,8 @@ class WorkerTraits(msgspec.Struct, frozen=True, kw_only=True):
         bounded_by_descriptors: a worker gets no more connections than its descriptor limit allows, because it cannot
             say itself that it has none left.
         counts_requests: a worker counts its requests and errors.
-        is_ready_by_living: a worker is ready when it has lived for `settle`, unless the app is to say so itself.
+        is_ready_by_living: nobody sees whether a worker serves: it is ready when it has lived for `settle`, if nothing
+            else is wanted.
         works_before_ready: a worker that is not ready yet may be at work: it is stopped as patiently as a ready one.
         without_meaning: settings for every kind that mean nothing to this one, by name.
         not_serving, not_said: what a worker has failed to do that is not ready in time.

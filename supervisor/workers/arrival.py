@@ -38,6 +38,10 @@ def _spawn(life: Lifecycle, now: float) -> Outcome:
         is_serving=False,
         has_said_ready=False,
         has_been_ready=False,
+        is_unready=False,
+        has_passed_check=False,
+        ailment="",
+        is_ill=False,
         is_drained=False,
         is_finished=False,
         is_preloaded=False,
@@ -60,9 +64,19 @@ def note_ready_said(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
     return _ready_if_proven(replace(life, has_said_ready=True), now)
 
 
+def note_check_passed(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
+    """STARTING: ready, if this was what was missing."""
+    return _ready_if_proven(replace(life, has_passed_check=True), now)
+
+
+def note_check_failed(life: Lifecycle, event: LifeEvent, _now: float) -> Outcome:
+    """STARTING: it is asked again; this is why it is not ready yet."""
+    return replace(life, ailment=event.reason), ()
+
+
 def _ready_if_proven(life: Lifecycle, now: float) -> Outcome:
     """STARTING -> READY; a restarted worker goes on to ADMITTED."""
-    if not life.is_serving or (life.rules.wait_ready and not life.has_said_ready):
+    if not life.awaits_check or (life.rules.has_health_check and not life.has_passed_check):
         return life, ()
     ready = replace(life, state=State.READY, deadline=None, ready_at=now, has_been_ready=True)
     if life.is_trial:
@@ -76,7 +90,8 @@ def admit(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
 
 
 def _admit_now(life: Lifecycle) -> Outcome:
-    return replace(life, state=State.ADMITTED, is_trial=False), (Admit(), Report("worker_admitted"))
+    admitted = replace(life, state=State.ADMITTED, is_trial=False)
+    return admitted, (Report("worker_admitted"),) if life.is_withheld else (Admit(), Report("worker_admitted"))
 
 
 def preloaded(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:

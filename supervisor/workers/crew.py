@@ -15,6 +15,8 @@ from ..processes.backoff import RestartRules
 from ..processes.hang import Attention
 from ..settings.app_config import AppConfig
 from ..settings.cpus import usable_cpus
+from ..settings.health import health_plan
+from ..settings.readiness import proof_of
 from ..settings.traits import WorkerTraits
 from .handle import WorkerHandle
 from .host import WorkerHost
@@ -153,6 +155,7 @@ class Crew:
         Raises:
             StartFailed: it is not ready any more, or gets none.
         """
+        await self._until_not_withheld(new)
         new.apply(LifeEventName.ADMIT_REQUESTED)
         if new.life.state is not State.ADMITTED or new.incarnation is None:
             await _fail_unless_done(new, "died before it was admitted")
@@ -161,6 +164,16 @@ class Crew:
             await new.incarnation.link.admitted()
         except FastlbError as error:
             raise StartFailed(error.message) from error
+
+    async def _until_not_withheld(self, new: WorkerHandle) -> None:
+        try:
+            async with asyncio.timeout(new.life.rules.listen_timeout):
+                await new.until(lambda life: not life.is_withheld or life.state is not State.READY)
+        except TimeoutError:
+            raise StartFailed(
+                f"worker {new.worker_id} was ready, then not any more or ill, and not ready again within"
+                f" {new.life.rules.listen_timeout:g} s"
+            ) from None
 
     async def drain_until_out(self, old: WorkerHandle) -> None:
         """Drain a worker; return when it gets nothing more, or is gone. Its end follows by itself."""
@@ -238,7 +251,7 @@ class Crew:
         for member in self.members:
             if member.incarnation is None or member.life.state not in WATCHED:
                 continue
-            pulse = member.incarnation.link.pulse()
+            pulse = member.incarnation.pulse()
             if pulse is None:
                 continue
             reason = member.incarnation.watch.judge(
@@ -271,7 +284,8 @@ def lifecycle_rules(config: AppConfig, traits: WorkerTraits) -> LifecycleRules:
         listen_timeout=config.listen_timeout,
         kill_timeout=config.kill_timeout,
         kill_signal=config.kill_signal,
-        wait_ready=config.wait_ready,
+        wait_ready=proof_of(config, traits) == "said",
+        has_health_check=health_plan(config) is not None,
         restart=RestartRules.of(config),
         not_serving=traits.not_serving,
         not_said=traits.not_said,

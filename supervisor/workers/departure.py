@@ -43,7 +43,8 @@ def drain(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
 def let_go(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
     """READY, ADMITTED -> DRAINING, by its own wish: another takes its place when it has exited."""
     deadline = now + life.rules.kill_timeout
-    draining = replace(life, state=State.DRAINING, deadline=deadline, failure=Failure(event.reason))
+    failure = Failure(event.reason, is_own_wish=True)
+    draining = replace(life, state=State.DRAINING, deadline=deadline, failure=failure)
     return draining, (Drain(by_itself=True), Report("worker_left", reason=event.reason))
 
 
@@ -158,6 +159,8 @@ def _cut_off(life: Lifecycle) -> Report:
 def give_up_starting(life: Lifecycle, _event: LifeEvent, now: float) -> Outcome:
     """STARTING -> STOPPING; the stack on its stderr shows where it waits, if it is of a kind that can tell."""
     missing = life.rules.not_said if life.is_serving else life.rules.not_serving
+    if life.awaits_check:
+        missing = f"did not pass its health check ({life.ailment or 'it was not asked yet'})"
     failure = Failure(f"{missing} within {life.rules.listen_timeout:g} s: give it longer with --listen-timeout")
     return _signal(replace(life, failure=failure), life.rules.abort_signal, now)
 

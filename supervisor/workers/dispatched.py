@@ -66,9 +66,17 @@ class DispatchedLink(abc.ABC):
     def look(self, elapsed: float) -> None:  # noqa: B027 - a kind need not know of any
         """Look for nothing."""
 
+    def note_check_answered(self) -> None:  # noqa: B027 - of a kind whose requests nobody counts
+        """Do nothing."""
+
     @abc.abstractmethod
     def on_particular_event(self, event: DispatcherEvent) -> None:
         """Take what the dispatcher says of processes of one kind only."""
+
+    def withdraw(self) -> None:
+        """Take the process out of the policy; what it has not taken goes to others, if there are any."""
+        if self.keeper.wanted.knows(self.slot):
+            self.keeper.wanted.withdraw(self.slot)
 
     async def admitted(self) -> None:
         """Return when the dispatcher has the process in its policy; what it had to reject is repeated for a while.

@@ -24,8 +24,8 @@ def exited(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
     life = replace(life, exit_code=event.exit_code)
     if life.is_leaving:
         return _end(life), (Report("worker_exited", reason=event.reason), Discard())
-    if life.failure is None and _is_end_of_work(life, event):
-        done = replace(life, state=State.DONE, deadline=None, is_trial=False)
+    if (life.failure is None or life.failure.is_own_wish) and _is_end_of_work(life, event):
+        done = replace(life, state=State.DONE, deadline=None, is_trial=False, failure=None)
         return done, (Report("worker_done", reason=event.reason), Discard(), GiveUp())
     failure = _explained(life.failure, event)
     life = replace(life, failure=failure)

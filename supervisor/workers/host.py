@@ -16,6 +16,7 @@ from functools import partial
 
 from ..errors import FastlbError, StartFailed, UsageError
 from ..generations.generations import Generations
+from ..home.paths import AppPaths
 from ..output.event_log import EventLog
 from ..output.worker_output import WorkerOutput
 from ..processes.attributes import attributes_of, becoming
@@ -25,6 +26,7 @@ from ..processes.oom_kills import OomKills
 from ..processes.oom_score import set_score
 from ..processes.reaper import ExitStatus, Reaper
 from ..processes.spawn import SpawnPlan, spawn
+from ..readiness.notify_socket import NotifySocket, open_notify_socket
 from ..strays.of_app import Strays
 from .handle import WorkerHandle
 from .incarnation import Incarnation, OutputPipes, open_pipes
@@ -43,8 +45,10 @@ from .life import (
     SendShutdown,
     SendSignal,
     Spawn,
+    Withdraw,
 )
-from .runtime import PreparedStart, StartedProcess, WorkerRuntime
+from .notices import apply_notice
+from .runtime import PreparedStart, StartedProcess, WorkerLink, WorkerRuntime
 
 
 @dataclass
@@ -62,13 +66,17 @@ class Totals:
 
 @dataclass(frozen=True)
 class HostParts:
-    """What a WorkerHost works with; all borrowed. `oom_score`: of the workers' processes; None: as it is."""
+    """What a WorkerHost works with; all borrowed.
+
+    `paths`: of the app. `oom_score`: of the workers' processes; None: as it is.
+    """
 
     runtime: WorkerRuntime
     reaper: Reaper
     strays: Strays
     output: WorkerOutput
     log: EventLog
+    paths: AppPaths
     oom_score: int | None = None
 
 
@@ -81,6 +89,7 @@ class WorkerHost:
         last_exits: what `show` says of each.
         cgroups: that count the memory of all workers, the own one first.
         on_given_up: called when a worker rests: nothing starts it again by itself.
+        on_started: called with a worker of which a process was just started.
         on_exit: called when what follows from the end of a process has been done.
     """
 
@@ -91,12 +100,14 @@ class WorkerHost:
         self.cgroups = memory_cgroups()
         self._oom_kills = OomKills(self.cgroups, time.monotonic())
         self.on_given_up: Callable[[], None] = lambda: None
+        self.on_started: Callable[[WorkerHandle], None] = lambda worker: None
         self.on_exit: Callable[[], None] = lambda: None
         self._generations = generations
         self._parts = parts
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
         self._exit_reports: set[asyncio.Task[None]] = set()
+        parts.paths.remove_notify_sockets()
 
     def totals_of(self, worker_id: int) -> Totals:
         """Return the totals of a worker id, to be added to."""
@@ -121,10 +132,8 @@ class WorkerHost:
                 self._discard(worker, incarnation)
             case GiveUp():
                 self.on_given_up()
-            case Admit() if incarnation:
-                incarnation.link.admit()
-            case Drain(by_itself, quietly) if incarnation:
-                incarnation.link.drain(by_itself=by_itself, quietly=quietly)
+            case Admit() | Withdraw() | Drain() if incarnation:
+                _steer(incarnation.link, effect)
             case SendShutdown() | LetExit() if incarnation:
                 incarnation.link.tell_app(effect)
             case SendSignal(name) if incarnation:
@@ -147,6 +156,7 @@ class WorkerHost:
     def _spawn(self, worker: WorkerHandle) -> None:
         try:
             worker.incarnation = self._incarnate(worker)
+            self.on_started(worker)
         except FastlbError as error:
             self._report_failed_spawn(worker, error.message, isinstance(error, UsageError))
         except OSError as error:
@@ -162,19 +172,33 @@ class WorkerHost:
         with ExitStack() as theirs, ExitStack() as ours:
             start = self._parts.runtime.prepare_start(worker, number, ours, theirs)
             pipes = open_pipes(ours, theirs)
-            started = StartedProcess(number, spawn(self._plan(worker, start, pipes, number)))
+            notify = self._open_notify_socket(worker, number)
+            ours.callback(notify.close)
+            env = self._parts.strays.tokens.environment(number) | {"NOTIFY_SOCKET": notify.address}
+            started = StartedProcess(number, spawn(self._plan(worker, start, pipes, env)))
             ours.pop_all()
         process = started.process
         if self._parts.oom_score is not None:
             set_score(process.pid, self._parts.oom_score)
         incarnation = self._adopt(worker, start, pipes, started)
+        incarnation.notify = notify
+        notify.listen(process.pid, partial(apply_notice, worker))
         self._parts.reaper.watch(process.pid, process.pidfd, partial(self._on_exit, worker, incarnation))
         self._parts.log.info("worker_started", **_names(worker), pid=process.pid)
         return incarnation
 
-    def _plan(self, worker: WorkerHandle, start: PreparedStart, pipes: OutputPipes, number: int) -> SpawnPlan:
+    def _open_notify_socket(self, worker: WorkerHandle, number: int) -> NotifySocket:
+        """Open it where the process can reach it: of another user it enters no directory of ours."""
         config = self._generations.of(worker.generation).config
-        env = {**start.env, **self._parts.strays.tokens.environment(number)}
+        is_other_user = bool(config.uid or config.gid)
+        return open_notify_socket(None if is_other_user else self._parts.paths.notify_socket(number))
+
+    def _plan(
+        self, worker: WorkerHandle, start: PreparedStart, pipes: OutputPipes, ours: dict[str, str]
+    ) -> SpawnPlan:
+        """Return what to start; `ours`: variables of ours in its environment."""
+        config = self._generations.of(worker.generation).config
+        env = {**start.env, **ours}
         attributes = start.attributes(attributes_of(config, worker.worker_id))
         return SpawnPlan(
             command=becoming(attributes, start.command, env),
@@ -207,7 +231,7 @@ class WorkerHost:
         unexplained = status.signal == signal.SIGKILL and not incarnation.was_killed
         why = self._oom_kills.claim(time.monotonic()) if unexplained else ""
         # What it said before it died came before its death.
-        incarnation.link.take_last_words()
+        incarnation.take_last_words()
         worker.apply(LifeEventName.DIED)
         task = self._loop.create_task(self._report_exit(worker, incarnation, status, why))
         self._exit_reports.add(task)
@@ -266,6 +290,16 @@ class WorkerHost:
             fields["restart_in_s"] = round(report.restart_in, 3)
         write = self._parts.log.error if report.failed else self._parts.log.info
         write(report.event, **fields)
+
+
+def _steer(link: WorkerLink, effect: Admit | Withdraw | Drain) -> None:
+    match effect:
+        case Admit():
+            link.admit()
+        case Withdraw():
+            link.withdraw()
+        case Drain(by_itself, quietly):
+            link.drain(by_itself=by_itself, quietly=quietly)
 
 
 def _names(worker: WorkerHandle) -> dict[str, int]:

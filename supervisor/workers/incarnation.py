@@ -12,7 +12,8 @@ from ..processes.hang import WorkerWatch
 from ..processes.reaper import kill_group, send_signal
 from ..processes.spawn import SpawnedProcess
 from ..processes.tree import HeldProcess, signal_tree
-from .runtime import WorkerLink
+from ..readiness.notify_socket import NotifySocket
+from .runtime import Pulse, WorkerLink
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Incarnation:
         process: pid and pidfd.
         link: its channels.
         output: reads its stdout and stderr.
+        notify: by which it speaks sd_notify; None: it cannot.
         watch: what was seen of its heartbeat.
         started_at: monotonic seconds.
         number: never used again.
@@ -64,6 +66,7 @@ class Incarnation:
     watch: WorkerWatch
     started_at: float
     number: int
+    notify: NotifySocket | None = None
     is_reaped: bool = False
     was_killed: bool = False
 
@@ -88,7 +91,22 @@ class Incarnation:
             self.was_killed = True
             kill_group(self.process.pid, self.process.pidfd)
 
+    def pulse(self) -> Pulse | None:
+        """Return when the process last gave a sign of life, None where nobody can know."""
+        pulse = self.link.pulse()
+        if pulse is None and self.notify and self.notify.alive_ns:
+            return Pulse(self.notify.alive_ns, 0)
+        return pulse
+
+    def take_last_words(self) -> None:
+        """Read what the process, which has exited, left behind."""
+        self.link.take_last_words()
+        if self.notify:
+            self.notify.take_last_words()
+
     def close(self) -> None:
         """Close what we hold; the process must have been reaped."""
+        if self.notify:
+            self.notify.close()
         self.link.close()
         os.close(self.process.pidfd)

@@ -45,8 +45,13 @@ class LifeEventName(Enum):
     SPAWN_FAILED = auto()  # no process came to be
     SERVING = auto()  # it says: the app is loaded, connections are read
     READY_SAID = auto()  # the app itself says so
+    UNREADY_SAID = auto()  # and takes it back, until it says so again
     STARTUP_FAILED = auto()  # it says why it cannot serve, and exits
     ADMIT_REQUESTED = auto()
+    CHECK_PASSED = auto()  # its health check, before it was ready
+    CHECK_FAILED = auto()
+    FELL_ILL = auto()  # later, it failed its health check: it gets no connections
+    RECOVERED = auto()
     DRAIN_REQUESTED = auto()  # the way to stop it
     STOP_REQUESTED = auto()  # at once, without draining
     DRAINED = auto()  # the dispatcher's word: its queue is empty
@@ -108,6 +113,11 @@ class Admit:
 
 
 @dataclass(frozen=True)
+class Withdraw:
+    """Let the worker's process have no connections for now; it is told nothing, and may be admitted again."""
+
+
+@dataclass(frozen=True)
 class Drain:
     """Let the worker's process have no more connections; it is told to finish now, or later if `quietly`.
 
@@ -161,19 +171,20 @@ class Report:
 
 
 Effect: TypeAlias = (
-    Spawn | Admit | Drain | SendShutdown | LetExit | SendSignal | KillGroup | Discard | GiveUp | Report
+    Spawn | Admit | Withdraw | Drain | SendShutdown | LetExit | SendSignal | KillGroup | Discard | GiveUp | Report
 )
 Effects: TypeAlias = tuple[Effect, ...]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a worker failed; fields as in LifeEvent."""
+    """Why a worker failed; fields as in LifeEvent. `is_own_wish`: it left, which is no failure if its exit is none."""
 
     reason: str
     details: str = ""
     is_usage: bool = False
     exit_code: int | None = None
+    is_own_wish: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,6 +193,7 @@ class LifecycleRules:
 
     Attributes:
         not_serving, not_said, abort_signal: as in WorkerTraits.
+        has_health_check: it must pass one before it is ready.
         starting_grace: seconds from the signal that cancels a start to SIGKILL.
     """
 
@@ -194,6 +206,7 @@ class LifecycleRules:
     not_said: str
     abort_signal: str
     starting_grace: float = SIGNAL_GRACE
+    has_health_check: bool = False
 
 
 @dataclass(frozen=True)
@@ -209,6 +222,10 @@ class Lifecycle:
         is_leaving: was asked to go: its end is no crash.
         is_serving, has_said_ready: what its process has proven so far.
         has_been_ready: its process was ready.
+        is_unready: it has taken its word back since: admitted or not, it gets no connections.
+        has_passed_check: it has passed its health check once.
+        ailment: why it has not.
+        is_ill: it fails it now: admitted or not, it gets no connections.
         is_drained: the dispatcher has no more connections for it.
         is_finished: it has none left itself.
         is_preloaded: its process can drain quietly.
@@ -231,6 +248,10 @@ class Lifecycle:
     is_serving: bool = False
     has_said_ready: bool = False
     has_been_ready: bool = False
+    is_unready: bool = False
+    has_passed_check: bool = False
+    ailment: str = ""
+    is_ill: bool = False
     is_drained: bool = False
     is_finished: bool = False
     is_preloaded: bool = False
@@ -241,6 +262,22 @@ class Lifecycle:
     exit_code: int | None = None
     restarts: int = 0
     crashes: CrashHistory = NO_CRASHES
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether it gets no connections for now, although it has been ready."""
+        return self.is_unready or self.is_ill
+
+    @property
+    def awaits_check(self) -> bool:
+        """Whether nothing but its health check is missing for it to be ready."""
+        has_said = self.has_said_ready or not self.rules.wait_ready
+        return self.state is State.STARTING and self.is_serving and has_said
+
+    @property
+    def gets_connections(self) -> bool:
+        """Whether it is in the policy."""
+        return self.state is State.ADMITTED and not self.is_withheld
 
 
 # What follows from an event, and the function of a place in the table that says so; the time is in monotonic seconds.

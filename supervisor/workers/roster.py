@@ -84,7 +84,7 @@ def last_failure(members: Iterable[Member]) -> Failure | None:
 
 def admitted_count(members: Iterable[Member]) -> int:
     """Return how many workers get connections."""
-    return sum(m.life.state is State.ADMITTED for m in staying(members))
+    return sum(m.life.gets_connections for m in staying(members))
 
 
 def are_all_at_rest(members: Iterable[Member]) -> bool:

@@ -5,6 +5,7 @@ know no kinds; what a kind says of itself in advance is in settings/traits.py.
 """
 
 import importlib
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -59,6 +60,9 @@ class WorkerLink(Protocol):
             FastlbError: it does not get any; the message says why.
         """
 
+    def withdraw(self) -> None:
+        """Let the process, which is admitted, have no connections until `admit` is called again."""
+
     def drain(self, *, by_itself: bool, quietly: bool) -> None:
         """Let the process have no more connections, and tell it to finish: now, or later if `quietly`.
 
@@ -71,6 +75,22 @@ class WorkerLink(Protocol):
 
     def tell_app(self, what: SendShutdown | LetExit) -> None:
         """Tell the app of the process something, which only some kinds can be told."""
+
+    async def connect_for_check(self) -> socket.socket | None:
+        """Return our end of a connection to the process alone, which is counted nowhere; the caller closes it.
+
+        None: it cannot be asked now, for no fault of its own.
+
+        Raises:
+            FastlbError, OSError: it cannot be asked.
+        """
+
+    def note_check_answered(self) -> None:
+        """Take note that a request of ours was answered, which shall not count as one."""
+
+    @property
+    def is_at_capacity(self) -> bool:
+        """Whether the process has as much to do as it may have: then it may be late with answers, and is not ill."""
 
     def write_line(self, line: bytes) -> None:
         """Write a line to the standard input of the process.

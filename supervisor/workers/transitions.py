@@ -1,26 +1,26 @@
 """Owns which event leads where in every state of a worker's life: one table. Pure: no clock, no I/O.
 
 Runs in the supervisor process. `step` is the only door between states: it takes a record and an event and returns
-a record and the effects that the caller must perform, in order; what these are is said in arrival.py, departure.py and
-exits.py. Everything that can come of an event is in this list (a test compares it with the table); whatever is not in
-it changes nothing:
+a record and the effects that the caller must perform, in order; what these are is said in arrival.py, withholding.py,
+departure.py and exits.py. Everything that can come of an event is in this list (a test compares it with the table);
+whatever is not in it changes nothing:
 
-    STARTING -> STARTING: SERVING READY_SAID PRELOADED RESET
-    STARTING -> READY: SERVING READY_SAID
-    STARTING -> ADMITTED: SERVING READY_SAID
+    STARTING -> STARTING: SERVING READY_SAID UNREADY_SAID CHECK_PASSED CHECK_FAILED PRELOADED RESET
+    STARTING -> READY: SERVING READY_SAID CHECK_PASSED
+    STARTING -> ADMITTED: SERVING READY_SAID CHECK_PASSED
     STARTING -> STOPPING: STARTUP_FAILED DRAIN_REQUESTED STOP_REQUESTED FINISHED FAULTED CHANNEL_CLOSED
         DEADLINE_PASSED DIED
     STARTING -> EXITED: SPAWN_FAILED EXITED
     STARTING -> BACKOFF: SPAWN_FAILED EXITED
     STARTING -> ERRORED: SPAWN_FAILED EXITED
     STARTING -> DONE: EXITED
-    READY -> READY: PRELOADED RESET
+    READY -> READY: READY_SAID UNREADY_SAID FELL_ILL RECOVERED PRELOADED RESET
     READY -> ADMITTED: ADMIT_REQUESTED
     READY -> DRAINING: DRAIN_REQUESTED LEFT
     READY -> STOPPING: STOP_REQUESTED FINISHED FAULTED HUNG CHANNEL_CLOSED DIED
     READY -> EXITED: EXITED
     READY -> DONE: EXITED
-    ADMITTED -> ADMITTED: PRELOADED RESET
+    ADMITTED -> ADMITTED: READY_SAID UNREADY_SAID FELL_ILL RECOVERED PRELOADED RESET
     ADMITTED -> DRAINING: DRAIN_REQUESTED LEFT
     ADMITTED -> STOPPING: STOP_REQUESTED FINISHED FAULTED HUNG CHANNEL_CLOSED DIED
     ADMITTED -> BACKOFF: EXITED
@@ -32,6 +32,7 @@ it changes nothing:
     DRAINING -> EXITED: EXITED
     DRAINING -> BACKOFF: EXITED
     DRAINING -> ERRORED: EXITED
+    DRAINING -> DONE: EXITED
     ENDING -> ENDING: DRAINED FINISHED SERVERS_CLOSED LEFT RESET
     ENDING -> STOPPING: STOP_REQUESTED FAULTED HUNG DEADLINE_PASSED DIED
     ENDING -> EXITED: EXITED
@@ -59,7 +60,16 @@ drains quietly gets from DRAINING to ENDING.
 
 from collections.abc import Mapping
 
-from .arrival import admit, note_ready_said, note_serving, preloaded, restart, start
+from .arrival import (
+    admit,
+    note_check_failed,
+    note_check_passed,
+    note_ready_said,
+    note_serving,
+    preloaded,
+    restart,
+    start,
+)
 from .departure import (
     abort,
     await_exit,
@@ -87,13 +97,15 @@ from .departure import (
 )
 from .exits import exited, reset
 from .life import Lifecycle, LifeEvent, LifeEventName, Outcome, State, Transition
+from .withholding import fall_ill, forget_outdated, note_ready_again, note_unready, recover, take_back_word
 
 
 def step(life: Lifecycle, event: LifeEvent, now: float) -> Outcome:
     """Return what follows from `event` at `now` (monotonic seconds): the new record and the effects, in order."""
     if event.name is LifeEventName.DEADLINE_PASSED and (life.deadline is None or now < life.deadline):
         return life, ()  # of a deadline that has been moved meanwhile
-    return TABLE[life.state, event.name](life, event, now)
+    after, effects = TABLE[life.state, event.name](life, event, now)
+    return forget_outdated(after), effects
 
 
 def ignore(life: Lifecycle, _event: LifeEvent, _now: float) -> Outcome:
@@ -111,7 +123,12 @@ _LIVING: dict[LifeEventName, tuple[Transition, ...]] = {
     _E.START_REQUESTED: (ignore,            ignore,      ignore,      ignore,        ignore,       ignore),
     _E.SPAWN_FAILED:    (exited,            ignore,      ignore,      ignore,        ignore,       ignore),
     _E.SERVING:         (note_serving,      ignore,      ignore,      ignore,        ignore,       ignore),
-    _E.READY_SAID:      (note_ready_said,   ignore,      ignore,      ignore,        ignore,       ignore),
+    _E.READY_SAID:      (note_ready_said,   note_ready_again, note_ready_again, ignore, ignore,    ignore),
+    _E.UNREADY_SAID:    (take_back_word,    note_unready, note_unready, ignore,      ignore,       ignore),
+    _E.CHECK_PASSED:    (note_check_passed, ignore,      ignore,      ignore,        ignore,       ignore),
+    _E.CHECK_FAILED:    (note_check_failed, ignore,      ignore,      ignore,        ignore,       ignore),
+    _E.FELL_ILL:        (ignore,            fall_ill,    fall_ill,    ignore,        ignore,       ignore),
+    _E.RECOVERED:       (ignore,            recover,     recover,     ignore,        ignore,       ignore),
     _E.STARTUP_FAILED:  (note_failed_start, ignore,      ignore,      ignore,        ignore,       ignore),
     _E.ADMIT_REQUESTED: (ignore,            admit,       ignore,      ignore,        ignore,       ignore),
     _E.DRAIN_REQUESTED: (cancel_start,      drain,       drain,       leave,         ignore,       leave),
@@ -141,6 +158,11 @@ _RESTING: dict[LifeEventName, tuple[Transition, ...]] = {
     _E.SPAWN_FAILED:    (ignore, ignore,  ignore, ignore),
     _E.SERVING:         (ignore, ignore,  ignore, ignore),
     _E.READY_SAID:      (ignore, ignore,  ignore, ignore),
+    _E.UNREADY_SAID:    (ignore, ignore,  ignore, ignore),
+    _E.CHECK_PASSED:    (ignore, ignore,  ignore, ignore),
+    _E.CHECK_FAILED:    (ignore, ignore,  ignore, ignore),
+    _E.FELL_ILL:        (ignore, ignore,  ignore, ignore),
+    _E.RECOVERED:       (ignore, ignore,  ignore, ignore),
     _E.STARTUP_FAILED:  (ignore, ignore,  ignore, ignore),
     _E.ADMIT_REQUESTED: (ignore, ignore,  ignore, ignore),
     _E.DRAIN_REQUESTED: (ignore, forget,  forget, forget),

@@ -450,3 +450,23 @@ def test_stuck_worker_is_tried_again_after_a_while() -> None:
             return dispatcher.slot(stuck)["sent"] >= 2
 
         wait_until(is_tried_again, "a second connection for the stuck worker")
+
+
+def test_withdrawn_worker_keeps_what_it_took_gets_nothing_and_comes_back() -> None:
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        withdrawn, other = dispatcher.start_workers(2, DEEP)
+        dispatcher.connect(count=8)
+        dispatcher.wait_dispatched(8)
+        withdrawn.take()
+        kept = len(withdrawn.taken)
+        dispatcher.withdraw(withdrawn)
+        dispatcher.connect(count=8)
+        other.take_until(16 - kept)
+        assert len(withdrawn.taken) == kept
+        dispatcher.withdraw(other)
+        clients = dispatcher.connect(count=3)
+        dispatcher.admit(withdrawn)
+        withdrawn.take_until(kept + 3)
+        withdrawn.finish_all(b"served")
+        assert all(client.recv(16) == b"served" for client in clients)

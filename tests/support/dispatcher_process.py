@@ -36,6 +36,7 @@ from fastlb.lb.command import (
     encode_remove,
     encode_send,
     encode_serve,
+    encode_withdraw,
 )
 from fastlb.lb.page import DispatcherPageView, create_dispatcher_page
 
@@ -161,6 +162,11 @@ class DispatcherProcess:
         """ADMIT, and wait until it is carried out; `baseline`: descriptors of a Node worker that are no connections."""
         for worker in workers:
             self.send(encode_admit(worker.slot, worker.incarnation, baseline))
+        self.ping()
+
+    def withdraw(self, worker: AnyWorker) -> None:
+        """WITHDRAW, and wait until it is carried out."""
+        self.send(encode_withdraw(worker.slot, worker.incarnation))
         self.ping()
 
     def start_workers(self, count: int, bounds: WorkerBounds = UNBOUNDED) -> list[ChannelWorker]:

@@ -83,6 +83,7 @@ def every_step() -> tuple[Step, ...]:
 def _every_step() -> Iterator[Step]:
     restarts = [replace(RULES.restart, max_restarts=2, autorestart=autorestart) for autorestart in (False, True)]
     rules = [replace(RULES, restart=restart, wait_ready=wait) for restart in restarts for wait in (False, True)]
+    rules += [replace(RULES, restart=restart, has_health_check=True) for restart in restarts]
     unseen = [Lifecycle(rule, restarts=count) for rule in rules for count in (0, int(not rule.wait_ready))]
     seen: set[Lifecycle] = set()
     while unseen:
@@ -93,7 +94,7 @@ def _every_step() -> Iterator[Step]:
         for name, exit_code in [*((name, 1) for name in LifeEventName), (LifeEventName.EXITED, 0)]:
             is_due = name is LifeEventName.DEADLINE_PASSED and life.deadline is not None
             now = life.deadline if is_due and life.deadline is not None else life.ready_at
-            outcome, effects = step(life, LifeEvent(name, exit_code=exit_code), now)
+            outcome, effects = step(life, LifeEvent(name, "so it is", exit_code=exit_code), now)
             yield Step(life, name, exit_code, outcome, effects)
             if outcome != life:
                 unseen.append(outcome)

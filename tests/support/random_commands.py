@@ -24,6 +24,7 @@ from fastlb.lb.command import (
     encode_send,
     encode_serve,
     encode_set_policy,
+    encode_withdraw,
 )
 
 
@@ -51,6 +52,7 @@ class RandomCommand:
             CommandName.SEND: lambda: encode_send(slot, incarnation, b"text\n"),
             CommandName.SERVE: lambda: encode_serve(slot, incarnation, self._bits(64)),
             CommandName.PROBE: lambda: encode_probe(slot, incarnation),
+            CommandName.WITHDRAW: lambda: encode_withdraw(slot, incarnation),
         }
 
     def encode(self, name: CommandName) -> bytes:

@@ -24,6 +24,7 @@ from fastlb.supervisor.workers.life import (
     SendSignal,
     Spawn,
     State,
+    Withdraw,
 )
 from fastlb.supervisor.workers.transitions import step
 
@@ -191,7 +192,7 @@ def test_worker_without_a_process_that_is_told_to_go_is_gone_for_good(state: Sta
 def test_why_a_worker_had_to_go_is_kept_over_how_it_ended(name: str) -> None:
     going, _ = told(in_state(State.ADMITTED), name, reason="because")
     gone, effects = told(going, "EXITED", 101.0, reason=WHY)
-    assert gone.failure == Failure("because")
+    assert gone.failure == Failure("because", is_own_wish=name == "LEFT")
     assert Report("worker_crashed", failed=True, reason="because", restart_in=0.1) in effects
 
 
@@ -272,3 +273,58 @@ def test_word_of_the_app_counts_once_it_also_serves() -> None:
 @pytest.mark.parametrize("state", [state for state in State if state in ALIVE])
 def test_told_to_stop_is_told_to_leave(state: State) -> None:
     assert after(in_state(state), "STOP_REQUESTED")[0].is_leaving
+
+
+def test_worker_that_is_not_ready_any_more_is_out_of_the_policy_until_it_is_again() -> None:
+    unready, effects = told(in_state(State.ADMITTED), "UNREADY_SAID", reason=WHY)
+    assert (unready.state, unready.gets_connections) == (State.ADMITTED, False)
+    assert effects == (Withdraw(), Report("worker_unready", reason=WHY))
+    assert told(unready, "UNREADY_SAID", reason=WHY) == (unready, ())
+    again, effects = told(unready, "READY_SAID")
+    assert again == in_state(State.ADMITTED)
+    assert effects == (Admit(), Report("worker_ready_again"))
+    assert told(again, "READY_SAID") == (again, ())
+
+
+def test_worker_that_is_not_ready_any_more_is_admitted_without_connections() -> None:
+    unready, effects = told(in_state(State.READY), "UNREADY_SAID", reason=WHY)
+    assert effects == (Report("worker_unready", reason=WHY),)
+    admitted, effects = told(unready, "ADMIT_REQUESTED")
+    assert (admitted.state, effects) == (State.ADMITTED, (Report("worker_admitted"),))
+    assert told(admitted, "READY_SAID")[1] == (Admit(), Report("worker_ready_again"))
+
+
+def test_word_that_is_taken_back_before_it_counted_does_not_count() -> None:
+    starting = in_state(State.STARTING, replace(RULES, wait_ready=True))
+    taken_back, _ = after(starting, "READY_SAID", "UNREADY_SAID", "SERVING")
+    assert taken_back.state is State.STARTING
+    assert after(taken_back, "READY_SAID")[0].state is State.READY
+
+
+def test_job_that_left_by_its_own_wish_is_done_when_it_exits_well() -> None:
+    left, _ = told(in_state(State.ADMITTED, JOB), "LEFT", reason=WHY)
+    done, _ = told(left, "EXITED", exit_code=0)
+    assert (done.state, done.failure) == (State.DONE, None)
+    assert told(left, "EXITED", exit_code=7)[0].state is State.ERRORED
+
+
+def test_worker_with_a_health_check_is_ready_when_it_has_passed_one() -> None:
+    starting = in_state(State.STARTING, replace(RULES, has_health_check=True))
+    asked, _ = after(starting, "SERVING")
+    assert (asked.state, asked.awaits_check) == (State.STARTING, True)
+    ready, _ = after(asked, "CHECK_FAILED", "CHECK_PASSED")
+    assert (ready.state, ready.has_passed_check, ready.ailment) == (State.READY, False, "")
+    failed, _ = told(asked, "CHECK_FAILED", reason="GET /: 503")
+    given_up, _ = after(failed, "DEADLINE_PASSED", now=60.0)
+    assert given_up.failure is not None
+    assert given_up.failure.reason.startswith("did not pass its health check (GET /: 503) within 60 s")
+
+
+def test_ill_worker_is_out_of_the_policy_until_it_has_recovered_and_is_ready() -> None:
+    ill, effects = told(in_state(State.ADMITTED), "FELL_ILL")
+    assert (ill.gets_connections, effects) == (False, (Withdraw(),))
+    both, effects = told(ill, "UNREADY_SAID", reason=WHY)
+    assert effects == (Report("worker_unready", reason=WHY),)
+    assert told(both, "RECOVERED")[1] == ()
+    assert told(ill, "RECOVERED")[1] == (Admit(),)
+    assert not told(both, "DRAIN_REQUESTED")[0].is_withheld

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Iterator
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -27,7 +28,7 @@ from ..quiet_drain import ORPHAN_QUIET_TIME, QuietDrain
 from ..standard_descriptors import fill_standard_descriptors
 from ..timeout_wheel import TimeoutWheel
 from ..tls import create_ssl_context
-from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig
+from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig, first_listener_id
 from ..worker_log import enable_loggers
 from .access_log import AccessLog
 from .protocol import (
@@ -92,7 +93,12 @@ class FastlbServer(uvicorn.Server):
         await channel.start_serving()
         self._heartbeat.start()
         give_time_to_finish(self._worker.kill_timeout)
-        self._lifecycle.watch(loop, on_app_ends=drain.end_with_app, on_end=lambda: self._on_orphaned(drain))
+        self._lifecycle.watch(
+            loop,
+            on_app_ends=drain.end_with_app,
+            on_end=lambda: self._on_orphaned(drain),
+            on_check=partial(channel.serve_uncounted, listener_id=first_listener_id(self._worker)),
+        )
         self._lifecycle.report(Serving("asgi"))
 
     def stop(self) -> None:

@@ -22,7 +22,7 @@ from ..lifecycle_channel import LifecycleChannel
 from ..local_addresses import LocalAddresses
 from ..quiet_drain import ORPHAN_QUIET_TIME, QuietDrain
 from ..tls import create_ssl_context
-from ..wire import Serving, WorkerConfig
+from ..wire import Serving, WorkerConfig, first_listener_id
 from .connection import Connection
 from .environ import Environ, connection_environ, worker_environ
 from .service import Service, WsgiApp
@@ -124,6 +124,10 @@ class WsgiServer:
         """The whole app ends: the drain does not wait for clients that ask nothing."""
         self._drain.end_with_app()
 
+    def serve_uncounted(self, fd: int, port: int) -> None:
+        """Serve a health check, owning `fd`; `port`: of the client, 0 for a unix socket."""
+        self._channel.serve_uncounted(fd, port, first_listener_id(self._config))
+
     def orphan(self) -> None:
         """The supervisor is gone: drain, but not for longer than a moment, then end with every child."""
         self.orphaned = True
@@ -163,7 +167,9 @@ async def _serve(
     server = WsgiServer(Service(app, config, loop, status), config, inbox, ssl_context)
     await server.start()
     give_time_to_finish(config.kill_timeout)
-    lifecycle.watch(loop, on_app_ends=server.end_with_app, on_end=server.orphan)
+    lifecycle.watch(
+        loop, on_app_ends=server.end_with_app, on_end=server.orphan, on_check=server.serve_uncounted
+    )
     lifecycle.report(Serving("wsgi", capacity=config.threads))
     await server.wait_ended()
     if server.orphaned:

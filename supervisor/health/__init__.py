@@ -1,0 +1,1 @@
+"""Health checks of the workers of an app. Runs in the supervisor process."""
