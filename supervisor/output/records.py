@@ -39,9 +39,10 @@ class Records:
             return self._add_separate(lines)
         whole: list[bytes] = []
         for line in lines[:-1].split(b"\n"):
-            if not line and self._lines:
+            has_room = self._size_bytes + self._blanks + len(line) < MAX_RECORD_BYTES
+            if not line and self._lines and has_room:
                 self._blanks += 1
-            elif self._lines and self._goes_on(line) and self._size_bytes + len(line) < MAX_RECORD_BYTES:
+            elif self._lines and has_room and self._goes_on(line):
                 self._go_on(line)
             else:
                 whole += self.flush()

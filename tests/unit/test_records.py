@@ -66,3 +66,11 @@ def test_nothing_is_lost_and_no_record_is_larger_than_memory_allows() -> None:
     assert "".join(found) == text
     assert 1 < len(found) < 10
     assert max(map(len, found)) <= MAX_RECORD_BYTES + len("  a frame of many\n")
+
+
+def test_empty_lines_without_end_are_passed_on() -> None:
+    gathered = Records()
+    text = b"  indented\n" + b"\n" * (3 * MAX_RECORD_BYTES)
+    found = b"".join(record for piece in (text[:1000], text[1000:]) for record in gathered.add(piece))
+    assert len(text) - len(found) <= MAX_RECORD_BYTES
+    assert found + b"".join(gathered.flush()) == text
