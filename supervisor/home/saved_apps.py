@@ -17,7 +17,7 @@ from ..regular_file import read_regular
 from ..settings.app_config import AppConfig
 from .app_lock import is_running
 from .paths import AppPaths
-from .stored_config import FORMER_NAMES, write_atomically
+from .stored_config import with_present_names, write_atomically
 
 FILE_NAME = "saved-apps.json"
 FORMER_FILE_NAME = "saved-apps.json.bak"
@@ -113,7 +113,7 @@ def config_of(app: SavedApp) -> tuple[AppConfig, list[str]]:
     Raises:
         FastlbError: a value makes no sense.
     """
-    settings = {FORMER_NAMES.get(name, name): value for name, value in app.settings.items()}
+    settings = with_present_names(app.settings)
     strange = sorted(set(settings) - set(AppConfig.__struct_fields__))
     known = {name: value for name, value in settings.items() if name not in strange}
     try:

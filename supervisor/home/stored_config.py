@@ -6,7 +6,7 @@ A crash must never leave half a file.
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -74,7 +74,7 @@ def load_config(paths: AppPaths) -> AppConfig:
         FastlbError: there is none, or it is not readable.
     """
     try:
-        return msgspec.convert(_with_present_names(read_regular(paths.config)), AppConfig)
+        return msgspec.convert(with_present_names(_decoded(read_regular(paths.config))), AppConfig)
     except OSError as error:
         hint = "start the app with its target" if error.errno == errno.ENOENT else "check its mode and owner"
         raise FastlbError(f"cannot read {paths.config}: {error.strerror}: {hint}") from error
@@ -82,14 +82,15 @@ def load_config(paths: AppPaths) -> AppConfig:
         raise FastlbError(f"{paths.config} is damaged ({error}): start the app with its target") from error
 
 
-def _with_present_names(content: bytes) -> dict[str, object]:
-    """Return stored settings by the names that they have today.
-
-    Raises:
-        msgspec.ValidationError: it is no object.
-    """
-    stored: dict[str, object] = msgspec.json.decode(content, type=dict[str, object])
+def with_present_names(stored: Mapping[str, object]) -> dict[str, object]:
+    """Return stored settings by the names that they have today."""
+    settings = dict(stored)
     former, present = FORMER_GROWING_DELAY
-    if former in stored and present not in stored:
-        stored[present] = stored.pop(former)
-    return {FORMER_NAMES.get(name, name): value for name, value in stored.items()}
+    if former in settings and present not in settings:
+        settings[present] = settings.pop(former)
+    return {FORMER_NAMES.get(name, name): value for name, value in settings.items()}
+
+
+def _decoded(content: bytes) -> dict[str, object]:
+    """Raises msgspec.DecodeError: it is no object."""
+    return msgspec.json.decode(content, type=dict[str, object])

@@ -72,12 +72,14 @@ def test_setting_of_another_release_is_left_out_and_said(fastlb: Fastlb) -> None
     fastlb.ok("save")
     path = fastlb.home / FILE_NAME
     saved = json.loads(path.read_text())
-    saved["apps"][0]["settings"] |= {"reload_settle": 2.0, "warp": 9}
+    saved["apps"][0]["settings"] |= {"reload_settle": 2.0, "restart_delay": 0.5, "warp": 9}
     del saved["apps"][0]["settings"]["settle"]
+    del saved["apps"][0]["settings"]["exp_backoff_restart_delay"]  # it grew, before there was a fixed one
     path.write_text(json.dumps(saved))
     fastlb.ok("delete", "shop")
     assert fastlb.ok("resurrect").stdout.endswith("as it was (left out, as it is unknown now: warp)\n")
-    assert fastlb.app("shop").show()["settings"]["settle"] == 2.0
+    settings = fastlb.app("shop").show()["settings"]
+    assert (settings["settle"], settings["exp_backoff_restart_delay"], settings["restart_delay"]) == (2.0, 0.5, 0.0)
 
 
 def test_nothing_to_save_and_nothing_saved(fastlb: Fastlb) -> None:
