@@ -116,8 +116,11 @@ class Turnover:
     async def change_workers(self, action: WorkersAction, worker_ids: Sequence[int]) -> str:
         """Do something to some workers while the others go on. Returns a sentence."""
         chosen = ChosenWorkers(self._crew, self._one_by_one, lambda: self.start_missing(ignore_progress, self.settle))
+        if action in ("start", "restart", "reload"):
+            async with self._parts.abandonment.clients_let_in():
+                return await chosen.carry_out(action, worker_ids)
         done = await chosen.carry_out(action, worker_ids)
-        if action != "delete":
+        if action == "stop":
             return done
         self._generations.resize(self._crew.target_workers)
         return self._remembered(done)

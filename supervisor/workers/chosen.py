@@ -11,6 +11,7 @@ from ..control.protocol import WorkersAction
 from ..errors import StartFailed, UsageError
 from .crew import Crew
 from .handle import WorkerHandle
+from .life import AT_REST
 from .reload import ReloadRules, reload_workers
 from .roster import established, staying
 
@@ -75,6 +76,10 @@ class ChosenWorkers:
         except StartFailed:
             self._crew.held |= held
             raise
+        # Those that were given up, or have finished, are not missing: they have their places.
+        resting = [member for member in self._members(ids) if member.life.state in AT_REST]
+        if resting:
+            await reload_workers(resting, self._crew, self._rules(), lambda replaced: None)
 
     async def _restart(self, ids: set[int]) -> None:
         self._crew.held |= ids  # nobody else starts them meanwhile

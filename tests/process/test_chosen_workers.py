@@ -1,5 +1,10 @@
 """The number of a worker is a target: that worker alone is stopped, started, replaced or removed."""
 
+import os
+import signal
+
+import pytest
+
 from tests.support.fastlb_process import App, Fastlb
 from tests.support.waiting import wait_until
 
@@ -63,3 +68,16 @@ def test_numbers_of_all_workers_are_the_app(fastlb: Fastlb) -> None:
     assert app.entry()["status"] == "stopped"
     assert "app: listens on" in fastlb.ok("start", "0").stdout
     app.wait_online(2)
+
+
+@pytest.mark.parametrize("command", ["start", "restart", "reload"])
+def test_worker_that_was_given_up_runs_again_and_has_clients_though_no_other_does(
+    fastlb: Fastlb, command: str
+) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2", "--max-restarts", "1", "--min-uptime", "60")
+    for pid in app.worker_pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: app.entry()["status"] == "errored", "the app is errored", 15)
+    fastlb.ok(command, "1")
+    wait_statuses(app, (0, "errored"), (1, "online"))
+    assert app.get().status == 200
