@@ -50,7 +50,7 @@ class LogTemplate:
             "name": self.name,
             "instance": str(worker),
             "pid": str(pid),
-            "date": time.strftime("%Y-%m-%d", time.localtime(now)),
+            "date": date_text(now),
         }
         return Path(expand(self.path, values))
 
@@ -59,6 +59,11 @@ class LogTemplate:
         pattern = "*".join(glob.escape(part) for part in fixed_parts(self.path, {"name": self.name}))
         found = [Path(path) for path in glob.glob(pattern)]
         return sorted((path for path in found if not _ROTATED.search(path.name)), key=_modified_at)
+
+
+def date_text(moment: float) -> str:
+    """Return what stands for ${date}, in local time; `moment`: seconds since the epoch."""
+    return time.strftime("%Y-%m-%d", time.localtime(moment))
 
 
 def log_templates(config: AppConfig, paths: AppPaths, *, defaults: bool = True) -> dict[Output, LogTemplate]:

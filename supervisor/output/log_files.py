@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from ..errors import FastlbError
-from ..home.log_files import LogTemplate, Output
+from ..home.log_files import LogTemplate, Output, date_text
 from . import wall_clock
 from .event_log import EventLog
 from .index_writer import LogIndex
@@ -52,6 +52,7 @@ class LogFiles:
         self._files: dict[Path, LogFile] = {}
         self._by_origin: dict[Origin, list[LogFile]] = {}
         self._next_look = 0.0
+        self._date = date_text(wall_clock.now())
         for template in templates.values():
             if not template.is_per_worker:
                 self._open(template.file(0, 0, wall_clock.now()))
@@ -61,6 +62,7 @@ class LogFiles:
         if time.monotonic() >= self._next_look:  # ${date} may have changed
             self._next_look = time.monotonic() + LOOK_INTERVAL
             self._by_origin.clear()
+            self._close_former()
         for file in self._files_of(origin):
             lost_lines = file.lost_lines
             file.append(lines)
@@ -105,6 +107,13 @@ class LogFiles:
             file.close()
         self._rotated.close()
         self._index.close()
+
+    def _close_former(self) -> None:
+        """Close the files of another day: one that somebody writes after all is opened again."""
+        former, self._date = self._date, date_text(wall_clock.now())
+        if former != self._date:
+            for path in [path for path in self._files if former in str(path)]:
+                self._files.pop(path).close()
 
     def _files_of(self, origin: Origin) -> list[LogFile]:
         files = self._by_origin.get(origin)

@@ -71,9 +71,7 @@ def test_numbers_of_all_workers_are_the_app(fastlb: Fastlb) -> None:
 
 
 @pytest.mark.parametrize("command", ["start", "restart", "reload"])
-def test_worker_that_was_given_up_runs_again_and_has_clients_though_no_other_does(
-    fastlb: Fastlb, command: str
-) -> None:
+def test_worker_that_was_given_up_runs_again_and_has_clients_though_no_other_does(fastlb: Fastlb, command: str) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "2", "--max-restarts", "1", "--min-uptime", "60")
     for pid in app.worker_pids:
         os.kill(pid, signal.SIGKILL)

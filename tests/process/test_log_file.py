@@ -4,16 +4,24 @@ import errno
 import json
 import os
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from fastlb.supervisor.errors import FastlbError
+from fastlb.supervisor.home.log_files import LogTemplate, Output
 from fastlb.supervisor.output.event_log import EventLog
+from fastlb.supervisor.output.index_writer import LogIndex
+from fastlb.supervisor.output.line_format import Origin
 from fastlb.supervisor.output.log_file import LogFile
+from fastlb.supervisor.output.log_files import LogFiles
 from fastlb.supervisor.output.loss_mark import make_mark
+from fastlb.supervisor.output.rotation import NEVER
 from fastlb.supervisor.settings.app_config import AppConfig
+
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -123,3 +131,39 @@ def test_no_space_is_what_the_warning_says(tmp_path: Path, events: list[str]) ->
     finally:
         file.close()
         log.close()
+
+
+@pytest.fixture
+def set_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    def set_zone(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield set_zone
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_file_of_another_day_is_closed(tmp_path: Path, set_zone: Callable[[str], None]) -> None:
+    def open_files() -> list[str]:
+        found = []
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(FileNotFoundError):  # that of the listing itself
+                found.append(os.readlink(f"/proc/self/fd/{name}"))
+        return [path for path in found if path.startswith(str(tmp_path))]
+
+    set_zone("UTC+12")
+    templates: dict[Output, LogTemplate] = {"out": LogTemplate(str(tmp_path / "${date}.log"), "shop")}
+    files = LogFiles(templates, NEVER, EventLog(None), LogIndex(None, lambda reason: None))
+    (first,) = open_files()
+    set_zone("UTC-14")  # 26 hours on
+
+    def is_next_day_written() -> bool:
+        files.append(Origin("shop", 0, os.getpid(), "out"), b"line\n")
+        return len(list(tmp_path.iterdir())) == 2
+
+    wait_until(is_next_day_written, "the file of the next day is written", 15)
+    (second,) = open_files()
+    assert second != first
+    files.close()
+    assert not open_files()
