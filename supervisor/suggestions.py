@@ -5,7 +5,7 @@ What is proposed may be typed without a thought, so it must never be a command t
 
 from collections.abc import Iterable
 
-DESTRUCTIVE = frozenset({"stop", "restart", "delete", "del", "rm", "kill"})
+DESTRUCTIVE = frozenset({"stop", "restart", "startOrRestart", "delete", "del", "rm", "kill"})
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
