@@ -91,7 +91,7 @@ class PipeReader:
         elif 0 < length < BUSY_BYTES:
             self._last_read = self._loop.time()
             self._gather(self._last_read)
-        else:
+        elif not self._is_held:  # what was read may have made it be held
             self._gather_seconds = SHORTEST_GATHER
             self._loop.add_reader(self._fd, self._on_readable)
 
