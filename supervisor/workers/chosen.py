@@ -6,6 +6,7 @@ again, or the whole app is restarted. It touches no process itself: it says what
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from ..control.protocol import WorkersAction
 from ..errors import StartFailed, UsageError
@@ -79,7 +80,9 @@ class ChosenWorkers:
         # Those that were given up, or have finished, are not missing: they have their places.
         resting = [member for member in self._members(ids) if member.life.state in AT_REST]
         if resting:
-            await reload_workers(resting, self._crew, self._rules(), lambda replaced: None)
+            # Nobody is in its way, and one that fails keeps its place.
+            rules = replace(self._rules(), replacing="new-first")
+            await reload_workers(resting, self._crew, rules, lambda replaced: None)
 
     async def _restart(self, ids: set[int]) -> None:
         self._crew.held |= ids  # nobody else starts them meanwhile

@@ -2,10 +2,12 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from tests.support.fastlb_process import App, Fastlb
+from tests.support.programs import write_program
 from tests.support.waiting import wait_until
 
 
@@ -15,6 +17,12 @@ def statuses(app: App) -> list[tuple[int, str]]:
 
 def wait_statuses(app: App, *expected: tuple[int, str]) -> None:
     wait_until(lambda: statuses(app) == [*expected], f"workers are {expected}", timeout=15)
+
+
+def kill_all(app: App) -> None:
+    for pid in app.worker_pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: app.entry()["status"] == "errored", "the app is errored", 15)
 
 
 def test_one_worker_is_stopped_and_started_while_the_others_go_on(fastlb: Fastlb) -> None:
@@ -73,9 +81,21 @@ def test_numbers_of_all_workers_are_the_app(fastlb: Fastlb) -> None:
 @pytest.mark.parametrize("command", ["start", "restart", "reload"])
 def test_worker_that_was_given_up_runs_again_and_has_clients_though_no_other_does(fastlb: Fastlb, command: str) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "2", "--max-restarts", "1", "--min-uptime", "60")
-    for pid in app.worker_pids:
-        os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: app.entry()["status"] == "errored", "the app is errored", 15)
+    kill_all(app)
     fastlb.ok(command, "1")
     wait_statuses(app, (0, "errored"), (1, "online"))
     assert app.get().status == 200
+
+
+def test_program_that_was_given_up_and_does_not_start_again_keeps_its_place(fastlb: Fastlb, tmp_path: Path) -> None:
+    write_program(tmp_path / "job.sh", "[ -e bad ] && exit 3", "exec sleep 1000")
+    options = ("--cwd", str(tmp_path), "--settle", "0.1", "--max-restarts", "1", "--min-uptime", "60")
+    fastlb.ok("start", "--fork", "job.sh", "-n", "job", "-w", "2", *options)
+    app = fastlb.app("job")
+    kill_all(app)
+    (tmp_path / "bad").touch()
+    assert "worker 1 did not start: exited with code 3" in fastlb.cli("start", "1").stderr
+    wait_statuses(app, (0, "errored"), (1, "errored"))
+    (tmp_path / "bad").unlink()
+    fastlb.ok("start", "1")
+    wait_statuses(app, (0, "errored"), (1, "online"))
