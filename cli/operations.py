@@ -67,10 +67,13 @@ def do_each(do: Callable[[str], str], names: Sequence[str]) -> int:
     return max(_report(name, answer_of(do, name), len(names)) for name in names)
 
 
-def do_each_at_once(do: Callable[[str], str], names: Sequence[str], doing: str) -> int:
-    """As `do_each`, for what may be done to all at the same time. `doing`: what, for the display."""
+def do_each_at_once(do: Callable[[str], str], names: Sequence[str], doing: str, *, whom: str = "") -> int:
+    """As `do_each`, for what may be done to all at the same time.
+
+    `doing`: what, and `whom`: to whom, for the display; empty: the names.
+    """
     with ProgressDisplay(Output.for_errors()) as display:
-        display.show(f"{doing} {', '.join(names)}", 0, 0)
+        display.show(f"{doing} {whom or ', '.join(names)}", 0, 0)
         answers = ask_each(do, names)
     return report_each(names, answers)
 

@@ -14,6 +14,18 @@ def names_of(targets: Sequence[Target]) -> list[str]:
     return [target.name for target in targets]
 
 
+def shown_targets(targets: Sequence[Target]) -> str:
+    """Return whom a command is for, for the display: `blog, worker 3 of shop`."""
+    return ", ".join(_shown(target) for target in targets)
+
+
+def _shown(target: Target) -> str:
+    if not target.workers:
+        return target.name
+    numbers = ", ".join(map(str, target.workers))
+    return f"worker{'s' if len(target.workers) > 1 else ''} {numbers} of {target.name}"
+
+
 def to_targets(
     targets: Sequence[Target], action: WorkersAction, to_app: Callable[[str], str]
 ) -> Callable[[str], str]:

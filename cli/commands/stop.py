@@ -7,7 +7,7 @@ import click
 from ..operations import do_each_at_once, stop
 from ..options import AppCommand, json_answers, names_argument
 from ..targets import resolve_targets
-from ..worker_operations import names_of, to_targets
+from ..worker_operations import names_of, shown_targets, to_targets
 
 EXAMPLES = ("fastlb stop shop", "fastlb stop shop blog", "fastlb stop 3", "fastlb stop all", "fastlb stop '/^api-/'")
 
@@ -24,4 +24,4 @@ def command(names: tuple[str, ...], force: bool) -> int:
     """
     targets = resolve_targets(names)
     do = to_targets(targets, "stop", functools.partial(stop, force=force))
-    return do_each_at_once(do, names_of(targets), "stopping")
+    return do_each_at_once(do, names_of(targets), "stopping", whom=shown_targets(targets))

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from fastlb.cli.targets import Target
+from fastlb.cli.worker_operations import shown_targets
 from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home
 from fastlb.supervisor.home.stored_config import save_config
 from fastlb.supervisor.settings.app_config import AppConfig
@@ -86,3 +88,8 @@ def test_numbers_stay_through_restarts_and_are_in_every_view(fastlb: Fastlb) -> 
     expected = {"status": "online", "exec_mode": "cluster_mode", "instances": 2, "NODE_APP_INSTANCE": 1}
     assert environment | expected == environment
     assert environment["pm_uptime"] > 1_600_000_000_000
+
+
+def test_display_names_the_workers_that_alone_are_meant() -> None:
+    targets = [Target("blog"), Target("shop", (3,)), Target("api", (0, 2))]
+    assert shown_targets(targets) == "blog, worker 3 of shop, workers 0, 2 of api"
