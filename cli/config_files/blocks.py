@@ -59,7 +59,8 @@ def app_blocks(content: FileContent) -> AppBlocks:
         if isinstance(item, dict):
             blocks.append(AppBlock(where, item))
         else:
-            problems.append(error(content.places.place(path), f"app {index} is no object, but {item!r:.60}"))
+            what = f"app {index} is no object" if isinstance(listed, list) else "apps is no list of apps"
+            problems.append(error(content.places.place(path), f"{what}, but {item!r:.60}"))
     return _not_empty(content, AppBlocks("pm2", blocks, problems + _other_keys(content)))
 
 

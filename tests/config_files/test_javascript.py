@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fastlb.cli.config_files.formats.javascript import read_javascript
-from fastlb.supervisor.errors import FastlbError, UsageError
+from fastlb.supervisor.errors import UsageError
 
 FILE = "x.config.js"
 
@@ -70,5 +70,5 @@ def test_it_has_none_of_our_descriptors(tmp_path: Path) -> None:
 
 def test_without_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(FastlbError, match="there is no node on PATH: install Node, or write the settings as TOML"):
+    with pytest.raises(UsageError, match="there is no node on PATH: install Node, or write the settings as TOML"):
         evaluate(tmp_path, "module.exports = {}")

@@ -183,6 +183,12 @@ def test_two_apps_of_one_name(tmp_path: Path) -> None:
     assert line == "a.json:2:2: app is the name of another app, at a.json:1:2: each needs its own"
 
 
+def test_apps_that_are_no_list(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"apps": 3}')
+    (problem,) = read_apps(str(tmp_path / "a.json")).errors
+    assert str(problem).replace(f"{tmp_path}/", "") == "a.json:1:2: apps is no list of apps, but 3"
+
+
 @pytest.mark.parametrize("data", [{}, {"apps": []}, [], 3, {"name": "x"}])
 def test_a_file_without_apps(tmp_path: Path, data: Any) -> None:
     (tmp_path / "a.json").write_text(json.dumps(data))

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from ....supervisor.errors import FastlbError
+from ....supervisor.errors import UsageError
 from ....supervisor.processes.environment import without_node_channel
 from ..places import KeyPlaces, Place
 from .braces import keys_in_braces
@@ -44,12 +44,12 @@ def read_javascript(
     `text`: the same file's. `file`: its name in messages. `seconds`: it may take.
 
     Raises:
-        FastlbError: there is no node.
+        UsageError: there is no node.
         NotReadable: the file throws, does not end, or exports something else than data.
     """
     node = shutil.which("node")
     if not node:
-        raise FastlbError(
+        raise UsageError(
             f"{file} is JavaScript, which node evaluates, and there is no node on PATH: install Node, or write the"
             " settings as TOML, YAML or JSON"
         )
