@@ -13,6 +13,7 @@ from ...supervisor.errors import EXIT_USAGE, FastlbError
 from ...supervisor.home.app_lock import AppLock, is_running
 from ...supervisor.home.paths import prepare_app_dir, prepare_home
 from ...supervisor.home.stored_config import load_config, save_config
+from ...supervisor.settings.declared import declared_settings
 from ..apps import paths_of
 from ..config_files.apps import FileApps
 from ..launching import known_apps
@@ -112,8 +113,17 @@ def _remember(steps: Sequence[Step], outcomes: Mapping[str, str | FastlbError], 
 def _source_of(wanted: Wanted, file: str) -> AppSource:
     values = msgspec.to_builtins(wanted.config)
     values |= {variable_key(name): value for name, value in wanted.config.env.items()}
-    said = {name: values[name] for name in wanted.origins}
-    return AppSource(file, wanted.app.environment, wanted.origins, said)
+    origins = _origins_of_unsaid(wanted) | wanted.origins
+    said = {name: values[name] for name in origins}
+    return AppSource(file, wanted.app.environment, origins, said)
+
+
+def _origins_of_unsaid(wanted: Wanted) -> dict[str, str]:
+    """Where the settings come from that nobody said and that are not the default all the same."""
+    place = wanted.app.place
+    known = {"name": str(place), "cwd": f"the folder of {place.file}"}
+    unsaid = (it for it in declared_settings() if getattr(wanted.config, it.name) != it.default)
+    return {setting.name: known.get(setting.name, "found by looking at the target") for setting in unsaid}
 
 
 def _each(steps: Sequence[Step], order: FileOrder) -> dict[str, str | FastlbError]:

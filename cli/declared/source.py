@@ -33,7 +33,8 @@ class AppSource(msgspec.Struct, frozen=True):
 
     def origin(self, setting: str, value: Any) -> str:
         """Return where a setting was said that has `value` now; empty: nowhere."""
-        if setting in self.origins and self.said.get(setting) != msgspec.to_builtins(value):
+        now = list(value) if isinstance(value, tuple) else value  # JSON knows no tuples
+        if setting in self.origins and self.said.get(setting) != msgspec.to_builtins(now):
             return f"a command since; before {self.origins[setting]}"
         return self.origins.get(setting, "")
 

@@ -44,6 +44,7 @@ def test_show_tells_where_settings_come_from(fastlb: Fastlb, tmp_path: Path) -> 
     assert "nice = 1  # FASTLB_NICE" in lines
     assert "workers = 1  # command line" in lines
     assert "retain = 10  # built-in" in lines
+    assert f'cwd = "{tmp_path / "sub"}"  # a.json:9:4' in lines
     assert 'env.TOKEN = "***"  # a.json:15:5 (env_production)' in lines
     assert 'env.B = "***"  # a.json:12:5' in lines
     assert 'env.C = "***"  # command line' in lines
@@ -51,6 +52,16 @@ def test_show_tells_where_settings_come_from(fastlb: Fastlb, tmp_path: Path) -> 
     fastlb.ok("stop", "job")
     shown = json.loads(fastlb.ok("config", "show", "job", "--json").stdout)
     assert shown["kill_timeout"] == {"value": 5.0, "origin": "a.json:6:4 (5000, milliseconds)"}
+
+
+def test_what_a_file_does_not_say_came_from_no_command_line(fastlb: Fastlb, tmp_path: Path) -> None:
+    (tmp_path / "fastlb.toml").write_text('[apps.job]\ntarget = "sleep"\nargs = ["1000"]\n')
+    fastlb.ok("start", str(tmp_path / "fastlb.toml"), "--settle", "0.1")
+    lines = fastlb.ok("config", "show", "job", "--origin").stdout.splitlines()
+    assert f'args = ["1000"]  # {tmp_path}/fastlb.toml:3:1' in lines
+    assert f'cwd = "{tmp_path}"  # the folder of {tmp_path}/fastlb.toml' in lines
+    assert 'exec_mode = "fork"  # found by looking at the target' in lines
+    assert [line for line in lines if "command" in line.partition("  # ")[2]] == ['settle = "100ms"  # command line']
 
 
 def test_convert_says_the_same_in_our_words(fastlb: Fastlb, tmp_path: Path) -> None:
