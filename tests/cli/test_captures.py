@@ -26,7 +26,8 @@ def test_mistake_is_answered_as_the_page_says(typist: Session, mistake: Mistake)
 def test_look_fits(typist: Session, look: str) -> None:
     answer = typist.on_terminal(look)
     # Sentences may wrap, rows may not.
-    rows = [line for line in answer.splitlines()[2:] if "  " in line or line.startswith(("name ", "shop ")) or "|shop " in line]
+    lines = answer.splitlines()[2:]
+    rows = [line for line in lines if "  " in line or "|shop " in line or line.startswith(("name ", "shop "))]
     assert rows
     assert [row for row in rows if len(row) > COLUMNS] == []
     assert answer.endswith("\n0\n```\n")
