@@ -30,6 +30,7 @@ def test_stopped_app_is_listed_from_its_file(fastlb: Fastlb, stopped: AppPaths) 
             "binds": ["127.0.0.1:0"],
             "balance": "ip-hash",
             "workers": [],
+            "namespace": "default",
             "target": "asgi_probe:app",
             "cwd": "",
             "version": "",

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from fastlb.supervisor.lookout import LONGEST_LOOK_INTERVAL
 
 from tests.support.fastlb_process import APPS as PYTHON_APPS
 from tests.support.fastlb_process import COMMAND, App, Fastlb
@@ -36,6 +37,15 @@ def start_hoarders(fastlb: Fastlb, cgroup: Path, directory: Path, *options: str)
     return app
 
 
+def wait_until_looked_at(app: App) -> None:
+    """Wait until the supervisor knows what each worker uses when it is new: it looks at least once a second."""
+
+    def age() -> float:
+        return min(worker["uptime_s"] for worker in app.entry()["workers"])
+
+    wait_until(lambda: age() > 2 * LONGEST_LOOK_INTERVAL, "everybody was looked at", 10)
+
+
 def test_worker_that_the_kernel_ended_for_lack_of_memory_is_known(fastlb: Fastlb, tmp_path: Path) -> None:
     with limited_memory(200 * MIB) as cgroup, fastlb:
         app = start_hoarders(fastlb, cgroup, tmp_path, "--cgroup-memory-restart", "0", "--restart-delay", "10ms")
@@ -57,7 +67,7 @@ def test_largest_worker_is_replaced_before_the_kernel_ends_it(fastlb: Fastlb, tm
     with limited_memory(250 * MIB) as cgroup, fastlb:
         app = start_hoarders(fastlb, cgroup, tmp_path, "--cgroup-memory-restart", "60")
         first, second = app.worker_pids
-        wait_until(lambda: app.show()["memory"], "it is counted")
+        wait_until_looked_at(app)
         app.ok("send", "10", "--worker", "0")
         app.ok("send", "120", "--worker", "1")
         wait_until(lambda: app.log("out").count("begun 1") == 2, "the largest is started anew", 20)
@@ -83,6 +93,7 @@ def test_no_request_fails_when_the_largest_worker_is_replaced(fastlb: Fastlb, ta
         old = app.worker_pids
         with LoadProcess(Plan(address=app.address, clients=4)) as load:
             load.wait_for(50)
+            wait_until_looked_at(app)
             used = int(app.show()["memory"]["cgroup_used"].removesuffix("M"))
             app.get(f"/hoard?{192 + 30 - used}", timeout=scaled(20))
             wait_until(lambda: len({*old, *app.worker_pids}) == 3 and len(app.worker_pids) == 2, "one is replaced", 20)
