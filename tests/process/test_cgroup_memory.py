@@ -41,7 +41,7 @@ def wait_until_looked_at(app: App) -> None:
     """Wait until the supervisor knows what each worker uses when it is new: it looks at least once a second."""
 
     def age() -> float:
-        return min(worker["uptime_s"] for worker in app.entry()["workers"])
+        return min(float(worker["uptime_s"]) for worker in app.entry()["workers"])
 
     wait_until(lambda: age() > 2 * LONGEST_LOOK_INTERVAL, "everybody was looked at", 10)
 
