@@ -110,6 +110,8 @@ def test_program_that_has_shown_signs_of_life_and_shows_none_any_more_hangs(fast
     tell(app, "WATCHDOG=1")
     wait_until(lambda: app.entry()["restarts"] == 1, "it is started anew")
     assert "no sign of life for hang_timeout (1 s)" in app.log("supervisor")
+    app.wait_online(1)
+    wait_until(lambda: app.log("out").count("begun") == 2, "the new one reads its words")
     app.ok("send", "WATCHDOG=trigger")
     wait_until(lambda: app.entry()["restarts"] == 2, "it has been taken at its word")
 
