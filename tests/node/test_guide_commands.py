@@ -1,4 +1,4 @@
-"""Every command of the scripts of a guide to PM2, typed in their order by the link `pm2`, on the file that they mean."""
+"""Every command of the scripts of a guide to PM2, typed in their order by the link `pm2`, on the file they mean."""
 
 import subprocess
 from pathlib import Path
@@ -55,9 +55,15 @@ def directory(fastlb: Fastlb) -> Path:
 
 
 def run(fastlb: Fastlb, line: str) -> subprocess.CompletedProcess[str]:
-    command = [str(fastlb.directory / "pm2"), *line.split()]
-    options = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
-    return subprocess.run(command, env=fastlb.env, cwd=fastlb.directory, timeout=scaled(60), **options)
+    return subprocess.run(
+        [str(fastlb.directory / "pm2"), *line.split()],
+        env=fastlb.env,
+        cwd=fastlb.directory,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=scaled(60),
+    )
 
 
 def test_every_command_does_what_it_does_there(fastlb: Fastlb, directory: Path) -> None:
