@@ -219,7 +219,7 @@ def test_error_tail_is_the_end_in_whole_lines(tmp_path: Path) -> None:
         assert attached.error_tail == ""
         for number in range(2000):
             os.write(err, b"line %d \xff\n" % number)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop, so that it reads in between; nothing is waited for
         close_all(out, err)
         await bench.drained(attached)
         lines = attached.error_tail.splitlines()

@@ -10,6 +10,8 @@ from fastlb.supervisor.errors import BusyError, FastlbError, UsageError
 from fastlb.supervisor.operations import MOST_WAITING, PERSON, Operation, OperationRequest, Operations
 from fastlb.supervisor.output.event_log import EventLog
 
+from tests.support.waiting import let_run_until
+
 RELOAD = OperationRequest(Operation.RELOAD, "signal SIGHUP")
 BY_PERSON = OperationRequest(Operation.RELOAD, PERSON)
 SCALE = OperationRequest(Operation.SCALE, PERSON, is_particular=True)
@@ -39,8 +41,7 @@ class Bench:
     async def settle(self) -> None:
         """Let everything run to its end."""
         self.may_end.set()
-        while self.operations.current not in (None, Operation.STOP):
-            await asyncio.sleep(0)
+        await let_run_until(lambda: self.operations.current in (None, Operation.STOP), "everything has ended")
 
     def events(self) -> list[str]:
         """Names in the log, with who asked."""
@@ -69,7 +70,7 @@ def run(tmp_path: Path) -> Callable[[Scenario], list[str]]:
 def test_what_is_asked_while_another_runs_is_done_after_it(run: Callable[[Scenario], list[str]]) -> None:
     async def scenario(bench: Bench) -> None:
         running = asyncio.create_task(bench.operations.run(SCALE, bench.work("scale")))
-        await asyncio.sleep(0)
+        await let_run_until(lambda: bench.operations.current is Operation.SCALE, "it runs")
         bench.operations.ask(RELOAD, bench.work("reload"))
         assert bench.operations.waiting == [RELOAD]
         assert bench.operations.current is Operation.SCALE
@@ -114,7 +115,7 @@ def test_person_goes_before_what_nobody_waits_for(run: Callable[[Scenario], list
         bench.operations.ask(ONE_MORE, bench.work("one more"))
         first = asyncio.create_task(bench.operations.run(SCALE, bench.work("first"), told.append))
         second = asyncio.create_task(bench.operations.run(RESTART, bench.work("second"), told.append))
-        await asyncio.sleep(0)
+        await let_run_until(lambda: len(told) == 2, "both are told that they wait")
         assert told == ["waiting for the replace that is under way"] * 2
         shown = [(entry.operation, entry.by, entry.state) for entry in bench.operations.entries()]
         assert shown == [
@@ -137,11 +138,11 @@ def test_persons_who_ask_for_the_same_share_it(run: Callable[[Scenario], list[st
         bench.operations.ask(ONE_MORE, bench.work("one more"))
         bench.operations.ask(RELOAD, bench.work("by signal"))
         persons = [asyncio.create_task(bench.operations.run(BY_PERSON, bench.work(f"{name}"))) for name in (1, 2)]
-        await asyncio.sleep(0)
+        await let_run_until(lambda: BY_PERSON in bench.operations.waiting, "they wait")
         bench.operations.ask(RELOAD, bench.work("again by signal"))
         particular = OperationRequest(Operation.RELOAD, PERSON, is_particular=True)
         apart = asyncio.create_task(bench.operations.run(particular, bench.work("apart")))
-        await asyncio.sleep(0)
+        await let_run_until(lambda: particular in bench.operations.waiting, "it waits")
         await bench.settle()
         assert [await person for person in (*persons, apart)] == ["1", "1", "apart"]
         assert bench.done == ["runs", "1", "apart", "one more"]
@@ -153,7 +154,7 @@ def test_person_is_told_of_a_failure_and_of_too_many(run: Callable[[Scenario], l
     async def scenario(bench: Bench) -> None:
         bench.operations.ask(ONE_MORE, bench.work("runs"))
         failing = asyncio.create_task(bench.operations.run(RESTART, bench.work("restart", FastlbError("no luck"))))
-        await asyncio.sleep(0)
+        await let_run_until(lambda: RESTART in bench.operations.waiting, "it waits")
         for _ in range(MOST_WAITING - 1):
             bench.operations.ask(ONE_MORE, bench.work("one more"))
         with pytest.raises(BusyError, match=f"cannot scale: {MOST_WAITING} operations wait already"):
@@ -170,7 +171,7 @@ def test_person_who_hangs_up_while_he_waits_loses_nothing(run: Callable[[Scenari
         bench.operations.ask(ONE_MORE, bench.work("runs"))
         failing = bench.work("reload", FastlbError("nobody hears"))
         waiting = asyncio.create_task(bench.operations.run(BY_PERSON, failing))
-        await asyncio.sleep(0)
+        await let_run_until(lambda: BY_PERSON in bench.operations.waiting, "the person waits")
         waiting.cancel()
         await bench.settle()
         assert bench.done == ["runs", "reload"]
@@ -181,10 +182,10 @@ def test_person_who_hangs_up_while_he_waits_loses_nothing(run: Callable[[Scenari
 def test_stop_cancels_what_runs_and_what_waits(run: Callable[[Scenario], list[str]]) -> None:
     async def scenario(bench: Bench) -> None:
         running = asyncio.create_task(bench.operations.run(RESTART, bench.work("restart")))
-        await asyncio.sleep(0)
+        await let_run_until(lambda: bench.operations.current is Operation.RESTART, "it runs")
         bench.operations.ask(RELOAD, bench.work("reload"))
         waiting = asyncio.create_task(bench.operations.run(SCALE, bench.work("scale")))
-        await asyncio.sleep(0)
+        await let_run_until(lambda: SCALE in bench.operations.waiting, "it waits")
         bench.operations.close()
         await bench.operations.wait_until_idle()
         with pytest.raises(FastlbError, match="the scale was cancelled"):
@@ -220,7 +221,7 @@ def test_failure_is_logged_with_who_asked_and_the_next_one_follows(run: Callable
 def test_operation_goes_on_when_its_caller_hangs_up(run: Callable[[Scenario], list[str]]) -> None:
     async def scenario(bench: Bench) -> None:
         running = asyncio.create_task(bench.operations.run(BY_PERSON, bench.work("reload")))
-        await asyncio.sleep(0)
+        await let_run_until(lambda: bench.operations.current is Operation.RELOAD, "it runs")
         running.cancel()
         await bench.settle()
         assert bench.done == ["reload"]
