@@ -1,7 +1,6 @@
 """Fork mode with `--bind`: the listening sockets are ours, and are passed as systemd passes them (sd_listen_fds(3))."""
 
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -17,15 +16,10 @@ from tests.support.programs import start_program, write_program
 from tests.support.waiting import wait_until
 
 BIN = Path(sys.executable).parent
-GUNICORN = shutil.which("gunicorn", path=str(BIN))
 SLEEPS = "sleep 1000 & wait"
 # gunicorn looks for LISTEN_FDS by itself, uvicorn is told the number.
 SERVERS = [
-    pytest.param(
-        ("gunicorn", "--", "-w", "2", "--threads", "4", "wsgi_probe:app"),
-        marks=pytest.mark.skipif(not GUNICORN, reason="gunicorn is not installed"),
-        id="gunicorn",
-    ),
+    pytest.param(("gunicorn", "--", "-w", "2", "--threads", "4", "wsgi_probe:app"), id="gunicorn"),
     pytest.param(("uvicorn", "--", "--fd", "3", "--log-level", "warning", "asgi_probe:app"), id="uvicorn"),
 ]
 
