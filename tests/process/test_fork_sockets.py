@@ -1,6 +1,7 @@
 """Fork mode with `--bind`: the listening sockets are ours, and are passed as systemd passes them (sd_listen_fds(3))."""
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
