@@ -36,6 +36,8 @@ WORKER_COLUMNS = (
     Column("conns", "number", short="con"),
     Column("requests", "number", short="reqs"),
     Column("errors", "number", 2, short="errs"),
+    Column("p50", "number", 5),
+    Column("p99", "number", 4),
     Column("CPU", "number"),
     Column("RSS", "number"),
 )
@@ -139,9 +141,20 @@ def _worker_row(worker: WorkerEntry) -> list[str]:
         str(worker.connections),
         format_requests([worker.requests]),
         str(worker.errors),
+        format_latency(worker.p50_ms),
+        format_latency(worker.p99_ms),
         format_percent(worker.cpu_percent),
         format_memory(worker.rss_bytes),
     ]
+
+
+def format_latency(milliseconds: float | None) -> str:
+    """Return it with two digits or so: `0.4ms`, `12ms`, `1.5s`; `-`: nobody knows."""
+    if milliseconds is None:
+        return NOTHING
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.1f}s"
+    return f"{milliseconds:.0f}ms" if milliseconds >= 9.95 else f"{milliseconds:.1f}ms"
 
 
 def url_of(binds: Sequence[str], *, is_tls: bool) -> str:

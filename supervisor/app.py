@@ -367,6 +367,7 @@ class App:
         if self._operations.current is None and self._retry.is_due():
             self.ask(OperationRequest(Operation.RETRY, by="errored_retry"))
         self._host.look_for_oom_kills()
+        self._status.look()
         self._forget_old_generations()
         self._reaper.collect_orphans()
 

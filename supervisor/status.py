@@ -11,6 +11,8 @@ from .dispatcher.keeper import DispatcherKeeper
 from .generations.generations import Generations
 from .home.log_files import app_files
 from .home.paths import AppPaths
+from .latency.percentiles import percentile_ms
+from .latency.recent import RecentLatencies
 from .limits.pressure import tightest
 from .operations import Operation, Operations
 from .output import wall_clock
@@ -76,8 +78,17 @@ class StatusReport:
     def __init__(self, sources: StatusSources) -> None:
         self._sources = sources
         self._sampler = Sampler()
+        self._latencies = RecentLatencies()
         self._started_at = time.monotonic()
         self._started_at_text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall_clock.now()))
+
+    def look(self) -> None:
+        """Keep a look at the latencies of all processes, if it is time for one."""
+        now = time.monotonic()
+        if not self._latencies.is_due(now):
+            return
+        alive = [member.incarnation for member in self._sources.crew.members if member.incarnation]
+        self._latencies.note({one.number: one.link.work_done().latency_us for one in alive}, now)
 
     def entry(self, operations: Operations) -> AppEntry:
         """Return the app's entry in `list`; `operations`: what is done to it."""
@@ -186,6 +197,8 @@ class StatusReport:
         entry.connections = done.connections
         entry.requests = None if done.requests is None else before.requests + done.requests
         entry.errors += done.errors
+        latencies = self._latencies.since(incarnation.number, done.latency_us)
+        entry.p50_ms, entry.p99_ms = percentile_ms(latencies, 50), percentile_ms(latencies, 99)
         entry.said = incarnation.notify.status if incarnation.notify else ""
         entry.impediment = f"is ill: {ailment}" if ailment else incarnation.link.impediment
         entry.rss_bytes, entry.cpu_percent = usage.rss_bytes, usage.cpu_percent

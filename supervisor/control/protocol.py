@@ -51,11 +51,12 @@ AppStatus = Literal[
 class WorkerEntry(msgspec.Struct, kw_only=True):
     """One worker in `list --json`; the order of the fields is the order in the output.
 
-    `requests` is None where nobody counts them: in a Node worker there is no code of ours. `impediment`: why it gets
-    fewer connections than it could, a phrase that follows "worker 1". `last_exit`: how its last process ended that was
-    not asked to go; empty: none did. `unstable_restarts`: exits in a row that came soon after it was ready. `pm_id`:
-    its number over all apps of the home; the command line fills it in. `said`: what its process says of itself (STATUS=
-    of sd_notify).
+    `requests` is None where nobody counts them: in a Node worker there is no code of ours. `p50_ms`, `p99_ms`: within
+    how many milliseconds it answered so many percent of the requests of the last minute; None: of none. `impediment`:
+    why it gets fewer connections than it could, a phrase that follows "worker 1". `last_exit`: how its last process
+    ended that was not asked to go; empty: none did. `unstable_restarts`: exits in a row that came soon after it was
+    ready. `pm_id`: its number over all apps of the home; the command line fills it in. `said`: what its process says
+    of itself (STATUS= of sd_notify).
     """
 
     id: int
@@ -74,6 +75,8 @@ class WorkerEntry(msgspec.Struct, kw_only=True):
     unstable_restarts: int = 0
     pm_id: int | None = None
     said: str = ""
+    p50_ms: float | None = None
+    p99_ms: float | None = None
 
 
 class OperationEntry(msgspec.Struct):

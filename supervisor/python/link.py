@@ -159,7 +159,8 @@ class PythonLink(DispatchedLink):
         """Return what its page says; connections that lie in its channel count as well."""
         page = self._page.read()
         untaken = self.keeper.counters.untaken(self.slot, page["position"])
-        return WorkDone(page["open"] + untaken, max(page["requests"] - self._checks, 0), page["errors"])
+        requests = max(page["requests"] - self._checks, 0)
+        return WorkDone(page["open"] + untaken, requests, page["errors"], self._page.latency_us())
 
     def pulse(self) -> Pulse:
         """Return what its page says."""

@@ -6,7 +6,7 @@ know no kinds; what a kind says of itself in advance is in settings/traits.py.
 
 import importlib
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -29,11 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkDone:
-    """What is known of one process's work. `requests` is None where nobody counts them."""
+    """What is known of one process's work. `requests` is None where nobody counts them.
+
+    `latency_us`: histogram of its requests (lb/page.pxd); empty where nobody measures them.
+    """
 
     connections: int
     requests: int | None
     errors: int
+    latency_us: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

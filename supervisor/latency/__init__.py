@@ -1,0 +1,1 @@
+"""How long requests of a worker took lately. Runs in the supervisor process."""
