@@ -9,7 +9,8 @@ import msgspec
 
 from benchmarks.machine import describe_machine
 
-from .measuring import measure_footprint, measure_row, outcome_of
+from .latency_picture import Counts, draw_latencies
+from .measuring import latency_counts, measure_footprint, measure_row, outcome_of
 from .report import draw, render_footprint, render_row
 from .rows import ROWS, Outcome, Row
 from .servers import OURS, SERVERS
@@ -38,12 +39,14 @@ def main() -> int:
         "",
     ]
     measured: list[tuple[Row, Outcome]] = []
+    latencies: list[tuple[Row, Counts]] = []
     everything = {}
     for row in chosen_rows(options.only, options.servers or SERVERS):
         samples = measure_row(row, options.pairs, options.seconds)
         outcome = outcome_of(samples)
         lines += render_row(row, outcome)
         measured.append((row, outcome))
+        latencies += [(row, counts)] if (counts := latency_counts(samples)) else []
         everything[row.key] = {"samples": samples, "medians": outcome.medians, "ratios": outcome.ratios}
     footprint = measure_footprint() if OURS in (options.servers or SERVERS) else None
     lines += render_footprint(footprint) if footprint else []
@@ -54,6 +57,8 @@ def main() -> int:
         msgspec.json.format(msgspec.json.encode(everything_json)),
         draw(measured),
     )
+    if latencies:
+        (RESULTS / f"{options.output}-latency.svg").write_text(draw_latencies(latencies))
     return 0
 
 

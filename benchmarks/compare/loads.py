@@ -13,8 +13,8 @@ from tests.support.load_process import LoadProcess, run_load
 Address = tuple[str, int]
 UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 UNEVEN_CLIENTS = 15
-# Less than a block of 50 ms (apps/bench_apps.py), more than any request takes that waits for none.
-STRANDED_AFTER = 0.025
+# Less than a block of 50 ms (apps/), more than any request takes that waits for none.
+STRANDED_AFTER = 0.02
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -23,6 +23,7 @@ class Measured(msgspec.Struct, frozen=True):
     Attributes:
         stranded_per_block: of the load `uneven`: requests of others that waited for one that blocked, by the
             number of blocks; None of other loads.
+        by_millisecond: of the same load: how many requests of others took so many milliseconds.
     """
 
     requests: int
@@ -31,6 +32,7 @@ class Measured(msgspec.Struct, frozen=True):
     p99_ms: float
     failed: int
     stranded_per_block: float | None = None
+    by_millisecond: list[int] = []
 
 
 Load = Callable[[Address], Measured]
@@ -49,8 +51,8 @@ def new_connections(clients: int, seconds: float) -> Load:
 def uneven(seconds: float) -> Load:
     """One client asks for 50 ms of blocking work, again and again; 15 others, for nothing, are measured.
 
-    A client that waits sends nothing meanwhile, so that its percentiles say little: those who had to wait are
-    counted, by the number of blocks.
+    All of them on a new connection each time, so that the policy places each block anew. A client that waits sends
+    nothing meanwhile, so that its percentiles say little: those who had to wait are counted, by the number of blocks.
     """
 
     def run(address: Address) -> Measured:
@@ -93,7 +95,7 @@ def measured(report: Report, stranded_per_block: float | None = None) -> Measure
     """Return what our own generator saw."""
     per_second = report.requests / report.seconds
     seen = (report.requests, per_second, report.p50_ms, report.p99_ms, report.failed)
-    return Measured(*seen, stranded_per_block)
+    return Measured(*seen, stranded_per_block, [] if stranded_per_block is None else report.by_millisecond)
 
 
 def run_tool(command: list[str]) -> str:

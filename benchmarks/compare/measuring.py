@@ -81,6 +81,12 @@ def median_stranded(samples: list[Sample]) -> float | None:
     return statistics.median(known) if known else None
 
 
+def latency_counts(samples: Samples) -> dict[str, list[int]]:
+    """Return of each server how many requests took so many milliseconds; none of a load that does not note it."""
+    noted = {name: [s.measured.by_millisecond for s in found] for name, found in samples.items()}
+    return {name: [sum(column) for column in zip(*found, strict=True)] for name, found in noted.items() if any(found)}
+
+
 def outcome_of(samples: Samples) -> Outcome:
     """Return medians, and ratios when ours is among the servers."""
     others = [name for name in samples if OURS in samples and name != OURS]

@@ -25,6 +25,7 @@ class Service(msgspec.Struct, frozen=True):
         app: function in apps/bench_apps.py; of Node a script in apps/.
         threads: of each WSGI worker.
         access_log: every server writes a line for each request; off for all where it is not asked for.
+        balance: our policy; "": the default. Others have none to choose.
     """
 
     app: str
@@ -32,6 +33,7 @@ class Service(msgspec.Struct, frozen=True):
     workers: int = 2
     threads: int = 1
     access_log: bool = False
+    balance: str = ""
 
     @property
     def target(self) -> str:

@@ -19,10 +19,11 @@ def start_fastlb(service: Service) -> RunningServer:
 
 def options_for(service: Service) -> tuple[str, ...]:
     """Return what the kind of app needs besides its name."""
+    balance = ("--balance", service.balance) if service.balance else ()
     if service.interface == "node":
-        return ("--env", f"PORT={APP_PORT}")
+        return ("--env", f"PORT={APP_PORT}", *balance)
     log = ("--access-log",) if service.access_log else ()
-    return ("--threads", str(service.threads), "--app-dir", str(APPS), *log)
+    return ("--threads", str(service.threads), "--app-dir", str(APPS), *log, *balance)
 
 
 SERVERS = {OURS: Server(start_fastlb, lambda: True), **python_servers.SERVERS, **node_servers.SERVERS}

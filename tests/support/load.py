@@ -26,6 +26,7 @@ REFUSED_PAUSE = 0.005
 IDLE_WAIT = 0.05
 EARLIEST_SEND_EVENTS = select.EPOLLIN | select.EPOLLOUT
 MAX_SAMPLES = 50
+MILLISECONDS_APART = 100  # longer latencies are counted together
 
 
 class Client:
@@ -225,6 +226,9 @@ class Generator:
             self.report.p50_ms = ordered[len(ordered) // 2] * 1000
             self.report.p99_ms = ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000
             self.report.max_ms = ordered[-1] * 1000
+        self.report.by_millisecond = [0] * (MILLISECONDS_APART + 1)
+        for latency in ordered:
+            self.report.by_millisecond[min(int(latency * 1000), MILLISECONDS_APART)] += 1
         self._epoll.close()
         return self.report
 

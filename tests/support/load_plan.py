@@ -38,7 +38,12 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """What came of it. `longest_silence_ms`: longest time in which no request at all was completed."""
+    """What came of it.
+
+    Attributes:
+        longest_silence_ms: longest time in which no request at all was completed.
+        by_millisecond: how many answered requests took so many whole milliseconds; the last count: that or more.
+    """
 
     ok: int = 0
     slow: int = 0
@@ -53,6 +58,7 @@ class Report(msgspec.Struct, kw_only=True):
     p99_ms: float = 0.0
     max_ms: float = 0.0
     longest_silence_ms: float = 0.0
+    by_millisecond: list[int] = msgspec.field(default_factory=list)
     failures: list[Failure] = msgspec.field(default_factory=list)
 
     @property
