@@ -110,6 +110,7 @@ def _first_lines(details: AppDetails, namespace: str) -> dict[str, str]:
         "balance": details.balance,
         "wait_ready": _text(bool(details.settings.get("wait_ready"))),
         "restarts": str(details.restarts),
+        "next by cron": details.cron_next_at.replace("T", " "),
         "unstable restarts": str(sum(worker.unstable_restarts for worker in workers)),
         "memory": memory_text(workers, int(details.settings.get("max_memory_restart") or 0)),
         "cpu": cpu_text(workers),

@@ -26,6 +26,7 @@ from .output.worker_output import WorkerOutput
 from .processes.environment import number_remark
 from .processes.reaper import Reaper
 from .processes.resource_limits import descriptor_limit
+from .schedule.cron_restart import CronRestart
 from .settings.app_config import AppConfig
 from .settings.changes import changed_settings
 from .settings.secret_values import SecretValues
@@ -85,6 +86,7 @@ class App:
         host.on_exit = self.abandonment.note_exit
         self._health = HealthWatch(self._generations, lambda: self._crew.members, self._reaper, resources.log)
         host.on_started = self._health.begin
+        self._cron_restart = CronRestart(lambda: self.config, resources.log)
         sources = StatusSources(
             config=config,
             generations=self._generations,
@@ -99,6 +101,7 @@ class App:
             origins=resources.origins,
             logs=output.report,
             hide=lambda text: resources.log.hide(text),
+            cron_next_at=lambda: self._cron_restart.next_at,
         )
         self._status = StatusReport(sources)
         limits = LimitWatch(self._generations, host.cgroups, lambda: self._crew.members, resources.log)
@@ -260,15 +263,18 @@ class App:
         shared = f", which share {addresses}" if addresses else ""
         return f"{name} runs in fork mode: {count_of(self.target_workers, 'process')}{shared}"
 
-    def ask(self, request: OperationRequest) -> None:
-        """Carry out a request that nobody at a terminal waits for, now or when its turn comes; the log is told."""
+    def ask(self, request: OperationRequest) -> bool:
+        """Carry out a request that nobody at a terminal waits for, now or when its turn comes; the log is told.
+
+        Returns whether that will be.
+        """
         works: dict[Operation, Callable[[], Coroutine[Any, Any, str]]] = {
             Operation.RELOAD: lambda: self._turnover.reload(ignore_progress, None, NO_CHANGE),
             Operation.RESTART: lambda: self._turnover.restart(ignore_progress, NO_CHANGE),
             Operation.SCALE: lambda: self._turnover.scale(self.target_workers + request.change, ignore_progress),
             Operation.RETRY: self._turnover.retry_errored,
         }
-        self._operations.ask(request, works[request.operation])
+        return self._operations.ask(request, works[request.operation])
 
     async def _start(self, progress: OnProgress, settle: float) -> None:
         per_worker = self._generations.of(self._generations.current).environment.per_worker
@@ -366,6 +372,7 @@ class App:
                 self._operations.ask(request, partial(self._turnover.replace, replacer))
         if self._operations.current is None and self._retry.is_due():
             self.ask(OperationRequest(Operation.RETRY, by="errored_retry"))
+        self._cron_restart.look(self.ask)
         self._host.look_for_oom_kills()
         self._status.look()
         self._forget_old_generations()

@@ -155,11 +155,11 @@ class Operations:
         self._waiting.insert(persons, _Waiting(request, work, outcome))
         return outcome
 
-    def ask(self, request: OperationRequest, work: Work[Any]) -> None:
+    def ask(self, request: OperationRequest, work: Work[Any]) -> bool:
         """Have an operation done, now or when its turn comes; the log alone is told how it goes.
 
-        A request that is the same as one that waits already is dropped, as is one that finds too many waiting, or the
-        app being stopped.
+        Returns whether it will be done, by this request or by one that is the same and waits already. One that finds
+        too many waiting, or the app being stopped, is dropped.
         """
         verb = request.operation.verb
         self._log.info(f"{verb}_asked", by=request.by)
@@ -171,9 +171,11 @@ class Operations:
             self._log.info(f"{verb}_dropped", by=request.by, reason=f"another {verb} waits already")
         elif len(self._waiting) >= MOST_WAITING:
             self._drop(request, f"{MOST_WAITING} operations wait already")
+            return False
         else:
             self._log.info(f"{verb}_waits", by=request.by, behind=self._running.verb)
             self._waiting.append(_Waiting(request, work))
+        return self._running is not Operation.STOP
 
     def close(self) -> None:
         """Cancel what runs and what waits, and allow nothing more."""

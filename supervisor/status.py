@@ -54,7 +54,7 @@ class StatusSources:
 
     `config`: the settings that the app was started with. `addresses`: where it listens now. `ailment`: why a worker is
     ill, or "". `messages`: between workers. `origins` as in LaunchRequest. `logs`: how the log files are. `hide`: of
-    EventLog.
+    EventLog. `cron_next_at`: of AppEntry.
     """
 
     config: AppConfig
@@ -70,6 +70,7 @@ class StatusSources:
     origins: Mapping[str, str]
     logs: Callable[[], dict[str, Any]]
     hide: Callable[[str], str]
+    cron_next_at: Callable[[], str]
 
 
 class StatusReport:
@@ -159,6 +160,7 @@ class StatusReport:
             "last_exit": source.host.last_exit,
             "operations": operations.entries(),
             "target_workers": source.crew.target_workers,
+            "cron_next_at": source.cron_next_at(),
         }
 
     def _status(self, members: Sequence[WorkerHandle], operation: Operation | None) -> AppStatus:

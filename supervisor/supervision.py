@@ -24,6 +24,7 @@ from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
 from .processes.held_signals import hold_signals
 from .settings.app_config import AppConfig
+from .settings.cron_restart import is_scheduled
 from .settings.quantities import format_duration
 from .signals import SignalMeaning, pass_on_signals
 from .sockets.listeners import close_all
@@ -78,7 +79,7 @@ class Supervision:
         pass_on_signals(self._on_signal)
         try:
             await self._start()
-            if self._resources.terminal:
+            if self._resources.terminal and not is_scheduled(self._config.cron_restart):
                 self._run_in_background(self._end_with_job())
             await self._stopped.wait()
         finally:

@@ -105,7 +105,7 @@ FLAGS: tuple[Pm2Flag, ...] = (
     _row("--attach", "same", "After the start: what the app writes, until ^C."),
     _row("-f --force", "different", "An app runs once under a name: give another `--name`.", "--force",
          only_for="save"),
-    _row("-c --cron --cron-restart V", "later", "Nothing restarts by the clock: cron can call `fastlb reload NAME`.",
+    _row("-c --cron --cron-restart V", "better", "A reload at these times, which loses no request; 0: none.",
          "--cron-restart"),
     _row("--watch [V]", "later", WATCH, "--watch"),
     _row("--ignore-watch V...", "later", WATCH, "--ignore-watch"),

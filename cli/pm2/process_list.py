@@ -76,6 +76,7 @@ def _environment(
         "env": dict(settings.get("env") or {}),
         **_files(app),
         **_rules(settings),
+        **({"cron_next_at": app.cron_next_at} if app.cron_next_at else {}),
         "version": app.version,
         "axm_monitor": {},
         "axm_actions": [],
@@ -95,6 +96,5 @@ def _rules(settings: dict[str, Any]) -> dict[str, Any]:
     milliseconds = ("min_uptime", "kill_timeout", "listen_timeout", "restart_delay")
     rules = {name: settings[name] for name in same if name in settings}
     rules |= {name: round(settings[name] * 1000) for name in milliseconds if name in settings}
-    if settings.get("max_memory_restart"):
-        rules["max_memory_restart"] = settings["max_memory_restart"]
+    rules |= {name: settings[name] for name in ("max_memory_restart", "cron_restart") if settings.get(name)}
     return {**rules, "watch": bool(settings.get("watch"))}

@@ -95,7 +95,8 @@ class AppEntry(msgspec.Struct, kw_only=True):
     supervisor was started. `version`: of the fastlb that runs it. `started_at`: UTC, 2026-01-31T13:59:59Z.
     `last_exit`: as in WorkerEntry, the latest, with the worker in front. `target_workers`: how many there are to be; 0:
     not known. `pm_ids`: of all workers, in the order of their numbers in the app; the command line fills it in.
-    `operations`: what runs, then what waits, in its order.
+    `operations`: what runs, then what waits, in its order. `cron_next_at`: when `cron_restart` is due next, with the
+    zone: 2026-03-01T03:00:00+01:00; empty: never.
     """
 
     name: str
@@ -116,6 +117,7 @@ class AppEntry(msgspec.Struct, kw_only=True):
     target_workers: int = 0
     pm_ids: list[int] = []
     operations: list[OperationEntry] = []
+    cron_next_at: str = ""
 
 
 class ExitEntry(msgspec.Struct):

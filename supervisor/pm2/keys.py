@@ -87,7 +87,7 @@ LIFE = KeySection("Life of a process", (
 ))  # fmt: skip
 
 CLOCK_AND_FILES = KeySection("By the clock, and on a change of files", (
-    plain("cron_restart", "a hard restart of every instance at the same moment", "not here", "Let cron call `fastlb reload NAME`.", "", "cron"),
+    plain("cron_restart", "a hard restart of every instance at the same moment; 0: none", "better", "A reload at these times, which loses no request; 0: none.", "cron_restart", "cron"),
     plain("watch", "a hard restart when a file changes", "not here", _RELOAD_LOADS_CODE),
     plain("ignore_watch", "files that are not watched, in place of the default", "not here", _RELOAD_LOADS_CODE),
     millis("watch_delay", "pause before that restart", "not here", _RELOAD_LOADS_CODE),

@@ -12,6 +12,7 @@ import msgspec
 from .access_log import check_access_log_format
 from .addresses import check_proxies
 from .app_name import check_namespace
+from .cron_restart import check_cron_restart
 from .date_format import compile_format
 from .env_names import check_filter
 from .health_question import check_question
@@ -19,6 +20,7 @@ from .path_templates import check_template
 from .rotation_times import check_rotate_interval
 from .socket_mode import parse_mode
 from .targets import AppKind, ExecMode, worker_kind
+from .time_zone import zone_of
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,6 +200,9 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     health_check_failures: Annotated[int, Setting(help="Bad answers in a row after which a worker is replaced; from the first one on it gets no connections.", section="Health", minimum=1, maximum=1000)] = 3
     health_check_successes: Annotated[int, Setting(help="Good answers in a row after which it gets connections again.", section="Health", minimum=1, maximum=1000)] = 1
     health_check_text: Annotated[str, Setting(help="What the body of the HTTP answer must contain, in its first 64 KiB.", section="Health", metavar="TEXT")] = ""
+
+    cron_restart: Annotated[str, Setting(help="When all workers are replaced by the clock: a cron pattern, with names of days and months, and a field of seconds in front if it has six; 0: never. It is a reload, and starts a job that has finished once more.", section="By the clock", flags=("-c", "--cron"), metavar="PATTERN", check=check_cron_restart)] = ""
+    cron_timezone: Annotated[str, Setting(help="Time zone of cron_restart, such as Europe/Berlin; default: that of the machine.", section="By the clock", metavar="ZONE", check=zone_of)] = ""
 
     @property
     def kind(self) -> AppKind:
