@@ -15,6 +15,8 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from ..supervisor.errors import FastlbError
 from ..supervisor.home.known_apps import list_apps
 from ..supervisor.home.saved_apps import FILE_NAME, SavedApp, save_apps
@@ -24,7 +26,23 @@ LOGS = "logs.tar.gz"
 BEFORE = ".before-restore"
 
 
-def write_backup(home: Path, directory: Path, *, with_logs: bool) -> list[str]:
+class WrittenBackup(msgspec.Struct, frozen=True):
+    """What a backup holds, and the result of `backup --json`.
+
+    Attributes:
+        directory: an absolute path.
+        apps: their names.
+        files: absolute paths of what was copied.
+        logs: name of the archive of logs in the directory; empty: it was not asked for.
+    """
+
+    directory: str
+    apps: list[str]
+    files: list[str]
+    logs: str
+
+
+def write_backup(home: Path, directory: Path, *, with_logs: bool) -> WrittenBackup:
     """Save the apps of `home`, and copy all that is needed to bring them back. Return what was written.
 
     Raises:
@@ -45,7 +63,8 @@ def write_backup(home: Path, directory: Path, *, with_logs: bool) -> list[str]:
                 archive.add(home / "logs", "logs")
     except OSError as error:
         raise FastlbError(f"cannot write {error.filename or directory}: {error.strerror}") from error
-    return [f"{len(apps)} apps", *map(str, files), *([LOGS] if with_logs else [])]
+    names = [app.name for app in apps]
+    return WrittenBackup(str(directory), names, [str(path) for path in files], LOGS if with_logs else "")
 
 
 def files_of(apps: Sequence[SavedApp]) -> list[Path]:

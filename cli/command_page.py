@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from .json_schemas import ALWAYS_JSON, WITHOUT_JSON, schema_of
 from .main import ALIASES, GROUPS, cli
 from .options import AppCommand
 from .setting_options import SettingOption
@@ -47,8 +48,16 @@ def _command(name: str) -> str:
     table = ["| option | |\n|---|---|", *options] if options else []
     examples = "\n".join(["```", *command.examples, "```"])
     text = inspect.cleandoc(command.help or "").replace("\b\n", "")
-    parts = [f"### {name}", f"`{name} {usage}`", text, also, "\n".join(table), examples]
+    parts = [f"### {name}", f"`{name} {usage}`", text, also, "\n".join(table), _json(name), examples]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _json(name: str) -> str:
+    if name in WITHOUT_JSON:
+        return f"It has no `--json`: {WITHOUT_JSON[name]}."
+    schema = schema_of(name)
+    what = "What it prints" if name in ALWAYS_JSON else "`--json`"
+    return f"{what}: [{schema}](json/{schema}.schema.json)."
 
 
 def _option(parameter: click.Parameter, context: click.Context) -> str:

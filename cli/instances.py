@@ -38,6 +38,30 @@ class Instance(msgspec.Struct, frozen=True):
         return self.worker.status if self.worker else self.app.status
 
 
+class WorkerNumber(msgspec.Struct, frozen=True):
+    """A worker in `pid --json` and `id --json`.
+
+    Attributes:
+        name: of its app.
+        worker: its number in the app.
+        pm_id: its number over all apps.
+        pid: None: it does not run.
+    """
+
+    name: str
+    worker: int
+    pm_id: int
+    pid: int | None
+
+
+def worker_numbers(instances: Sequence[Instance]) -> list[WorkerNumber]:
+    """Return what is told of `instances` where only their numbers are asked for."""
+    return [
+        WorkerNumber(found.app.name, found.number, found.pm_id, (found.worker and found.worker.pid) or None)
+        for found in instances
+    ]
+
+
 def claimed_ids() -> WorkerIds:
     """Return the numbers of all workers of all apps, after giving one to each that has none."""
     return number_workers([state.entry for state in read_states(list_apps(default_home()))])

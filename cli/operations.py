@@ -213,14 +213,19 @@ def say_nothing_to_do(sentence: str) -> None:
         Output.for_results().line(sentence)
 
 
-def _print_answers(names: Sequence[str], answers: Sequence[str | FastlbError]) -> int:
-    """Print as JSON how it ended for each app; return the exit code."""
-    told = [
+def as_answers(names: Sequence[str], answers: Sequence[str | FastlbError]) -> list[Answer]:
+    """Return what `--json` tells of how it ended for each app."""
+    return [
         Answer(name, ok=False, text=answer.message, exit_code=answer.exit_code, details=answer.details)
         if isinstance(answer, FastlbError)
         else Answer(name, ok=True, text=answer)
         for name, answer in zip(names, answers, strict=True)
     ]
+
+
+def _print_answers(names: Sequence[str], answers: Sequence[str | FastlbError]) -> int:
+    """Print as JSON how it ended for each app; return the exit code."""
+    told = as_answers(names, answers)
     Output.for_results().json(told)
     return max((answer.exit_code for answer in told), default=0)
 

@@ -3,6 +3,7 @@
 Runs in the user's shell. An app that runs now is left alone.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ..supervisor.errors import FastlbError
@@ -14,7 +15,7 @@ from ..supervisor.kinds import traits_of
 from ..supervisor.settings.app_config import AppConfig
 from ..supervisor.settings.declared import check_config
 from .launching import launch
-from .operations import do_each
+from .operations import do_each, say_nothing_to_do
 from .output import Output
 
 
@@ -25,14 +26,24 @@ def resurrect(home: Path | None = None) -> int:
         FastlbError: nothing was saved, or it cannot be read.
     """
     home = home or default_home()
+    names, bring_back = saved_set(home)
+    if not names:
+        say_nothing_to_do("nothing ran when it was saved")
+        return 0
+    return do_each(bring_back, names)
+
+
+def saved_set(home: Path) -> tuple[list[str], Callable[[str], str]]:
+    """Return the names of the apps that were saved, and what brings one of them back and says how it went.
+
+    Raises:
+        FastlbError: as `resurrect`.
+    """
     saved = read_saved(home)
     if saved.remark:
         Output.for_errors().warning(saved.remark)
     apps = {app.name: app for app in saved.apps}
-    if not apps:
-        Output.for_results().line("nothing ran when it was saved")
-        return 0
-    return do_each(lambda name: _bring_back(AppPaths(home, name), apps[name]), list(apps))
+    return list(apps), lambda name: _bring_back(AppPaths(home, name), apps[name])
 
 
 def _bring_back(paths: AppPaths, app: SavedApp) -> str:

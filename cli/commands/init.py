@@ -5,19 +5,21 @@ import sys
 from typing import Any
 
 import click
+import msgspec
 
 from ...supervisor.errors import FastlbError, UsageError
 from ...supervisor.settings.app_name import is_app_name
 from ...supervisor.settings.targets import is_import, is_node_file
 from ..decision_tree import MANY_REQUESTS, Advice, Situation, advise
 from ..finding_apps import FoundApp, find_app
-from ..options import AppCommand
+from ..options import AppCommand, json_option
 from ..output import Output
 
 FILE = "fastlb.toml"
+PLACEHOLDER = "a placeholder"
 EXAMPLES = (
-    "fastlb init                                      # asks what it cannot find out",
-    "fastlb init --stateless --requests 2000          # asks nothing",
+    "fastlb init                                # asks what it cannot find out",
+    "fastlb init --stateless --requests 2000    # asks nothing",
     "fastlb init --target jobs.sh --no-http",
 )
 PAGE = """\
@@ -46,6 +48,28 @@ BIND = {
 }
 
 
+class WrittenConfig(msgspec.Struct, frozen=True):
+    """The result of `init --json`.
+
+    Attributes:
+        file: that was written.
+        target: what it starts.
+        what: how that was found.
+        is_placeholder: no app was found: `target` is to be replaced.
+        exec_mode: the mode.
+        workers: 0: one for each CPU.
+        reasons: why, a sentence each.
+    """
+
+    file: str
+    target: str
+    what: str
+    is_placeholder: bool
+    exec_mode: str
+    workers: int
+    reasons: list[str]
+
+
 @click.command("init", cls=AppCommand, examples=EXAMPLES, short_help="Write a fastlb.toml to begin with.")
 @click.argument("file", default=FILE)
 @click.option("--target", default="", help="What to run; default: what is found by looking.")
@@ -53,7 +77,8 @@ BIND = {
 @click.option("--stateless/--stateful", default=None, help="Whether any process may answer any request.")
 @click.option("--requests", type=click.FloatRange(min=0), metavar="N", help="Requests a second that are expected.")
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
-def command(file: str, target: str, force: bool, **answers: Any) -> None:
+@json_option
+def command(file: str, target: str, force: bool, as_json: bool, **answers: Any) -> None:
     """Write FILE, a configuration file with comments to begin with. Default: fastlb.toml.
 
     The app is found by looking: Django, FastAPI, Flask and others, a package.json. On a terminal it asks what it
@@ -61,15 +86,33 @@ def command(file: str, target: str, force: bool, **answers: Any) -> None:
     """
     if os.path.exists(file) and not force:
         raise UsageError(f"{file} is there already: --force overwrites it")
-    found = FoundApp(target, "as given", "app") if target else find_app(".")
-    app = found or FoundApp(_asked_text("What is to be started?", "server:app"), "nothing was found by looking", "app")
+    app = FoundApp(target, "as given", "app") if target else find_app(".") or _asked_app()
     advice = advise(_situation(app, **answers))
     _write(file, page(file, app, advice))
+    if as_json:
+        found = (app.target, app.what, app.what == PLACEHOLDER, advice.exec_mode, advice.workers, advice.reasons)
+        Output.for_results().json(WrittenConfig(file, *found))
+    else:
+        _tell(file, app, advice)
+
+
+def _tell(file: str, app: FoundApp, advice: Advice) -> None:
     output = Output.for_results()
-    output.line(f"{file} starts {app.target} ({app.what}):")
+    if app.what == PLACEHOLDER:
+        where = os.getcwd()
+        Output.for_errors().warning(f"no app was found in {where}: put yours for `target` in {file}, before it starts")
+        output.line(f"{file} is written, with {app.target} as {PLACEHOLDER}:")
+    else:
+        output.line(f"{file} starts {app.target} ({app.what}):")
     for reason in advice.reasons:
         output.line(f"  {reason}")
     output.line(f"next: fastlb check {file} | fastlb start {file}")
+
+
+def _asked_app() -> FoundApp:
+    """Return the app that a person names, or what stands where its name is to be."""
+    target = _asked_text("No app was found here. What is to be started?", "")
+    return FoundApp(target, "as given", "app") if target else FoundApp("server:app", PLACEHOLDER, "app")
 
 
 def page(file: str, app: FoundApp, advice: Advice) -> str:

@@ -9,7 +9,7 @@ from ...supervisor.home.known_apps import list_apps
 from ...supervisor.home.paths import default_home
 from ...supervisor.settings.signal_names import parse_signal
 from ..operations import do_each, operate
-from ..options import AppCommand, complete_names
+from ..options import AppCommand, complete_names, json_answers
 from ..targets import resolve_target
 
 EXAMPLES = (
@@ -22,6 +22,7 @@ EXAMPLES = (
 @click.argument("name", shell_complete=complete_names)
 @click.argument("signal")
 @click.option("--worker", type=click.IntRange(min=0), metavar="N", help="The worker of this number alone.")
+@json_answers
 def command(name: str, signal: str, worker: int | None) -> int:
     """Send SIGNAL, by name or number, to the process of each worker. PM2's order, SIGNAL NAME, is understood.
 

@@ -1,12 +1,19 @@
 """`fastlb version`: which fastlb this is. Runs in the user's shell."""
 
 import click
+import msgspec
 
 from ...supervisor.version import VERSION
-from ..options import AppCommand
+from ..options import AppCommand, json_option
 from ..output import Output
 
-EXAMPLES = ("fastlb version",)
+EXAMPLES = ("fastlb version", "fastlb version --number")
+
+
+class Version(msgspec.Struct, frozen=True):
+    """The result of `version --json`."""
+
+    version: str
 
 
 def version_text() -> str:
@@ -15,6 +22,11 @@ def version_text() -> str:
 
 
 @click.command("version", cls=AppCommand, examples=EXAMPLES, short_help="Say which fastlb this is.")
-def command() -> None:
+@click.option("--number", is_flag=True, help="The number alone, for scripts.")
+@json_option
+def command(number: bool, as_json: bool) -> None:
     """Say which fastlb this is."""
-    Output.for_results().line(version_text())
+    if as_json:
+        Output.for_results().json(Version(VERSION))
+        return
+    Output.for_results().line(VERSION if number else version_text())

@@ -164,6 +164,16 @@ def test_init_writes_what_starts(fastlb: Fastlb, tmp_path: Path) -> None:
     assert (again.returncode, "is there already" in again.stderr) == (2, True)
 
 
+def test_init_says_that_it_has_found_no_app(fastlb: Fastlb, tmp_path: Path) -> None:
+    result = fastlb.cli("init", cwd=tmp_path)
+    assert result.returncode == 0
+    assert result.stderr.startswith(f"warning: no app was found in {tmp_path}: put yours for `target`")
+    assert "server:app as a placeholder" in result.stdout
+    assert 'target = "server:app"    # a placeholder' in (tmp_path / "fastlb.toml").read_text()
+    written = json.loads(fastlb.cli("init", "other.toml", "--json", cwd=tmp_path).stdout)
+    assert (written["file"], written["is_placeholder"]) == ("other.toml", True)
+
+
 def test_advise_measures(fastlb: Fastlb) -> None:
     app = fastlb.start()
     app.get()
