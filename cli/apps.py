@@ -16,10 +16,11 @@ from ..supervisor.errors import FastlbError
 from ..supervisor.home.app_lock import is_running
 from ..supervisor.home.died import describe_death, has_died
 from ..supervisor.home.log_files import app_files
-from ..supervisor.home.paths import AppPaths, default_home
+from ..supervisor.home.paths import AppPaths
 from ..supervisor.home.stored_config import load_config
 from ..supervisor.kinds import effective_bind, traits_of
 from ..supervisor.settings.app_config import AppConfig
+from .app_paths import paths_of as paths_of
 from .parallel import ask_each
 from .targets import resolve_name as resolve_name
 from .targets import resolve_names as resolve_names
@@ -52,15 +53,6 @@ def connected(name: str, timeout: float) -> Iterator[ControlClient]:
 
 class NoSocket(FastlbError):
     """The app runs, and its supervisor cannot be reached."""
-
-
-def paths_of(name: str) -> AppPaths:
-    """Return the files of the app `name`.
-
-    Raises:
-        UsageError: no app can have this name.
-    """
-    return AppPaths(default_home(), name)
 
 
 class AppState(msgspec.Struct, frozen=True):

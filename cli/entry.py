@@ -7,12 +7,17 @@ Runs in the user's shell. It imports nothing that takes time: what comes before 
 import _signal as signal  # type: ignore[import-not-found]
 import sys
 
+from .config_files.formats.evaluator import READING, start_early
+
 
 def main() -> int:
     """Run the command line; return the exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # the end without a traceback; main.py changes it back
-    if _command(sys.argv[1:]) == "run":
+    command = _command(sys.argv[1:])
+    if command in READING:
+        start_early(sys.argv[1:])
+    if command == "run":
         # The supervisor that this process becomes hears it, and ends as at any later time. Process 1 of a container,
         # which the kernel protects from signals without a handler, would never hear of it.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))

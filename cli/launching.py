@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,7 +18,6 @@ from ..supervisor.home.paths import AppPaths, HomeUnusable, default_home, prepar
 from ..supervisor.home.stored_config import load_config
 from ..supervisor.kinds import traits_of
 from ..supervisor.launch.messages import FailedReport, Foreground, ProgressReport, StartedReport
-from ..supervisor.launch.starter import LaunchedSupervisor, exec_foreground, launch_detached
 from ..supervisor.processes.attributes import attributes_of
 from ..supervisor.processes.environment import app_environment, worker_environment
 from ..supervisor.processes.working_directory import enter_directory, name_of_directory
@@ -33,10 +32,13 @@ from ..supervisor.settings.targets import (
     wrapper_name,
 )
 from ..supervisor.suggestions import nearest
-from .apps import paths_of
+from .app_paths import paths_of
 from .mode_choice import fitting_mode
 from .output import Output, ProgressDisplay
 from .target_advice import served_app, what_to_type
+
+if TYPE_CHECKING:
+    from ..supervisor.launch.starter import LaunchedSupervisor
 
 
 def known_apps() -> list[str]:
@@ -179,13 +181,15 @@ def launch(
     paths = _prepared_paths(config)
     if not is_named:
         _refuse_other_app(config)
+    from ..supervisor.launch.starter import launch_detached  # slow, and `check` starts nothing
+
     supervisor = launch_detached(config, paths, wait=wait, origins=origins or {})
     with supervisor, ProgressDisplay(Output.for_errors()) as display:
         return follow_start(config.name, supervisor, display)
 
 
 def follow_start(
-    name: str, supervisor: LaunchedSupervisor, display: ProgressDisplay, *, names_app: bool = False
+    name: str, supervisor: "LaunchedSupervisor", display: ProgressDisplay, *, names_app: bool = False
 ) -> StartedReport:
     """Show how the start of an app goes, and return what its supervisor says at the end.
 
@@ -226,6 +230,8 @@ def become_supervisor(config: AppConfig, foreground: Foreground, origins: Mappin
     if problem:
         Output.for_errors().line(f"fastlb | {problem}; commands reach this app with FASTLB_HOME={home}")
     foreground = msgspec.structs.replace(foreground, temporary_home=bool(problem))
+    from ..supervisor.launch.starter import exec_foreground  # as above
+
     exec_foreground(config, AppPaths(home, config.name), foreground, origins)
 
 

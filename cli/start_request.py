@@ -12,7 +12,7 @@ import msgspec
 
 from ..supervisor.errors import UsageError
 from ..supervisor.kinds import traits_of
-from ..supervisor.launch.starter import systemd_fd_count
+from ..supervisor.launch.passed_sockets import systemd_fd_count
 from ..supervisor.processes.environment import holding_number, number_remark
 from ..supervisor.settings.app_config import AppConfig
 from ..supervisor.settings.declared import DeclaredSetting, check_config, declared_settings, format_setting

@@ -32,6 +32,7 @@ from .messages import (
     ProgressReport,
     request_file,
 )
+from .passed_sockets import systemd_fd_count
 
 if TYPE_CHECKING:
     import subprocess
@@ -187,14 +188,6 @@ def _claimed(paths: AppPaths) -> Iterator[AppLock]:
             paths.remove()
         lock.release()
         raise
-
-
-def systemd_fd_count() -> int:
-    """How many sockets systemd passed to this very process: LISTEN_FDS and LISTEN_PID, sd_listen_fds(3)."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        return 0
-    count = os.environ.get("LISTEN_FDS", "")
-    return int(count) if re.fullmatch(r"[0-9]{1,4}", count) else 0
 
 
 def _inherited_fds(request: LaunchRequest) -> set[int]:

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..settings.app_config import AppConfig
-from ..settings.env_names import FILTER_ALL
+from ..settings.env_names import FILTER_ALL, NODE_CHANNEL_VARIABLES
 from ..settings.variables import without_option_variables
 from .attributes import identity_of
 from .env_files import read_env_files
 
-# How Node tells a child of its channel: inherited from a Node process that started us they mean another one.
-NODE_CHANNEL_VARIABLES = ("NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID")
 # What systemd tells one process alone: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3), systemd.exec(5).
 SYSTEMD_VARIABLES = (
     *("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID"),

@@ -15,3 +15,5 @@ def check_filter(names: Iterable[str]) -> None:
     for name in names:
         if not name or "=" in name:
             raise ValueError(f"{name!r} is no name of a variable, and no beginning of one")
+# How Node tells a child of its channel: inherited from a Node process that started us they mean another one.
+NODE_CHANNEL_VARIABLES = ("NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID")

@@ -46,6 +46,22 @@ def test_json_and_a_choice_of_apps(fastlb: Fastlb, tmp_path: Path) -> None:
     assert (result.returncode, json.loads(result.stdout)) == (0, {"ok": True, "apps": ["shop"], "problems": []})
 
 
+def test_an_error_of_a_script_has_its_place(fastlb: Fastlb, tmp_path: Path) -> None:
+    (tmp_path / "x.config.js").write_text("module.exports = {apps: [\n  {script: process.env.X.y}]}")
+    place = "x.config.js:2:26: "
+    result = fastlb.cli("check", "x.config.js", cwd=tmp_path)
+    assert result.stderr == f"error: {place}TypeError: Cannot read properties of undefined (reading 'y')\n"
+    assert "    at " in fastlb.cli("check", "x.config.js", "--stack", cwd=tmp_path).stderr
+    problem = json.loads(fastlb.cli("check", "x.config.js", "--json", cwd=tmp_path).stdout)["problems"][0]
+    assert (problem["severity"], problem["line"], problem["column"]) == ("error", 2, 26)
+
+
+def test_a_script_is_not_evaluated_by_a_mistyped_command(fastlb: Fastlb, tmp_path: Path) -> None:
+    (tmp_path / "x.config.js").write_text("require('fs').writeFileSync('touched', ''); module.exports = {apps: []}")
+    assert fastlb.cli("check", "x.config.js", "--olny", "a", cwd=tmp_path).returncode == 2
+    assert not (tmp_path / "touched").exists()
+
+
 @pytest.mark.parametrize("name", ["fastlb.toml", "ecosystem.config.js"])
 def test_examples_can_be_started(fastlb: Fastlb, name: str) -> None:
     result = fastlb.cli("check", f"examples/{name}", cwd=ROOT)

@@ -13,7 +13,7 @@ MAY_READ_THE_WALL_CLOCK = ("supervisor/output/wall_clock.py", "worker/access_log
 # An app's processes, the supervisor itself, `node --version` and the like.
 MAY_START_PROCESSES = (
     "supervisor/processes/spawn.py",
-    "cli/config_files/formats/javascript.py",
+    "cli/config_files/formats/evaluator.py",
     "supervisor/launch/starter.py",
     "supervisor/processes/programs.py",
     "supervisor/processes/become.py",

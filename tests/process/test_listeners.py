@@ -295,7 +295,7 @@ def test_systemd_without_sockets_says_so() -> None:
 SYSTEMD = """
 import os, sys
 from fastlb.supervisor.settings.app_config import AppConfig
-from fastlb.supervisor.launch.starter import systemd_fd_count
+from fastlb.supervisor.launch.passed_sockets import systemd_fd_count
 from fastlb.supervisor.sockets.listeners import bind_all
 os.environ["LISTEN_PID"] = str(os.getpid() + int(sys.argv[1]))
 bind = tuple(sys.argv[2:])

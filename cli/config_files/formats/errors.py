@@ -10,8 +10,12 @@ class NotReadable(UsageError):
     Args:
         place: where.
         problem: a sentence that says what is wrong and what to do.
-        details: what node has said, for one.
+        details: the line of code, for one.
+        stack: all that node says, for whoever asks for it.
     """
 
-    def __init__(self, place: Place, problem: str, *, details: str = "") -> None:
+    def __init__(self, place: Place, problem: str, *, details: str = "", stack: str = "") -> None:
         super().__init__(f"{place}: {problem}", details=details)
+        self.place = place
+        self.problem = problem
+        self.stack = stack

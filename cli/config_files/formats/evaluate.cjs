@@ -1,11 +1,14 @@
 'use strict';
-// Runs in a node process of its own: evaluates the file argv[2], and writes what it exports to descriptor argv[3],
-// one JSON object: {data}, {refused: sentence} or {thrown: stack}. It must write nothing but data.
+// Runs in a node process of its own: reads the path of a file from descriptor argv[2], evaluates it, and writes what it
+// exports to descriptor argv[3], one JSON object: {data}, {refused: sentence} or {thrown: stack}. It must write nothing
+// but data. Told no file it ends.
 const fs = require('fs');
 const { pathToFileURL } = require('url');
 
-const file = process.argv[2];
-const fd = Number(process.argv[3]);
+const [request, fd] = process.argv.slice(2).map(Number);
+const file = fs.readFileSync(request, 'utf8');
+fs.closeSync(request);
+if (!file) process.exit(0);
 process.argv.splice(1, 3, file);
 const MOST_VALUES = 100000;
 const DEEPEST = 64;
@@ -73,5 +76,5 @@ load().then((exported) => {
   answer({ data: data === undefined ? null : data });
 }).catch((error) => {
   if (error instanceof Refusal) answer({ refused: error.message });
-  answer({ thrown: String((error && error.stack) || error) });
+  answer({ thrown: String((error && error.stack) || error) || 'it threw an empty text' });
 });

@@ -4,26 +4,21 @@ Runs in the user's shell. What comes back is data, of a bounded size and in a bo
 user's, which may do what the user may.
 """
 
-import contextlib
 import os
 import selectors
-import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ....supervisor.errors import UsageError
-from ....supervisor.processes.environment import without_node_channel
+from ....supervisor.errors import FastlbError, UsageError
 from ..places import KeyPlaces, Place
 from .braces import keys_in_braces
 from .errors import NotReadable
+from .evaluator import take_evaluator
+from .thrown import understood_error
 
-EVALUATOR = Path(__file__).with_name("evaluate.cjs")
 EVALUATION_SECONDS = 10.0
 MOST_DATA_BYTES = 1 << 20
 MOST_WORDS_BYTES = 1 << 16  # of what the file prints
@@ -47,18 +42,13 @@ def read_javascript(
         UsageError: there is no node.
         NotReadable: the file throws, does not end, or exports something else than data.
     """
-    node = shutil.which("node")
-    if not node:
-        raise UsageError(
-            f"{file} is JavaScript, which node evaluates, and there is no node on PATH: install Node, or write the"
-            " settings as TOML, YAML or JSON"
-        )
-    said, printed = _run([node, str(EVALUATOR), os.path.abspath(path)], file, seconds)
+    said, printed = _run(os.path.abspath(path), file, seconds)
     answer = _understood(said, file, printed)
     if answer.refused:
         raise NotReadable(Place(file), answer.refused)
     if answer.thrown:
-        raise NotReadable(Place(file), "node could not evaluate it", details=answer.thrown)
+        thrown = understood_error(answer.thrown, path, file)
+        raise NotReadable(thrown.place, thrown.text, details=thrown.code, stack=answer.thrown)
     return answer.data, KeyPlaces(file, keys_in_braces(text), exact=False), printed
 
 
@@ -70,40 +60,23 @@ def _understood(said: bytes, file: str, printed: str) -> _Answer:
         raise NotReadable(Place(file), problem, details=printed) from None
 
 
-def _run(command: list[str], file: str, seconds: float) -> tuple[bytes, str]:
-    """Run node, and return what it wrote to the descriptor that its last argument names, and what it printed."""
-    data_read, data_write = os.pipe()
-    with open(data_read, "rb", buffering=0) as data:
-        try:
-            process = _spawn([*command, str(data_write)], data_write)
-        finally:
-            os.close(data_write)
-        assert process.stdout
-        with process.stdout as words, _ended(process):
-            return _read(_Streams({data.fileno(): MOST_DATA_BYTES, words.fileno(): MOST_WORDS_BYTES}), file, seconds)
-
-
-def _spawn(command: list[str], data_write: int) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        pass_fds=(data_write,),
-        start_new_session=True,
-        env=without_node_channel(os.environ),
-    )
-
-
-@contextlib.contextmanager
-def _ended(process: "subprocess.Popen[bytes]") -> Any:
-    """End what the file has started, too, whatever happens."""
+def _run(path: str, file: str, seconds: float) -> tuple[bytes, str]:
+    """Have node evaluate the file at `path`; return what it exports and what it has printed."""
     try:
-        yield
+        evaluator = take_evaluator()
+    except FileNotFoundError:
+        raise UsageError(
+            f"{file} is JavaScript, which node evaluates, and there is no node on PATH: install Node, or write the"
+            " settings as TOML, YAML or JSON"
+        ) from None
+    except OSError as error:
+        raise FastlbError(f"{file}: node, which evaluates it, cannot be started: {error.strerror}") from error
+    try:
+        evaluator.ask(path)
+        streams = _Streams({evaluator.data_fd: MOST_DATA_BYTES, evaluator.words_fd: MOST_WORDS_BYTES})
+        return _read(streams, file, seconds)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        evaluator.end()
 
 
 class _Streams:
