@@ -122,7 +122,7 @@ def _first_lines(details: AppDetails, namespace: str) -> dict[str, str]:
 
 def memory_text(workers: Sequence[WorkerEntry], limit_bytes: int) -> str:
     """Return `312M of 1536M`: of the worker with the most, as the limit is for each. `limit_bytes`: 0 for none."""
-    used = [worker.rss_bytes for worker in workers] or [0]
+    used = [worker.rss_bytes for worker in workers if worker.pid] or [0]
     limit = f" of {limit_bytes >> 20}M" if limit_bytes else ""
     others = f" in the largest of {len(used)} workers, {sum(used) >> 20}M in all" if len(used) > 1 else ""
     return f"{max(used) >> 20}M{limit}{others}"
@@ -130,7 +130,7 @@ def memory_text(workers: Sequence[WorkerEntry], limit_bytes: int) -> str:
 
 def cpu_text(workers: Sequence[WorkerEntry]) -> str:
     """Return `12%`: of one CPU, as one worker has it on average."""
-    used = [worker.cpu_percent for worker in workers] or [0.0]
+    used = [worker.cpu_percent for worker in workers if worker.pid] or [0.0]
     others = f" on average of {len(used)} workers, {sum(used):.0f}% in all" if len(used) > 1 else ""
     return f"{sum(used) / len(used):.0f}%{others}"
 

@@ -76,13 +76,13 @@ def instance_table(instances: Sequence[Instance]) -> Table:
 
 def _instance_row(instance: Instance) -> list[str]:
     worker = instance.worker
-    figures = ["0%", "0M", NOTHING, NOTHING, NOTHING, NOTHING]
-    if worker:
+    figures = [NOTHING] * 6
+    if worker and worker.pid:
         figures = [
             format_percent(worker.cpu_percent),
             format_memory(worker.rss_bytes),
             format_uptime(worker.uptime_s),
-            NOTHING if worker.pid is None else str(worker.pid),
+            str(worker.pid),
             str(worker.connections),
             format_requests([worker.requests]),
         ]

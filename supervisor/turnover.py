@@ -22,7 +22,7 @@ from .home.stored_config import save_config
 from .limits.watch import LimitWatch
 from .processes.resource_limits import check_limits
 from .settings.app_config import MAX_WORKERS
-from .settings.changes import changed_config, changed_settings
+from .settings.changes import changed_config, changed_names
 from .settings.readiness import proof_of
 from .settings.traits import Replacing, WorkerTraits
 from .workers.chosen import ChosenWorkers
@@ -159,7 +159,7 @@ class Turnover:
         config = changed_config(before, assignments, unset)
         generations.want(config)
         self._parts.on_settings()
-        names = ", ".join(changed_settings(before, config))
+        names = ", ".join(changed_names(before, config))
         if not names:
             return "nothing was changed: it is so already"
         if config == generations.config:

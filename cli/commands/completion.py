@@ -8,8 +8,8 @@ from ..options import AppCommand
 from ..output import Output
 
 EXAMPLES = (
-    "fastlb completion bash            # in ~/.bashrc: eval \"$(fastlb completion bash)\"",
-    "fastlb completion zsh             # in ~/.zshrc: the same",
+    'eval "$(fastlb completion bash)"    # in ~/.bashrc',
+    'eval "$(fastlb completion zsh)"     # in ~/.zshrc',
     "fastlb completion fish > ~/.config/fish/completions/fastlb.fish",
 )
 SHELLS = ("bash", "zsh", "fish")

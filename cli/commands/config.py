@@ -18,7 +18,7 @@ from ..options import AppCommand, complete_names, json_option
 from ..output import Output
 
 EXAMPLES = (
-    "fastlb config show shop                      # as a configuration file has them",
+    "fastlb config show shop                      # as a configuration file has it",
     "fastlb config show shop --origin             # all, and where each was said",
     "fastlb config schema > fastlb.schema.json    # for editors",
 )

@@ -21,7 +21,7 @@ from ..targets import Target, resolve_targets
 
 DEFAULT_LINES = 15
 EXAMPLES = (
-    "fastlb logs                             # all apps: last lines, then follow (on a terminal)",
+    "fastlb logs                             # of all apps; a terminal follows",
     "fastlb logs shop --lines 100 --nostream",
     "fastlb logs shop --err --since 10m --grep 'timeout|refused'",
     "fastlb logs shop --events --level warning",

@@ -17,8 +17,8 @@ from ..start_request import origins_text, requested_start
 EXAMPLES = (
     "fastlb run server:app",
     "fastlb run -w max -b 0.0.0.0:8000 --access-log server:app    # in a container",
-    "fastlb run -b fd:systemd server:app                          # in a unit of systemd with a socket",
-    "fastlb run ecosystem.config.js --only api --env production   # one app of a file",
+    "fastlb run -b fd:systemd server:app      # in a unit of systemd with a socket",
+    "fastlb run ecosystem.config.js --only api --env production    # of a file",
 )
 
 

@@ -9,7 +9,7 @@ from ...supervisor.home.app_lock import AppLock
 from ...supervisor.home.stored_config import load_config, save_config
 from ...supervisor.kinds import traits_of
 from ...supervisor.processes.working_directory import name_of_directory
-from ...supervisor.settings.changes import changed_config, changed_settings
+from ...supervisor.settings.changes import changed_config, changed_names
 from ...supervisor.settings.declared import check_config
 from ..apps import paths_of
 from ..operations import do_each, operate
@@ -72,5 +72,5 @@ def _set_stopped(name: str, params: SetParams) -> str:
         save_config(paths, config)
     finally:
         lock.release()
-    names = ", ".join(changed_settings(before, config))
+    names = ", ".join(changed_names(before, config))
     return f"{names}: for the next `fastlb start {name}`" if names else "nothing was changed: it is so already"

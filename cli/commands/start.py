@@ -20,17 +20,18 @@ from ..start_request import origins_text, requested_start
 from ..starting_again import is_word_for_several, start_again
 
 EXAMPLES = (
-    "fastlb start server:app                            # `app` in server.py, 1 worker, 127.0.0.1:8000",
+    "fastlb start server:app                  # `app` in server.py, 127.0.0.1:8000",
     "fastlb start -w max -b 0.0.0.0:80 project.wsgi:application",
     "fastlb start -w 8 -b unix:/run/shop.sock -n shop project.asgi:application",
-    "fastlb start -w 4 server.js                        # Node; it listens where it asks to",
-    "fastlb start -w 4 -b :80 dist/main.js              # and here on port 80 instead",
-    "fastlb start 'server:create_app()' -- --verbose    # a factory; arguments for the app",
-    "fastlb start worker.sh                             # any program, on its own: fork mode",
+    "fastlb start -w 4 server.js              # Node; it listens where it asks to",
+    "fastlb start -w 4 -b :80 dist/main.js    # and here on port 80 instead",
+    "fastlb start 'server:create_app()' -- --verbose    # a factory; for the app",
+    "fastlb start worker.sh                   # any program, on its own: fork mode",
     "fastlb start npx -n site -- serve -s dist -l 5173",
-    "fastlb start --fork -w 2 --increment-var PORT --env PORT=3000 server.js   # on 3000 and 3001",
-    "fastlb start ecosystem.config.js --env production # all apps of a file; --only NAME,... for some",
-    "fastlb start shop                                  # once more, as it was started before",
+    "fastlb start --fork -w 2 --increment-var PORT --env PORT=3000 server.js",
+    "fastlb start ecosystem.config.js --env production    # all apps of a file",
+    "fastlb start ecosystem.config.js --only api,jobs     # some of them",
+    "fastlb start shop                        # once more, as it was started before",
 )
 NEXT_COMMANDS = ("logs", "reload", "stop")
 

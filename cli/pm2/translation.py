@@ -72,7 +72,9 @@ def translate(arguments: Sequence[str], around: Surroundings) -> Translation:
     """
     line = _taken_apart(arguments)
     if not line.words:
-        return Translation([["--version"] if line.has("-v", "--version") else ["--help"]])
+        if line.has("-v", "--version"):
+            return Translation([["version", "--number"]], ["this is fastlb, called as pm2, and its number"])
+        return Translation([["--help"]])
     name, *words = line.words
     ours = _our_words(name, around.commands)
     notes: list[str] = []
@@ -81,6 +83,8 @@ def translate(arguments: Sequence[str], around: Surroundings) -> Translation:
     else:
         if name == "sendSignal":
             words = [*words[1:], *words[:1]]
+        if ours[0] == "init":
+            words = [word for word in words if word != "simple"]  # of two templates there; here there is one
         changes = _changes(line, ours[0], words, around)
         options = _options(_without(line, changes), ours[0], around, notes)
         if ours[0] == "logs" and not line.has("--out", "--err"):

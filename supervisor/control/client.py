@@ -23,6 +23,8 @@ from .protocol import FROZEN_METHODS, PROTOCOL_VERSION, AppDetails, AppEntry, Ch
 ANSWER_SECONDS = 5.0
 NOBODY_LISTENS = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, ProcessLookupError)
 RESULTS: dict[str, Any] = {"list": AppEntry, "show": AppDetails, "changes": Changes}
+# Types of answers.
+ANSWER_TYPES = (Done, Progress, *RESULTS.values())
 
 
 class NotRunning(FastlbError):

@@ -5,17 +5,22 @@ from pathlib import Path
 
 from ..settings.app_name import is_app_name
 from .app_lock import is_running
-from .paths import AppPaths
+from .paths import AppPaths, no_directory
 
 
 def list_apps(home: Path) -> list[str]:
     """Names of all known apps, sorted: those that run, and those that have run and were not deleted.
 
     A directory without either is what a killed first start left; the next start of that name takes it over.
+
+    Raises:
+        HomeUnusable: the home, or what it is in, is no directory.
     """
     try:
         names = [entry.name for entry in os.scandir(home / "apps") if is_app_name(entry.name)]
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return []
+    except NotADirectoryError:
+        raise no_directory(home / "apps") from None
     apps = (AppPaths(home, name) for name in sorted(names))
     return [paths.name for paths in apps if paths.config.exists() or is_running(paths)]

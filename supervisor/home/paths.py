@@ -86,6 +86,12 @@ class AppPaths:
         shutil.rmtree(self.app_dir, ignore_errors=True)
 
 
+def no_directory(path: Path) -> HomeUnusable:
+    """Return the error for `path` in the home, of which some part is a file, or another thing, and no directory."""
+    part = next((part for part in reversed([path, *path.parents]) if part.exists() and not part.is_dir()), path)
+    return _unusable(part, "it is no directory")
+
+
 def prepare_home(home: Path) -> None:
     """Create `home` and its two directories, or check that they are ours alone to write.
 

@@ -23,6 +23,20 @@ def changed_settings(before: AppConfig, after: AppConfig) -> list[str]:
     return [name for name in names if getattr(before, name) != getattr(after, name)]
 
 
+def changed_names(before: AppConfig, after: AppConfig) -> list[str]:
+    """Return the same for a person: of variables each by its own name, `env.PORT`, as `set` takes it."""
+    names: list[str] = []
+    maps = {setting.name for setting in declared_settings() if setting.is_map}
+    for name in changed_settings(before, after):
+        names += _changed_members(name, getattr(before, name), getattr(after, name)) if name in maps else [name]
+    return names
+
+
+def _changed_members(name: str, before: dict[str, str], after: dict[str, str]) -> list[str]:
+    members = [member for member in {**before, **after} if before.get(member) != after.get(member)]
+    return [f"{name}{MEMBER_MARK}{member}" for member in members]
+
+
 def needing_start(before: AppConfig, after: AppConfig) -> list[str]:
     """Return those of the changed settings that no reload and no restart can apply.
 

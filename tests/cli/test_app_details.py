@@ -1,5 +1,6 @@
 """What `show` prints into a pipe is read by scripts: one line about memory, one about cpu, whatever else is told."""
 
+import msgspec
 import pytest
 from fastlb.cli.app_details import cpu_text, memory_text, print_details
 from fastlb.cli.output import Output
@@ -24,6 +25,7 @@ def worker(number: int, rss_bytes: int, cpu_percent: float) -> WorkerEntry:
 
 
 WORKERS = [worker(0, 312 << 20, 90.0), worker(1, 100 << 20, 10.0)]
+STOPPED = msgspec.structs.replace(worker(1, 0, 0.0), pid=None, status="stopped")
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,7 @@ WORKERS = [worker(0, 312 << 20, 90.0), worker(1, 100 << 20, 10.0)]
         (WORKERS[:1], "312M of 1536M", "90%"),
         (WORKERS, "312M of 1536M in the largest of 2 workers, 412M in all", "50% on average of 2 workers, 100% in all"),
         ([], "0M of 1536M", "0%"),
+        ([WORKERS[0], STOPPED], "312M of 1536M", "90%"),
     ],
 )
 def test_figures_are_of_one_worker(workers: list[WorkerEntry], memory: str, cpu: str) -> None:

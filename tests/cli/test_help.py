@@ -27,6 +27,12 @@ def test_help_has_an_example_of_the_command(name: str) -> None:
     assert f"fastlb {name}" in result.output
 
 
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_fits_into_80_columns(name: str) -> None:
+    lines = CliRunner().invoke(cli, [*name.split(), "--help"], env={"COLUMNS": "80"}).output.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_is_called_as_its_module(name: str) -> None:
     assert command(name).name == name

@@ -18,6 +18,16 @@ def test_list_without_apps_says_how_to_start_one(fastlb: Fastlb) -> None:
     assert not fastlb.home.exists(), "looking changes nothing"
 
 
+@pytest.mark.parametrize("command", ["list", "show shop", "stop all", "jlist", "save", "start asgi_probe:app"])
+def test_home_that_is_a_file_is_an_error(fastlb: Fastlb, command: str) -> None:
+    fastlb.home.parent.mkdir(exist_ok=True)
+    fastlb.home.write_text("")
+    result = fastlb.cli(*command.split())
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: cannot use {fastlb.home}: ")
+    assert "Set FASTLB_HOME to a directory of yours" in result.stderr
+
+
 def test_stopped_app_is_listed_from_its_file(fastlb: Fastlb, stopped: AppPaths) -> None:
     assert json.loads(fastlb.ok("list", "--json").stdout) == [
         {
@@ -41,7 +51,7 @@ def test_stopped_app_is_listed_from_its_file(fastlb: Fastlb, stopped: AppPaths) 
             "pm_ids": [0],
         }
     ]
-    assert fastlb.ok("ps").stdout.splitlines()[1].split()[:6] == ["0", "shop", "cluster", "0", "stopped", "0%"]
+    assert fastlb.ok("ps").stdout.splitlines()[1].split()[:6] == ["0", "shop", "cluster", "0", "stopped", "-"]
     assert fastlb.ok("ps", "--apps").stdout.splitlines()[1].split()[:5] == ["0", "shop", "stopped", "cluster", "-"]
 
 

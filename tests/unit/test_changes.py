@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 from fastlb.supervisor.errors import UsageError
 from fastlb.supervisor.settings.app_config import AppConfig
-from fastlb.supervisor.settings.changes import changed_config, changed_settings, check_can_reload, needing_start
+from fastlb.supervisor.settings.changes import (
+    changed_config,
+    changed_names,
+    changed_settings,
+    check_can_reload,
+    needing_start,
+)
 from fastlb.supervisor.settings.declared import NEEDS_START, declared_settings
 
 BASE = AppConfig(target="shop:app", name="shop", env={"A": "1"}, workers=2)
@@ -35,6 +41,13 @@ def changed(*words: str, unset: tuple[str, ...] = ()) -> dict[str, Any]:
 )
 def test_words_change_settings(word: str, expected: dict[str, Any]) -> None:
     assert changed(word) == expected
+
+
+def test_changes_are_told_by_the_names_that_one_types() -> None:
+    after = changed_config(BASE, ["env.B=2", "env.A=3", "workers=4"], [])
+    assert sorted(changed_names(BASE, after)) == ["env.A", "env.B", "workers"]
+    assert changed_names(after, changed_config(after, [], ["env.B"])) == ["env.B"]
+    assert changed_names(BASE, BASE) == []
 
 
 def test_defaults_come_back_and_variables_go() -> None:

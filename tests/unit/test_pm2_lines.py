@@ -111,7 +111,9 @@ def meaning(line: str, running: tuple[str, ...] = ()) -> Translation:
         ("startOrReload ecosystem.json", ["reload ecosystem.json"]),
         ("sendSignal SIGUSR2 shop", ["signal shop SIGUSR2"]),
         ("dump", ["save"]),
-        ("-v", ["--version"]),
+        ("-v", ["version --number"]),
+        ("init simple", ["init"]),
+        ("ecosystem", ["init"]),
         ("", ["--help"]),
     ],
 )  # fmt: skip
