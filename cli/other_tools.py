@@ -3,7 +3,7 @@
 Options that mean the same as one of ours are aliases of the declared settings; here is what has no counterpart.
 """
 
-NOT_WATCHED = "nothing watches the files: `fastlb reload NAME` loads new code"
+RELOAD = "`fastlb run --reload` is for a laptop, and --watch reloads without losing a request"
 IN_BACKGROUND = "`fastlb start` always runs in the background, `fastlb run` in the foreground: leave it out"
 CONFIG_FILES = "a configuration file is the target: `fastlb start FILE`, with PM2's words or ours"
 NO_PID_FILE = "there is no pid file: `fastlb list --json` tells the pid, and commands know the app by its name"
@@ -23,8 +23,12 @@ OPTIONS: dict[str, str] = {
     "--pidfile": NO_PID_FILE,
     "-t": "did you mean --request-timeout?",
     "--config": CONFIG_FILES,
-    "--reload": NOT_WATCHED,
-    "--watch": NOT_WATCHED,
+    "--reload": RELOAD,
+    "--reload-dir": RELOAD,
+    "--reload-include": RELOAD,
+    "--reload-exclude": RELOAD,
+    "--reload-extra-file": "did you mean --reload-include, of `fastlb run --reload`?",
+    "--reload-engine": "the kernel tells of changes: leave it out",
     "--error-logfile": "did you mean --error-file?",
     "--access-logfile": "did you mean --access-file FILE?",
     "--reuse-port": "all workers share one listener, which needs no such option: leave it out",

@@ -5,6 +5,7 @@ configuration says can still count.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from ..supervisor.settings.quantities import check_unit_is_clear
 from ..supervisor.settings.reference import default_text, value_name
 from .file_options import CHOSEN_ENVIRONMENT, take_environment
 from .options import AppCommand
+from .watch_option import with_values
 
 ARGUMENTS = ("target", "args")  # given by position, not by an option
 # Options whose values the shell completes itself, by what their value is called.
@@ -81,7 +83,13 @@ class SettingsCommand(AppCommand):
             environment, before = take_environment(before)
             if environment is not None:
                 ctx.meta[CHOSEN_ENVIRONMENT] = environment
-        return super().parse_args(ctx, before)
+        return super().parse_args(ctx, with_values(before, partial(self._has_excess, ctx)))
+
+    def _has_excess(self, ctx: click.Context, args: list[str]) -> bool:
+        try:
+            return bool(self.make_parser(ctx).parse_args(list(args))[1])
+        except click.UsageError:
+            return False  # it is told when they are parsed for good
 
     def what_to_do(self, unknown: str, value: str) -> str:
         """As AppCommand, but other tools' names come first."""

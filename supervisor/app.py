@@ -37,6 +37,7 @@ from .steering import Steering
 from .strays.of_app import Strays
 from .strays.token import new_run
 from .turnover import OnProgress, Replacer, Turnover, TurnoverParts, check_target_workers, count_of, ignore_progress
+from .watch.file_watch import FileWatch, WatchParts
 from .workers.bounds import low_limit_warning
 from .workers.crew import Crew
 from .workers.host import HostParts, WorkerHost
@@ -86,6 +87,9 @@ class App:
         host.on_exit = self.abandonment.note_exit
         self._health = HealthWatch(self._generations, lambda: self._crew.members, self._reaper, resources.log)
         host.on_started = self._health.begin
+        self._watch = FileWatch(
+            WatchParts(lambda: self.config, resources.paths, resources.log, self.ask, self._remark)
+        )
         self._cron_restart = CronRestart(lambda: self.config, resources.log)
         sources = StatusSources(
             config=config,
@@ -302,6 +306,7 @@ class App:
         """End everything that runs; may be called once."""
         self.abandonment.close()
         self._health.close()
+        self._watch.close()
         await self._operations.wait_until_idle()
         await self._end_processes()
         self._lookout.close()
@@ -373,6 +378,7 @@ class App:
         if self._operations.current is None and self._retry.is_due():
             self.ask(OperationRequest(Operation.RETRY, by="errored_retry"))
         self._cron_restart.look(self.ask)
+        self._watch.follow_settings()
         self._host.look_for_oom_kills()
         self._status.look()
         self._forget_old_generations()

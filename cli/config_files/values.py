@@ -84,7 +84,7 @@ def _list(setting: DeclaredSetting, value: Any) -> tuple[Any, ...]:
         value = _words(value) if setting.name in ("args", "interpreter_args") else [value]
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = [value]
-    if isinstance(value, bool) and setting.name == "filter_env":
+    if isinstance(value, bool) and setting.name in ("filter_env", "watch"):
         value = [FILTER_ALL] if value else []
     if not isinstance(value, list):
         raise ValueError(f"{shown(value)} is no array")

@@ -51,7 +51,6 @@ def _row(names: str, verdict: CommandVerdict, here: str, option: str = "", only_
 
 
 VALUES: dict[str, Values] = {"V": "one", "[V]": "maybe", "V...": "many"}
-WATCH = "Files are not watched yet: `fastlb reload NAME` loads new code."
 STARTUP = "Units of the init system are not written yet: docs/systemd.md."
 APM = "Nothing is measured inside the app, and nothing is sent away: leave it out."
 CONTAINER = "It runs in a container and makes none: docs/docker.md."
@@ -107,10 +106,10 @@ FLAGS: tuple[Pm2Flag, ...] = (
          only_for="save"),
     _row("-c --cron --cron-restart V", "better", "A reload at these times, which loses no request; 0: none.",
          "--cron-restart"),
-    _row("--watch [V]", "later", WATCH, "--watch"),
-    _row("--ignore-watch V...", "later", WATCH, "--ignore-watch"),
-    _row("--watch-delay V", "later", WATCH, "--watch-delay"),
-    _row("--ext V", "later", WATCH),
+    _row("--watch [V]", "better", "A reload: when the new code does not start, the old goes on.", "--watch"),
+    _row("--ignore-watch V...", "better", "The same, and `default` stands for the default.", "--ignore-watch"),
+    _row("--watch-delay V", "same", "The same, in seconds.", "--watch-delay"),
+    _row("--ext V", "better", "Patterns of files: `js,html` is `*.js` and `*.html`.", "--watch-include"),
     _row("-p --pid V", "not here", "There is no pid file: `fastlb pid NAME` tells pids."),
     _row("-w --write", "not here", "What an app was started with is kept by itself: `fastlb show NAME`."),
     _row("--no-autostart", "not here", "What is to run later is started later."),

@@ -19,6 +19,7 @@ DEFAULT_FILE = "ecosystem.config.js"
 APP_STREAMS = ("--out", "--err")
 # With them PM2 changes settings.
 CHANGING = ("restart", "reload")
+TWO = 2  # words of an option: its name and its value
 NOT_CHANGED = ("--name", "--fork")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
@@ -193,7 +194,9 @@ def _changes(line: _Line, ours: str, words: Sequence[str], around: Surroundings)
         if flag.option.startswith("--no-"):
             value = "off"
         else:
-            value = " ".join(values) if flag.values == "many" else _option(flag, values, around.cpus)[-1]
+            options = _option(flag, values, around.cpus)
+            is_several = flag.values == "many" or len(options) > TWO
+            value = " ".join(options[1::TWO]) if is_several else options[-1]
         setting = flag.option.removeprefix("--no-").removeprefix("--").replace("-", "_")
         changes[name] = f"{setting}={'on' if value == flag.option else value}"
     return changes
@@ -224,6 +227,8 @@ def _instead(flag: Pm2Flag, ours: str, around: Surroundings) -> str:
 def _option(flag: Pm2Flag, values: Sequence[str], cpus: int) -> list[str]:
     if flag.values == "none" or not values:
         return [flag.option]
+    if flag.option == "--watch-include":
+        return [word for part in values[0].split(",") for word in (flag.option, f"*.{part.lstrip('.')}")]
     if flag.values == "many":
         return [word for value in values for part in value.split(",") for word in (flag.option, part)]
     return [flag.option, _value(flag, values[0], cpus)]

@@ -11,7 +11,6 @@ from .key import KeySection, Pm2Key, millis, plain, unknown_there
 
 _NO_MONITORING = "Nothing of ours is loaded into an app to measure it, and nothing is sent to anybody: leave it out."
 _LEAVE_OUT = "It changes nothing: leave it out."
-_RELOAD_LOADS_CODE = "Nothing watches files: `fastlb reload NAME` loads new code, without losing a request."
 
 APP = KeySection("App", (
     plain("script", "the program that is run", "same", "The target: a script, a directory or `package.json` of Node, `module:attribute` of Python, any program.", "target", "exec"),
@@ -88,10 +87,10 @@ LIFE = KeySection("Life of a process", (
 
 CLOCK_AND_FILES = KeySection("By the clock, and on a change of files", (
     plain("cron_restart", "a hard restart of every instance at the same moment; 0: none", "better", "A reload at these times, which loses no request; 0: none.", "cron_restart", "cron"),
-    plain("watch", "a hard restart when a file changes", "not here", _RELOAD_LOADS_CODE),
-    plain("ignore_watch", "files that are not watched, in place of the default", "not here", _RELOAD_LOADS_CODE),
-    millis("watch_delay", "pause before that restart", "not here", _RELOAD_LOADS_CODE),
-    plain("watch_options", "options of chokidar", "not here", _RELOAD_LOADS_CODE),
+    plain("watch", "a hard restart when a file changes; each instance watches for itself", "better", "A reload: when the new code does not start, the old goes on.", "watch"),
+    plain("ignore_watch", "files that are not watched, in place of the default", "better", "The same, and `default` among them stands for the default.", "ignore_watch"),
+    millis("watch_delay", "pause before that restart [0]", "better", "Time without a change after which those before it are one [250 ms].", "watch_delay"),
+    plain("watch_options", "options of chokidar", "not here", "The kernel tells of changes, nothing is polled, and links are followed: `watch_include` says which files count."),
     plain("vizion", "reads what git says of the directory, if that is turned on", "not here", _LEAVE_OUT),
     plain("post_update", "commands after `pm2 pull`", "not here", "Whatever brings new code ends with `fastlb reload NAME`."),
 ))  # fmt: skip

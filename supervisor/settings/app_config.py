@@ -21,6 +21,7 @@ from .rotation_times import check_rotate_interval
 from .socket_mode import parse_mode
 from .targets import AppKind, ExecMode, worker_kind
 from .time_zone import zone_of
+from .watch_words import DEFAULT, check_patterns
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,6 +204,11 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     cron_restart: Annotated[str, Setting(help="When all workers are replaced by the clock: a cron pattern, with names of days and months, and a field of seconds in front if it has six; 0: never. It is a reload, and starts a job that has finished once more.", section="By the clock", flags=("-c", "--cron"), metavar="PATTERN", check=check_cron_restart)] = ""
     cron_timezone: Annotated[str, Setting(help="Time zone of cron_restart, such as Europe/Berlin; default: that of the machine.", section="By the clock", metavar="ZONE", check=zone_of)] = ""
+
+    watch: Annotated[tuple[str, ...], Setting(help="Replace the workers, by a reload, when files change: true for those below the working directory, or paths.", section="When files change", repeatable=True, metavar="[PATH]")] = ()
+    ignore_watch: Annotated[tuple[str, ...], Setting(help="Files that may change: names or paths, with stars. default stands for hidden files, caches, node_modules, logs, virtual environments, databases and what editors leave; what is given replaces it, unless it is among them.", section="When files change", repeatable=True, metavar="PATTERN", check=check_patterns)] = (DEFAULT,)
+    watch_include: Annotated[tuple[str, ...], Setting(help="Files that count alone, such as *.py; a hidden one must be named.", section="When files change", repeatable=True, metavar="PATTERN", aliases=("ext",), check=check_patterns)] = ()
+    watch_delay: Annotated[float, seconds("Time without a change after which those before it are one.", "When files change", minimum=0)] = 0.25
 
     @property
     def kind(self) -> AppKind:

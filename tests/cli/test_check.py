@@ -24,12 +24,12 @@ def fastlb() -> Fastlb:
 
 
 def test_a_file_that_can_be_started(fastlb: Fastlb, tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text('{"apps": [{"name": "a", "script": "x.sh"}, {"script": "echo", "watch": true}]}')
+    (tmp_path / "a.json").write_text('{"apps": [{"name": "a", "script": "x.sh"}, {"script": "echo", "vizion": true}]}')
     (tmp_path / "x.sh").write_text("#!/bin/sh\n")
     result = fastlb.cli("check", "a.json", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (0, "a.json: a, echo can be started\n")
     assert result.stderr.startswith("note: a.json:1:")
-    assert "watch has no effect here" in result.stderr
+    assert "vizion has no effect here" in result.stderr
     assert not fastlb.home.exists()
 
 

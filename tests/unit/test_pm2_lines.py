@@ -62,7 +62,8 @@ OF_THE_GUIDE = """
 """
 
 OPTIONS = {
-    "start": {"--workers", "--name", "--kill-timeout", "--fork", "--exec-mode", "--stop-exit-codes", "--time", "--env"},
+    "start": {"--workers", "--name", "--kill-timeout", "--fork", "--exec-mode", "--stop-exit-codes", "--time", "--env",
+              "--watch", "--watch-include", "--cron-restart"},
     "run": {"--workers", "--name", "--fork"},
     "reload": {"--parallel"},
     "logs": {"--lines", "--out", "--err", "--nostream", "--follow"},
@@ -90,6 +91,10 @@ def meaning(line: str, running: tuple[str, ...] = ()) -> Translation:
         ("start app.js -i 2 --stop-exit-codes 0 143 --time", [
             "start --workers 2 --stop-exit-codes 0 --stop-exit-codes 143 --time app.js"
         ]),
+        ("start app.py --watch --cron 5", ["start --watch --cron-restart 5 app.py"]),
+        ("start app.py --watch src --ext js,html", [
+            "start --watch src --watch-include *.js --watch-include *.html app.py"
+        ]),
         ("start a.py b.py", ["start a.py", "start b.py"]),
         ("start", ["start ecosystem.config.js"]),
         ("start ecosystem.config.js --env production", ["start --env production ecosystem.config.js"]),
@@ -105,6 +110,8 @@ def meaning(line: str, running: tuple[str, ...] = ()) -> Translation:
             "set shop kill_timeout=3000ms time=on", "restart shop", "scale shop 4"
         ]),
         ("reload shop --stop-exit-codes 0 143", ["set shop stop_exit_codes=0 143", "reload shop"]),
+        ("restart shop --watch --ext js,html", ["set shop watch=on watch_include=*.js *.html", "restart shop"]),
+        ("restart shop --cron-restart 0", ["set shop cron_restart=0", "restart shop"]),
         ("reload ecosystem.config.js", ["reload ecosystem.config.js"]),
         ("logs shop", ["logs --out --err shop"]),
         ("reload all --parallel 4", ["reload --parallel 4 all"]),
@@ -125,7 +132,7 @@ def test_line_means(line: str, ours: list[str]) -> None:
     ("line", "notes"),
     [
         ("start app.py --no-pmx", ["--no-pmx has no effect: Nothing is measured inside the app"]),
-        ("start app.py --watch --ignore-watch logs tmp", ["--watch has no effect: Files", "--ignore-watch has"]),
+        ("start app.py --hp /x --no-vizion", ["--hp has", "--no-vizion has"]),
         ("stop shop -i 4", ["-i has no effect: it counts at a start, `fastlb start NAME --workers`"]),
         ("start app.py -p /run/x.pid", ["-p has no effect: There is no pid file"]),
     ],
