@@ -20,7 +20,7 @@ def test_workers_are_replaced_by_a_reload_and_show_tells_when_next(fastlb: Fastl
         workers = app.entry()["workers"]
         return all(worker["generation"] > 1 for worker in workers)
 
-    wait_until(are_replaced, "all workers are of a later generation")
+    wait_until(are_replaced, "all workers are of a later generation", timeout=15)
     assert not set(first) & set(app.worker_pids)
     assert app.entry()["cron_next_at"].endswith("+09:00")
     assert "next by cron" in fastlb.ok("show", "app").stdout
@@ -34,14 +34,14 @@ def test_workers_are_replaced_by_a_reload_and_show_tells_when_next(fastlb: Fastl
 def test_finished_job_is_started_again(fastlb: Fastlb, tmp_path: Path) -> None:
     write_program(tmp_path / "job.sh", "echo worked")
     app = start_program(fastlb, tmp_path, "--no-autorestart", "--cron", EVERY_SECOND, "job.sh")
-    wait_until(lambda: app.log("out").count("worked") >= 3, "it has worked three times")
+    wait_until(lambda: app.log("out").count("worked") >= 3, "it has worked three times", timeout=15)
 
 
 def test_run_goes_on_with_a_finished_job_that_has_a_schedule(fastlb: Fastlb, tmp_path: Path) -> None:
     write_program(tmp_path / "job.sh", f"echo >> {tmp_path}/done")
     running = fastlb.popen("run", "--no-autorestart", "-c", EVERY_SECOND, *QUICK, "job.sh", cwd=tmp_path)
     done = tmp_path / "done"
-    wait_until(lambda: done.exists() and done.read_text().count("\n") >= 2, "it has worked twice")
+    wait_until(lambda: done.exists() and done.read_text().count("\n") >= 2, "it has worked twice", timeout=15)
     running.terminate()
     running.communicate()
     assert running.returncode == 0

@@ -56,7 +56,7 @@ def test_fifty_files_saved_at_once_are_one_reload(fastlb: Fastlb, shop: Path) ->
         (shop / f"parts/part{number}.py").write_text("")
     save(shop, "2")
     wait_for_answer(app, b"2")
-    wait_until(lambda: reloads(app) and not app.entry()["operations"], "the reload is over")
+    wait_until(lambda: reloads(app) and not app.entry()["operations"], "the reload is over", timeout=15)
     assert (reloads(app, "asked"), reloads(app, "begun")) == (1, 1)
     log = app.log("supervisor")
     assert f"files_changed count={SAVED_AT_ONCE}" in log
@@ -77,17 +77,17 @@ def test_broken_save_changes_nothing_and_is_told(fastlb: Fastlb, shop: Path) -> 
 def test_what_is_saved_while_a_reload_runs_is_loaded_after_it(fastlb: Fastlb, shop: Path) -> None:
     app = start(fastlb, shop, "--watch", "--watch-delay", "10ms", "--settle", "1s")
     save(shop, "2")
-    wait_until(lambda: reloads(app, "begun"), "it is reloaded")
+    wait_until(lambda: reloads(app, "begun"), "it is reloaded", timeout=15)
     save(shop, "3")
     wait_for_answer(app, b"3")
-    wait_until(lambda: not app.entry()["operations"], "all is done")
+    wait_until(lambda: not app.entry()["operations"], "all is done", timeout=15)
 
 
 def test_watch_begins_and_ends_with_the_settings(fastlb: Fastlb, shop: Path) -> None:
     app = start(fastlb, shop)
     fastlb.ok("set", "app", "watch=true", "watch_delay=10ms")
     app.ok("reload")
-    wait_until(lambda: "watch_begun" in app.log("supervisor"), "it watches")
+    wait_until(lambda: "watch_begun" in app.log("supervisor"), "it watches", timeout=15)
     save(shop, "2")
     wait_for_answer(app, b"2")
 
