@@ -1,4 +1,6 @@
-"""Compile the .pyx files of fastlb.lb and fastlb.worker. Everything else about the distribution is in pyproject.toml.
+"""Compile the .pyx files of fastlb.lb and fastlb.worker, and llhttp (vendor/).
+
+Everything else about the distribution is in pyproject.toml.
 
 FASTLB_DEBUG=1 builds the debug variant: counters of descriptors and a check of every
 invariant (C macro of the same name). FASTLB_SANITIZE=1 adds AddressSanitizer and UBSan.
@@ -22,6 +24,9 @@ IMPORT_VIEW = ROOT / "build" / "view"
 COMPILED = ("lb", "worker")  # folders with .pyx files
 DEBUG = os.environ.get("FASTLB_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTLB_SANITIZE") == "1"
+LLHTTP = ROOT / "vendor" / "llhttp"
+# What is compiled into a module besides its own file.
+OTHER_SOURCES = {"worker/http/request_reader.pyx": sorted(LLHTTP.glob("*.c"))}
 ANNOTATE = os.environ.get("FASTLB_ANNOTATE") == "1"
 
 
@@ -55,7 +60,8 @@ def extensions() -> list[Extension]:
     return [
         Extension(
             ".".join(("fastlb", *source.with_suffix("").parts)),
-            [str(source)],
+            [str(source), *(str(other.relative_to(ROOT)) for other in OTHER_SOURCES.get(str(source), ()))],
+            include_dirs=[str(LLHTTP)],
             extra_compile_args=compile_args,
             extra_link_args=link_args,
         )

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Iterator
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastlb.lb.inbox import ConnectionInbox, HandedSocket
@@ -43,7 +43,11 @@ from .protocol import (
 from .proxies import behind_proxies
 from .uvicorn_log import AppErrorCounter, StartupErrors
 
+if TYPE_CHECKING:
+    from .own_http import OwnHttp
+
 DATE_INTERVAL = 1.0
+OWN = "fastlb"  # the value of the setting `http`
 
 
 class FastlbServer(uvicorn.Server):
@@ -70,6 +74,8 @@ class FastlbServer(uvicorn.Server):
         self.server_state.tasks = self._tasks  # type: ignore[assignment]
         websocket_state = WebSocketState(self.server_state, websocket_tasks)
         config.ws = websocket_factory(worker.ws, websocket_state)  # type: ignore[assignment]
+        self._websocket_tasks = websocket_tasks
+        self._own_http: OwnHttp | None = None
         self._wheel = TimeoutWheel(asyncio.get_running_loop())
         config.http = protocol_class(worker.http, self._wheel, worker.stall_timeout)
         self._ssl_context = create_ssl_context(worker)
@@ -85,7 +91,10 @@ class FastlbServer(uvicorn.Server):
         fill_standard_descriptors()
         loop, inbox = asyncio.get_running_loop(), self._inbox
         drain = self._drain = QuietDrain(loop, inbox, self, self.stop)
-        self._heartbeat = Heartbeat(loop, inbox, self._tasks.oldest_began_ns)
+        if self._worker.http == OWN:
+            self._serve_http_ourselves()
+        oldest = self._own_http.oldest_began_ns if self._own_http else self._tasks.oldest_began_ns
+        self._heartbeat = Heartbeat(loop, inbox, oldest)
         self._protocol_arguments = shared_arguments(self.config, self.server_state, self.lifespan.state)
         keep_alive = self.config.timeout_keep_alive
         channel = ChannelServer(loop, inbox, self._create_protocol, self._ssl_context, lambda: drain.begin(keep_alive))
@@ -100,6 +109,12 @@ class FastlbServer(uvicorn.Server):
             on_check=partial(channel.serve_uncounted, listener_id=first_listener_id(self._worker)),
         )
         self._lifecycle.report(Serving("asgi"))
+
+    def _serve_http_ourselves(self) -> None:
+        from .own_http import OwnHttp
+
+        self._own_http = OwnHttp(self, self._worker, self.status, self._websocket_tasks)
+        self._tasks = self.server_state.tasks = self._own_http.service  # type: ignore[assignment]
 
     def stop(self) -> None:
         """Shut down: finish the running requests, then the app."""
@@ -140,6 +155,8 @@ class FastlbServer(uvicorn.Server):
         """
         while not self._stopping.is_set():
             await self.on_tick(0)
+            if self._own_http:
+                self._own_http.tell_time(self.server_state.default_headers)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DATE_INTERVAL):
                     await self._stopping.wait()
@@ -148,6 +165,8 @@ class FastlbServer(uvicorn.Server):
         """Drain: let every response from now on say that its connection ends."""
         self.config.encoded_headers = [*self.config.encoded_headers, CONNECTION_CLOSE]
         self.server_state.default_headers = [*self.server_state.default_headers, CONNECTION_CLOSE]
+        if self._own_http:
+            self._own_http.announce_end()
         for connection in self.server_state.connections:
             if isinstance(connection, HandedConnection):
                 connection.announce_end()
@@ -160,11 +179,13 @@ class FastlbServer(uvicorn.Server):
         """
         super().handle_exit(signal.SIGTERM, None)
         for connection in list(self.server_state.connections):
-            if not isinstance(connection, HandedConnection) or connection.is_unused():
+            if not speaks_http(connection) or connection.is_unused():
                 connection.shutdown()
 
     def shorten_keep_alive(self, seconds: float) -> None:
         """Drain: keep connections that become idle from now on for no longer than this."""
+        if self._own_http:
+            self._own_http.shorten_keep_alive(seconds)
         for connection in self.server_state.connections:
             if isinstance(connection, HandedConnection):
                 connection.timeout_keep_alive = min(connection.timeout_keep_alive, seconds)
@@ -172,7 +193,7 @@ class FastlbServer(uvicorn.Server):
     def end_idle(self) -> None:
         """Drain: close kept connections on which nothing of another request has arrived."""
         for connection in list(self.server_state.connections):
-            if isinstance(connection, HandedConnection) and connection.is_idle():
+            if speaks_http(connection) and connection.is_idle():
                 connection.shutdown()
 
     def is_empty(self) -> bool:
@@ -180,6 +201,8 @@ class FastlbServer(uvicorn.Server):
         return not self.server_state.connections
 
     def _create_protocol(self, handed: HandedSocket) -> asyncio.BaseProtocol:
+        if self._own_http:
+            return self._own_http.create_protocol(handed)  # type: ignore[no-any-return]
         protocol: Any = self.config.http_protocol_class(**self._protocol_arguments)
         if self._worker.access_log_format:
             protocol.access_log = False  # AccessLog writes the lines
@@ -189,6 +212,11 @@ class FastlbServer(uvicorn.Server):
     def _on_orphaned(self, drain: QuietDrain) -> None:
         self.orphaned = True
         drain.hurry(min(ORPHAN_QUIET_TIME, self.config.timeout_keep_alive))
+
+
+def speaks_http(connection: Any) -> bool:
+    """Say whether `connection` has not become a websocket."""
+    return hasattr(connection, "is_idle")
 
 
 def uvicorn_config(app: object, worker: WorkerConfig) -> uvicorn.Config:

@@ -1,0 +1,191 @@
+"""Owns what makes HTTP requests into ASGI scopes, and gives connections to websockets. Runs in ASGI workers.
+
+On the event loop's thread. A scope is what uvicorn's users know; where the two differ, docs/http.md says so. Never asks
+the kernel about a connection.
+"""
+
+import logging
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdint cimport uint8_t
+from libc.string cimport memchr
+
+from fastlb.worker.asgi.exchange cimport AsgiService, Exchange
+from fastlb.worker.http.connection cimport HttpConnection
+
+from uvicorn.protocols.http.flow_control import service_unavailable
+
+cdef object logger = logging.getLogger("uvicorn.error")
+
+
+cdef class AsgiConnection(HttpConnection):
+    """One connection of an ASGI worker.
+
+    Args:
+        service: shared by all connections, an AsgiService.
+        handed: the connection as it was taken.
+        server: our address, as in a scope.
+    """
+
+    cdef AsgiService asgi
+    cdef Exchange exchange        # whose response is not complete; None: there is none
+    cdef object client
+    cdef object server
+    cdef str scheme
+
+    def __init__(self, AsgiService service not None, handed, server):
+        HttpConnection.__init__(self, service, handed)
+        self.asgi = service
+        self.client = handed.peer_address()
+        self.server = server
+        self.scheme = "https" if service.secure else "http"
+
+    def connection_made(self, transport):
+        """Wait for the first request."""
+        HttpConnection.connection_made(self, transport)
+        # Idle until a request begins: an ASGI worker is busy with requests, not with connections.
+        self.handed.release()
+
+    cdef bint takes_upgrade(self) except -1:
+        return self.asgi.takes_websockets and self.upgrade.lower() == b"websocket"
+
+    cdef int on_head(self) except? -1:
+        cdef AsgiService service = self.asgi
+        cdef Exchange exchange
+        if self.upgrades:
+            return 0
+        exchange = Exchange()
+        exchange.service = service
+        exchange.connection = self
+        exchange.is_head = self.method() == "HEAD"
+        exchange.is_http10 = self.is_http10
+        exchange.keep_alive = self.keep_alive
+        exchange.scope = self.scope()
+        exchange.app = service.app if not service.limit_concurrency else self.app_below_limit()
+        self.exchange = exchange
+        self.answering = True
+        return exchange.run()
+
+    cdef int on_body(self, const char *data, size_t length) except? -1:
+        # A body whose response is complete is read to its end, and thrown away.
+        return self.exchange.add_body(data[:length]) if self.exchange is not None else 0
+
+    cdef int on_complete(self) except? -1:
+        return self.exchange.end_body() if self.exchange is not None else 0
+
+    cdef int end_response(self, bint keep_alive) except -1:
+        self.exchange = None
+        return HttpConnection.end_response(self, keep_alive)
+
+    cdef int on_lost(self) except -1:
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.disconnect()
+        return 0
+
+    cdef int on_half_closed(self) except -1:
+        if self.exchange is not None:
+            self.exchange.half_closed = True
+            self.exchange.wake_readers()
+        return 0
+
+    cdef int on_writable(self) except -1:
+        return self.exchange.wake_writers() if self.exchange is not None else 0
+
+    cdef int refuse_current(self, int code) except -1:
+        cdef Exchange exchange = self.exchange
+        self.exchange = None
+        self.answering = False
+        exchange.disconnect()
+        return self.close_now() if exchange.begun else self.send_refusal(code)
+
+    cdef object app_below_limit(self):
+        """Return the app, or what says 503 in its place when there are too many connections or requests."""
+        cdef AsgiService service = self.asgi
+        cdef Py_ssize_t limit = service.limit_concurrency
+        if len(service.connections) < limit and len(service) < limit:
+            return service.app
+        logger.warning("Exceeded concurrency limit.")
+        return service_unavailable
+
+    cdef dict scope(self):
+        """Return the scope of the request whose head came last; the headers are the scope's from here on."""
+        cdef AsgiService service = self.asgi
+        cdef list headers = self.headers
+        self.headers = None
+        path = decode_path(self.path)
+        return {
+            "type": "http",
+            "asgi": {"version": service.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.0" if self.is_http10 else "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": service.root_path,
+            "headers": headers,
+            "state": service.app_state.copy(),
+            "method": self.method(),
+            "path": service.root_path + path if service.root_path else path,
+            "raw_path": service.raw_root_path + self.path if service.root_path else self.path,
+            "query_string": self.query,
+        }
+
+    cdef int take_over(self, bytes unread) except -1:
+        """Leave the connection to a websocket protocol of uvicorn's, which is given the request once more."""
+        cdef AsgiService service = self.asgi
+        transport = self.leave()
+        lines = b"".join([b"%b: %b\r\n" % (name, value) for name, value in self.headers])
+        self.headers = None
+        protocol = service.config.ws_protocol_class(
+            config=service.config, server_state=service.server_state, app_state=service.app_state
+        )
+        protocol.connection_lost = LostWebSocket(protocol.connection_lost, self.handed, service.secure)
+        protocol.connection_made(transport)
+        transport.set_protocol(protocol)
+        protocol.data_received(b"GET %b HTTP/1.1\r\n%b\r\n%b" % (self.target, lines, unread))
+        return 0
+
+
+class LostWebSocket:
+    """In the place of a websocket protocol's connection_lost(): ends our direction before the descriptor is closed."""
+
+    def __init__(self, lost, handed, is_secure):
+        self._lost = lost
+        self._handed = handed
+        self._is_secure = is_secure
+
+    def __call__(self, exc):
+        """End the connection."""
+        if not self._is_secure:
+            self._handed.end_sending()
+        self._lost(exc)
+
+
+cdef inline int hex_value(uint8_t c) noexcept nogil:
+    """The value of a hexadecimal digit; -1: it is none."""
+    if c'0' <= c <= c'9':
+        return c - c'0'
+    c |= 0x20
+    return c - c'a' + 10 if c'a' <= c <= c'f' else -1
+
+
+cdef str decode_path(bytes path):
+    """Return a path without its percent encoding; what is no UTF-8 then becomes U+FFFD."""
+    cdef const uint8_t *text = <const uint8_t *>PyBytes_AS_STRING(path)
+    cdef Py_ssize_t length = PyBytes_GET_SIZE(path), at = 0, end = 0
+    cdef bytes decoded
+    cdef char *copy
+    if memchr(text, c'%', length) == NULL:
+        return path.decode("ascii")
+    decoded = PyBytes_FromStringAndSize(NULL, length)
+    copy = PyBytes_AS_STRING(decoded)
+    while at < length:
+        if text[at] == c'%' and at + 2 < length and hex_value(text[at + 1]) >= 0 and hex_value(text[at + 2]) >= 0:
+            copy[end] = <char>(hex_value(text[at + 1]) << 4 | hex_value(text[at + 2]))
+            at += 3
+        else:
+            copy[end] = <char>text[at]
+            at += 1
+        end += 1
+    return PyUnicode_DecodeUTF8(copy, end, "replace")

@@ -1,0 +1,30 @@
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from fastlb.lb.page import WorkerStatus
+
+from ..http.connection import HttpService
+from ..http.response import Response, ServerLines
+from ..timeout_wheel import TimeoutWheel
+from ..wire import WorkerConfig
+
+class Done: ...
+
+class AsgiService(HttpService):
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        wheel: TimeoutWheel,
+        worker: WorkerConfig,
+        lines: ServerLines,
+        server: uvicorn.Server,
+        status: WorkerStatus,
+        websocket_tasks: set[asyncio.Task[Any]],
+    ) -> None: ...
+    def oldest_began_ns(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[asyncio.Task[Any]]: ...
+
+class Exchange(Response): ...

@@ -1,0 +1,63 @@
+# Owns what an adapter sees of a connection and of what all connections share. Runs in Python workers.
+
+from libc.stdint cimport uint64_t
+
+from fastlb.worker.http.request_reader cimport RequestReader
+from fastlb.worker.http.response cimport ServerLines
+
+
+cdef class HttpService:
+    cdef readonly object loop
+    cdef object watch             # TimeoutWheel's
+    cdef object forget
+    cdef readonly object connections  # a set of those that are open
+    cdef public double keep_alive_timeout  # seconds, as all times here
+    cdef readonly double stall_timeout
+    cdef readonly size_t head_limit
+    cdef readonly uint64_t body_limit
+    cdef readonly bint secure
+    cdef public bint draining     # every response says that its connection ends
+    cdef readonly ServerLines lines
+
+
+cdef class HttpConnection(RequestReader):
+    cdef HttpService service
+    cdef readonly object transport  # None: before the connection was made, and after it was lost
+    cdef object handed            # HandedSocket
+    cdef bytes unread             # what came behind the request that is answered; reading is paused
+    cdef bint answering           # a request has no complete response
+    cdef bint answered            # one had
+    cdef bint read_paused
+    cdef bint writing_paused
+    cdef bint half_closed         # the client sends no more
+    cdef bint lingering           # nothing is read any more but to throw it away
+    cdef bint closing
+    cdef size_t unsent_bytes      # when progress was looked for
+    cdef public double deadline   # as TimeoutWheel wants them
+    cdef public long watched_tick
+
+    cdef int read(self, bytes data) except -1
+    cdef int write(self, bytes data) except -1
+    cdef int write_both(self, bytes head, data) except -1
+    cdef int pause(self) except -1
+    cdef int resume(self) except -1
+    cdef int await_body(self) except -1
+    cdef int end_response(self, bint keep_alive) except -1
+    cdef int send_refusal(self, int code) except -1
+    cdef int close_now(self) except -1
+    cdef int abort(self) except -1
+    cdef object leave(self)
+
+    # inside
+    cdef int end_refused(self) except -1
+    cdef int end(self) except -1
+    cdef int linger(self) except -1
+    cdef int look_for_progress(self) except -1
+    cdef int arm(self, double timeout) except -1
+
+    # for subclasses
+    cdef int refuse_current(self, int code) except -1
+    cdef int on_lost(self) except -1
+    cdef int on_half_closed(self) except -1
+    cdef int on_writable(self) except -1
+    cdef int take_over(self, bytes unread) except -1
