@@ -40,7 +40,7 @@ async def app(scope, receive, send):
         await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body"})
 """
-KINDS = {"wsgi": (WSGI, "auto"), "httptools": (ASGI, "httptools"), "h11": (ASGI, "h11")}
+KINDS = {"wsgi": (WSGI, "auto"), "fastlb": (ASGI, "fastlb"), "httptools": (ASGI, "httptools"), "h11": (ASGI, "h11")}
 MARK = "LINE "
 
 

@@ -70,7 +70,7 @@ def gate(tmp_path: Path) -> Iterator[int]:
     os.close(fd)
 
 
-@pytest.mark.parametrize("http", ["httptools", "h11"])
+@pytest.mark.parametrize("http", ["fastlb", "httptools", "h11"])
 def test_client_that_sends_its_first_request_during_the_drain_is_answered(tmp_path: Path, http: str) -> None:
     with serving_worker(tmp_path, HELLO, http=http) as worker:
         silent, kept = worker.connect(), worker.connect()
@@ -104,7 +104,7 @@ def test_drain_closes_a_silent_connection_after_the_keep_alive_timeout(tmp_path:
         assert worker.wait_exit() == 0
 
 
-@pytest.mark.parametrize("http", ["httptools", "h11"])
+@pytest.mark.parametrize("http", ["fastlb", "httptools", "h11"])
 def test_drain_waits_for_a_request_whose_head_is_half_sent(tmp_path: Path, http: str) -> None:
     with serving_worker(tmp_path, HELLO, http=http, timeout_keep_alive=0.1) as worker:
         with worker.connect() as slow, worker.connect() as silent:
@@ -117,7 +117,7 @@ def test_drain_waits_for_a_request_whose_head_is_half_sent(tmp_path: Path, http:
         assert worker.wait_exit() == 0
 
 
-@pytest.mark.parametrize("http", ["httptools", "h11"])
+@pytest.mark.parametrize("http", ["fastlb", "httptools", "h11"])
 def test_end_of_the_app_does_not_wait_for_clients_that_ask_nothing(tmp_path: Path, http: str) -> None:
     with serving_worker(tmp_path, HELLO, http=http, timeout_keep_alive=600) as worker:
         silent, kept, slow = worker.connect(), worker.connect(), worker.connect()
@@ -132,7 +132,7 @@ def test_end_of_the_app_does_not_wait_for_clients_that_ask_nothing(tmp_path: Pat
         assert worker.wait_exit() == 0
 
 
-@pytest.mark.parametrize("http", ["httptools", "h11"])
+@pytest.mark.parametrize("http", ["fastlb", "httptools", "h11"])
 def test_end_of_the_app_takes_what_lies_in_the_channel(tmp_path: Path, http: str) -> None:
     with serving_worker(tmp_path, HELLO, http=http, timeout_keep_alive=600) as worker:
         os.kill(worker.process.pid, signal.SIGSTOP)
@@ -158,7 +158,7 @@ def test_end_of_the_app_closes_a_connection_whose_response_had_promised_to_keep_
         assert worker.wait_exit() == 0
 
 
-@pytest.mark.parametrize("http", ["httptools", "h11"])
+@pytest.mark.parametrize("http", ["fastlb", "httptools", "h11"])
 def test_drain_finishes_running_requests_and_then_the_lifespan(tmp_path: Path, gate: int, http: str) -> None:
     with serving_worker(tmp_path, WAITS, timeout_keep_alive=0.1, http=http) as worker:
         with worker.connect() as client, worker.connect() as silent:

@@ -114,7 +114,7 @@ def blocking():
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-@pytest.mark.parametrize("http", ["httptools", "h11"])
+@pytest.mark.parametrize("http", ["fastlb", "httptools", "h11"])
 def test_worker_answers_on_one_connection_many_times(tmp_path: Path, loop: str, http: str) -> None:
     with serving_worker(tmp_path, HELLO, loop=loop, http=http) as worker:
         with worker.connect() as client:
@@ -141,7 +141,7 @@ def test_worker_serves_several_connections_of_one_message(tmp_path: Path, loop: 
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-@pytest.mark.parametrize("http", ["httptools", "h11"])
+@pytest.mark.parametrize("http", ["fastlb", "httptools", "h11"])
 def test_scope_has_the_addresses_of_both_sides(tmp_path: Path, loop: str, http: str) -> None:
     path = str(tmp_path / "s")
     listeners = [

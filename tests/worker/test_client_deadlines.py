@@ -50,6 +50,7 @@ async def until_gone(receive):
 """
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "wsgi": (WSGI, {}),
+    "fastlb": (ASGI, {"http": "fastlb"}),
     "httptools": (ASGI, {"http": "httptools"}),
     "h11": (ASGI, {"http": "h11"}),
 }
@@ -128,7 +129,7 @@ def test_client_that_takes_nothing_of_its_response_is_disconnected(worker: Worke
             client.response()
 
 
-@pytest.mark.parametrize("kind", ["httptools", "h11"])
+@pytest.mark.parametrize("kind", ["fastlb", "httptools", "h11"])
 def test_client_that_is_not_asked_for_its_body_has_time(tmp_path: Path, kind: str) -> None:
     late = request("POST", f"/late?{4 * STALL_TIMEOUT}", "Content-Length: 4", "Expect: 100-continue")
     with serving(tmp_path, kind) as worker, client_of(worker, late) as client:
@@ -136,13 +137,13 @@ def test_client_that_is_not_asked_for_its_body_has_time(tmp_path: Path, kind: st
         assert client.send(b"body").response().body == b"4"
 
 
-@pytest.mark.parametrize("kind", ["httptools", "h11"])
+@pytest.mark.parametrize("kind", ["fastlb", "httptools", "h11"])
 def test_client_that_waits_for_a_late_answer_has_time(tmp_path: Path, kind: str) -> None:
     with serving(tmp_path, kind) as worker, client_of(worker, get(f"/late?{4 * STALL_TIMEOUT}")) as client:
         assert client.response().status == 200
 
 
-@pytest.mark.parametrize("kind", ["httptools", "h11"])
+@pytest.mark.parametrize("kind", ["fastlb", "httptools", "h11"])
 def test_app_is_told_of_a_client_that_stopped_in_its_body(tmp_path: Path, kind: str) -> None:
     with serving(tmp_path, kind) as worker, client_of(worker, PART["part of a body"]) as client:
         assert client.response().status == 408

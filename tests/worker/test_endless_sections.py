@@ -42,7 +42,7 @@ ENDLESS = {
 }
 
 
-@pytest.fixture(scope="module", params=["wsgi", "httptools", "h11"])
+@pytest.fixture(scope="module", params=["wsgi", "fastlb", "httptools", "h11"])
 def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
     directory: Path = tmp_path_factory.mktemp("bounded")
     if request.param == "wsgi":

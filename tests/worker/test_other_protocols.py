@@ -12,7 +12,7 @@ from tests.worker.test_endless_sections import ASGI, WSGI, statuses
 RTSP = b"GET / RTSP/1.0\r\nHost: test\r\n\r\n"
 
 
-@pytest.fixture(scope="module", params=["wsgi", "httptools", "h11"])
+@pytest.fixture(scope="module", params=["wsgi", "fastlb", "httptools", "h11"])
 def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
     directory: Path = tmp_path_factory.mktemp("protocols")
     source, settings = (WSGI, {}) if request.param == "wsgi" else (ASGI, {"http": request.param})

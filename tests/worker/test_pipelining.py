@@ -38,7 +38,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body.encode()})
 """
-SOURCES = {"wsgi": WSGI, "httptools": ASGI, "h11": ASGI}
+SOURCES = {"wsgi": WSGI, "fastlb": ASGI, "httptools": ASGI, "h11": ASGI}
 MOST_WAITING = 100
 
 

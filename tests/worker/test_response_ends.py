@@ -45,7 +45,7 @@ HANDSHAKE = (
     b"GET /c HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-SOURCES = {"wsgi": WSGI, "httptools": ASGI, "h11": ASGI}
+SOURCES = {"wsgi": WSGI, "fastlb": ASGI, "httptools": ASGI, "h11": ASGI}
 
 
 # The second is more than the kernel holds for a client: the connection ends after a while of sending.
