@@ -25,7 +25,7 @@ def cython_functions(text: str) -> Iterator[tuple[str, int]]:
         if (
             head.startswith(("def ", "cdef ", "cpdef "))
             and "(" in head
-            and not head.startswith("cdef extern")
+            and not head.startswith(("cdef extern", "cdef class"))
         ):
             yield head, length_of_block(lines, at)
 

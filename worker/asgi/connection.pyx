@@ -1,6 +1,6 @@
 """Owns what makes HTTP requests into ASGI scopes, and gives connections to websockets. Runs in ASGI workers.
 
-On the event loop's thread. A scope is what uvicorn's users know; where the two differ, docs/http.md says so. Never asks
+On the event loop's thread. A scope is what uvicorn's users know. Never asks
 the kernel about a connection.
 """
 
@@ -131,8 +131,11 @@ cdef class AsgiConnection(HttpConnection):
             "query_string": self.query,
         }
 
-    cdef int take_over(self, bytes unread) except -1:
-        """Leave the connection to a websocket protocol of uvicorn's, which is given the request once more."""
+    cdef int take_over(self) except -1:
+        """Leave the connection to a websocket protocol of uvicorn's, which is given the request once more.
+
+        What came behind it is dropped: a client waits for the answer before it says more (RFC 6455 4.1).
+        """
         cdef AsgiService service = self.asgi
         transport = self.leave()
         lines = b"".join([b"%b: %b\r\n" % (name, value) for name, value in self.headers])
@@ -143,7 +146,7 @@ cdef class AsgiConnection(HttpConnection):
         protocol.connection_lost = LostWebSocket(protocol.connection_lost, self.handed, service.secure)
         protocol.connection_made(transport)
         transport.set_protocol(protocol)
-        protocol.data_received(b"GET %b HTTP/1.1\r\n%b\r\n%b" % (self.target, lines, unread))
+        protocol.data_received(b"GET %b HTTP/1.1\r\n%b\r\n" % (self.target, lines))
         return 0
 
 

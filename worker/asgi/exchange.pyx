@@ -1,8 +1,8 @@
 """Owns one request's run through an ASGI app: its task, what the app receives and sends, and how it fails.
 
 Runs in ASGI workers, on the event loop's thread. An exchange is the coroutine of its own task: it steps the app's, and
-when that waits, a head is sent that was held back for its body. Messages and errors are those that uvicorn's users know.
-Never touches a socket: the connection does.
+when that waits, it sends a head that was held back for its body. Messages and errors are those that uvicorn's users
+know. Never touches a socket: the connection does.
 """
 
 import logging

@@ -1,6 +1,6 @@
-"""Owns the serving of HTTP by the engine in worker/http, in the place of uvicorn's protocol classes. Runs in ASGI workers.
+"""Owns the serving of HTTP by the engine in worker/http, in the place of uvicorn's protocol classes.
 
-Lifespan, websockets and shutdown stay uvicorn's.
+Runs in ASGI workers. Lifespan, websockets and shutdown stay uvicorn's.
 """
 
 import asyncio

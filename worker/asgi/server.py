@@ -179,7 +179,7 @@ class FastlbServer(uvicorn.Server):
         """
         super().handle_exit(signal.SIGTERM, None)
         for connection in list(self.server_state.connections):
-            if not speaks_http(connection) or connection.is_unused():
+            if is_unused(connection):
                 connection.shutdown()
 
     def shorten_keep_alive(self, seconds: float) -> None:
@@ -193,7 +193,7 @@ class FastlbServer(uvicorn.Server):
     def end_idle(self) -> None:
         """Drain: close kept connections on which nothing of another request has arrived."""
         for connection in list(self.server_state.connections):
-            if speaks_http(connection) and connection.is_idle():
+            if is_idle(connection):
                 connection.shutdown()
 
     def is_empty(self) -> bool:
@@ -214,9 +214,14 @@ class FastlbServer(uvicorn.Server):
         drain.hurry(min(ORPHAN_QUIET_TIME, self.config.timeout_keep_alive))
 
 
-def speaks_http(connection: Any) -> bool:
-    """Say whether `connection` has not become a websocket."""
-    return hasattr(connection, "is_idle")
+def is_unused(connection: Any) -> bool:
+    """Say whether `connection` has no request that is to be finished; a websocket has none."""
+    return not hasattr(connection, "is_unused") or connection.is_unused()
+
+
+def is_idle(connection: Any) -> bool:
+    """Say whether `connection` is kept for another request."""
+    return hasattr(connection, "is_idle") and connection.is_idle()
 
 
 def uvicorn_config(app: object, worker: WorkerConfig) -> uvicorn.Config:

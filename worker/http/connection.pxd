@@ -51,7 +51,7 @@ cdef class HttpConnection(RequestReader):
     # inside
     cdef int end_refused(self) except -1
     cdef int end(self) except -1
-    cdef int linger(self) except -1
+    cdef int await_end(self) except -1
     cdef int look_for_progress(self) except -1
     cdef int arm(self, double timeout) except -1
 
@@ -60,4 +60,4 @@ cdef class HttpConnection(RequestReader):
     cdef int on_lost(self) except -1
     cdef int on_half_closed(self) except -1
     cdef int on_writable(self) except -1
-    cdef int take_over(self, bytes unread) except -1
+    cdef int take_over(self) except -1

@@ -188,7 +188,7 @@ cdef class HttpConnection(RequestReader):
                 self.end_refused()
                 return 0
             if self.upgrades:
-                self.take_over(data[at:])
+                self.take_over()
                 return 0
             if self.ended and not self.begun:
                 break
@@ -275,7 +275,7 @@ cdef class HttpConnection(RequestReader):
             code, status.phrase.encode(), lines.date, lines.server
         )
         self.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(text), text.encode()))
-        self.linger()
+        self.await_end()
         return 0
 
     cdef int close_now(self) except -1:
@@ -327,8 +327,8 @@ cdef class HttpConnection(RequestReader):
         """The client takes what is written again."""
         return 0
 
-    cdef int take_over(self, bytes unread) except -1:
-        """Speak the other protocol of an upgrade from here on; `unread` came behind the request."""
+    cdef int take_over(self) except -1:
+        """Speak the other protocol of an upgrade from here on."""
         return 0
 
     # inside
@@ -342,10 +342,10 @@ cdef class HttpConnection(RequestReader):
     cdef int end(self) except -1:
         """End the connection after a response; a client that still sends must be able to read it."""
         if self.begun or self.unread is not None:
-            return self.linger()
+            return self.await_end()
         return self.close_now()
 
-    cdef int linger(self) except -1:
+    cdef int await_end(self) except -1:
         """End our direction and read on for a while: closing with unread bytes would reset what was said."""
         if not self.transport.can_write_eof() or self.half_closed:
             return self.close_now()

@@ -12,7 +12,7 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy
 
-from fastlb.worker.http.characters cimport equals_lower, is_digit, is_field_value, lower_token
+from fastlb.worker.http.characters cimport is_digit, is_field_value, lower_token
 
 cdef enum:
     LEAST_STATUS = 200        # an app has one, final response
@@ -210,7 +210,7 @@ cdef class Response:
     ):
         """Return the head, which decides how the end of the body shows, and behind it `copied` bytes of the body.
 
-        The body's first part has `length` bytes at `body`, and may be its `is_last`; either all of it is copied, or none.
+        The body's first part has `length` bytes at `body`, and may be its last; all of it is copied, or none.
         Raises RuntimeError when it is not what Content-Length says; nothing is to be sent then.
         """
         cdef char[LINES_BYTES] framing
