@@ -32,6 +32,7 @@ from .processes.held_signals import hold_signals
 from .processes.oom_score import lower_own_score
 from .processes.reaper import become_subreaper
 from .processes.resource_limits import check_limits, raise_descriptor_limit
+from .service.manager import ServiceManager, take_service_manager
 from .settings.secret_values import SecretValues
 from .signals import outlive_harmless_signals
 from .sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
@@ -69,6 +70,7 @@ def run(request: LaunchRequest, reporter: Reporter) -> int:
         log = stack.enter_context(contextlib.closing(opened_log(request, paths, terminal)))
         log.hide = reporter.hide = SecretValues(request.config.env).hide
         raise_descriptor_limit()
+        manager = stack.enter_context(service_manager(request))
         worker_oom_score = lower_own_score()
         check_limits(request.config.workers)
         listeners = stack.enter_context(listening(request, log))
@@ -81,6 +83,7 @@ def run(request: LaunchRequest, reporter: Reporter) -> int:
             worker_oom_score=worker_oom_score,
             origins=request.origins,
             adopts_orphans=become_subreaper(),
+            service_manager=manager,
             environment=given_environment(),
         )
         return uvloop.run(supervise(request, reporter, resources))
@@ -115,6 +118,17 @@ def opened_log(request: LaunchRequest, paths: AppPaths, terminal: TerminalOutput
     if not has_files(request):
         return EventLog(None, echo)
     return EventLog(paths.supervisor_log, echo, EventFile(paths.events, paths.name))
+
+
+@contextlib.contextmanager
+def service_manager(request: LaunchRequest) -> Iterator[ServiceManager | None]:
+    """Hold the channel to whoever runs us as a service; to a process in the background nobody has spoken."""
+    manager = take_service_manager(os.environ, os.getpid())
+    try:
+        yield manager if request.foreground else None
+    finally:
+        if manager:
+            manager.close()
 
 
 @contextlib.contextmanager

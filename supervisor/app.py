@@ -147,6 +147,14 @@ class App:
         """Return what `show` says of the app."""
         return self._status.details(self._operations)
 
+    def announce_to(self, announcer: Callable[[], None]) -> None:
+        """Call `announcer` whenever another operation begins, or the last one has ended."""
+        self._operations.on_change = announcer
+
+    def failure(self) -> str:
+        """Return why the last operation failed; "": it did not."""
+        return self._resources.log.hide(self._operations.failure)
+
     async def start(self, progress: OnProgress, *, wait: bool = True) -> None:
         """Start the dispatcher and all workers; return when they are admitted and (`wait`) have lived for `settle`.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from .home.paths import AppPaths
 from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
+from .service.manager import ServiceManager
 from .sockets.listeners import BoundListener
 
 
@@ -15,6 +16,7 @@ class AppResources:
     """What the process has taken hold of outside itself; all borrowed, but an App closes `listeners` when it stops.
 
     `terminal`: of a foreground app, else None. `worker_oom_score`: see processes/oom_score.py; None: as it is.
+    `service_manager`: who runs the process as a service, if anybody does.
     `origins` as in LaunchRequest. `adopts_orphans` as in Reaper. `environment`: of whoever started the app.
     """
 
@@ -25,4 +27,5 @@ class AppResources:
     worker_oom_score: int | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
     adopts_orphans: bool = False
+    service_manager: ServiceManager | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))

@@ -82,11 +82,12 @@ class _Waiting:
 class Operations:
     """The operation that runs now, if any, and those that wait.
 
-    `failure`: why the last one failed; "" if it did not.
+    `failure`: why the last one failed; "" if it did not. `on_change`: called when another one runs, or none any more.
     """
 
     def __init__(self, log: EventLog) -> None:
         self.failure = ""
+        self.on_change: Callable[[], None] = lambda: None
         self._log = log
         self._running: Operation | None = None
         self._request: OperationRequest | None = None  # what runs was asked for by
@@ -199,6 +200,7 @@ class Operations:
         names = {} if request.by == PERSON else {"by": request.by}
         self._task = task = asyncio.create_task(self._logged(request.operation.verb, work, names))
         task.add_done_callback(self._on_done)
+        self.on_change()
         return task
 
     async def _logged(self, verb: str, work: Work[T], names: dict[str, str]) -> T:
@@ -229,6 +231,8 @@ class Operations:
             begun = self._begin(waiting.request, waiting.work)
             if waiting.outcome:
                 begun.add_done_callback(partial(_pass_on, waiting.outcome))
+        else:
+            self.on_change()
 
     def _drop(self, request: OperationRequest, reason: str) -> None:
         self._log.warning(f"{request.operation.verb}_dropped", by=request.by, reason=reason)

@@ -23,6 +23,7 @@ from .operations import Operation, OperationRequest
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
 from .processes.held_signals import hold_signals
+from .service.announcer import Announcer
 from .settings.app_config import AppConfig
 from .settings.cron_restart import is_scheduled
 from .settings.quantities import format_duration
@@ -58,6 +59,8 @@ class Supervision:
         self._app = App(config, traits_of(config), resources, output)
         ends_when_abandoned = resources.terminal and not config.errored_retry
         self._app.abandonment.on_abandoned = self._on_abandoned if ends_when_abandoned else None
+        self._announcer = Announcer(resources.service_manager, self._app.status, self._app.failure)
+        self._app.announce_to(self._announcer.look)
         self._failure: FastlbError | None = None
         requests = ControlRequests(self._app, output, self.stop)
         self._control = ControlServer(resources.paths, requests, self._log)
@@ -77,6 +80,7 @@ class Supervision:
         asyncio.get_running_loop().set_exception_handler(self._on_unhandled)
         await self._control.start()
         pass_on_signals(self._on_signal)
+        self._announcer.begin()
         try:
             await self._start()
             if self._resources.terminal and not is_scheduled(self._config.cron_restart):
@@ -85,6 +89,7 @@ class Supervision:
         finally:
             await self._control.close()
             hold_signals()  # nothing is left that could be ended sooner
+            self._announcer.close()
             self._log.info("supervisor_stopped", pid=os.getpid())
         if self._failure:
             raise self._failure
@@ -96,6 +101,7 @@ class Supervision:
         May be called again, with `force`, while it runs.
         """
         self._stop_wanted.set()
+        self._announcer.stopping()
         await self._start_finished.wait()
         await self._app.stop(force)
         close_all(self._resources.listeners)
@@ -117,6 +123,7 @@ class Supervision:
             raise
         finally:
             self._start_finished.set()
+        self._announcer.ready()
         self._reporter.started(self._app.what_runs(), self._app.remarks)
 
     async def _start_or_cancel(self) -> None:

@@ -1,0 +1,74 @@
+"""Owns a small service manager for tests: the socket of sd_notify(3), and what a process says there.
+
+Runs in the test process. It starts nothing and ends nothing.
+"""
+
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .waiting import scaled
+
+LONGEST_DATAGRAM = 4096
+
+
+class NotifyListener:
+    """A socket that hears what services say.
+
+    Args:
+        path: where it is made.
+
+    Attributes:
+        said: every datagram, as lines, in the order in which they came.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.said: list[list[str]] = []
+        self.path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+
+    def env(self, watchdog_seconds: float = 0.0) -> dict[str, str]:
+        """Return what systemd tells a service."""
+        watchdog = {"WATCHDOG_USEC": str(round(watchdog_seconds * 1e6))} if watchdog_seconds else {}
+        return {"NOTIFY_SOCKET": str(self.path), **watchdog}
+
+    def hear(self, word: str, timeout: float = 20.0) -> list[str]:
+        """Return the next datagram with a line that begins with `word`; those before it are in `said`.
+
+        Raises:
+            AssertionError: none came within `timeout` seconds, before scaling.
+        """
+        deadline = time.monotonic() + scaled(timeout)
+        while (remaining := deadline - time.monotonic()) > 0:
+            lines = self._receive(remaining)
+            if lines and any(line.startswith(word) for line in lines):
+                return lines
+        raise AssertionError(f"nobody said {word} within {scaled(timeout):g} s, but {self.said}")
+
+    def hear_all(self) -> None:
+        """Take what waits."""
+        while self._receive(0.0):
+            pass
+
+    def is_silent_for(self, seconds: float) -> bool:
+        """Whether nothing is said within so many seconds from now."""
+        return self._receive(seconds) is None
+
+    def _receive(self, seconds: float) -> list[str] | None:
+        self._socket.settimeout(seconds)
+        try:
+            lines = self._socket.recv(LONGEST_DATAGRAM).decode().split("\n")
+        except (TimeoutError, BlockingIOError):
+            return None
+        self.said.append(lines)
+        return lines
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._socket.close()
+        self.path.unlink()
