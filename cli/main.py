@@ -24,7 +24,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "See what runs": ("list", "show", "logs", "events", "env", "pid", "id", "ping", "monit", "jlist", "prettylist"),
     "Speak to workers": ("send", "attach", "signal"),
     "Files of apps": ("flush", "reload-logs", "init", "check", "config", "convert", "advise"),
-    "Keep": ("save", "resurrect", "cleardump", "backup", "restore"),
+    "Keep": ("save", "resurrect", "cleardump", "backup", "restore", "startup", "unstartup"),
     "This program": ("completion", "link-pm2", "report", "version"),
 }
 COMMANDS = tuple(name for group in GROUPS.values() for name in group)

@@ -41,7 +41,6 @@ def _row(
     return Pm2Command(names=tuple(names.split()), there=there, verdict=verdict, here=here, ours=tuple(ours.split()))
 
 
-SYSTEMD = "A unit of systemd runs `fastlb run ...` at boot, one for each app: docs/systemd.md."
 MODULES = "Nothing is installed into it: rotation, metrics and limits are built in, and else npm or pip is the tool."
 SAAS = "Nothing is sent to a service: `fastlb list --json` and `fastlb events --json` are for the monitoring you have."
 GIT = "Let git, or your pipeline, put the new code where the app runs, then `fastlb reload NAME`."
@@ -88,7 +87,9 @@ COMMANDS: tuple[Pm2Command, ...] = (
     _row("cleardump", "forget that", "same", "The same.", "cleardump"),
     _row("resurrect", "start what was saved", "better",
          "The same, what was stopped included; a damaged file falls back to the one before it.", "resurrect"),
-    _row("startup unstartup", "install a unit of the init system", "later", SYSTEMD),
+    _row("startup", "install a unit of the init system", "better",
+         "A unit of systemd, or a script of OpenRC, for each app that was saved: docs/systemd.md.", "startup"),
+    _row("unstartup", "remove it", "better", "All that `startup` wrote.", "unstartup"),
     _row("kill", "stop everything, and the daemon", "better", "The same, after what is under way is finished.", "kill"),
     _row("ping", "pong, starting the daemon", "different", "It says which apps answer; there is no daemon.", "ping"),
     _row("update updatePM2 deepUpdate", "kill all, start the new daemon, resurrect", "later",

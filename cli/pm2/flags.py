@@ -51,7 +51,8 @@ def _row(names: str, verdict: CommandVerdict, here: str, option: str = "", only_
 
 
 VALUES: dict[str, Values] = {"V": "one", "[V]": "maybe", "V...": "many"}
-STARTUP = "Units of the init system are not written yet: docs/systemd.md."
+HOMES = "`FASTLB_HOME` says where the apps are, and units have names of their own: docs/systemd.md."
+WAIT_IP = "`systemctl edit` the unit: `After=network-online.target`; a start that fails is tried again."
 APM = "Nothing is measured inside the app, and nothing is sent away: leave it out."
 CONTAINER = "It runs in a container and makes none: docs/docker.md."
 FILES = "start run restart reload stop delete check"
@@ -118,8 +119,8 @@ FLAGS: tuple[Pm2Flag, ...] = (
     _row("--no-vizion", "not here", "git is not looked at: leave it out."),
     _row("--no-pmx --no-automation", "not here", APM),
     _row("--trace --disable-trace --v8 --event-loop-inspector --deep-monitoring", "not here", APM),
-    _row("--hp --service-name V", "later", STARTUP),
-    _row("--wait-ip", "later", STARTUP),
+    _row("--hp --service-name V", "different", HOMES),
+    _row("--wait-ip", "different", WAIT_IP),
     _row("--fresh --daemon", "not here", "`fastlb start` always runs in the background: leave it out."),
     _row("--container --dist", "not here", CONTAINER),
     _row("--image-name --node-version --dockerdaemon V", "not here", CONTAINER),
@@ -137,6 +138,8 @@ OWN_FLAGS: dict[str, tuple[Pm2Flag, ...]] = {
         _row("--timestamp [V]", "same", "The same.", "--timestamp"),
         _row("--highlight [V]", "same", "The same.", "--highlight"),
     ),
+    "startup": (_row("-u --user V", "same", "As root: whose apps.", "--username"),),
+    "unstartup": (_row("-u --user V", "same", "As root: whose apps.", "--username"),),
     "list": (_row("--watch", "same", "The same.", "--watch"),),
 }
 

@@ -14,6 +14,7 @@ MAY_READ_THE_WALL_CLOCK = ("supervisor/output/wall_clock.py", "worker/access_log
 MAY_START_PROCESSES = (
     "supervisor/processes/spawn.py",
     "cli/config_files/formats/evaluator.py",
+    "cli/startup/installation.py",
     "supervisor/launch/starter.py",
     "supervisor/processes/programs.py",
     "supervisor/processes/become.py",

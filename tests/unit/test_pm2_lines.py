@@ -151,7 +151,7 @@ def test_flag_without_effect_says_so(line: str, notes: list[str]) -> None:
         ("start app.js -i", "pm2 -i: its value is missing"),
         ("deploy production", "pm2 deploy is not here: Let git, or your pipeline, put the new code"),
         ("install pm2-logrotate", "pm2 install is not here: Nothing is installed into it"),
-        ("startup", "pm2 startup is to come: A unit of systemd runs"),
+        ("serve", "pm2 serve is to come: A server of static files"),
     ],
 )
 def test_what_is_not_here_is_one_sentence(line: str, message: str) -> None:
