@@ -58,6 +58,7 @@ docs: $(VENV)/.installed ## regenerate the pages that derive from the code, and 
 	$(BIN)/python -m fastlb.cli.pm2_page > docs/coming-from-pm2.md
 	$(BIN)/python -m fastlb.cli.json_schemas docs/json
 	$(BIN)/python -m benchmarks.picture
+	$(BIN)/python -m benchmarks.scaling_picture
 
 captures: $(VENV)/.installed-test ## regenerate docs/captures.md, by making the mistakes that it shows
 	$(BIN)/python -m benchmarks.captures

@@ -47,6 +47,7 @@ def print_details(details: AppDetails, namespace: str, output: Output) -> None:
         output.heading("workers")
         output.table(worker_table(details.workers))
     _print_operations(details, output)
+    _print_autoscaling(details, output)
     _print_words(details, output)
     logs = details.logs if any(details.logs.values()) else {}
     counted = {
@@ -78,6 +79,15 @@ def _print_operations(details: AppDetails, output: Output) -> None:
         output.heading("operations")
     for operation in details.operations:
         output.line(f"{operation.operation} {operation.state}, asked for by {operation.by}")
+
+
+def _print_autoscaling(details: AppDetails, output: Output) -> None:
+    if scaling := details.autoscaling:
+        mode = "pinned" if scaling.mode == "pinned" else "as the load asks for"
+        output.heading("autoscaling")
+        output.line(f"{mode}, {scaling.min_instances} to {scaling.max_instances} workers")
+        if scaling.last_decision:
+            output.line(f"{scaling.decided_at}: {scaling.last_decision}")
 
 
 def _print_words(details: AppDetails, output: Output) -> None:

@@ -117,7 +117,7 @@ def _app_row(app: AppEntry) -> list[str]:
         figures = [NOTHING] * 8
     else:
         figures = [
-            f"{sum(worker.status == 'online' for worker in workers)}/{len(workers)}",
+            f"{sum(worker.status == 'online' for worker in workers)}/{len(workers)}{_mode(app)}",
             str(app.pid),
             format_uptime(app.uptime_s),
             str(app.restarts),
@@ -155,6 +155,10 @@ def format_latency(milliseconds: float | None) -> str:
     if milliseconds >= 1000:
         return f"{milliseconds / 1000:.1f}s"
     return f"{milliseconds:.0f}ms" if milliseconds >= 9.95 else f"{milliseconds:.1f}ms"
+
+
+def _mode(app: AppEntry) -> str:
+    return f" {app.autoscaling.mode}" if app.autoscaling else ""
 
 
 def url_of(binds: Sequence[str], *, is_tls: bool) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .abandonment import Abandonment, AbandonmentParts
 from .app_resources import AppResources
+from .autoscaling.watch import Autoscaling, AutoscalingParts
 from .control.progress import Progress
 from .control.protocol import AppDetails, AppEntry, Changes, WorkersAction
 from .dispatcher.keeper import DispatcherKeeper
@@ -79,6 +80,9 @@ class App:
         self._host = host = WorkerHost(self._generations, parts)
         host.on_given_up = self._look_whether_abandoned
         self._crew = Crew(self._generations, self._traits, host)
+        self._autoscaling = Autoscaling(
+            AutoscalingParts(self._generations, self._crew, host.cgroups, resources.paths, resources.log)
+        )
         self.steering = Steering(self._crew, resources.log, is_served=self._traits.needs_dispatcher)
         refusal = Refusal(config, resources.listeners, self._keeper)
         self.abandonment = Abandonment(
@@ -101,6 +105,7 @@ class App:
             addresses=self.addresses,
             messages=self._messages,
             ailment=self._health.ailment,
+            autoscaling=self._autoscaling.entry,
             paths=resources.paths,
             origins=resources.origins,
             logs=output.report,
@@ -163,6 +168,7 @@ class App:
         """
         settle = self._turnover.settle if wait else 0.0
         await self._run(Operation.START, lambda: self._start(progress, settle))
+        self._autoscaling.remember()
         self.abandonment.look()
 
     async def stop(self, force: bool = False) -> None:
@@ -239,6 +245,16 @@ class App:
             return self._turnover.scale(target_workers + is_change * self.target_workers, progress)
 
         return await self._run(Operation.SCALE, work, progress, is_particular=True)
+
+    async def scale_by_load(self) -> str:
+        """Let the number of workers follow the load again, where a person had pinned it. Returns a sentence.
+
+        Raises:
+            UsageError: the app is not scaled by its load.
+            BusyError: as of `restart`.
+            FastlbError: it could not be written down.
+        """
+        return await self._run(Operation.SCALE, self._turnover.unpin, is_particular=True)
 
     async def change_workers(self, action: WorkersAction, worker_ids: Sequence[int]) -> str:
         """Do something to some workers while the others go on. Returns a sentence.
@@ -351,6 +367,7 @@ class App:
             traits=self._traits,
             abandonment=self.abandonment,
             retry=self._retry,
+            autoscaling=self._autoscaling,
             paths=self._resources.paths,
             has_listeners=lambda: bool(self._resources.listeners),
             on_settings=self._hide_secrets,
@@ -383,6 +400,9 @@ class App:
             if replacer.is_wanted() and self._operations.current is None:
                 request = OperationRequest(Operation.REPLACE, by=replacer.asker)
                 self._operations.ask(request, partial(self._turnover.replace, replacer))
+        if self._autoscaling.is_wanted() and self._operations.current is None:
+            request = OperationRequest(Operation.SCALE, by=self._autoscaling.asker, is_particular=True)
+            self._operations.ask(request, self._turnover.autoscale)
         if self._operations.current is None and self._retry.is_due():
             self.ask(OperationRequest(Operation.RETRY, by="errored_retry"))
         self._cron_restart.look(self.ask)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .control.protocol import AppDetails, AppEntry, AppStatus, WorkerEntry, WorkerStatus
+from .control.protocol import AppDetails, AppEntry, AppStatus, AutoscalingEntry, WorkerEntry, WorkerStatus
 from .dispatcher.keeper import DispatcherKeeper
 from .generations.generations import Generations
 from .home.log_files import app_files
@@ -66,6 +66,7 @@ class StatusSources:
     addresses: Callable[[], list[str]]
     messages: Callable[[], dict[str, int]]
     ailment: Callable[[WorkerHandle], str]
+    autoscaling: Callable[[], AutoscalingEntry | None]
     paths: AppPaths
     origins: Mapping[str, str]
     logs: Callable[[], dict[str, Any]]
@@ -161,6 +162,7 @@ class StatusReport:
             "operations": operations.entries(),
             "target_workers": source.crew.target_workers,
             "cron_next_at": source.cron_next_at(),
+            "autoscaling": source.autoscaling(),
         }
 
     def _status(self, members: Sequence[WorkerHandle], operation: Operation | None) -> AppStatus:

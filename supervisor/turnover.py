@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .abandonment import Abandonment
+from .autoscaling.watch import Autoscaling
 from .control.progress import Progress
 from .control.protocol import WorkersAction
 from .errored_retry import ErroredRetry
@@ -39,7 +40,7 @@ class TurnoverParts:
     """What a Turnover works with; all borrowed.
 
     Attributes:
-        crew, generations, traits, abandonment, retry: of the app.
+        crew, generations, traits, abandonment, retry, autoscaling: of the app.
         paths: where its settings are kept.
         has_listeners: whether it has listeners of ours, which outlive its workers.
         on_settings: called when there are other settings than before.
@@ -50,6 +51,7 @@ class TurnoverParts:
     traits: WorkerTraits
     abandonment: Abandonment
     retry: ErroredRetry
+    autoscaling: Autoscaling
     paths: AppPaths
     has_listeners: Callable[[], bool]
     on_settings: Callable[[], None]
@@ -122,10 +124,26 @@ class Turnover:
         done = await chosen.carry_out(action, worker_ids)
         if action == "stop":
             return done
-        self._generations.resize(self._crew.target_workers)
-        return self._remembered(done)
+        return self._resized(done)
 
-    async def scale(self, target: int, progress: OnProgress) -> str:
+    async def autoscale(self) -> str:
+        """Have as many workers as the load asks for, now that the turn of that has come. Returns a sentence."""
+        target = self._parts.autoscaling.take_due()
+        if target is None:
+            return "the load asks for no other number any more"
+        succeeded = False
+        try:
+            done = await self.scale(target, ignore_progress, by_load=True)
+            succeeded = True
+        finally:
+            self._parts.autoscaling.note_outcome(succeeded=succeeded)
+        return done
+
+    async def unpin(self) -> str:
+        """Let the number of workers follow the load again. Returns a sentence."""
+        return self._parts.autoscaling.unpin()
+
+    async def scale(self, target: int, progress: OnProgress, *, by_load: bool = False) -> str:
         """Have so many workers, now and after a stop. Returns a sentence."""
         before = self._crew.target_workers
         check_target_workers(target)
@@ -142,9 +160,8 @@ class Turnover:
             self._crew.target_workers = before
             raise
         await self._retire_surplus()
-        self._generations.resize(target)
         given_up = given_up_ids(self._crew.members)
-        scaled = self._remembered(f"scaled from {before} to {count_of(target, 'worker')}")
+        scaled = self._resized(f"scaled from {before} to {count_of(target, 'worker')}", by_load=by_load)
         if given_up:
             numbers = ", ".join(map(str, given_up))
             raise FastlbError(
@@ -208,14 +225,16 @@ class Turnover:
     def _next_generation(self, change: Change) -> Iterator[None]:
         """Begin the next generation; where its start, in the context, fails, as many workers are wanted as before."""
         before, held = self._crew.target_workers, set(self._crew.held)
+        config = self._generations.config
         with self._generations.next(change, self._has_workers):
             self._parts.on_settings()
             try:
-                self._resize(self._generations.config.workers)
+                self._resize(self._parts.autoscaling.workers_after(config, self._generations.config))
                 yield
             except BaseException:
                 self._crew.target_workers, self._crew.held = before, held
                 raise
+        self._parts.autoscaling.settle(config)
 
     def _resize(self, workers: int) -> None:
         if workers != self._crew.target_workers:
@@ -225,6 +244,17 @@ class Turnover:
 
     def _has_workers(self, generation: int) -> bool:
         return any(worker.generation == generation for worker in established(self._crew.members))
+
+    def _resized(self, done: str, *, by_load: bool = False) -> str:
+        """Write down how many workers there are to be; return the sentence. What a person has said stays."""
+        autoscaling = self._parts.autoscaling
+        if autoscaling.plan is None:
+            self._generations.resize(self._crew.target_workers)
+            return self._remembered(done)
+        if by_load:
+            autoscaling.remember()
+            return done
+        return done + autoscaling.pin(self._crew.target_workers)
 
     def _remembered(self, done: str) -> str:
         """Write down what is wanted, for a later start; return the sentence.

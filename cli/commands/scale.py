@@ -11,7 +11,14 @@ from ..operations import do_each, operate
 from ..options import AppCommand, complete_names, json_answers
 from ..targets import resolve_whole_app
 
-EXAMPLES = ("fastlb scale shop 8", "fastlb scale shop +2", "fastlb scale shop -2", "fastlb scale shop max")
+EXAMPLES = (
+    "fastlb scale shop 8",
+    "fastlb scale shop +2",
+    "fastlb scale shop -2",
+    "fastlb scale shop max",
+    "fastlb scale shop auto",
+)
+AUTO = "auto"
 # So that -2 is a number and not an option that does not exist.
 CONTEXT_SETTINGS = {"ignore_unknown_options": True}
 
@@ -24,12 +31,13 @@ CONTEXT_SETTINGS = {"ignore_unknown_options": True}
     short_help="Change the number of workers.",
 )
 @click.argument("name", shell_complete=complete_names)
-@click.argument("workers", metavar="N|+N|-N|max")
+@click.argument("workers", metavar="N|+N|-N|max|auto")
 @json_answers
 def command(name: str, workers: str) -> int:
     """Change the number of workers of a running app: to N, by +N or -N, or to the CPUs there are.
 
-    The newest workers go first, after they have finished what they have.
+    The newest workers go first, after they have finished what they have. Where the load decides how many there are
+    (--max-instances), a number holds until `auto`, or until another one is in the configuration file.
     """
     params = parse_amount(workers)
 
@@ -49,6 +57,8 @@ def parse_amount(text: str) -> ScaleParams:
     Raises:
         UsageError: it is no number of workers.
     """
+    if text == AUTO:
+        return ScaleParams(auto=True)
     digits = text[1:]
     if text[:1] in ("+", "-") and digits.isascii() and digits.isdigit() and len(digits) <= 4:
         change = int(text)
@@ -58,4 +68,5 @@ def parse_amount(text: str) -> ScaleParams:
     try:
         return ScaleParams(workers=parse_setting(setting, text))
     except ValueError as error:
-        raise UsageError(f"fastlb scale: {error}; +N and -N change the number that there is") from None
+        others = "+N and -N change the number that there is, auto leaves it to the load"
+        raise UsageError(f"fastlb scale: {error}; {others}") from None

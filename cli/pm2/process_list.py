@@ -6,6 +6,8 @@ every other output: PM2 prints them.
 
 from typing import Any
 
+import msgspec
+
 from ...supervisor.control.protocol import AppDetails, WorkerEntry
 
 # Of a worker, or of its app where it has no status of its own.
@@ -67,6 +69,7 @@ def _environment(
         "created_at": started_ms,
         "exec_mode": f"{app.mode}_mode",
         "instances": app.target_workers or settings.get("workers", 1),
+        **_autoscaling(app),
         "NODE_APP_INSTANCE": number,
         settings.get("instance_var") or "NODE_APP_INSTANCE": number,
         "pm_exec_path": app.target,
@@ -81,6 +84,10 @@ def _environment(
         "axm_monitor": {},
         "axm_actions": [],
     }
+
+
+def _autoscaling(app: AppDetails) -> dict[str, Any]:
+    return {"autoscaling": msgspec.to_builtins(app.autoscaling)} if app.autoscaling else {}
 
 
 def _files(app: AppDetails) -> dict[str, str]:

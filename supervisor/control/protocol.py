@@ -87,6 +87,20 @@ class OperationEntry(msgspec.Struct):
     state: Literal["runs", "waits"]
 
 
+class AutoscalingEntry(msgspec.Struct):
+    """How an app is scaled by its load.
+
+    `mode`: whether a person has said how many workers there are to be (`fastlb scale NAME N`). `last_decision`: which
+    step was made last, or held back, and why; empty: none. `decided_at`: when, UTC.
+    """
+
+    mode: Literal["auto", "pinned"]
+    min_instances: int
+    max_instances: int
+    last_decision: str = ""
+    decided_at: str = ""
+
+
 class AppEntry(msgspec.Struct, kw_only=True):
     """One app in `list --json`. `pid` is the supervisor's; None for a stopped app.
 
@@ -96,7 +110,7 @@ class AppEntry(msgspec.Struct, kw_only=True):
     `last_exit`: as in WorkerEntry, the latest, with the worker in front. `target_workers`: how many there are to be; 0:
     not known. `pm_ids`: of all workers, in the order of their numbers in the app; the command line fills it in.
     `operations`: what runs, then what waits, in its order. `cron_next_at`: when `cron_restart` is due next, with the
-    zone: 2026-03-01T03:00:00+01:00; empty: never.
+    zone: 2026-03-01T03:00:00+01:00; empty: never. `autoscaling`: None where the load decides nothing.
     """
 
     name: str
@@ -118,6 +132,7 @@ class AppEntry(msgspec.Struct, kw_only=True):
     pm_ids: list[int] = []
     operations: list[OperationEntry] = []
     cron_next_at: str = ""
+    autoscaling: AutoscalingEntry | None = None
 
 
 class ExitEntry(msgspec.Struct):
@@ -197,10 +212,11 @@ class SetParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ScaleParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Exactly one: `workers` (absolute) or `change` (relative)."""
+    """Exactly one: `workers` (absolute), `change` (relative), or `auto`: as the load asks for."""
 
     workers: int | None = None
     change: int | None = None
+    auto: bool = False
 
 
 class WorkersParams(msgspec.Struct, forbid_unknown_fields=True):

@@ -75,6 +75,9 @@ class ControlledApp(Protocol):
     ) -> str:
         """Have so many workers, or so many more; return a sentence."""
 
+    async def scale_by_load(self) -> str:
+        """Let the number of workers follow the load again; return a sentence."""
+
     async def change_workers(self, action: WorkersAction, worker_ids: list[int]) -> str:
         """Do something to some workers; return a sentence."""
 
@@ -180,6 +183,8 @@ class ControlRequests:
         return Done(await self._app.set(params.assignments, params.unset))
 
     async def _scale(self, params: ScaleParams, caller: Caller) -> Done:
+        if params.auto and params.workers is params.change is None:
+            return Done(await self._app.scale_by_load())
         target = scale_target(params, self._app.target_workers)
         if params.change is not None:
             # Counted from what there is when its turn has come: another scale may go before.
@@ -241,6 +246,8 @@ def scale_target(params: ScaleParams, workers: int) -> int:
     Raises:
         UsageError: both or none of the parameters, or a result that cannot be.
     """
+    if params.auto:
+        raise UsageError("scale: say either a number of workers, or auto")
     if params.workers is not None and params.change is None:
         target = params.workers
     elif params.change is not None and params.workers is None:

@@ -20,6 +20,11 @@ def _check(config: AppConfig) -> None:
         needed_port(config, worker_environment(config, 0, environment), has_listeners=bool(config.bind))
 
 
+# Nothing shares the load among its processes, so more of them take nothing from the others.
+SCALING = (
+    *("min_instances", "max_instances", "scale_cpu", "scale_memory"),
+    *("scale_up_cooldown", "scale_down_cooldown"),
+)
 FORK_TRAITS = WorkerTraits(
     kind="fork",
     title="fork-mode",
@@ -31,7 +36,7 @@ FORK_TRAITS = WorkerTraits(
     is_ready_by_living=True,
     works_before_ready=True,
     # Nobody hands its processes connections, and nobody sees into them.
-    without_meaning=("balance", "credit", "max_connections", "handover_timeout"),
+    without_meaning=("balance", "credit", "max_connections", "handover_timeout", *SCALING),
     not_serving="was not ready (--ready-when)",
     not_said=(
         "did not write \"ready\" to its channel (descriptor NODE_CHANNEL_FD; in Node process.send('ready')), nor say"

@@ -79,10 +79,10 @@ LIFE = KeySection("Life of a process", (
     unknown_there(millis("reload_delay", "nothing", "better", "Pause between two replacements of a reload.", "reload_delay")),
     unknown_there(millis("health_check_interval", "nothing: there are no health checks", "better", "Time between two health checks.", "health_check_interval")),
     unknown_there(millis("health_check_grace_period", "nothing: there are no health checks", "better", "Time without health checks after a start.", "health_check_grace_period")),
-    unknown_there(plain("min_instances", "nothing", "not here", "`fastlb scale NAME +1` and `-1` change how many there are.")),
-    unknown_there(plain("max_instances", "nothing", "not here", "`fastlb scale NAME +1` and `-1` change how many there are.")),
-    unknown_there(plain("scale_cpu", "nothing", "not here", "`fastlb scale NAME +1` and `-1` change how many there are.")),
-    unknown_there(plain("scale_memory", "nothing", "not here", "`fastlb scale NAME +1` and `-1` change how many there are.")),
+    unknown_there(plain("min_instances", "nothing", "better", "Fewest workers of an app that is scaled by its load, in cluster mode.", "min_instances")),
+    unknown_there(plain("max_instances", "nothing", "better", "Most workers of such an app; without it the load changes nothing.", "max_instances")),
+    unknown_there(plain("scale_cpu", "nothing", "better", "Percent of one core, mean of the workers, above which more are started.", "scale_cpu")),
+    unknown_there(plain("scale_memory", "nothing", "better", "A brake: no more workers than so many percent of the memory hold.", "scale_memory")),
 ))  # fmt: skip
 
 CLOCK_AND_FILES = KeySection("By the clock, and on a change of files", (

@@ -160,7 +160,8 @@ class PythonLink(DispatchedLink):
         page = self._page.read()
         untaken = self.keeper.counters.untaken(self.slot, page["position"])
         requests = max(page["requests"] - self._checks, 0)
-        return WorkDone(page["open"] + untaken, requests, page["errors"], self._page.latency_us())
+        busy_share = min(page["busy"] / self._capacity, 1.0) if self._capacity else None
+        return WorkDone(page["open"] + untaken, requests, page["errors"], self._page.latency_us(), busy_share)
 
     def pulse(self) -> Pulse:
         """Return what its page says."""

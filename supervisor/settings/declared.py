@@ -19,6 +19,7 @@ from .cpus import usable_cpus
 from .health import check_health
 from .quantities import format_duration, format_size, parse_duration, parse_size
 from .readiness import check_readiness
+from .scaling import check_scaling
 from .targets import KIND_TITLES, AppKind, check_target
 from .traits import WorkerTraits
 
@@ -26,7 +27,9 @@ ALL_APPS = "all"
 HIDDEN = "***"
 LONGEST_DURATION = 1e9  # seconds, 31 years: timers and their sums stay exact
 # Values that are words where a number is expected, each with the number that it means here and now.
-WORDS: dict[str, dict[str, Callable[[], int]]] = {"workers": {"max": usable_cpus}}
+WORDS: dict[str, dict[str, Callable[[], int]]] = {
+    name: {"max": usable_cpus} for name in ("workers", "max_instances")
+}
 
 _FILES_STAY_OPEN = "the log files are those of the supervisor, which stays"
 # What a reload cannot apply, since it is looked at once for all workers that will ever be; each with the reason, which
@@ -175,6 +178,7 @@ def check_config(config: AppConfig, traits: WorkerTraits) -> None:
         _check_kind(setting, config, traits)
     check_readiness(config, traits)
     check_health(config)
+    check_scaling(config)
     for address in config.bind:
         parse_address(address)
     if bool(config.ssl_certfile) is not bool(config.ssl_keyfile):

@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 class WorkDone:
     """What is known of one process's work. `requests` is None where nobody counts them.
 
-    `latency_us`: histogram of its requests (lb/page.pxd); empty where nobody measures them.
+    `latency_us`: histogram of its requests (lb/page.pxd); empty where nobody measures them. `busy_share`: how much of
+    what it can do at a time it does, 0 to 1; None: it has no bound, or nobody knows.
     """
 
     connections: int
     requests: int | None
     errors: int
     latency_us: Sequence[int] = ()
+    busy_share: float | None = None
 
 
 @dataclass(frozen=True)

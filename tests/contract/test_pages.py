@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fastlb.cli.main import ALIASES, cli
 
+from benchmarks import scaling_picture
 from benchmarks.picture import PICTURE, README, draw, read_results, with_tables
 
 from .pages import CODE, DOCS, FENCE, anchors, links, pages, section, table_rows
@@ -94,6 +95,7 @@ def test_comparison_in_the_readme_is_what_was_measured() -> None:
     all_results = read_results()
     assert README.read_text() == with_tables(README.read_text(), all_results), "run `make docs`"
     assert PICTURE.read_text() == draw(all_results), "run `make docs`"
+    assert scaling_picture.PICTURE.read_text() == scaling_picture.draw(), "run `make docs`"
 
 
 def test_promises_in_the_readme_are_those_of_the_trials() -> None:

@@ -36,7 +36,7 @@ def test_new_worker_takes_its_share_at_once(fastlb: Fastlb) -> None:
     assert {app.get().json()["worker"] for _ in range(4)} == {0, 1}
 
 
-@pytest.mark.parametrize("size", ["0", "-1", "1000000", "many", "+0x"])
+@pytest.mark.parametrize("size", ["0", "-1", "1000000", "many", "+0x", "auto"])
 def test_senseless_size_is_refused_and_changes_nothing(fastlb: Fastlb, size: str) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "1")
     before = app.worker_pids

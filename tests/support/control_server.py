@@ -83,6 +83,10 @@ class SmallApp:
         self.target_workers = target_workers + is_change * self.target_workers
         return f"{self.target_workers} workers"
 
+    async def scale_by_load(self) -> str:
+        """Say that it is done."""
+        return "as the load asks for"
+
     async def change_workers(self, action: WorkersAction, worker_ids: list[int]) -> str:
         """Say what was to be done."""
         return f"{action} {worker_ids}"

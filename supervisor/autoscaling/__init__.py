@@ -1,0 +1,1 @@
+"""How many workers the load asks for. Runs in the supervisor process."""
