@@ -101,6 +101,8 @@ WITHOUT_JSON: dict[str, str] = {
     "convert": "it prints a file",
     "completion": "it prints a script for a shell",
     "link-pm2": "it makes one link: its exit code says whether it is there",
+    "startup": "it prints the files that it writes, and what root must type: its exit code says whether they are there",
+    "unstartup": "it prints the files that it removes: its exit code says whether they are gone",
 }
 
 
