@@ -19,6 +19,7 @@ from ..supervisor.home.stored_config import load_config
 from ..supervisor.kinds import traits_of
 from ..supervisor.launch.messages import FailedReport, Foreground, ProgressReport, StartedReport
 from ..supervisor.processes.attributes import attributes_of
+from ..supervisor.processes.check_command import refuse_missing_check
 from ..supervisor.processes.environment import app_environment, worker_environment
 from ..supervisor.processes.working_directory import enter_directory, name_of_directory
 from ..supervisor.settings.app_config import AppConfig
@@ -271,6 +272,6 @@ def prepare_to_run(config: AppConfig) -> None:
 
 def _check_workers(config: AppConfig) -> None:
     """Raise for what would make every worker fail, before there is a supervisor."""
-    worker_environment(config, 0, app_environment(config, os.environ))
+    refuse_missing_check(config, worker_environment(config, 0, app_environment(config, os.environ)))
     attributes_of(config, 0)
     traits_of(config).check(config)

@@ -51,8 +51,15 @@ def resolve_targets(words: Sequence[str]) -> list[Target]:
                 found[name] = None
             else:
                 chosen.add(worker)
-    ids = read_ids(default_home())
+    ids = _present_ids() if any(found.values()) else WorkerIds()
     return [_target(name, chosen, ids) for name, chosen in found.items()]
+
+
+def _present_ids() -> WorkerIds:
+    """Return the numbers of the workers that there are: of what was scaled down since, fewer than are written down."""
+    from .instances import claimed_ids  # only numbers need it
+
+    return claimed_ids()
 
 
 def resolve_names(words: Sequence[str]) -> list[str]:

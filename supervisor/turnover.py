@@ -77,7 +77,7 @@ class Turnover:
         worker_ids = missing_ids(self._crew.members, target, self._crew.held)
         if worker_ids:
             await self._start_workers(worker_ids, settle, progress)
-        admitted = admitted_count(self._crew.members)
+        admitted = min(admitted_count(self._crew.members), target)  # of more there are those that are to go
         progress(Progress(f"{admitted} of {count_of(target, 'worker')} admitted", admitted, target))
 
     async def restart(self, progress: OnProgress, change: Change) -> str:

@@ -1,6 +1,7 @@
 """`fastlb logs`: what the workers wrote and the supervisor did. Runs in the user's shell."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
@@ -11,6 +12,7 @@ from ...supervisor.home.known_apps import list_apps
 from ...supervisor.home.paths import default_home
 from ...supervisor.output import wall_clock
 from ..apps import paths_of
+from ..instances import claimed_ids
 from ..log_printer import LogPrinter, Wanted
 from ..log_view.formatting import DEFAULT_TIMESTAMP, Form, Look
 from ..log_view.records import Stream
@@ -70,12 +72,13 @@ def _form(name: Form, option: str, text: str) -> Callable[..., Any]:
     metavar="[FORMAT]",
     help="Begin each line with its time, as far as it is known.",
 )
+@click.option("--pm-id", is_flag=True, help="Begin each line as PM2: with the number that `list` has, `3|shop | `.")
 @click.option("--highlight", metavar="TEXT", help="Make this conspicuous, on a terminal with colours.")
 def command(names: tuple[str, ...], lines: int | None, follow: bool | None, **asked: Any) -> int:
     """Show the last lines of apps, of all streams in the order of time, then follow. Without NAME: of all apps.
 
-    A line begins with its worker, app and stream: `3|shop err | `. Into a pipe or file only the last lines are shown,
-    unless --follow is given. A stopped app has nothing to follow.
+    A line begins with its worker's number in the app, app and stream: `3|shop err | `. Into a pipe or file only the
+    last lines are shown, unless --follow is given. A stopped app has nothing to follow.
     """
     known = list_apps(default_home())
     if asked["timestamp"] in known and not names:
@@ -113,7 +116,8 @@ def _selection(asked: Mapping[str, Any]) -> Selection:
 
 
 def _look(output: Output, asked: Mapping[str, Any]) -> Look:
-    return Look(asked["form"] or "marked", asked["timestamp"] or "", asked["highlight"] or "", output.has_color)
+    look = Look(asked["form"] or "marked", asked["timestamp"] or "", asked["highlight"] or "", output.has_color)
+    return replace(look, pm_id=claimed_ids().id_of) if asked["pm_id"] else look
 
 
 def _read(option: str, text: str | None, parse: Callable[[str], Value]) -> Value | None:

@@ -20,6 +20,7 @@ from ..launching import known_apps
 from ..operations import delete, operate, report_each, stop
 from ..options import answers_in_json
 from ..parallel import ask_each
+from .bringing_back import bring_back
 from .order import FileOrder
 from .plan import Present, Step, plan, removals
 from .read import read_ordered
@@ -84,6 +85,7 @@ def _steps(order: FileOrder, found: FileApps, verdict: Verdict, present: dict[st
 def _do(steps: Sequence[Step], order: FileOrder, file: str) -> int:
     """Carry out the steps; return the exit code. What goes makes room for what comes."""
     outcomes: dict[str, str | FastlbError] = {}
+    former = {step.name: load_config(paths_of(step.name)) for step in steps if step.action == "renew"}
     for actions in (("remove",), ("renew",), ("scale",), ("reload", "restart"), ("define",)):
         due = [step for step in steps if step.action in actions]
         outcomes |= _each(due, order)
@@ -95,6 +97,7 @@ def _do(steps: Sequence[Step], order: FileOrder, file: str) -> int:
     started = start_all([step.wanted for step in starting if step.wanted], wait=order.wait)
     for name, outcome in started.items():
         outcomes[name] = outcome if isinstance(outcome, FastlbError) else outcome.text.removeprefix(f"{name} ")
+    outcomes |= bring_back(steps, former, started)
     _remember(steps, outcomes, file)
     done = [step.name for step in steps if step.name in outcomes]
     code = report_each(done, [outcomes[name] for name in done])

@@ -30,12 +30,15 @@ class Look:
         timestamp: format of the time in front of marked lines; "": none.
         highlight: what is made conspicuous; "": nothing.
         has_color: whether the terminal may be coloured.
+        pm_id: returns the number over all apps of a worker of an app; None: workers are marked by their numbers in
+            their app.
     """
 
     form: Form = "marked"
     timestamp: str = ""
     highlight: str = ""
     has_color: bool = False
+    pm_id: Callable[[str, int], int | None] | None = None
 
 
 FormatRecord = Callable[[Record], str | bytes]
@@ -60,7 +63,7 @@ def make_formatter(look: Look, style: Style) -> FormatRecord:
 
 
 class _Marked:
-    """`TIME 0|shop err | text`."""
+    """`TIME 0|shop err | text`; as PM2: `TIME 3|shop | text`."""
 
     def __init__(self, look: Look, style: Style) -> None:
         self._look = look
@@ -78,9 +81,19 @@ class _Marked:
 
     def _mark(self, record: Record) -> str:
         time = f"{self._format_time(_moment(record.time))} " if self._format_time and record.time is not None else ""
-        worker = "" if record.worker is None else f"{record.worker}|"
-        mark = f"{worker}{record.app} {record.stream} | "
+        mark = self._mark_of_pm2(record) or self._own_mark(record)
         return time + (self._style(mark, fg=COLORS[record.stream]) if self._look.has_color else mark)
+
+    def _own_mark(self, record: Record) -> str:
+        worker = "" if record.worker is None else f"{record.worker}|"
+        return f"{worker}{record.app} {record.stream} | "
+
+    def _mark_of_pm2(self, record: Record) -> str:
+        """Return PM2's mark; "": it is not wanted, or the worker has no number."""
+        if self._look.pm_id is None or record.worker is None:
+            return ""
+        number = self._look.pm_id(record.app, record.worker)
+        return "" if number is None else f"{number}|{record.app} | "
 
 
 def _without_worker(record: Record) -> str:

@@ -78,6 +78,8 @@ def translate(arguments: Sequence[str], around: Surroundings) -> Translation:
         return Translation([["--help"]])
     name, *words = line.words
     ours = _our_words(name, around.commands)
+    if line.has("-h", "--help"):
+        return Translation([[*ours, "--help"]])  # whatever else stands there is not done
     notes: list[str] = []
     if ours[0] == "start":
         lines = _starts(words, line, around, notes)
@@ -90,10 +92,12 @@ def translate(arguments: Sequence[str], around: Surroundings) -> Translation:
         options = _options(_without(line, changes), ours[0], around, notes)
         if ours[0] == "logs" and not line.has("--out", "--err"):
             options += [stream for stream in APP_STREAMS if stream in around.options_of("logs")]
+        if ours[0] == "logs" and "--pm-id" in around.options_of("logs"):
+            options.append("--pm-id")
         lines = [[*ours, *options, *words, *(["--", *line.rest] if line.rest else [])]]
         lines = _with_changes(lines, changes, words)
     if line.has("--attach"):
-        lines.append(["logs", *words, "--follow"])
+        lines.append(["logs", "--pm-id", *words, "--follow"])
     return Translation(lines, list(dict.fromkeys(notes)), line.has("-s", "--silent"))
 
 

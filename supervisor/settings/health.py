@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ..errors import UsageError
 from .app_config import AppConfig
@@ -50,7 +50,11 @@ class HealthPlan:
 
 
 def health_plan(config: AppConfig) -> HealthPlan | None:
-    """Return how the workers of an app are asked; None: not at all. An interval alone means "tcp"."""
+    """Return how the workers of an app are asked; None: not at all. An interval alone means "tcp".
+
+    Raises:
+        UsageError: it says nothing that could be asked.
+    """
     wanted = config.health_check or (TCP if config.health_check_interval else "")
     if not wanted:
         return None
@@ -92,7 +96,17 @@ def _parsed(wanted: str) -> tuple[CheckKind, str, str, bool, str]:
     if wanted.startswith("/"):
         return "http", wanted, DEFAULT_HOST, False, ""
     if wanted.startswith(("http://", "https://")):
-        url = urlsplit(wanted)
+        url = _url(wanted)
         path = (url.path or "/") + (f"?{url.query}" if url.query else "")
         return "http", path, url.netloc or DEFAULT_HOST, url.scheme == "https", ""
-    return "command", "", "", False, wanted.removeprefix(EXEC)
+    command = wanted.removeprefix(EXEC)
+    if not command.strip():
+        raise UsageError(f"--health-check {wanted}: there is no command in it: give one, /PATH or tcp")
+    return "command", "", "", False, command
+
+
+def _url(wanted: str) -> SplitResult:
+    try:
+        return urlsplit(wanted)
+    except ValueError as error:
+        raise UsageError(f"--health-check {wanted}: this is no address ({error}): give /PATH") from None

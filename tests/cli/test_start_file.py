@@ -199,3 +199,15 @@ def test_run_takes_one_app_of_a_file(fastlb: Fastlb, tmp_path: Path) -> None:
     result = fastlb.cli("run", "fastlb.json", "--only", "say", "--env", "production", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (0, "said 42\n")
     assert fastlb.list_json() == []
+
+
+def test_an_app_that_was_stopped_for_a_start_that_fails_runs_again_as_before(fastlb: Fastlb, tmp_path: Path) -> None:
+    write(tmp_path, {"shop": probe(env={"A": "1"})})
+    assert start(fastlb, tmp_path).returncode == 0
+    write(tmp_path, {"shop": probe(env={"A": "2"}, backlog=7, target="asgi_probe:no_such_app")})
+    result = fastlb.cli("restart", "fastlb.json", cwd=tmp_path)
+    assert result.returncode != 0
+    assert "; it runs again with the settings of before" in result.stderr
+    assert environment(fastlb, "shop")["A"] == "1"
+    (app,) = fastlb.list_json()
+    assert (app["status"], app["target"]) == ("online", "asgi_probe:app")

@@ -62,6 +62,11 @@ def test_what_is_for_one_app_names_the_others(fastlb: Fastlb, three_apps: None) 
     assert fastlb.cli("show", "/api/").stderr == "error: /api/ means 2 apps, and this is for one: api-1, api-2\n"
 
 
+def test_number_of_the_only_worker_that_is_left_means_the_app(fastlb: Fastlb, three_apps: None) -> None:
+    save_config(AppPaths(fastlb.home, "api-1"), AppConfig(target="asgi_probe:app", name="api-1", workers=1))
+    assert stopped_by(fastlb, "0") == {"api-1"}
+
+
 def test_numbers_of_an_app(fastlb: Fastlb, three_apps: None) -> None:
     assert fastlb.ok("id", "api-1").stdout == "[ 0, 1 ]\n"
     assert [entry["pm_ids"] for entry in json.loads(fastlb.ok("list", "--json").stdout)] == [[3], [0, 1], [2]]

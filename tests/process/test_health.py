@@ -174,6 +174,7 @@ def test_command_is_asked(fastlb: Fastlb, tmp_path: Path) -> None:
         (("--health-check", "/health"), "--health-check: it is not known where a process listens: PORT is not set"),
         (("--health-check", "/a b"), "--health-check: '/a b': a path has neither blanks"),
         (("--health-check-text", "x"), "--health-check-text: only an HTTP response has a text"),
+        (("--health-check", "no-such-check --fast"), "--health-check: there is no program no-such-check on PATH"),
     ],
 )
 def test_check_that_cannot_be_is_refused(fastlb: Fastlb, options: tuple[str, ...], message: str) -> None:

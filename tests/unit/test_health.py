@@ -127,6 +127,9 @@ def test_what_may_be_asked() -> None:
         ({"health_check": "tcp", "health_check_text": "x"}, "--health-check-text"),
         ({"health_check": "/up", "ssl_cert_reqs": 2}, "client certificates"),
         ({"health_check": "/a\r\nX: y"}, "--health-check"),
+        ({"health_check": "exec:"}, "there is no command in it"),
+        ({"health_check": " "}, "there is no command in it"),
+        ({"health_check": "http://[x/"}, "this is no address"),
     ],
 )
 def test_what_may_not_be_asked(settings: dict[str, object], message: str) -> None:
