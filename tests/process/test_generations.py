@@ -40,7 +40,7 @@ def test_settings_change_without_downtime(fastlb: Fastlb, kind: str) -> None:
     with LoadProcess(Plan(address=app.address, keep_alive=True)) as load:
         load.wait_for(100)
         said = app.ok("set", "env.COLOUR=blue", "nice=3", "workers=3").stdout
-        assert said == "app: workers, env, nice: for new workers, which `fastlb reload app` starts\n"
+        assert said == "app: workers, env.COLOUR, nice: for new workers, which `fastlb reload app` starts\n"
         assert environments(app, "COLOUR") == ["red", "red"]
         app.ok("reload")
         app.wait_online(3)

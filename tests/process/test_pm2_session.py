@@ -3,6 +3,8 @@
 import json
 import subprocess
 
+from fastlb.supervisor.version import VERSION
+
 from tests.support.fastlb_process import APPS, COMMAND, Fastlb
 from tests.support.programs import write_program
 from tests.support.waiting import scaled
@@ -42,7 +44,7 @@ class Session:
 
 def test_a_session(fastlb: Fastlb) -> None:
     pm2 = Session(fastlb)
-    assert pm2.ok("-v").startswith("fastlb ")
+    assert pm2.ok("-v") == f"{VERSION}\n"
     start = f"start asgi_probe:app --cwd {APPS} -n api -i 2 -k 3000 --no-pmx"
     result = pm2.run(start)
     assert (result.returncode, result.stderr.splitlines()[0]) == (
