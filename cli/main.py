@@ -22,7 +22,7 @@ COMPLETE_VARIABLE = "_FASTLB_COMPLETE"
 GROUPS: dict[str, tuple[str, ...]] = {
     "Run apps": ("start", "run", "stop", "restart", "reload", "set", "scale", "delete", "reset", "kill"),
     "See what runs": ("list", "show", "logs", "events", "env", "pid", "id", "ping", "monit", "jlist", "prettylist"),
-    "Speak to workers": ("send", "attach", "signal"),
+    "Speak to workers": ("send", "attach", "signal", "trigger"),
     "Files of apps": ("flush", "reload-logs", "init", "check", "config", "convert", "advise"),
     "Keep": ("save", "resurrect", "cleardump", "backup", "restore", "startup", "unstartup"),
     "This program": ("completion", "link-pm2", "report", "version"),

@@ -10,6 +10,8 @@ from functools import partial
 from typing import Any
 
 from .abandonment import Abandonment, AbandonmentParts
+from .actions.files import ActionFiles
+from .actions.triggering import Actions
 from .app_resources import AppResources
 from .autoscaling.watch import Autoscaling, AutoscalingParts
 from .control.progress import Progress
@@ -60,6 +62,7 @@ class App:
         abandonment: sees when no worker runs any more and none will by itself.
         remarks: what its user may not expect, one sentence each.
         steering: speaks to the workers.
+        actions: asks the workers to do something.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class App:
             AutoscalingParts(self._generations, self._crew, host.cgroups, resources.paths, resources.log)
         )
         self.steering = Steering(self._crew, resources.log, is_served=self._traits.needs_dispatcher)
+        self.actions = Actions(self._crew, log, ActionFiles(paths.logs_dir, config.name))
         refusal = Refusal(config, resources.listeners, self._keeper)
         self.abandonment = Abandonment(
             AbandonmentParts(self._crew, self._runtime, refusal, resources.log, lambda: self.config.autorestart)

@@ -14,6 +14,7 @@ from functools import partial
 
 from fastlb.worker.orphan_guard import start_orphan_guard
 
+from .actions.channel import start_action_thread
 from .app_loader import AppLoadError, LoadedApp, load_app
 from .fork_guard import ForkGuard
 from .fresh_start import FreshStart, has_current_loop, read_config, wants_loop
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> int:
     # The guard's poll keeps open what it watches, so it has a pipe of its own: a worker that closes its lifecycle
     # channel must be seen to have done so.
     start_orphan_guard(config.lifeline_fd)
+    start_action_thread(config.lifeline_fd)
     guard = ForkGuard(inherited)
     guard.install()
     print_line_by_line()

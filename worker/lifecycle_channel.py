@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from .actions.registry import actions_of_this_process
 from .exit_hooks import hooks_of_this_process
 from .wire import (
     MAX_LINE_BYTES,
@@ -115,6 +116,7 @@ class LifecycleChannel:
             on_end()
 
         loop.add_reader(self._socket, on_readable)
+        actions_of_this_process.loop = loop
 
     def _receive(self) -> bytes:
         """Read once; descriptors that come along are kept for the lines that are about them."""

@@ -45,7 +45,7 @@ class ListenerInfo(msgspec.Struct, frozen=True):
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a worker must know; descriptors are numbers in the worker's table. Fields as in AppConfig.
 
-    `lifeline_fd`: a pipe that ends with the supervisor, for the orphan guard alone.
+    `lifeline_fd`: a socket that ends with the supervisor, for the orphan guard; by it a thread is asked for actions.
 
     All are required: defaults are declared in AppConfig alone, and the supervisor sends every field.
     """

@@ -18,7 +18,17 @@ from ..errors import FastlbError
 from .framing import ServerMessage, decode_server_message, encode_request
 from .peer import peer_of
 from .progress import Progress
-from .protocol import FROZEN_METHODS, PROTOCOL_VERSION, AppDetails, AppEntry, Changes, Done, LogsParams
+from .protocol import (
+    FROZEN_METHODS,
+    PROTOCOL_VERSION,
+    AppDetails,
+    AppEntry,
+    Changes,
+    Done,
+    LogsParams,
+    TriggerParams,
+    WorkerAnswer,
+)
 
 ANSWER_SECONDS = 5.0
 NOBODY_LISTENS = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, ProcessLookupError)
@@ -163,6 +173,20 @@ class ControlClient:
             elif message.method == "following" and on_start:
                 ends = msgspec.json.decode(message.params, type=dict[str, list[tuple[int, int, int]]])["ends"]
                 on_start({(device, inode): size_bytes for device, inode, size_bytes in ends})
+
+    def trigger(self, params: TriggerParams) -> Iterator[WorkerAnswer]:
+        """Ask workers for an action, and yield each answer when it comes.
+
+        Raises:
+            FastlbError: as `call`.
+        """
+        self._require_own_version()
+        self._send("trigger", params)
+        while not (message := self._receive()).protocol:
+            if message.method == "answer":
+                yield msgspec.json.decode(message.params, type=WorkerAnswer)
+        if message.error:
+            raise _as_exception(message)
 
     def terminate(self, *, force: bool = False) -> None:
         """Send the supervisor's process the signal to end; with `force` the one to end at once."""

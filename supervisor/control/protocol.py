@@ -247,6 +247,19 @@ class SignalParams(msgspec.Struct, forbid_unknown_fields=True):
     worker: int | None = None
 
 
+class TriggerParams(msgspec.Struct, forbid_unknown_fields=True):
+    """What workers are asked to do; each answer is a notification `answer`, a WorkerAnswer, as soon as it comes.
+
+    `action`: its name; empty: say which there are. `param`: a text for it. `worker`: whose; None: of each worker.
+    `timeout`: seconds that an answer may take.
+    """
+
+    action: str = ""
+    param: str | None = None
+    worker: int | None = None
+    timeout: float = 30.0
+
+
 class LogsParams(msgspec.Struct, forbid_unknown_fields=True):
     """`stream`: which output; `others`: what else.
 
@@ -257,6 +270,22 @@ class LogsParams(msgspec.Struct, forbid_unknown_fields=True):
 
     stream: Literal["out", "err", "all", "none"] = "all"
     others: list[Literal["access", "event"]] = []
+
+
+class WorkerAnswer(msgspec.Struct, kw_only=True):
+    """How an action ended in one worker.
+
+    `text`: what came of it, or why not. `file`: the path of what it has written. `known`: names of the actions that
+    there are, if it was none of them (`is_unknown`), or none was asked for.
+    """
+
+    worker: int
+    pid: int
+    ok: bool
+    text: str
+    file: str = ""
+    known: list[str] = []
+    is_unknown: bool = False
 
 
 class Changes(msgspec.Struct):
@@ -290,6 +319,7 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "send": SendParams,
     "reset": ResetParams,
     "signal": SignalParams,
+    "trigger": TriggerParams,
     "logs": LogsParams,
     "reopen_logs": NoParams,
 }

@@ -5,6 +5,7 @@ typed: what does not fit is refused before anything happens.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -37,6 +38,8 @@ from .protocol import (
     SetParams,
     SignalParams,
     StopParams,
+    TriggerParams,
+    WorkerAnswer,
     WorkersAction,
     WorkersParams,
 )
@@ -84,6 +87,18 @@ class ControlledApp(Protocol):
     @property
     def steering(self) -> "Steers":
         """Speaks to the workers."""
+
+
+    @property
+    def actions(self) -> "Triggers":
+        """Asks the workers to do something."""
+
+
+class Triggers(Protocol):
+    """What workers can be asked to do: the part of Actions that is used here."""
+
+    async def trigger(self, params: TriggerParams, on_answer: Callable[[WorkerAnswer], Awaitable[None]]) -> str:
+        """Ask workers for an action; return a sentence."""
 
 
 class Steers(Protocol):
@@ -141,6 +156,7 @@ class ControlRequests:
             "send": self._send,
             "reset": self._reset,
             "signal": self._signal,
+            "trigger": self._trigger,
             "logs": self._logs,
             "reopen_logs": self._reopen_logs,
         }
@@ -202,6 +218,13 @@ class ControlRequests:
 
     async def _reset(self, params: ResetParams, _: Caller) -> Done:
         return Done(self._app.steering.reset(params.workers))
+
+    async def _trigger(self, params: TriggerParams, caller: Caller) -> Done:
+        async def tell(answer: WorkerAnswer) -> None:
+            with contextlib.suppress(ConnectionError):  # whoever has asked is gone
+                await caller.send(encode_notification("answer", answer))
+
+        return Done(await self._app.actions.trigger(params, tell))
 
     async def _reopen_logs(self, _: object, __: Caller) -> Done:
         await self._output.reopen()

@@ -11,6 +11,7 @@ import socket
 from dataclasses import dataclass
 from functools import partial
 
+from ..actions.call import ActionCall, ActionOutcome
 from ..errors import FastlbError
 from ..processes.reaper import ExitStatus, send_signal
 from ..readiness.port import PortWatch, connect_to, connect_to_port
@@ -147,6 +148,14 @@ class ForkLink:
             raise FastlbError("does not read its standard input, which is full") from None
         except OSError as error:
             raise FastlbError(f"has closed its standard input ({error.strerror})") from error
+
+    async def run_action(self, call: ActionCall) -> ActionOutcome:
+        """Refuse it.
+
+        Raises:
+            FastlbError: always; nothing of ours is in the process that could do it.
+        """
+        raise FastlbError("runs in fork mode, where there are no actions: `fastlb send` and `fastlb signal` reach it")
 
     def work_done(self) -> WorkDone:
         """Return that nothing is known."""

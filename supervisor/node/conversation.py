@@ -25,7 +25,7 @@ from .messages import (
     encode_no_sockets,
     encode_user_message,
 )
-from .preload import Draining, Idle, Preloaded
+from .preload import ActionBegun, ActionDone, Draining, Idle, Preloaded
 
 READY = "ready"
 UNREADY = "unready"
@@ -81,6 +81,8 @@ class NodeConversation:
                 self._on_user_message(link, value)
             case Preloaded() | Draining():
                 self._on_preload(link, message)
+            case ActionBegun() | ActionDone():
+                link.actions.on_word(message)
 
     def on_closed(self, link: NodeLink) -> None:
         """Forget a link that is being closed."""
@@ -94,6 +96,7 @@ class NodeConversation:
 
     def _on_preload(self, link: NodeLink, message: Preloaded | Draining) -> None:
         if isinstance(message, Preloaded):
+            link.actions.is_preloaded = True
             link.worker.apply(LifeEventName.PRELOADED)
             return
         link.worker.apply(_choice(link, message))
@@ -108,6 +111,8 @@ class NodeConversation:
         elif isinstance(value, dict) and value.get("type") == "process:msg":
             data = encode_user_message(value.get("data"))[:MOST_LOGGED].decode(errors="replace").rstrip("\n")
             self._log_event(link, "process_msg", data)
+        elif link.actions.take(value):
+            pass  # of PM2's library: for us alone
         elif self.broadcast is not None:
             others = [other.mailbox for other in self._links.values() if other is not link]
             self.broadcast.forward(link.worker.worker_id, value, others)

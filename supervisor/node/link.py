@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...lb.command import ChannelHistory, DispatcherEvent, DrainWord, EventName
+from ..actions.call import ActionCall, ActionOutcome
 from ..dispatcher.wanted import DispatchedWorker, WorkerKind
 from ..errors import FastlbError
 from ..processes.reaper import ExitStatus
@@ -25,6 +26,7 @@ from ..workers.dispatched import DispatchedLink
 from ..workers.handle import WorkerHandle
 from ..workers.life import LetExit, LifeEvent, LifeEventName, SendShutdown
 from ..workers.runtime import Pulse, RuntimeParts, StartedProcess, WorkDone
+from .actions import NodeActions
 from .broadcast import WorkerMailbox
 from .messages import Listening, QueryServer, encode_connection, encode_user_message
 from .preload import encode_drain, encode_release
@@ -144,6 +146,7 @@ class NodeLink(DispatchedLink):
         explanations_left: how many more of its failures to listen are looked into.
         events: how much its app may still have logged.
         mailbox: what other workers send to its app.
+        actions: what its app offers, and was asked for.
     """
 
     def __init__(
@@ -165,6 +168,7 @@ class NodeLink(DispatchedLink):
         self._parts = parts
         self._channel = channel.ours
         self.mailbox = WorkerMailbox(asyncio.get_running_loop(), channel.ours)
+        self.actions = NodeActions(self)
         self._descriptors_fd = open_descriptor_table(started.process.pid, channel.spare_fd)
         self._conversation = conversation
         self._checks = 0
@@ -289,6 +293,15 @@ class NodeLink(DispatchedLink):
         if not self.keeper.lines.say(self.slot, line):
             self._unconfirmed.append(Answer(line))
 
+    @property
+    def is_written_to(self) -> bool:
+        """Whether its channel is open."""
+        return self.keeper.wanted.knows(self.slot)
+
+    async def run_action(self, call: ActionCall) -> ActionOutcome:
+        """Have the app do it, or what is loaded before the app."""
+        return await self.actions.run(call)
+
     def confirm(self, server: Server) -> None:
         """Note that the answer about this server has arrived, and so have all that were written before it."""
         if any(answer.server is server for answer in self._unconfirmed):
@@ -353,6 +366,7 @@ class NodeLink(DispatchedLink):
         self.leave_dispatcher()
         self._conversation.on_closed(self)
         self.mailbox.close()
+        self.actions.close()
         self._channel.close()
         os.close(self._descriptors_fd)
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from . import preload
-from .preload import Draining, Preloaded
+from .preload import PreloadWord
 
 ONLINE = "online"
 
@@ -94,8 +94,7 @@ NodeMessage = (
     | UserMessage
     | HandleSent
     | SocketQuestion
-    | Preloaded
-    | Draining
+    | PreloadWord
 )
 
 ACTS: dict[str, type[Any]] = {

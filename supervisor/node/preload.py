@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from ..actions.call import ActionCall
+
 COMMAND = "NODE_FASTLB"
 # How long an idle keep-alive connection stays: a request that is on its way arrives within it.
 IDLE_MS = 500
@@ -28,7 +30,28 @@ class Idle(Draining, frozen=True):
     """It has no open connection; fields as in Draining."""
 
 
-ACTS: dict[str, type[Any]] = {"here": Preloaded, "draining": Draining, "idle": Idle}
+class ActionBegun(msgspec.Struct, frozen=True):
+    """It has read a question or a request with this number: the event loop is not blocked."""
+
+    number: int
+
+
+class ActionDone(msgspec.Struct, frozen=True):
+    """An action has ended; `text`: what came of it, or why not."""
+
+    number: int
+    ok: bool
+    text: str
+
+
+PreloadWord = Preloaded | Draining | ActionBegun | ActionDone
+ACTS: dict[str, type[Any]] = {
+    "here": Preloaded,
+    "draining": Draining,
+    "idle": Idle,
+    "action_begun": ActionBegun,
+    "action_done": ActionDone,
+}
 
 
 def encode_drain(signal: str) -> bytes:
@@ -39,6 +62,17 @@ def encode_drain(signal: str) -> bytes:
 def encode_release() -> bytes:
     """The app has closed its servers: nothing of ours is to keep the process alive."""
     return _encode({"act": "release"})
+
+
+def encode_question(number: int) -> bytes:
+    """Say whether the event loop goes round."""
+    return _encode({"act": "question", "number": number})
+
+
+def encode_action(number: int, call: ActionCall, path: str) -> bytes:
+    """Do an action of ours, and write its file to `path`, which is there and empty."""
+    fields = {"number": number, "name": call.name, "param": call.param, "begin_by": call.begin_by, "path": path}
+    return _encode({"act": "action", **fields})
 
 
 def _encode(fields: dict[str, object]) -> bytes:

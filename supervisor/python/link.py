@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ...lb.command import DispatcherEvent, EventName
 from ...lb.page import WorkerPageView
 from ...worker.wire import ExitHandled, Serving, StartupFailed, WorkerConfig
+from ..actions.call import ActionCall, ActionOutcome
 from ..dispatcher.wanted import DispatchedWorker
 from ..errors import FastlbError
 from ..processes.resource_limits import MOST_DESCRIPTORS, descriptor_limit
@@ -23,6 +24,7 @@ from ..workers.handle import WorkerHandle
 from ..workers.life import LetExit, LifeEvent, LifeEventName, SendShutdown
 from ..workers.notices import TAKEN_BACK
 from ..workers.runtime import Pulse, RuntimeParts, StartedProcess, WorkDone
+from .action_channel import ActionChannel
 from .channel import ChannelClosed, ReadySaid, UnreadySaid, WorkerChannel, WorkerMessage
 from .claims import ClaimWatch, impediment_in
 from .exit_news import ExitNews
@@ -33,8 +35,8 @@ class PythonChannels:
     """All channels of one process: ours, and its own (`worker_...`), and its place in the dispatcher's table.
 
     `worker_end` is both: the process inherits one, and we keep it to take connections back. By `wakeup_fd`, an eventfd,
-    the process wakes the dispatcher. Nothing goes through the lifeline, a pipe: that its end is open tells the process
-    that we live.
+    the process wakes the dispatcher. That its end of the lifeline is open tells the process that
+    we live; by it a thread of it is asked for actions.
     """
 
     slot: int
@@ -44,7 +46,7 @@ class PythonChannels:
     worker_end: socket.socket
     page_fd: int
     wakeup_fd: int
-    lifeline_fd: int
+    lifeline: socket.socket
     worker_lifeline_fd: int
 
 
@@ -76,6 +78,7 @@ class PythonLink(DispatchedLink):
         self._checks = 0  # requests of ours, which its page counts
         self._capacity = 0  # most busy connections, by its own report; 0: unbounded
         self._lifecycle = WorkerChannel(asyncio.get_running_loop(), channels.lifecycle, self._on_message)
+        self._actions = ActionChannel(asyncio.get_running_loop(), channels.lifeline)
 
     def send_config(self, config: WorkerConfig) -> None:
         """Send the process its settings, for which it waits."""
@@ -144,6 +147,10 @@ class PythonLink(DispatchedLink):
         client.close()
         raise FastlbError("it does not read its channel to the supervisor")
 
+    async def run_action(self, call: ActionCall) -> ActionOutcome:
+        """Have the process do it, by a thread of its own: its event loop may be blocked."""
+        return await self._actions.run(call)
+
     def note_check_answered(self) -> None:
         """Count a request less."""
         self._checks += 1
@@ -193,7 +200,7 @@ class PythonLink(DispatchedLink):
         self._channels.worker_end.close()
         os.close(self._channels.page_fd)
         os.close(self._channels.wakeup_fd)
-        os.close(self._channels.lifeline_fd)
+        self._actions.close()
         self._exit_news.end(self)
 
     def on_particular_event(self, event: DispatcherEvent) -> None:

@@ -143,9 +143,11 @@ class PythonRuntime:
         ours.callback(os.close, page_fd)
         wakeup_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         ours.callback(os.close, wakeup_fd)
-        worker_lifeline_fd, lifeline_fd = os.pipe()
-        ours.callback(os.close, lifeline_fd)
+        lifeline, worker_lifeline = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.enter_context(lifeline)
+        worker_lifeline_fd = worker_lifeline.detach()  # the process is told the number when ours is closed already
         theirs.callback(os.close, worker_lifeline_fd)
+        lifeline.setblocking(False)
         return PythonChannels(
             slot=slot,
             lifecycle=lifecycle,
@@ -154,6 +156,6 @@ class PythonRuntime:
             worker_end=worker_end,
             page_fd=page_fd,
             wakeup_fd=wakeup_fd,
-            lifeline_fd=lifeline_fd,
+            lifeline=lifeline,
             worker_lifeline_fd=worker_lifeline_fd,
         )

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from ..actions.call import ActionCall, ActionOutcome
 from ..generations.generations import Generations
 from ..output.event_log import EventLog
 from ..processes.attributes import ProcessAttributes
@@ -103,6 +104,13 @@ class WorkerLink(Protocol):
 
         Raises:
             FastlbError: it has none, or does not read it; the message goes on after "worker 1".
+        """
+
+    async def run_action(self, call: ActionCall) -> ActionOutcome:
+        """Have the process do something for a person, and return how it ended; waits no longer than the call allows.
+
+        Raises:
+            FastlbError: it cannot be asked; the message goes on after "worker 1".
         """
 
     def work_done(self) -> WorkDone:

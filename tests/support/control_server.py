@@ -8,14 +8,14 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Self
 
 import msgspec
 import uvloop
 from fastlb.supervisor.control.progress import Progress
-from fastlb.supervisor.control.protocol import AppDetails, AppEntry, Changes, WorkersAction
+from fastlb.supervisor.control.protocol import AppDetails, AppEntry, Changes, TriggerParams, WorkerAnswer, WorkersAction
 from fastlb.supervisor.control.requests import ControlRequests
 from fastlb.supervisor.control.server import ControlServer
 from fastlb.supervisor.errors import StartFailed
@@ -95,6 +95,16 @@ class SmallApp:
     def steering(self) -> "SmallApp":
         """Itself."""
         return self
+
+    @property
+    def actions(self) -> "SmallApp":
+        """Itself."""
+        return self
+
+    async def trigger(self, params: TriggerParams, on_answer: Callable[[WorkerAnswer], Awaitable[None]]) -> str:
+        """Answer as one worker would."""
+        await on_answer(WorkerAnswer(worker=0, pid=1, ok=True, text=f"{params.action} of {params.param}"))
+        return "1 worker was asked"
 
     def send(self, line: str, worker_id: int | None) -> str:
         """Say what was to be sent."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from fastlb.supervisor.actions.call import ActionCall, ActionOutcome
 from fastlb.supervisor.errors import FastlbError
 from fastlb.supervisor.processes.attributes import ProcessAttributes
 from fastlb.supervisor.processes.environment import worker_environment
@@ -59,6 +60,10 @@ class ProgramLink:
     def write_line(self, line: bytes) -> None:
         """Refuse it: its standard input is /dev/null."""
         raise FastlbError("has no standard input")
+
+    async def run_action(self, call: ActionCall) -> ActionOutcome:
+        """Refuse it."""
+        raise FastlbError("has no actions")
 
     def work_done(self) -> WorkDone:
         """Return that nothing is known."""

@@ -7,6 +7,10 @@
 //   drain        supervisor to worker: no connection comes any more; which signal, and how long an idle one may stay
 //   draining     worker to supervisor: begun; what the app listens for
 //   idle         the same, when no connection is open
+//   question     supervisor to worker: whether the event loop goes round
+//   action       the same: do one of the actions of actions.cjs
+//   action_begun worker to supervisor: the answer to question, and the first one to action
+//   action_done  worker to supervisor: what came of it
 //   release      supervisor to worker, when it has closed its servers: nothing of ours is to keep it alive
 'use strict';
 
@@ -73,8 +77,25 @@ class Worker {
       if (message?.cmd !== COMMAND) return;
       if (message.act === 'drain' && !this.isDraining) this.drain(message);
       if (message.act === 'release') process.channel?.unref();
+      if (message.act === 'question') this.say({ act: 'action_begun', number: message.number });
+      if (message.act === 'action') this.runAction(message);
     });
     this.say({ act: 'here' });
+  }
+
+  /** Unless it lay in the channel while the event loop was blocked: nobody waits for it any more. */
+  runAction(message) {
+    if (Number(process.hrtime.bigint()) / 1e9 > message.begin_by) return;
+    const { number } = message;
+    this.say({ act: 'action_begun', number });
+    // A heap dump lets nothing go out while it lasts.
+    setImmediate(() => {
+      try {
+        require('./actions.cjs').run(message, (answer) => this.say(answer));
+      } catch (error) {
+        this.say({ act: 'action_done', number, ok: false, text: error.message });
+      }
+    });
   }
 
   say(message) {

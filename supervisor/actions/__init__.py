@@ -1,0 +1,1 @@
+"""fastlb.supervisor.actions: what workers are asked to do by `fastlb trigger`."""

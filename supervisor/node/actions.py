@@ -1,0 +1,130 @@
+"""Owns the actions of one Node worker: those of PM2's library, @pm2/io or pmx, and ours.
+
+Runs in the supervisor process. The app says by `process.send` which it offers ({"type": "axm:action"}) and what came of
+one ({"type": "axm:reply"}); it is asked by a message as PM2 sends it (lib/God/ActionMethods.js, msgProcess). Ours are
+done by target/actions.cjs, which is loaded when somebody asks. All that a worker says is a claim, and bounded.
+"""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from ...worker.actions.registry import MAX_NAME_CHARACTERS
+from ...worker.actions.wire import MOST_KNOWN, bounded_names, bounded_text
+from ..actions.call import ENDED, ActionCall, ActionOutcome, PendingActions
+from ..errors import FastlbError
+from ..suggestions import did_you_mean
+from .messages import encode_user_message
+from .preload import ActionBegun, ActionDone, encode_action, encode_question
+
+# Ours, each with how the name of its file ends.
+ENDINGS = {"heapdump": "heapsnapshot", "generateHeapDump": "heapsnapshot", "cpuprofile": "cpuprofile"}
+BLOCKED = "does not answer, and nothing was done: its event loop is blocked, or its process is stopped"
+APP_BLOCKED = "does not answer: its event loop is blocked, or its process is stopped; it may do it when that is over"
+NO_PRELOAD = "has nothing of ours loaded that could do it (--no-node-preload, or another runtime than Node)"
+
+
+class Writer(Protocol):
+    """What writes to the worker: the part of NodeLink that is used here."""
+
+    @property
+    def is_written_to(self) -> bool:
+        """Whether its channel is open."""
+
+    def write(self, line: bytes) -> None:
+        """Write a message."""
+
+
+class NodeActions:
+    """What one process offers, and was asked for.
+
+    Attributes:
+        is_preloaded: what is loaded before the app has said that it is there.
+    """
+
+    def __init__(self, link: Writer) -> None:
+        self.is_preloaded = False
+        self._link = link
+        self._offered: set[str] = set()
+        self._pending = PendingActions()
+        self._numbers: dict[str, list[int]] = {}  # of what the app was asked for, by name
+
+    def take(self, value: Any) -> bool:
+        """Take a message of the app; False: it is not one of PM2's library, which means others nothing."""
+        if not isinstance(value, dict) or not str(value.get("type")).startswith("axm:"):
+            return False
+        data = value.get("data")
+        name = data.get("action_name") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or not isinstance(name, str):
+            return True
+        if value["type"] == "axm:action" and data.get("action_type") != "scoped":
+            if len(name) <= MAX_NAME_CHARACTERS and len(self._offered) < MOST_KNOWN:
+                self._offered.add(name)
+        elif value["type"] == "axm:reply":
+            for number in self._numbers.pop(name, ()):
+                self._pending.end(number, ActionOutcome(True, text_of(data.get("return"))))
+        return True
+
+    def on_word(self, word: ActionBegun | ActionDone) -> None:
+        """Take what is loaded before the app says of an action."""
+        if isinstance(word, ActionBegun):
+            self._pending.note_begun(word.number)
+        else:
+            self._pending.end(word.number, ActionOutcome(word.ok, bounded_text(word.text)))
+
+    async def run(self, call: ActionCall) -> ActionOutcome:
+        """Ask the worker, and return its answer, or that there is none.
+
+        Raises:
+            FastlbError: the file for it cannot be created.
+        """
+        if call.name not in self._offered and call.name not in ENDINGS:
+            return self._unknown(call.name)
+        if not self._link.is_written_to:
+            return ActionOutcome(False, "is about to go, and is asked for nothing any more")
+        number, waiting = self._pending.open()
+        try:
+            if call.name in self._offered:
+                self._ask_app(number, call)
+                if not self.is_preloaded:
+                    waiting.begun.set()  # nobody says when
+                return await waiting.outcome(call.timeout, APP_BLOCKED)
+            await self._ask_preload(number, call)
+            return await waiting.outcome(call.timeout, BLOCKED)
+        except ValueError:
+            return ActionOutcome(False, "cannot be sent so long a message")
+        finally:
+            self._pending.close(number)
+
+    def close(self) -> None:
+        """The process has ended."""
+        self._pending.end_all(ENDED)
+
+    def _ask_app(self, number: int, call: ActionCall) -> None:
+        self._numbers.setdefault(call.name, []).append(number)
+        del self._numbers[call.name][:-MOST_KNOWN]
+        if self.is_preloaded:
+            self._link.write(encode_question(number))
+        # The library takes a bare word for an action without a parameter.
+        message = call.name if call.param is None else {"msg": call.name, "opts": call.param}
+        self._link.write(encode_user_message(message))
+
+    async def _ask_preload(self, number: int, call: ActionCall) -> None:
+        if not self.is_preloaded:
+            raise FastlbError(NO_PRELOAD)
+        file = await call.open_file(ENDINGS[call.name])
+        self._link.write(encode_action(number, call, str(file.path)))
+
+    def _unknown(self, name: str) -> ActionOutcome:
+        known = bounded_names(self._offered | set(ENDINGS))
+        if not name:
+            return ActionOutcome(True, f"actions: {', '.join(known)}", known)
+        hint = did_you_mean(name, known) or f"; there are: {', '.join(known)}"
+        return ActionOutcome(False, f"there is no action {name!r}{hint}", known, is_unknown=True)
+
+
+def text_of(value: Any) -> str:
+    """Return what an action returned as text: text as it is, all else as JSON."""
+    if isinstance(value, str):
+        return bounded_text(value)
+    return "done" if value is None else bounded_text(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
