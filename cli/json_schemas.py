@@ -19,6 +19,7 @@ from .commands.init import WrittenConfig
 from .commands.report import Report
 from .commands.restore import Restored
 from .commands.save import SavedFile
+from .commands.trigger import TriggerAnswer
 from .commands.version import Version
 from .instances import WorkerNumber
 from .operations import Answer
@@ -79,6 +80,7 @@ PRINTED: dict[str, Any] = {
     "config": dict[str, ShownSetting],
     "advise": AdvisedApp,
     "init": WrittenConfig,
+    "trigger": list[TriggerAnswer],
     "version": Version,
     "jlist": list[Pm2Process],
     "events": EventLine,

@@ -7,10 +7,11 @@ large one is, is the business of who asks for it.
 import contextlib
 import os
 import re
-import time
 from pathlib import Path
 
 from ..errors import FastlbError
+from ..output import wall_clock
+from ..output.event_record import format_time
 
 MOST_FILES = 20
 MARK = "action"
@@ -53,7 +54,7 @@ class ActionFiles:
             FastlbError: it cannot be created.
         """
         self._make_room()
-        date = time.strftime("%Y%m%dT%H%M%S") + f".{time.time_ns() // 1_000_000 % 1000:03}"
+        date = format_time(wall_clock.now()).replace("-", "").replace(":", "")
         path = self._directory / f"{self._prefix}{worker_id}-{date}-{UNSAFE.sub('_', action)}.{ending}"
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -63,7 +64,7 @@ class ActionFiles:
 
     def _make_room(self) -> None:
         """Ours are told by the whole name: that of another app may begin with ours."""
-        pattern = re.compile(re.escape(self._prefix) + r"\d+-\d{8}T\d{6}\.\d{3}-")
+        pattern = re.compile(re.escape(self._prefix) + r"\d+-\d{8}T\d{6}\.\d{3}Z-")
         with contextlib.suppress(OSError):
             found = [path for path in self._directory.iterdir() if pattern.match(path.name)]
             for path in sorted(found, key=lambda path: path.lstat().st_mtime)[: -(MOST_FILES - 1)]:

@@ -90,9 +90,11 @@ class Actions:
     def _note(self, worker: WorkerHandle, pid: int, action: str, outcome: ActionOutcome, path: str) -> None:
         if not action or outcome.is_unknown:
             return
-        write = self._log.info if outcome.ok else self._log.warning
         fields = {"worker_id": worker.worker_id, "pid": pid, "action": action, **({"file": path} if path else {})}
-        write("action_done" if outcome.ok else "action_failed", **fields)
+        if outcome.ok:
+            self._log.info("action_done", **fields)
+        else:
+            self._log.warning("action_failed", **fields)
 
 
 def check(params: TriggerParams) -> None:

@@ -86,7 +86,7 @@ class ActionChannel:
         except OSError:
             chunk = b""
         if not chunk:
-            self._stop("has closed its lifeline, and can be asked for nothing any more")
+            self._stop(f"{ENDED}, or it has closed the channel of actions")
             return
         *lines, self._inbox = (self._inbox + chunk).split(b"\n")
         if len(self._inbox) > MAX_LINE_BYTES or not all(map(self._take, lines)):

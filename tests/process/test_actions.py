@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.support.client import get
+from tests.support.client import Connection, get, kept_busy
 from tests.support.fastlb_process import App, CliResult, Fastlb
 from tests.support.waiting import scaled, wait_until
 
@@ -70,9 +70,9 @@ def test_what_cannot_be_done_is_said_with_its_exit_code(fastlb: Fastlb) -> None:
     assert 700_000 < len(json.dumps(cut)) < 1 << 20
 
 
-def block(app: App, tmp_path: Path) -> threading.Thread:
-    """Have a worker stand still until somebody opens and closes tmp_path/fifo for writing."""
-    asking = threading.Thread(target=get, args=(app.address, "/block", scaled(60)), daemon=True)
+def block(app: App) -> threading.Thread:
+    """Have a worker stand still until somebody opens and closes the FIFO for writing."""
+    asking = threading.Thread(target=get, args=(app.address, "/block", scaled(60)))
     asking.start()
     return asking
 
@@ -81,7 +81,7 @@ def test_blocked_worker_shows_where_it_stands_and_delays_nobody(fastlb: Fastlb, 
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     app = start(fastlb, "asgi", "--workers", "2", "--env", f"FIFO={fifo}")
-    asking = block(app, tmp_path)
+    asking = block(app)
 
     def standing() -> list[int]:
         return [one["worker"] for one in answers(fastlb, "stacks") if "stand_still_here" in one["text"]]
@@ -101,14 +101,15 @@ def test_blocked_worker_shows_where_it_stands_and_delays_nobody(fastlb: Fastlb, 
 def test_worker_whose_interpreter_is_held_is_said_not_to_answer(fastlb: Fastlb) -> None:
     app = start(fastlb, "wsgi", "--workers", "1")
     (pid,) = app.worker_pids
-    threading.Thread(target=lambda: pytest.raises(OSError, get, app.address, "/hold", scaled(60)), daemon=True).start()
-    wait_until(lambda: "pause" in Path(f"/proc/{pid}/wchan").read_text() or is_pausing(pid), "it holds its interpreter")
-    refused = trigger(fastlb, "stacks")
-    assert refused.returncode == 1
-    assert "does not answer: its interpreter is held" in refused.stderr
-    os.kill(pid, 9)
-    wait_until(lambda: app.entry()["restarts"] == 1, "it is replaced")
-    fastlb.allow_in_logs("worker_crashed")
+    with Connection(app.address) as asking:
+        asking.send("/hold")
+        wait_until(lambda: is_pausing(pid), "it holds its interpreter")
+        refused = trigger(fastlb, "stacks")
+        assert refused.returncode == 1
+        assert "does not answer: its interpreter is held" in refused.stderr
+        os.kill(pid, 9)
+        wait_until(lambda: app.entry()["restarts"] == 1, "it is replaced")
+        fastlb.allow_in_logs("worker_crashed")
 
 
 def is_pausing(pid: int) -> bool:
@@ -118,10 +119,8 @@ def is_pausing(pid: int) -> bool:
 
 def test_profile_is_a_flame_graph_that_names_what_is_hot(fastlb: Fastlb) -> None:
     app = start(fastlb, "wsgi", "--workers", "1")
-    burning = threading.Thread(target=get, args=(app.address, "/burn/1.5", scaled(30)))
-    burning.start()
-    (answer,) = answers(fastlb, "profile", "1")
-    burning.join()
+    with kept_busy(app.address):
+        (answer,) = answers(fastlb, "profile", "1")
     assert answer["ok"], answer["text"]
     assert "most in use_the_processor" in answer["text"]
     path = Path(answer["file"])
@@ -150,5 +149,5 @@ def test_app_is_stopped_while_an_action_runs(fastlb: Fastlb) -> None:
     app.ok("stop")
     output, errors = asking.communicate(timeout=scaled(20))
     assert (asking.returncode, output) == (1, "")
-    assert "its process has ended" in errors or "hung up" in errors
+    assert "its process has ended" in errors
     assert list((fastlb.home / "logs").glob("app-action-*")) == []

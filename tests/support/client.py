@@ -5,6 +5,9 @@ Runs in the test process. Every step has a deadline; nothing is retried.
 
 import json
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -109,3 +112,23 @@ def _dechunk(body: bytes) -> bytes:
         if not size:
             break
     return b"".join(parts)
+
+
+@contextmanager
+def kept_busy(address: Address, path: str = "/burn/0.1") -> Iterator[None]:
+    """Ask for something again and again until the end of the block; begin it when the first answer has come."""
+    has_begun, is_over = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        while not is_over.is_set():
+            get(address, path, 30.0)
+            has_begun.set()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        assert has_begun.wait(scaled(30.0))
+        yield
+    finally:
+        is_over.set()
+        asking.join()

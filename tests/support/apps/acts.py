@@ -63,7 +63,7 @@ def obey(path: str) -> None:
         use_the_processor(float(path.removeprefix("/burn/")))
 
 
-async def asgi(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+async def asgi(scope: dict[str, Any], receive: object, send: Callable[[Any], Awaitable[None]]) -> None:
     """Obey on the event loop."""
     if scope["type"] != "http":
         return
