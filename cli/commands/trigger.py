@@ -15,11 +15,11 @@ from ..output import Output
 from ..targets import resolve_target
 
 EXAMPLES = (
-    "fastlb trigger shop                       # which actions there are",
-    "fastlb trigger shop stacks --worker 0     # where a Python worker stands, also when it is blocked",
-    "fastlb trigger shop profile 10            # a flame graph of ten seconds",
-    "fastlb trigger api heapdump --worker 1    # of a Node worker; its path is printed",
-    "fastlb trigger shop clear-cache books     # one that the app offers",
+    "fastlb trigger shop                      # which actions there are",
+    "fastlb trigger shop stacks --worker 0    # where it stands, also blocked",
+    "fastlb trigger shop profile 10           # a flame graph of ten seconds",
+    "fastlb trigger api heapdump --worker 1   # of a Node worker: a file",
+    "fastlb trigger shop clear-cache books    # one that the app offers",
 )
 TIMEOUT_HELP = "How long an answer may take. Default: 30."
 # What the supervisor may need beside the time that an action has: to see that a worker is blocked, to write a file.
