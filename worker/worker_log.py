@@ -10,7 +10,7 @@ import io
 import logging
 import sys
 
-from .access_mark import ACCESS_MARK
+from .access_log.mark import ACCESS_HANDLER, ACCESS_MARK
 from .wire import WorkerConfig
 
 TRACE = 5
@@ -63,6 +63,7 @@ def _write_to_standard_streams(log_level: str) -> None:
     messages = logging.StreamHandler(sys.stderr)
     messages.setFormatter(logging.Formatter("%(levelname)-8s %(message)s"))
     access = logging.StreamHandler(sys.stdout)
+    access.name = ACCESS_HANDLER
     for name, handler in (("uvicorn", messages), ("fastlb.worker", messages), ("uvicorn.access", access)):
         logger = logging.getLogger(name)
         logger.addHandler(handler)
@@ -77,6 +78,7 @@ def _mark_access_lines(config: WorkerConfig) -> None:
     if not config.access_file:
         return
     handler = logging.StreamHandler(sys.stdout)
+    handler.name = ACCESS_HANDLER
     handler.setFormatter(logging.Formatter(f"{ACCESS_MARK}%(message)s"))
     logger = logging.getLogger("uvicorn.access")
     logger.handlers = [handler]

@@ -6,7 +6,7 @@ Runs in the supervisor process, on its loop.
 from collections.abc import Callable
 from typing import Protocol
 
-from ...worker.access_mark import AccessSorter
+from ...worker.access_log.mark import AccessSorter
 
 PassOn = Callable[[bytes], None]
 

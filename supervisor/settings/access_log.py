@@ -7,6 +7,6 @@ def check_access_log_format(text: str) -> None:
     Raises:
         ValueError: says which atom is none, and which there are.
     """
-    from ...worker.access_log_format import compile_access_log_format  # only a start with a format needs it
+    from ...worker.access_log.line_format import parse_access_log_format  # only a start with a format needs it
 
-    compile_access_log_format(text)
+    parse_access_log_format(text)

@@ -9,7 +9,7 @@ from .sources import PACKAGES, ROOT, TEXT_SUFFIXES, code_files, project_files, s
 
 # Log lines tell people the time of day; nothing else may depend on it.
 # What is logged says when: by the supervisor, and in the access log of a worker.
-MAY_READ_THE_WALL_CLOCK = ("supervisor/output/wall_clock.py", "worker/access_log_format.py")
+MAY_READ_THE_WALL_CLOCK = ("supervisor/output/wall_clock.py", "worker/access_log/line_format.py")
 # An app's processes, the supervisor itself, `node --version` and the like.
 MAY_START_PROCESSES = (
     "supervisor/processes/spawn.py",

@@ -2,7 +2,7 @@
 
 import random
 
-from fastlb.worker.access_mark import ACCESS_MARK, AccessSorter
+from fastlb.worker.access_log.mark import ACCESS_MARK, AccessSorter
 
 MARK = ACCESS_MARK.encode()
 

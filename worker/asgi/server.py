@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from fastlb.lb.inbox import ConnectionInbox, HandedSocket
 from fastlb.lb.page import WorkerStatus
+from fastlb.worker.access_log.access_log import AccessLog
+from fastlb.worker.asgi.logged_app import LoggedApp
 from fastlb.worker.asgi.request_tasks import RequestTasks
 from fastlb.worker.orphan_guard import end_process_group, give_time_to_finish
 
+from ..access_log.route import make_access_log
 from ..channel_server import ChannelServer
 from ..fork_guard import ForkGuard
 from ..heartbeat import Heartbeat
@@ -30,7 +33,6 @@ from ..timeout_wheel import TimeoutWheel
 from ..tls import create_ssl_context
 from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig, first_listener_id
 from ..worker_log import enable_loggers
-from .access_log import AccessLog
 from .protocol import (
     CONNECTION_CLOSE,
     HandedConnection,
@@ -58,12 +60,19 @@ class FastlbServer(uvicorn.Server):
         worker: ours, with the descriptors.
         lifecycle: where the supervisor is told that we serve, and where its end shows.
         guard: covers what a child of the app must not inherit.
+        log: takes the lines that uvicorn writes itself; None: there is no access log.
     """
 
     def __init__(
-        self, config: uvicorn.Config, worker: WorkerConfig, lifecycle: LifecycleChannel, guard: ForkGuard
+        self,
+        config: uvicorn.Config,
+        worker: WorkerConfig,
+        lifecycle: LifecycleChannel,
+        guard: ForkGuard,
+        log: AccessLog | None,
     ) -> None:
         super().__init__(config)
+        self._access_log = log
         self._worker = worker
         self._lifecycle = lifecycle
         self.status = WorkerStatus(worker.page_fd, worker.wakeup_fd)
@@ -204,8 +213,9 @@ class FastlbServer(uvicorn.Server):
         if self._own_http:
             return self._own_http.create_protocol(handed)  # type: ignore[no-any-return]
         protocol: Any = self.config.http_protocol_class(**self._protocol_arguments)
-        if self._worker.access_log_format:
-            protocol.access_log = False  # AccessLog writes the lines
+        if self._access_log is not None:
+            protocol.access_logger = self._access_log
+            protocol.access_log = protocol.access_log and not self._access_log.needs_end  # then LoggedApp records
         protocol.take_addresses(handed, self._local_addresses.of(handed), "https" if self._ssl_context else "http")
         return protocol  # type: ignore[no-any-return]
 
@@ -224,11 +234,11 @@ def is_idle(connection: Any) -> bool:
     return hasattr(connection, "is_idle") and connection.is_idle()
 
 
-def uvicorn_config(app: object, worker: WorkerConfig) -> uvicorn.Config:
-    """Return uvicorn's settings for the loaded `app`."""
+def uvicorn_config(app: object, worker: WorkerConfig, log: AccessLog | None) -> uvicorn.Config:
+    """Return uvicorn's settings for the loaded `app`, whose requests are in `log`, if there is one."""
     served: Any = behind_proxies(app, worker)
-    if worker.access_log and worker.access_log_format:
-        served = AccessLog(served, worker.access_log_format)
+    if log is not None and log.needs_end:
+        served = LoggedApp(served, log)
     return uvicorn.Config(
         served,
         interface="asgi3",
@@ -268,7 +278,8 @@ def serve_asgi(
 async def _serve(
     app: object, config: WorkerConfig, lifecycle: LifecycleChannel, errors: StartupErrors, guard: ForkGuard
 ) -> int:
-    server = FastlbServer(uvicorn_config(app, config), config, lifecycle, guard)
+    log = make_access_log(config)
+    server = FastlbServer(uvicorn_config(app, config, log), config, lifecycle, guard, log)
     count_app_errors(server.status)
     try:
         await server.serve()

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from time import monotonic_ns
 from typing import Any, Protocol
 
+from .access_log import AnsweredExchange
 from .connection_state import ConnectionState, arrival_state
 from .environ import Environ
 from .exchange import Exchange
@@ -249,8 +250,8 @@ class Connection(asyncio.Protocol):
             exchange.free_response()
             service.on_less()
             return
-        if service.log_access is not None:
-            service.log_access(exchange)
+        if service.access_log is not None:
+            service.access_log.record(AnsweredExchange(exchange))
         if exchange.output:
             transport.write(exchange.output)
         self._pump()

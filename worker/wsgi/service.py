@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..access_log.route import make_access_log
 from ..timeout_wheel import TimeoutWheel
 from ..wire import WorkerConfig
-from .access_log import access_logger
 from .app_threads import AppThreads
 from .body_spool import BodyWriter
 from .request_reader import RequestRules
@@ -53,7 +53,7 @@ class Service:
         draining: every response says that its connection ends.
         unfinished: requests that the app has not done with.
         connections: those that are open.
-        log_access: writes the access log line of a request that the app is done with; None: there is no such log.
+        access_log: takes the line of a request that the app is done with; None: there is no such log.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Service:
         self.rules = RequestRules(config.limit_request_head, config.limit_request_body, proxies, self.body_writer)
         self.keep_alive_timeout = config.timeout_keep_alive
         self.secure = bool(config.ssl_certfile)
-        self.log_access = access_logger(config)
+        self.access_log = make_access_log(config)
         self.stall_timeout = config.stall_timeout
         self.impatient_until = 0.0
         self.draining = False

@@ -8,6 +8,8 @@ import re
 
 # What no program writes by chance: the separator of records in front, and our name.
 ACCESS_MARK = "\x1efastlb-access "
+# By this name of its handler a logger is known to be as we have made it.
+ACCESS_HANDLER = "fastlb-access"
 _MARKED = re.compile(re.escape(ACCESS_MARK.encode()) + rb"([^\n]*\n)")
 _MARK_START = ACCESS_MARK.encode()[:1]
 MAX_REST_BYTES = 64 * 1024

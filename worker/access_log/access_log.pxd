@@ -1,0 +1,26 @@
+# Owns the declarations of the access log of a worker. Runs in workers; a server that is compiled records without a call
+# into Python.
+
+from libc.stdint cimport int64_t
+
+from fastlb.worker.access_log.line_buffer cimport LineBuffer
+from fastlb.worker.access_log.lines cimport AnsweredRequest, LineMaker
+
+
+cdef class AccessLog:
+    cdef readonly bint needs_end   # a line tells what is known at the end of a response only
+    cdef LineMaker maker
+    cdef LineBuffer buffer         # lines that are not written yet
+    cdef object route
+    cdef bytes mark
+    cdef int fd
+    cdef int64_t lost              # lines that found no room
+    cdef bint is_awaited           # they are written without being asked for again
+    cdef object written_by         # the loop that tells when the reader takes more; None: none does
+
+    cpdef record(self, AnsweredRequest request)
+    cdef bint has_room(self)
+    cdef void end_line(self)
+    cdef void write(self)
+    cdef void write_loss(self)
+    cdef void wait_for_reader(self)

@@ -1,0 +1,223 @@
+"""Owns the access log of a worker: lines gather while its loop turns, and are written once a turn.
+
+Runs in workers, on the event loop's thread. It must never wait for whoever reads standard output: a pipe takes a piece of
+PIPE_BUF bytes without waiting when poll(2) says that it takes anything. What it does not take is kept, up to MOST_BYTES;
+lines beyond that are counted, and a mark stands where they are missing. Only `close` waits, for CLOSE_MS at most while
+nothing is taken. A process that is killed (SIGKILL) loses the lines of the turn in which that happens.
+"""
+
+import asyncio
+import atexit
+import logging
+import os
+
+from libc.stdint cimport int64_t
+
+from fastlb.lb.posix cimport EAGAIN, EINTR, errno, poll, pollfd, write
+from fastlb.worker.access_log.line_buffer cimport LineBuffer
+from fastlb.worker.access_log.lines cimport AnsweredRequest, LineMaker
+
+from .line_format import JSON
+from .mark import ACCESS_MARK
+
+cdef extern from "<limits.h>" nogil:
+    int PIPE_BUF
+
+cdef extern from "<poll.h>" nogil:
+    short POLLOUT
+
+cdef extern from "<string.h>" nogil:
+    void *memrchr(const void *text, int character, size_t length)
+
+cdef enum:
+    MOST_BYTES = 1048576     # of lines that wait: 10,000, or so
+    CLOSE_MS = 2000
+
+RETRY_SECONDS = 0.05
+LOST = "{} lines were lost here: the supervisor did not read them"
+logger = logging.getLogger("fastlb.worker")
+
+
+cdef size_t piece_bytes(const char *text, size_t length) noexcept nogil:
+    """Return how much of `text` to write at once: whole lines, if one is short enough."""
+    cdef char *last
+    if length <= <size_t>PIPE_BUF:
+        return length
+    last = <char *>memrchr(text, c'\n', PIPE_BUF)
+    return last - text + 1 if last != NULL else <size_t>PIPE_BUF
+
+
+cdef int write_pieces(int fd, const char *text, size_t length, size_t *done, int patience_ms) noexcept nogil:
+    """Write as much as is taken at once, or within `patience_ms` since something was; 0 or -errno. `done`: bytes."""
+    cdef pollfd polled
+    cdef ssize_t written
+    cdef int found
+    polled.fd = fd
+    polled.events = POLLOUT
+    done[0] = 0
+    while done[0] < length:
+        found = poll(&polled, 1, patience_ms)
+        if found == 0 or (found < 0 and errno == EINTR and patience_ms == 0):
+            return 0
+        if found < 0 and errno != EINTR:
+            return -errno
+        if found < 0:
+            continue
+        written = write(fd, text + done[0], piece_bytes(text + done[0], length - done[0]))
+        if written >= 0:
+            done[0] += <size_t>written
+        elif errno == EAGAIN:
+            return 0
+        elif errno != EINTR:
+            return -errno
+    return 0
+
+
+cdef class AccessLog:
+    """The access log of this process.
+
+    Args:
+        text: the format, as in `--access-log-format`; "": client, request line and status.
+        route: says whether a line may be written here (`is_direct()`), and logs it if not (`log(request, maker)`).
+        is_marked: whether each line is marked as one of the access log.
+        fd: where lines are written; borrowed.
+
+    Attributes:
+        needs_end: a line is to be recorded when the response has ended, and not when it begins.
+    """
+
+    def __cinit__(self, str text not None, route, bint is_marked=False, int fd=1):
+        self.maker = LineMaker(text)
+        self.needs_end = bool(text)
+        self.buffer = LineBuffer()
+        self.route = route
+        self.mark = ACCESS_MARK.encode() if is_marked else b""
+        self.fd = fd
+
+    def keep_to_process(self):
+        """Write what is left at the end of this process, and nothing of it in a forked child."""
+        atexit.register(self.close)
+        os.register_at_fork(after_in_child=self.forget)
+
+    @property
+    def waiting_bytes(self):
+        """How much is not written yet."""
+        return self.buffer.length
+
+    cpdef record(self, AnsweredRequest request):
+        """Take the line of a request that was answered, or whose response begins. Raises nothing."""
+        cdef size_t start = self.buffer.length
+        try:
+            if start == 0 and not self.route.is_direct():
+                self.route.log(request, self.maker)
+            elif self.has_room():
+                self.buffer.add_bytes(self.mark)
+                self.maker.add_line(self.buffer, request)
+                self.end_line()
+        except Exception:
+            self.buffer.length = start
+            logger.exception("a line of the access log could not be made")
+
+    def info(self, str text, str client, str method, str target, str version, int status):
+        """Take uvicorn's own line, in the place of a logger: client, request line and status. Raises nothing."""
+        cdef LineBuffer buffer = self.buffer
+        cdef size_t start = buffer.length
+        try:
+            if start == 0 and not self.route.is_direct():
+                self.route.pass_on(text, client, method, target, version, status)
+            elif self.has_room():
+                buffer.add_bytes(self.mark)
+                buffer.add_escaped(client, 0, len(client))
+                buffer.add(' - "', 4)
+                buffer.add_escaped(method, 0, len(method))
+                buffer.add(" ", 1)
+                buffer.add_escaped(target, 0, len(target))
+                buffer.add(" HTTP/", 6)
+                buffer.add_escaped(version, 0, len(version))
+                buffer.add('" ', 2)
+                buffer.add_number(status)
+                self.end_line()
+        except Exception:
+            self.buffer.length = start
+            logger.exception("a line of the access log could not be made")
+
+    def close(self):
+        """Write what waits, and wait for whoever reads it, if need be. Later lines go nowhere."""
+        cdef size_t done = 0
+        if self.fd < 0:
+            return
+        self.write_loss()
+        write_pieces(self.fd, self.buffer.data, self.buffer.length, &done, CLOSE_MS)
+        self.forget()
+
+    def forget(self):
+        """Write nothing any more."""
+        self.fd = -1
+        self.lost = 0
+        self.buffer.remove_first(self.buffer.length)
+
+    def on_turn(self):
+        """Write the lines of this turn (the loop calls it)."""
+        self.is_awaited = False
+        self.write()
+        if self.buffer.length:
+            self.wait_for_reader()
+
+    def on_writable(self):
+        """Go on: something was taken (the loop calls it)."""
+        self.write()
+        if self.buffer.length == 0 and self.written_by is not None:
+            self.is_awaited = False
+            loop, self.written_by = self.written_by, None
+            loop.remove_writer(self.fd)
+
+    cdef bint has_room(self):
+        """Say whether a line may be added; one that may not is counted. Lines are lost until all that waits is written."""
+        if self.fd < 0:
+            return False
+        if self.lost or self.buffer.length >= MOST_BYTES:
+            self.lost += 1
+            return False
+        return True
+
+    cdef void end_line(self):
+        """End a line that was added, and have it written."""
+        self.buffer.add("\n", 1)
+        if not self.is_awaited:
+            try:
+                asyncio.get_running_loop().call_soon(self.on_turn)
+                self.is_awaited = True
+            except RuntimeError:
+                self.write()  # no loop runs (any more)
+
+    cdef void write(self):
+        """Write what is taken without waiting. Where nobody reads any more all goes nowhere, as whatever is printed."""
+        cdef size_t done = 0
+        cdef int failed
+        if self.fd < 0:
+            return
+        failed = write_pieces(self.fd, self.buffer.data, self.buffer.length, &done, 0)
+        self.buffer.remove_first(self.buffer.length if failed else done)
+        if self.lost and self.buffer.length == 0:
+            self.write_loss()
+            self.write()
+
+    cdef void write_loss(self):
+        """Add the line that says how many are missing, if any is."""
+        cdef int64_t lost = self.lost
+        if lost:
+            self.lost = 0
+            text = LOST.format(lost)
+            line = f'{{"lost_lines":{lost},"message":"{text}"}}' if self.maker.is_json else f"[fastlb] {text}"
+            self.buffer.add_bytes(self.mark + line.encode() + b"\n")
+
+    cdef void wait_for_reader(self):
+        """Go on when something was taken."""
+        loop = asyncio.get_running_loop()
+        self.is_awaited = True
+        try:
+            loop.add_writer(self.fd, self.on_writable)
+            self.written_by = loop
+        except (OSError, RuntimeError, ValueError):
+            # The app has put something else in the place of standard output that cannot be waited for.
+            loop.call_later(RETRY_SECONDS, self.on_turn)

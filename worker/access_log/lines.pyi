@@ -1,0 +1,16 @@
+class AnsweredRequest:
+    client: str | bytes
+    client_port: int
+    method: str | bytes
+    target: str | bytes
+    protocol: str | bytes
+    status: int
+    body_bytes: int
+    duration_ns: int
+    def request_header(self, name: str) -> str | bytes | None: ...
+    def response_header(self, name: str) -> str | bytes | None: ...
+    def variable(self, name: str) -> str | bytes | None: ...
+
+class LineMaker:
+    def __init__(self, text: str) -> None: ...
+    def line(self, request: AnsweredRequest) -> str: ...

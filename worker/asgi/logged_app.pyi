@@ -1,0 +1,21 @@
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from fastlb.worker.access_log.access_log import AccessLog
+
+class LoggedApp:
+    def __init__(self, app: Any, log: AccessLog) -> None: ...
+    def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[Any]],
+        send: Callable[[Any], Awaitable[None]],
+    ) -> Awaitable[Any]: ...
+
+async def serve_logged(app: Any, response: LoggedResponse, receive: Callable[[], Awaitable[Any]]) -> Any: ...
+
+class LoggedResponse:
+    def __init__(
+        self, scope: MutableMapping[str, Any], send: Callable[[Any], Awaitable[None]], log: AccessLog
+    ) -> None: ...
+    async def send(self, message: MutableMapping[str, Any]) -> None: ...

@@ -1,0 +1,129 @@
+"""Owns what an ASGI worker knows of a request for its access log line. Runs in ASGI workers, around the app, when the form
+of lines is given; without one uvicorn says itself what it has answered.
+
+A line is recorded when the last part of a response is sent, or when the app gives up before.
+"""
+
+import os
+
+from libc.stdint cimport int64_t
+
+from fastlb.lb.posix cimport monotonic_ns
+from fastlb.worker.access_log.access_log cimport AccessLog
+from fastlb.worker.access_log.lines cimport AnsweredRequest
+
+cdef enum:
+    ERROR_BODY_BYTES = 21  # what uvicorn answers for an app that failed: Internal Server Error
+
+
+cdef class LoggedApp:
+    """An ASGI app, with a line in `log` for each HTTP request that is answered."""
+
+    cdef object app
+    cdef AccessLog log
+
+    def __cinit__(self, app, AccessLog log not None):
+        self.app = app
+        self.log = log
+
+    def __call__(self, scope, receive, send):
+        """Serve one scope: return what is to be awaited."""
+        if scope["type"] != "http":
+            return self.app(scope, receive, send)
+        return serve_logged(self.app, LoggedResponse(scope, send, self.log), receive)
+
+
+async def serve_logged(app, LoggedResponse response not None, receive):
+    """Serve one request."""
+    try:
+        return await app(response.scope, receive, response.send)
+    except Exception:
+        response.fail()
+        raise
+    finally:
+        response.record()
+
+
+cdef class LoggedResponse(AnsweredRequest):
+    """What the app answers to one request: passed on, and counted."""
+
+    cdef object scope
+    cdef object pass_on
+    cdef object headers
+    cdef AccessLog log
+    cdef int64_t began_ns
+    cdef bint is_recorded
+
+    def __cinit__(self, scope, send, AccessLog log not None):
+        self.scope = scope
+        self.pass_on = send
+        self.headers = ()
+        self.log = log
+        self.began_ns = monotonic_ns()
+
+    async def send(self, message):
+        """Send a message of the app's."""
+        await self.pass_on(message)
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.status = message["status"]
+            self.headers = message.get("headers", ())
+        elif kind == "http.response.body":
+            self.body_bytes += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                self.record()
+
+    cdef int fail(self) except -1:
+        """Note that the app raised: it is answered in its place, if it has not begun to answer."""
+        if not self.status:
+            self.status, self.body_bytes = 500, ERROR_BODY_BYTES
+        return 0
+
+    cdef int record(self) except -1:
+        """Record the line, once, if there is an answer."""
+        if self.is_recorded or not self.status:
+            return 0
+        self.is_recorded = True
+        self.duration_ns = monotonic_ns() - self.began_ns
+        scope = self.scope
+        client = scope["client"]
+        if client:
+            self.client, self.client_port = client[0], client[1] or 0
+        self.method = scope["method"]
+        if self.method == "HEAD":
+            self.body_bytes = 0
+        self.target = target_of(scope)
+        self.protocol = "HTTP/1.1" if scope["http_version"] == "1.1" else f"HTTP/{scope['http_version']}"
+        self.log.record(self)
+        return 0
+
+    cpdef object request_header(self, str name):
+        """Return a header of the request."""
+        return header(self.scope["headers"], name)
+
+    cpdef object response_header(self, str name):
+        """Return a header of the response."""
+        return header(self.headers, name)
+
+    cpdef object variable(self, str name):
+        """Return a variable of the process, as a scope has none."""
+        return os.environ.get(name)
+
+
+cdef bytes target_of(scope):
+    """Return path and query as the client sent them: `root_path` was put in front by us."""
+    cdef bytes path = scope["raw_path"]
+    root_path = scope["root_path"]
+    if root_path:
+        path = path.removeprefix(root_path.encode("latin-1", "replace"))
+    query = scope["query_string"]
+    return path + b"?" + query if query else path
+
+
+cdef object header(headers, str name):
+    """Return the value of the first header `name`; None: there is none."""
+    wanted = name.lower().encode("latin-1", "replace")
+    for key, value in headers:
+        if key == wanted or (len(key) == len(wanted) and bytes(key).lower() == wanted):
+            return bytes(value)
+    return None
