@@ -26,6 +26,7 @@ class Service(msgspec.Struct, frozen=True):
         threads: of each WSGI worker.
         access_log: every server writes a line for each request; off for all where it is not asked for.
         balance: our policy; "": the default. Others have none to choose.
+        log_options: of ours, what its access log is to be besides being on.
     """
 
     app: str
@@ -34,6 +35,7 @@ class Service(msgspec.Struct, frozen=True):
     threads: int = 1
     access_log: bool = False
     balance: str = ""
+    log_options: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:

@@ -22,7 +22,7 @@ def options_for(service: Service) -> tuple[str, ...]:
     balance = ("--balance", service.balance) if service.balance else ()
     if service.interface == "node":
         return ("--env", f"PORT={APP_PORT}", *balance)
-    log = ("--access-log",) if service.access_log else ()
+    log = ("--access-log", *service.log_options) if service.access_log else ()
     return ("--threads", str(service.threads), "--app-dir", str(APPS), *log, *balance)
 
 
