@@ -1,11 +1,35 @@
 """The access log and its settings, from the command line to the log file."""
 
+import os
+import re
+import signal
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.support.fastlb_process import Fastlb
+from tests.support.load_plan import Plan
+from tests.support.load_process import LoadProcess, run_load
+from tests.support.raw_http import RawClient, get
 from tests.support.waiting import wait_until
+
+
+CHANGING = """
+import logging, sys
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/change":
+        handler = logging.StreamHandler(sys.stdout)
+        handler.emit = lambda record: print("APP", record.args[4], flush=True)
+        logging.getLogger("uvicorn.access").handlers = [handler]
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
+"""
+
+
+def app_connection(address: tuple[str, int]) -> socket.socket:
+    return socket.create_connection(address, timeout=10)
 
 
 @pytest.mark.parametrize("target", ["asgi_probe:app", "wsgi_probe:app"])
@@ -38,3 +62,44 @@ def test_log_config_that_is_not_there_is_a_mistake_of_the_caller(fastlb: Fastlb,
     result = fastlb.try_start("wsgi_probe:app", "--log-config", str(tmp_path / "none.json"))
     assert result.returncode == 2
     assert f"--log-config {tmp_path}/none.json: No such file or directory" in result.stderr
+
+
+@pytest.mark.parametrize("target", ["asgi_probe:app", "wsgi_probe:app"])
+def test_every_request_has_its_line_through_a_reload_and_the_end(fastlb: Fastlb, tmp_path: Path, target: str) -> None:
+    path = tmp_path / "access.log"
+    app = fastlb.start(target, "--workers", "2", "--access-file", str(path))
+    with LoadProcess(Plan(address=app.address, path="/plain", keep_alive=True)) as load:
+        load.wait_for(200)
+        app.ok("reload")
+        load.wait_for(200)
+    assert load.report.failed == 0
+    for _ in range(10):  # nothing is waited for after the last one
+        app.get("/plain")
+    app.ok("stop")
+    lines = path.read_text().splitlines()
+    assert len(lines) == load.report.ok + 10
+    assert all(re.fullmatch(r'127\.0\.0\.1:\d+ - "GET /plain HTTP/1\.1" 200', line) for line in lines)
+
+
+def test_supervisor_that_hangs_holds_up_no_request(fastlb: Fastlb) -> None:
+    padding = "x" * 400
+    app = fastlb.start("wsgi_probe:app", "--workers", "1", "--access-log")
+    supervisor, address = app.supervisor_pid, app.address
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        report = run_load(Plan(address=address, path=f"/plain?{padding}", keep_alive=True, requests=1000))
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    assert (report.ok, report.failed) == (1000, 0)  # a pipe has room for a sixth of their lines
+    wait_until(lambda: app.log("out").count(padding) == 1000, "all lines are there")
+
+
+def test_logger_that_an_app_changes_is_used(fastlb: Fastlb, tmp_path: Path) -> None:
+    (tmp_path / "changing.py").write_text(CHANGING)
+    app = fastlb.start("changing:app", "--app-dir", str(tmp_path), "--workers", "1", "--access-log")
+    with RawClient(app_connection(app.address)) as client:
+        for path in ("/before", "/change", "/after"):
+            client.send(get(path)).response()
+    wait_until(lambda: app.log("out").count("APP 200") == 2, "the handler of the app has both lines")
+    lines = [line for line in app.log("out").splitlines() if "HTTP" in line or "APP" in line]
+    assert [re.sub(r"^127.0.0.1:\d+", "C", line) for line in lines] == ['C - "GET /before HTTP/1.1" 200', "APP 200", "APP 200"]

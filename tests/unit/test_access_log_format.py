@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies
 from fastlb.worker.access_log.line_format import escape, parse_access_log_format
 from fastlb.worker.access_log.lines import AnsweredRequest, LineMaker
 
@@ -133,3 +134,36 @@ def test_line_of_json_is_printable_ascii() -> None:
     assert text.isascii()
     assert text.isprintable()
     assert json.loads(text)["path"] == sent
+
+
+TEXTS = strategies.one_of(strategies.text(), strategies.binary())
+
+
+@given(TEXTS, strategies.integers(-40, 40))
+def test_whatever_is_sent_is_escaped_and_padded(sent: str | bytes, width: int) -> None:
+    shown = sent.decode("latin-1") if isinstance(sent, bytes) else sent
+    expected = (f"%{width}s" if width else "%s") % (escape(shown) or "-")
+    assert line(f"|%({{X}}i){width or ''}s|%(U)s", headers={"x": sent}, target="/a?b") == f"|{expected}|/a"
+
+
+@given(TEXTS)
+def test_whatever_is_sent_comes_back_out_of_json(sent: str | bytes) -> None:
+    text = line("json", target=sent, headers={"user-agent": sent})
+    shown = sent.decode("latin-1") if isinstance(sent, bytes) else sent
+    path, _, query = shown.partition("?")
+    found = json.loads(text)
+    assert (found["path"], found["query"], found["user_agent"]) == (path, query, shown)
+    assert text.isascii()
+    assert text.isprintable()
+
+
+@given(strategies.integers(0, 2**63 - 1), strategies.integers(0, 2**63 - 1))
+def test_numbers_are_those_of_the_request(size: int, duration_ns: int) -> None:
+    microseconds = duration_ns // 1000
+    expected = f"{size} {size or '-'} {duration_ns // 10**9} {microseconds // 1000} {microseconds}"
+    assert line("%(B)s %(b)s %(T)s %(M)s %(D)s", body_bytes=size, duration_ns=duration_ns) == expected
+
+
+def test_default_line_is_that_of_uvicorn() -> None:
+    assert line("") == '10.1.2.3:5000 - "GET /shop?q=1&r=2 HTTP/1.1" 200'
+    assert line("", client="", client_port=0) == ' - "GET /shop?q=1&r=2 HTTP/1.1" 200'

@@ -15,11 +15,13 @@ cdef class AccessLog:
     cdef bytes mark
     cdef int fd
     cdef int64_t lost              # lines that found no room
+    cdef int64_t no_patience_until_ns
     cdef bint is_awaited           # they are written without being asked for again
     cdef object written_by         # the loop that tells when the reader takes more; None: none does
 
     cpdef record(self, AnsweredRequest request)
     cdef bint has_room(self)
+    cdef bint make_room(self)
     cdef void end_line(self)
     cdef void write(self)
     cdef void write_loss(self)

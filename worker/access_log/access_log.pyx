@@ -1,9 +1,10 @@
 """Owns the access log of a worker: lines gather while its loop turns, and are written once a turn.
 
-Runs in workers, on the event loop's thread. It must never wait for whoever reads standard output: a pipe takes a piece of
-PIPE_BUF bytes without waiting when poll(2) says that it takes anything. What it does not take is kept, up to MOST_BYTES;
-lines beyond that are counted, and a mark stands where they are missing. Only `close` waits, for CLOSE_MS at most while
-nothing is taken. A process that is killed (SIGKILL) loses the lines of the turn in which that happens.
+Runs in workers, on the event loop's thread. It must not wait for whoever reads standard output: a pipe takes a piece of
+PIPE_BUF bytes without waiting when poll(2) says that it takes anything. What it does not take is kept, up to MOST_BYTES. A
+reader that is slow is waited for then, one that takes nothing for PATIENCE_MS is not, nor for a while after: lines are
+counted, and a mark stands where they are missing. `close` waits for CLOSE_MS. A process that is killed (SIGKILL) loses the
+lines of the turn in which that happens.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import os
 
 from libc.stdint cimport int64_t
 
-from fastlb.lb.posix cimport EAGAIN, EINTR, errno, poll, pollfd, write
+from fastlb.lb.posix cimport EAGAIN, EINTR, errno, monotonic_ns, poll, pollfd, write
 from fastlb.worker.access_log.line_buffer cimport LineBuffer
 from fastlb.worker.access_log.lines cimport AnsweredRequest, LineMaker
 
@@ -31,7 +32,10 @@ cdef extern from "<string.h>" nogil:
 
 cdef enum:
     MOST_BYTES = 1048576     # of lines that wait: 10,000, or so
+    ROOM_BYTES = 65536       # are written before lines are taken again
+    PATIENCE_MS = 250        # as the supervisor has with a disk
     CLOSE_MS = 2000
+    NO_PATIENCE_NS = 10000000000
 
 RETRY_SECONDS = 0.05
 LOST = "{} lines were lost here: the supervisor did not read them"
@@ -144,10 +148,14 @@ cdef class AccessLog:
     def close(self):
         """Write what waits, and wait for whoever reads it, if need be. Later lines go nowhere."""
         cdef size_t done = 0
-        if self.fd < 0:
+        cdef LineBuffer buffer = self.buffer
+        cdef int fd = self.fd
+        if fd < 0:
             return
         self.write_loss()
-        write_pieces(self.fd, self.buffer.data, self.buffer.length, &done, CLOSE_MS)
+        self.fd = -1  # nobody adds while it is written
+        with nogil:
+            write_pieces(fd, buffer.data, buffer.length, &done, CLOSE_MS)
         self.forget()
 
     def forget(self):
@@ -175,10 +183,24 @@ cdef class AccessLog:
         """Say whether a line may be added; one that may not is counted. Lines are lost until all that waits is written."""
         if self.fd < 0:
             return False
-        if self.lost or self.buffer.length >= MOST_BYTES:
+        if self.lost or (self.buffer.length >= MOST_BYTES and not self.make_room()):
             self.lost += 1
             return False
         return True
+
+    cdef bint make_room(self):
+        """Wait for a reader that is slow; say whether it takes anything."""
+        cdef size_t done = 0
+        cdef int fd = self.fd
+        cdef LineBuffer buffer = self.buffer
+        if monotonic_ns() < self.no_patience_until_ns:
+            return False
+        with nogil:
+            write_pieces(fd, buffer.data, ROOM_BYTES, &done, PATIENCE_MS)
+        if done == 0:
+            self.no_patience_until_ns = monotonic_ns() + NO_PATIENCE_NS
+        buffer.remove_first(done)
+        return done > 0
 
     cdef void end_line(self):
         """End a line that was added, and have it written."""

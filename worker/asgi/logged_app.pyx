@@ -15,6 +15,8 @@ from fastlb.worker.access_log.lines cimport AnsweredRequest
 cdef enum:
     ERROR_BODY_BYTES = 21  # what uvicorn answers for an app that failed: Internal Server Error
 
+cdef dict WANTED = {}  # names of headers as a format has them -> as they stand in a scope
+
 
 cdef class LoggedApp:
     """An ASGI app, with a line in `log` for each HTTP request that is answered."""
@@ -61,17 +63,22 @@ cdef class LoggedResponse(AnsweredRequest):
         self.log = log
         self.began_ns = monotonic_ns()
 
-    async def send(self, message):
-        """Send a message of the app's."""
-        await self.pass_on(message)
+    def send(self, message):
+        """Send a message of the app's: return what is to be awaited."""
         kind = message["type"]
+        if kind == "http.response.body":
+            return self.send_body(message)
         if kind == "http.response.start":
             self.status = message["status"]
             self.headers = message.get("headers", ())
-        elif kind == "http.response.body":
-            self.body_bytes += len(message.get("body", b""))
-            if not message.get("more_body", False):
-                self.record()
+        return self.pass_on(message)
+
+    async def send_body(self, message):
+        """Send a part of the body."""
+        await self.pass_on(message)
+        self.body_bytes += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            self.record()
 
     cdef int fail(self) except -1:
         """Note that the app raised: it is answered in its place, if it has not begun to answer."""
@@ -122,7 +129,9 @@ cdef bytes target_of(scope):
 
 cdef object header(headers, str name):
     """Return the value of the first header `name`; None: there is none."""
-    wanted = name.lower().encode("latin-1", "replace")
+    wanted = WANTED.get(name)
+    if wanted is None:
+        wanted = WANTED[name] = name.lower().encode("latin-1", "replace")
     for key, value in headers:
         if key == wanted or (len(key) == len(wanted) and bytes(key).lower() == wanted):
             return bytes(value)

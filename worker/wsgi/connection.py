@@ -15,7 +15,8 @@ from http import HTTPStatus
 from time import monotonic_ns
 from typing import Any, Protocol
 
-from .access_log import AnsweredExchange
+from fastlb.worker.wsgi.answered_exchange import AnsweredExchange
+
 from .connection_state import ConnectionState, arrival_state
 from .environ import Environ
 from .exchange import Exchange
