@@ -1,8 +1,8 @@
-"""What the access log adds to a request: fastlb beside uvicorn, gunicorn and granian. `python -m benchmarks.access_log_cost`
+"""What the access log adds to a request, beside uvicorn, gunicorn and granian. `python -m benchmarks.access_log_cost`
 
-Each server runs twice, with its access log and without; both are loaded in turn, and the CPU of all their processes, by the
-number of requests, is compared pair by pair. Ours goes to a file, by way of the supervisor, which is counted; the others'
-goes to /dev/null, which is the cheapest there is: who collects their lines is not counted.
+Each server runs twice, with its access log and without; both are loaded in turn, and the CPU of all their processes, by
+the number of requests, is compared pair by pair. Ours goes to a file, by way of the supervisor, which is counted; the
+others' goes to /dev/null, which is the cheapest there is: who collects their lines is not counted.
 """
 
 import argparse
@@ -95,8 +95,8 @@ def measure(case: Case, pairs: int, seconds: float) -> Found:
 def describe(found: Found) -> str:
     """Return what was found as one line."""
     pairs = ", ".join(f"{added:.1f}" for added in found.added_us)
-    case = found.case
-    return f"{case.server}, {case.title}: {found.without_us:.1f} us a request, the log adds {found.median_us:.1f} ({pairs})"
+    what = f"{found.case.server}, {found.case.title}"
+    return f"{what}: {found.without_us:.1f} us a request, the log adds {found.median_us:.1f} ({pairs})"
 
 
 def render(all_found: list[Found], command: str) -> str:
@@ -106,9 +106,9 @@ def render(all_found: list[Found], command: str) -> str:
         "",
         *describe_machine(command),
         "",
-        "CPU of all processes, microseconds a request, 2 workers, 32 clients on connections that stay, where the server keeps"
-        " them. Medians of pairs of runs; in brackets the least and the most of them. Ours goes to a file by way of the"
-        f" supervisor, the others' to /dev/null. Goal for ours: {BUDGET_US:g} us.",
+        "CPU of all processes, microseconds a request, 2 workers, 32 clients on connections that stay, where the server"
+        " keeps them. Medians of pairs of runs; in brackets the least and the most of them. Ours goes to a file by way"
+        f" of the supervisor, the others' to /dev/null. Goal for ours: {BUDGET_US:g} us.",
         "",
         "| server | what | without | the log adds | |",
         "|---|---|---|---|---|",
@@ -116,9 +116,8 @@ def render(all_found: list[Found], command: str) -> str:
     for found in all_found:
         kept = ("kept" if found.median_us <= BUDGET_US else "**missed**") if found.case.server == OURS else ""
         spread = f"({min(found.added_us):.1f} to {max(found.added_us):.1f})"
-        lines.append(
-            f"| {found.case.server} | {found.case.title} | {found.without_us:.1f} | {found.median_us:.1f} {spread} | {kept} |"
-        )
+        what = f"{found.case.server} | {found.case.title}"
+        lines.append(f"| {what} | {found.without_us:.1f} | {found.median_us:.1f} {spread} | {kept} |")
     return "\n".join([*lines, ""])
 
 

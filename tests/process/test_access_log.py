@@ -14,7 +14,6 @@ from tests.support.load_process import LoadProcess, run_load
 from tests.support.raw_http import RawClient, get
 from tests.support.waiting import wait_until
 
-
 CHANGING = """
 import logging, sys
 
@@ -26,10 +25,6 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"hello"]
 """
-
-
-def app_connection(address: tuple[str, int]) -> socket.socket:
-    return socket.create_connection(address, timeout=10)
 
 
 @pytest.mark.parametrize("target", ["asgi_probe:app", "wsgi_probe:app"])
@@ -97,9 +92,10 @@ def test_supervisor_that_hangs_holds_up_no_request(fastlb: Fastlb) -> None:
 def test_logger_that_an_app_changes_is_used(fastlb: Fastlb, tmp_path: Path) -> None:
     (tmp_path / "changing.py").write_text(CHANGING)
     app = fastlb.start("changing:app", "--app-dir", str(tmp_path), "--workers", "1", "--access-log")
-    with RawClient(app_connection(app.address)) as client:
+    with RawClient(socket.create_connection(("127.0.0.1", app.port), timeout=10)) as client:
         for path in ("/before", "/change", "/after"):
             client.send(get(path)).response()
     wait_until(lambda: app.log("out").count("APP 200") == 2, "the handler of the app has both lines")
     lines = [line for line in app.log("out").splitlines() if "HTTP" in line or "APP" in line]
-    assert [re.sub(r"^127.0.0.1:\d+", "C", line) for line in lines] == ['C - "GET /before HTTP/1.1" 200', "APP 200", "APP 200"]
+    shown = [re.sub(r"^127.0.0.1:\d+", "C", line) for line in lines]
+    assert shown == ['C - "GET /before HTTP/1.1" 200', "APP 200", "APP 200"]

@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies
 from fastlb.worker.access_log.line_format import escape, parse_access_log_format
 from fastlb.worker.access_log.lines import AnsweredRequest, LineMaker
+from hypothesis import given, strategies
 
 GUNICORNS_DEFAULT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 

@@ -23,6 +23,6 @@ cdef class AccessLog:
     cdef bint has_room(self)
     cdef bint make_room(self)
     cdef void end_line(self)
-    cdef void write(self)
+    cdef void write_turn(self)
     cdef void write_loss(self)
     cdef void wait_for_reader(self)

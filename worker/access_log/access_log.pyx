@@ -1,10 +1,10 @@
 """Owns the access log of a worker: lines gather while its loop turns, and are written once a turn.
 
 Runs in workers, on the event loop's thread. It must not wait for whoever reads standard output: a pipe takes a piece of
-PIPE_BUF bytes without waiting when poll(2) says that it takes anything. What it does not take is kept, up to MOST_BYTES. A
-reader that is slow is waited for then, one that takes nothing for PATIENCE_MS is not, nor for a while after: lines are
-counted, and a mark stands where they are missing. `close` waits for CLOSE_MS. A process that is killed (SIGKILL) loses the
-lines of the turn in which that happens.
+PIPE_BUF bytes without waiting when poll(2) says that it takes anything. What it does not take is kept, up to
+MOST_BYTES. A reader that is slow is waited for then, one that takes nothing for PATIENCE_MS is not, nor for a while
+after: lines are counted, and a mark stands where they are missing. `close` waits for CLOSE_MS. A process that is killed
+(SIGKILL) loses the lines of the turn in which that happens.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from fastlb.lb.posix cimport EAGAIN, EINTR, errno, monotonic_ns, poll, pollfd, w
 from fastlb.worker.access_log.line_buffer cimport LineBuffer
 from fastlb.worker.access_log.lines cimport AnsweredRequest, LineMaker
 
-from .line_format import JSON
 from .mark import ACCESS_MARK
 
 cdef extern from "<limits.h>" nogil:
@@ -167,20 +166,20 @@ cdef class AccessLog:
     def on_turn(self):
         """Write the lines of this turn (the loop calls it)."""
         self.is_awaited = False
-        self.write()
+        self.write_turn()
         if self.buffer.length:
             self.wait_for_reader()
 
     def on_writable(self):
         """Go on: something was taken (the loop calls it)."""
-        self.write()
+        self.write_turn()
         if self.buffer.length == 0 and self.written_by is not None:
             self.is_awaited = False
             loop, self.written_by = self.written_by, None
             loop.remove_writer(self.fd)
 
     cdef bint has_room(self):
-        """Say whether a line may be added; one that may not is counted. Lines are lost until all that waits is written."""
+        """Say whether a line may be added; one that may not is counted, as are all until what waits is written."""
         if self.fd < 0:
             return False
         if self.lost or (self.buffer.length >= MOST_BYTES and not self.make_room()):
@@ -210,9 +209,9 @@ cdef class AccessLog:
                 asyncio.get_running_loop().call_soon(self.on_turn)
                 self.is_awaited = True
             except RuntimeError:
-                self.write()  # no loop runs (any more)
+                self.write_turn()  # no loop runs (any more)
 
-    cdef void write(self):
+    cdef void write_turn(self):
         """Write what is taken without waiting. Where nobody reads any more all goes nowhere, as whatever is printed."""
         cdef size_t done = 0
         cdef int failed
@@ -222,7 +221,7 @@ cdef class AccessLog:
         self.buffer.remove_first(self.buffer.length if failed else done)
         if self.lost and self.buffer.length == 0:
             self.write_loss()
-            self.write()
+            self.write_turn()
 
     cdef void write_loss(self):
         """Add the line that says how many are missing, if any is."""

@@ -1,7 +1,7 @@
 """Owns what a format of access log lines means: the atoms that gunicorn's users know, `%(h)s`, `%(D)s`, `%({Host}i)s`.
 
-Any process: a shell checks a format; a worker makes lines of what it is taken apart to (`lines.pyx`). Pure. The atoms are
-those of gunicorn's `access_log_format`: https://docs.gunicorn.org/en/stable/settings.html#access-log-format
+Any process: a shell checks a format; a worker makes lines of what it is taken apart to (`lines.pyx`). Pure. The atoms
+are those of gunicorn's `access_log_format`: https://docs.gunicorn.org/en/stable/settings.html#access-log-format
 """
 
 import base64

@@ -1,5 +1,5 @@
-# Owns the declarations of what an access log line is made of: a request that was answered. Runs in workers; a server that
-# is compiled fills an AnsweredRequest without a call into Python.
+# Owns the declarations of what an access log line is made of: a request that was answered. Runs in workers; a server
+# that is compiled fills an AnsweredRequest without a call into Python.
 
 from libc.stdint cimport int64_t
 

@@ -1,6 +1,7 @@
 """Owns how an access log line is made of a request that was answered: a format, compiled once, writes into a buffer.
 
-Runs in workers, on the event loop's thread. It asks a request for a header or a variable only when the format names one.
+Runs in workers, on the event loop's thread. It asks a request for a header or a variable only when the format names
+one.
 """
 
 from cpython.bytes cimport PyBytes_GET_SIZE
@@ -65,7 +66,9 @@ cdef class LineMaker:
         if self.pieces == NULL:
             raise MemoryError
         # Text is added as it is, and names are asked for as they are.
-        self.arguments = [part.argument if part.atom else part.argument.encode("ascii", "backslashreplace") for part in parts]
+        self.arguments = [
+            part.argument if part.atom else part.argument.encode("ascii", "backslashreplace") for part in parts
+        ]
         for at, part in enumerate(parts):
             self.pieces[at].atom = ord(part.atom) if part.atom else 0
             self.pieces[at].width = part.width

@@ -1,7 +1,7 @@
 """Owns the choice of the way of an access log line: written by ourselves, or through Python's logging.
 
-Runs in workers. Logging costs more than all the rest of a line; it is left out as long as the logger "uvicorn.access" is as
-we have made it. An app that gives it handlers, filters, another level or formatter gets its lines by logging.
+Runs in workers. Logging costs more than all the rest of a line; it is left out as long as the logger "uvicorn.access"
+is as we have made it. An app that gives it handlers, filters, another level or formatter gets its lines by logging.
 """
 
 import logging

@@ -1,5 +1,5 @@
-"""Owns what an ASGI worker knows of a request for its access log line. Runs in ASGI workers, around the app, when the form
-of lines is given; without one uvicorn says itself what it has answered.
+"""Owns what an ASGI worker knows of a request for its access log line, when the form of lines is given; without one
+uvicorn says itself what it has answered. Runs in ASGI workers, around the app.
 
 A line is recorded when the last part of a response is sent, or when the app gives up before.
 """
@@ -88,20 +88,11 @@ cdef class LoggedResponse(AnsweredRequest):
 
     cdef int record(self) except -1:
         """Record the line, once, if there is an answer."""
-        if self.is_recorded or not self.status:
-            return 0
-        self.is_recorded = True
-        self.duration_ns = monotonic_ns() - self.began_ns
-        scope = self.scope
-        client = scope["client"]
-        if client:
-            self.client, self.client_port = client[0], client[1] or 0
-        self.method = scope["method"]
-        if self.method == "HEAD":
-            self.body_bytes = 0
-        self.target = target_of(scope)
-        self.protocol = "HTTP/1.1" if scope["http_version"] == "1.1" else f"HTTP/{scope['http_version']}"
-        self.log.record(self)
+        if not self.is_recorded and self.status:
+            self.is_recorded = True
+            self.duration_ns = monotonic_ns() - self.began_ns
+            describe(self, self.scope)
+            self.log.record(self)
         return 0
 
     cpdef object request_header(self, str name):
@@ -115,6 +106,19 @@ cdef class LoggedResponse(AnsweredRequest):
     cpdef object variable(self, str name):
         """Return a variable of the process, as a scope has none."""
         return os.environ.get(name)
+
+
+cdef int describe(LoggedResponse response, scope) except -1:
+    """Fill in what a scope says of the request."""
+    client = scope["client"]
+    if client:
+        response.client, response.client_port = client[0], client[1] or 0
+    response.method = scope["method"]
+    if response.method == "HEAD":
+        response.body_bytes = 0
+    response.target = target_of(scope)
+    response.protocol = "HTTP/1.1" if scope["http_version"] == "1.1" else f"HTTP/{scope['http_version']}"
+    return 0
 
 
 cdef bytes target_of(scope):

@@ -1,6 +1,7 @@
-"""Owns what a WSGI worker knows of a request for its access log line. Runs in the event loop's thread of a worker process.
+"""Owns what a WSGI worker knows of a request for its access log line.
 
-What an app has changed in the environ is in the line: behind middleware that knows the client, it is the client's.
+Runs in workers, on the event loop's thread. What an app has changed in the environ is in the line: behind middleware
+that knows the client, it is the client's.
 """
 
 import os
