@@ -7,6 +7,7 @@ others' goes to /dev/null, which is the cheapest there is: who collects their li
 
 import argparse
 import statistics
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from benchmarks.machine import describe_machine
 RESULTS = Path(__file__).parent / "results" / "access_log.md"
 BUDGET_US = 3.0
 GUNICORNS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
+ACCESS_FILE = str(Path(tempfile.gettempdir()) / "fastlb-bench-access.log")
 ASGI = Service(app="hello_asgi")
 WSGI = Service(app="hello_wsgi", interface="wsgi", threads=8)
 WSGI_SYNC = Service(app="hello_wsgi", interface="wsgi")
@@ -57,7 +59,7 @@ CASES = (
     Case(OURS, "ASGI", ASGI),
     Case(OURS, "ASGI, gunicorn's format", ASGI, ("--access-log-format", GUNICORNS_FORMAT)),
     Case(OURS, "ASGI, JSON", ASGI, ("--access-log-format", "json")),
-    Case(OURS, "ASGI, a file of its own", ASGI, ("--access-file", "access.log")),
+    Case(OURS, "ASGI, a file of its own", ASGI, ("--access-file", ACCESS_FILE)),
     Case("uvicorn", "ASGI", ASGI),
     Case("gunicorn", "ASGI, uvicorn's worker", ASGI),
     Case("granian", "ASGI", ASGI),
@@ -88,6 +90,7 @@ def measure(case: Case, pairs: int, seconds: float) -> Found:
     finally:
         for server in running:
             server.stop()
+        Path(ACCESS_FILE).unlink(missing_ok=True)
     added = [with_log - without for without, with_log in zip(*samples, strict=True)]
     return Found(case, statistics.median(samples[0]), added)
 
