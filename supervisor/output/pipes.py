@@ -13,10 +13,12 @@ READ_BYTES = 64 * 1024
 MAX_LINE_BYTES = 64 * 1024
 SPLIT_MARK = b" [fastlb: the line goes on]\n"
 # A pipe that was read a moment ago is left alone for a while, so that lines come many at a time: waking up costs
-# as much as a hundred lines. Longer and longer while little comes, for a pipe has room for 64 KiB only.
+# as much as a hundred lines. Longer and longer while little comes, and not at all when half of a pipe is full: it has
+# room for 64 KiB only, and whoever fills it waits.
 SHORTEST_GATHER = 0.004
-LONGEST_GATHER = 0.02
-BUSY_BYTES = 8192
+LONGEST_GATHER = 0.05
+LITTLE_BYTES = 8192
+BUSY_BYTES = 32768
 DRAIN_SECONDS = 1.0
 MAX_LAST_BYTES = 1 << 20
 TAIL_BYTES = 8192
@@ -36,6 +38,7 @@ class PipeReader:
         self._partial = b""
         self._last_read = 0.0
         self._is_held = False
+        self._is_hurried = False
         self._gather_seconds = SHORTEST_GATHER
         self._gathering: asyncio.TimerHandle | None = None
         os.set_blocking(fd, False)
@@ -52,6 +55,13 @@ class PipeReader:
         self._is_held = False
         if self._fd >= 0 and not self._gathering:
             self._loop.add_reader(self._fd, self._on_readable)
+
+    def hurry(self) -> None:
+        """Read at once whatever comes: the process has ended."""
+        self._is_hurried = True
+        if self._gathering:
+            self._gathering.cancel()
+            self._gathered()
 
     def finish(self) -> None:
         """Take what lies in the pipe and close it, though somebody may still hold its other end."""
@@ -70,16 +80,17 @@ class PipeReader:
             self._close()
         elif length >= BUSY_BYTES:
             self._gather_seconds = SHORTEST_GATHER
-        elif now - self._last_read < 2 * LONGEST_GATHER:
+        elif now - self._last_read < 2 * LONGEST_GATHER and not self._is_hurried:
             self._loop.remove_reader(self._fd)
             self._gather(now)
         self._last_read = now
 
-    def _gather(self, now: float) -> None:
+    def _gather(self, now: float, *, is_little: bool = True) -> None:
         """Leave the pipe alone until the next tick, which is the same for all pipes: they are read in one go."""
         tick = (int(now / self._gather_seconds) + 1) * self._gather_seconds
         self._gathering = self._loop.call_at(tick, self._gathered)
-        self._gather_seconds = min(2 * self._gather_seconds, LONGEST_GATHER)
+        if is_little:
+            self._gather_seconds = min(2 * self._gather_seconds, LONGEST_GATHER)
 
     def _gathered(self) -> None:
         self._gathering = None
@@ -88,9 +99,9 @@ class PipeReader:
         length = self._read()
         if length == 0:
             self._close()
-        elif 0 < length < BUSY_BYTES:
+        elif 0 < length < BUSY_BYTES and not self._is_hurried:
             self._last_read = self._loop.time()
-            self._gather(self._last_read)
+            self._gather(self._last_read, is_little=length < LITTLE_BYTES)
         elif not self._is_held:  # what was read may have made it be held
             self._gather_seconds = SHORTEST_GATHER
             self._loop.add_reader(self._fd, self._on_readable)
@@ -167,6 +178,8 @@ class AttachedOutput:
         then what it has written is taken and the pipe closed.
         """
         self.release()
+        for reader in self._readers:
+            reader.hurry()
         await asyncio.wait([reader.closed for reader in self._readers], timeout=DRAIN_SECONDS)
         for reader in self._readers:
             reader.finish()
