@@ -204,7 +204,7 @@ def follow_start(
             display.show(f"{name}: {report.text}" if names_app else report.text, report.admitted, report.workers)
         elif isinstance(report, FailedReport):
             raise FastlbError(report.message, details=report.details, exit_code=report.exit_code)
-        else:
+        elif isinstance(report, StartedReport):
             return report
     raise FastlbError(f"the start of {name} ended without a word: see {paths_of(name).supervisor_log}")
 

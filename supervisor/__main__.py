@@ -18,7 +18,6 @@ import uvloop
 
 from .app_resources import AppResources
 from .errors import EXIT_FAILURE, FastlbError, StartStopped
-from .home.app_lock import AppLock
 from .home.paths import AppPaths
 from .kinds import traits_of
 from .launch.messages import LaunchRequest, read_request
@@ -29,13 +28,14 @@ from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
 from .processes.environment import given_environment
 from .processes.held_signals import hold_signals
-from .processes.oom_score import lower_own_score
+from .processes.oom_score import lower_own_score, set_score
 from .processes.reaper import become_subreaper
 from .processes.resource_limits import check_limits, raise_descriptor_limit
 from .service.manager import ServiceManager, take_service_manager
 from .settings.secret_values import SecretValues
 from .signals import outlive_harmless_signals
 from .sockets.listeners import BoundListener, backlog_warning, bind_all, close_all
+from .succession.tenure import Tenure, adopt_listeners, claim
 from .supervision import Supervision
 
 
@@ -65,20 +65,24 @@ def run(request: LaunchRequest, reporter: Reporter) -> int:
     foreground = request.foreground
     paths = AppPaths(Path(request.home), request.config.name, is_kept=foreground is None)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(claimed(paths, request))
+        tenure = stack.enter_context(claimed(paths, request))
         terminal = stack.enter_context(contextlib.closing(TerminalOutput(foreground.prefix))) if foreground else None
         log = stack.enter_context(contextlib.closing(opened_log(request, paths, terminal)))
         log.hide = reporter.hide = SecretValues(request.config.env).hide
         raise_descriptor_limit()
         manager = stack.enter_context(service_manager(request))
+        if request.succession and request.succession.oom_score is not None:
+            set_score(os.getpid(), request.succession.oom_score)  # that of our predecessor was lowered already
         worker_oom_score = lower_own_score()
         check_limits(request.config.workers)
         listeners = stack.enter_context(listening(request, log))
+        tenure.listeners = listeners
         log.info("supervisor_started", pid=os.getpid(), binds=",".join(bound.address for bound in listeners))
         resources = AppResources(
             paths=paths,
             log=log,
             listeners=listeners,
+            tenure=tenure,
             terminal=terminal,
             worker_oom_score=worker_oom_score,
             origins=request.origins,
@@ -90,16 +94,16 @@ def run(request: LaunchRequest, reporter: Reporter) -> int:
 
 
 @contextlib.contextmanager
-def claimed(paths: AppPaths, request: LaunchRequest) -> Iterator[None]:
+def claimed(paths: AppPaths, request: LaunchRequest) -> Iterator[Tenure]:
     """Hold the app's lock, which the starter has taken; forget the app if it was never to be remembered."""
-    AppLock.inherit(request.lock_fd)
+    tenure = claim(request)
     try:
-        yield
+        yield tenure
     finally:
         # The lock is held to the very end of the process: who gets it next finds nothing of us.
-        if not paths.config.exists():
+        if tenure.is_ours and not paths.config.exists():
             paths.remove()
-        if request.foreground and request.foreground.temporary_home:
+        if tenure.is_ours and request.foreground and request.foreground.temporary_home:
             shutil.rmtree(paths.home, ignore_errors=True)
 
 
@@ -138,7 +142,10 @@ def listening(request: LaunchRequest, log: EventLog) -> Iterator[list[BoundListe
     Raises:
         FastlbError: one cannot be bound.
     """
-    listeners = bind_all(request.config, request.systemd_fds, traits_of(request.config).default_bind)
+    if request.succession:
+        listeners = adopt_listeners(request)
+    else:
+        listeners = bind_all(request.config, request.systemd_fds, traits_of(request.config).default_bind)
     for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         os.environ.pop(variable, None)  # they were meant for us: sd_listen_fds(3)
     try:

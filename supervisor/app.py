@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from .abandonment import Abandonment, AbandonmentParts
 from .actions.files import ActionFiles
 from .actions.triggering import Actions
@@ -39,6 +41,7 @@ from .status import StatusReport, StatusSources
 from .steering import Steering
 from .strays.of_app import Strays
 from .strays.token import new_run
+from .succession.successor import Bequest, Successor, start_successor
 from .turnover import OnProgress, Replacer, Turnover, TurnoverParts, check_target_workers, count_of, ignore_progress
 from .watch.file_watch import FileWatch, WatchParts
 from .workers.bounds import low_limit_warning
@@ -46,6 +49,7 @@ from .workers.crew import Crew
 from .workers.host import HostParts, WorkerHost
 from .workers.runtime import RuntimeParts, WorkerRuntime, make_runtime
 
+TakeOver = Callable[[Successor, OnProgress], Coroutine[Any, Any, str]]
 # A dispatcher that holds nothing has nothing to wait for.
 FORCED_QUIT_TIMEOUT = 1.0
 
@@ -79,7 +83,8 @@ class App:
         self.remarks: list[str] = []
         self._runtime = self._make_runtime()
         log, paths, score = resources.log, resources.paths, resources.worker_oom_score
-        parts = HostParts(self._runtime, self._reaper, self._strays, output, log, paths, score)
+        number = resources.tenure.first_number
+        parts = HostParts(self._runtime, self._reaper, self._strays, output, log, paths, score, number)
         self._host = host = WorkerHost(self._generations, parts)
         host.on_given_up = self._look_whether_abandoned
         self._crew = Crew(self._generations, self._traits, host)
@@ -125,6 +130,7 @@ class App:
         self._lookout = Lookout(lambda: self.config, self._look_once, resources.log)
         self._ending: asyncio.Task[None] | None = None
         self._is_forced = False
+        self._is_succeeded = False
 
     @property
     def config(self) -> AppConfig:
@@ -174,6 +180,32 @@ class App:
         await self._run(Operation.START, lambda: self._start(progress, settle))
         self._autoscaling.remember()
         self.abandonment.look()
+
+    async def update(self, python: str, take_over: TakeOver, progress: OnProgress) -> str:
+        """Have another supervisor take the place of this one, which then only has to be stopped. Returns a sentence.
+
+        Args:
+            python: the interpreter whose fastlb it is of.
+            take_over: carries the exchange out.
+            progress: is told how it goes.
+
+        Raises:
+            StartFailed: it did not start; nothing was changed.
+            BusyError: as of `restart`.
+        """
+        text = await self._run(
+            Operation.UPDATE,
+            lambda: take_over(start_successor(self._resources.tenure, self._bequest(), python, self._reaper), progress),
+            progress,
+            is_particular=True,
+        )
+        self._is_succeeded = True
+        return text
+
+    def _bequest(self) -> Bequest:
+        config = replace(self.wanted, workers=self.target_workers)
+        inherited = self._generations.of(self._generations.current).inherited
+        return Bequest(config, inherited, self._host.next_number, self._resources.worker_oom_score)
 
     async def stop(self, force: bool = False) -> None:
         """Drain the workers and end everything; with `force` at once. May be called again while it runs."""
@@ -318,7 +350,8 @@ class App:
         self._lookout.look()
         try:
             # Each program has a port of its own, and an old one may still hold it.
-            await self._strays.end_left_over(self.config, is_in_the_way=not self._traits.needs_dispatcher)
+            if not self._resources.tenure.is_successor:  # else they are another's, who has not left them
+                await self._strays.end_left_over(self.config, is_in_the_way=not self._traits.needs_dispatcher)
             if self._traits.needs_dispatcher:
                 await self._keeper.start()
             await self._turnover.start_missing(progress, settle)
@@ -392,7 +425,7 @@ class App:
         close_all(self._resources.listeners)
         if self._is_forced:
             self._crew.kill()
-        await self._crew.end()
+        await self._crew.end(app_ends=not self._is_succeeded)
 
     def _look_once(self, elapsed: float) -> None:
         """Look after everyone who may hang, and after orphans; `elapsed`: attended seconds since the last look."""

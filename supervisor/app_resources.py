@@ -9,6 +9,7 @@ from .output.event_log import EventLog
 from .output.terminal import TerminalOutput
 from .service.manager import ServiceManager
 from .sockets.listeners import BoundListener
+from .succession.tenure import Tenure
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class AppResources:
     """What the process has taken hold of outside itself; all borrowed, but an App closes `listeners` when it stops.
 
     `terminal`: of a foreground app, else None. `worker_oom_score`: see processes/oom_score.py; None: as it is.
+    `tenure`: whether we run the app, and what a successor gets.
     `service_manager`: who runs the process as a service, if anybody does.
     `origins` as in LaunchRequest. `adopts_orphans` as in Reaper. `environment`: of whoever started the app.
     """
@@ -23,6 +25,7 @@ class AppResources:
     paths: AppPaths
     log: EventLog
     listeners: list[BoundListener]
+    tenure: Tenure
     terminal: TerminalOutput | None = None
     worker_oom_score: int | None = None
     origins: Mapping[str, str] = field(default_factory=dict)

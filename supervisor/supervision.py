@@ -7,6 +7,7 @@ the one way to end it. It decides nothing about workers: that is App's.
 import asyncio
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Coroutine
 from typing import Any
@@ -29,6 +30,9 @@ from .settings.cron_restart import is_scheduled
 from .settings.quantities import format_duration
 from .signals import SignalMeaning, pass_on_signals
 from .sockets.listeners import close_all
+from .succession.successor import Successor, refuse_what_cannot_be_replaced
+from .turnover import OnProgress
+from .version import VERSION
 
 
 class Supervision:
@@ -62,7 +66,7 @@ class Supervision:
         self._announcer = Announcer(resources.service_manager, self._app.status, self._app.failure)
         self._app.announce_to(self._announcer.look)
         self._failure: FastlbError | None = None
-        requests = ControlRequests(self._app, output, self.stop)
+        requests = ControlRequests(self._app, output, self.stop, self.update)
         self._control = ControlServer(resources.paths, requests, self._log)
         self._stop_wanted = asyncio.Event()
         self._start_finished = asyncio.Event()
@@ -78,9 +82,10 @@ class Supervision:
             FastlbError: it did not start, or ended because no worker was left; nothing of it is left.
         """
         asyncio.get_running_loop().set_exception_handler(self._on_unhandled)
-        await self._control.start()
+        if not self._resources.tenure.is_successor:
+            await self._control.start()
+            self._announcer.begin()
         pass_on_signals(self._on_signal)
-        self._announcer.begin()
         try:
             await self._start()
             if self._resources.terminal and not is_scheduled(self._config.cron_restart):
@@ -103,6 +108,8 @@ class Supervision:
         self._stop_wanted.set()
         self._announcer.stopping()
         await self._start_finished.wait()
+        if self._resources.tenure.is_ours:
+            self._resources.tenure.end_predecessor()
         await self._app.stop(force)
         close_all(self._resources.listeners)
         self._stopped.set()
@@ -115,6 +122,8 @@ class Supervision:
     async def _start(self) -> None:
         try:
             await self._start_or_cancel()
+            if self._resources.tenure.is_successor:
+                await self._take_over()
             save_config(self._resources.paths, self._app.wanted)
         except BaseException as error:
             if isinstance(error, StartFailed) and self._resources.terminal and not self._config.autorestart:
@@ -125,6 +134,57 @@ class Supervision:
             self._start_finished.set()
         self._announcer.ready()
         self._reporter.started(self._app.what_runs(), self._app.remarks)
+
+    async def update(self, python: str, progress: OnProgress) -> str:
+        """Have a supervisor of another version take our place, which ends what we have under way. Returns a sentence.
+
+        Args:
+            python: the interpreter that has it; "": ours.
+            progress: is told how it goes.
+
+        Raises:
+            FastlbError: it cannot be, or did not start; nothing was changed.
+        """
+        resources = self._resources
+        refuse_what_cannot_be_replaced(
+            resources.tenure.request,
+            has_listeners=bool(resources.listeners),
+            is_service=resources.service_manager is not None,
+        )
+        text = await self._app.update(python or sys.executable, self._give_over, progress)
+        self._run_in_background(self.stop(False))
+        return text
+
+    async def _give_over(self, successor: Successor, progress: OnProgress) -> str:
+        manager = self._resources.service_manager
+        try:
+            ready = await successor.until_ready(progress)
+            if manager:
+                manager.name_main_process(successor.pid)
+            started = await successor.take_over()
+        except BaseException:
+            if manager:
+                manager.name_main_process(os.getpid())
+            raise
+        finally:
+            await successor.close()
+        self._announcer.close()
+        self._control.yield_path()
+        self._resources.tenure.give_over()
+        self._log.info("given_over", to=successor.pid, version=ready.version)
+        return f"{started.text}; fastlb {ready.version} runs it, {VERSION} finishes what it has"
+
+    async def _take_over(self) -> None:
+        """Take the place of the supervisor that has started this one.
+
+        Raises:
+            StartFailed: it does not want to be replaced any more.
+        """
+        if not await self._reporter.may_take_over():
+            raise StartFailed("the start was cancelled")
+        await self._control.start()
+        self._resources.tenure.begin()
+        self._announcer.begin()
 
     async def _start_or_cancel(self) -> None:
         starting = asyncio.create_task(self._app.start(self._reporter.progress, wait=self._wait))

@@ -260,6 +260,12 @@ class TriggerParams(msgspec.Struct, forbid_unknown_fields=True):
     timeout: float = 30.0
 
 
+class UpdateParams(msgspec.Struct):
+    """`python`: the interpreter whose fastlb is to run the app; "": the same as now. Other fields are left alone."""
+
+    python: str = ""
+
+
 class LogsParams(msgspec.Struct, forbid_unknown_fields=True):
     """`stream`: which output; `others`: what else.
 
@@ -304,12 +310,13 @@ class Done(msgspec.Struct):
     text: str
 
 
-FROZEN_METHODS = ("ping", "list", "stop")
+FROZEN_METHODS = ("ping", "list", "stop", "update")
 METHODS: dict[str, type[msgspec.Struct]] = {
     "ping": NoParams,
     "list": NoParams,
     "show": NoParams,
     "stop": StopParams,
+    "update": UpdateParams,
     "restart": RestartParams,
     "reload": ReloadParams,
     "changes": ChangesParams,

@@ -39,6 +39,7 @@ from .protocol import (
     SignalParams,
     StopParams,
     TriggerParams,
+    UpdateParams,
     WorkerAnswer,
     WorkersAction,
     WorkersParams,
@@ -134,19 +135,26 @@ class ControlRequests:
         app: the App.
         output: for `logs`.
         stop: ends the app and, soon after it returned, this process; the argument is `force`.
+        update: has another supervisor take our place, of the fastlb that an interpreter has; returns a sentence.
     """
 
     def __init__(
-        self, app: ControlledApp, output: WorkerOutput, stop: Callable[[bool], Awaitable[None]]
+        self,
+        app: ControlledApp,
+        output: WorkerOutput,
+        stop: Callable[[bool], Awaitable[None]],
+        update: Callable[[str, Callable[[Progress], None]], Awaitable[str]],
     ) -> None:
         self._app = app
         self._output = output
         self._stop = stop
+        self._update = update
         self._handlers: dict[str, Callable[[Any, Caller], Awaitable[object]]] = {
             "ping": self._ping,
             "list": self._list,
             "show": self._show,
             "stop": self._handle_stop,
+            "update": self._handle_update,
             "restart": self._restart,
             "reload": self._reload,
             "changes": self._changes,
@@ -183,6 +191,9 @@ class ControlRequests:
     async def _handle_stop(self, params: StopParams, _: Caller) -> Done:
         await self._stop(params.force)
         return Done("stopped")
+
+    async def _handle_update(self, params: UpdateParams, caller: Caller) -> Done:
+        return Done(await self._update(params.python, _progress_to(caller)))
 
     async def _restart(self, params: RestartParams, caller: Caller) -> Done:
         return Done(await self._app.restart(_progress_to(caller), change_in(params)))

@@ -56,6 +56,13 @@ class ControlServer:
         await self._listen()
         self._watching = asyncio.create_task(self._keep_socket())
 
+    def yield_path(self) -> None:
+        """Let another process have the path, and clients go on that are connected already."""
+        if self._watching:
+            self._watching.cancel()
+        if self._server:
+            self._server.close()
+
     async def close(self) -> None:
         """Close the socket; let requests under way have their answer, for at most CLOSE_SECONDS."""
         if self._watching:

@@ -58,9 +58,19 @@ class AppLock:
     @classmethod
     def inherit(cls, fd: int) -> Self:
         """Take over the lock that the process which started this one holds; `fd` is owned from here on."""
+        lock = cls.share(fd)
+        lock.name_holder()
+        return lock
+
+    @classmethod
+    def share(cls, fd: int) -> Self:
+        """Hold the lock together with the process that has it; `fd` is owned from here on."""
         os.set_inheritable(fd, False)
-        _write_holder(fd)
         return cls(fd)
+
+    def name_holder(self) -> None:
+        """Write down that this process runs the app."""
+        _write_holder(self._fd)
 
     def fileno(self) -> int:
         """Return the descriptor, which stays this object's: a process that inherits it holds the lock as well."""

@@ -11,7 +11,10 @@ import msgspec
 
 from ..errors import EXIT_FAILURE, FastlbError
 from ..settings.app_config import AppConfig
+from ..version import VERSION
 
+# By it a predecessor answers a ReadyReport.
+TAKE_OVER = b"take over\n"
 NO_REPORT_FD = -1  # the supervisor speaks to the terminal
 
 
@@ -29,6 +32,36 @@ class Foreground(msgspec.Struct, frozen=True, kw_only=True):
     temporary_home: bool = False
 
 
+class HandedListener(msgspec.Struct, frozen=True, kw_only=True):
+    """A listening socket that a supervisor gives its successor.
+
+    Attributes:
+        fd: which descriptor it is there.
+        spec: the `--bind` that it comes from.
+        has_file: whether it is a unix socket whose file the supervisor removes at its end.
+        is_inherited: another program opened it, and may listen on it as well.
+    """
+
+    fd: int
+    spec: str
+    has_file: bool = False
+    is_inherited: bool = False
+
+
+class Succession(msgspec.Struct, frozen=True, kw_only=True):
+    """What a supervisor is told that takes the place of another one, which serves until then and has started it.
+
+    Attributes:
+        listeners: those of the app.
+        next_number: the predecessor's incarnations have numbers below it, or a little above.
+        oom_score: what the predecessor was started with; None: not known.
+    """
+
+    listeners: list[HandedListener]
+    next_number: int = 1
+    oom_score: int | None = None
+
+
 class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the supervisor process is to do.
 
@@ -40,6 +73,9 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
         lock_fd: the app's lock, which the starter has taken.
         wait: report success only when the workers have lived for `settle`.
         origins: the settings that environment variables gave, each with its variable.
+        succession: it takes the place of another supervisor; None: of nobody.
+
+    Versions of fastlb that replace each other read it: names stay, and new ones have a default.
     """
 
     config: AppConfig
@@ -49,6 +85,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
     lock_fd: int
     wait: bool = True
     origins: dict[str, str] = {}
+    succession: Succession | None = None
 
 
 class ProgressReport(msgspec.Struct, frozen=True, tag_field="event", tag="progress"):
@@ -57,6 +94,12 @@ class ProgressReport(msgspec.Struct, frozen=True, tag_field="event", tag="progre
     text: str
     admitted: int = 0
     workers: int = 0
+
+
+class ReadyReport(msgspec.Struct, frozen=True, tag_field="event", tag="ready"):
+    """A successor serves, and waits for TAKE_OVER. `version`: of its fastlb."""
+
+    version: str = ""
 
 
 class StartedReport(msgspec.Struct, frozen=True, tag_field="event", tag="started"):
@@ -74,7 +117,7 @@ class FailedReport(msgspec.Struct, frozen=True, tag_field="event", tag="failed")
     exit_code: int = EXIT_FAILURE
 
 
-LaunchReport = ProgressReport | StartedReport | FailedReport
+LaunchReport = ProgressReport | ReadyReport | StartedReport | FailedReport
 
 
 def request_file(request: LaunchRequest) -> int:
@@ -96,6 +139,13 @@ def request_file(request: LaunchRequest) -> int:
 
 
 def read_request(fd: int) -> LaunchRequest:
-    """Return the request in `fd`, which is closed."""
+    """Return the request in `fd`, which is closed.
+
+    Raises:
+        FastlbError: whoever wrote it is of a version that knows more.
+    """
     with open(fd, "rb") as file:
-        return msgspec.json.decode(file.read(), type=LaunchRequest)
+        try:
+            return msgspec.json.decode(file.read(), type=LaunchRequest)
+        except msgspec.ValidationError as error:
+            raise FastlbError(f"fastlb {VERSION} cannot run the app as it is: {error}") from error

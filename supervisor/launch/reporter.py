@@ -14,7 +14,8 @@ import msgspec
 
 from ..control.progress import Progress
 from ..errors import FastlbError, StartFailed, StartStopped
-from .messages import FailedReport, LaunchReport, ProgressReport, StartedReport
+from ..version import VERSION
+from .messages import TAKE_OVER, FailedReport, LaunchReport, ProgressReport, ReadyReport, StartedReport
 
 
 class Reporter:
@@ -34,6 +35,16 @@ class Reporter:
         """Report a step of the start."""
         if self._socket:
             self._send(ProgressReport(progress.text, progress.admitted, progress.workers))
+
+    async def may_take_over(self) -> bool:
+        """Say to a predecessor that all is ready; return whether it wants to be replaced now."""
+        assert self._socket
+        self._send(ReadyReport(VERSION))
+        try:
+            answer = await asyncio.get_running_loop().sock_recv(self._socket, len(TAKE_OVER))
+        except ConnectionError:
+            return False
+        return answer == TAKE_OVER
 
     def started(self, text: str, remarks: list[str]) -> None:
         """Report that the start is done: the last report. The terminal has seen the remarks in the log."""

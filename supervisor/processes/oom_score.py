@@ -30,6 +30,11 @@ def lower_own_score() -> int:
     return min(inherited + WORKERS_RAISED_BY, HIGHEST)
 
 
+def base_of(worker_score: int) -> int:
+    """Return the score that a supervisor was started with whose workers have `worker_score`."""
+    return worker_score - WORKERS_RAISED_BY
+
+
 def set_score(pid: int, score: int) -> None:
     """Set the score of a process of ours, and so of what it starts from now on; nothing happens where that fails."""
     with contextlib.suppress(OSError):

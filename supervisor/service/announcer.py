@@ -56,7 +56,8 @@ class Announcer:
         self._say(is_alive=False)
 
     def close(self) -> None:
-        """Give no more signs of life."""
+        """Say nothing more: another process speaks, or this one is at its end."""
+        self._manager = None
         if self._timer:
             self._timer.cancel()
 

@@ -11,7 +11,8 @@ import socket
 from collections.abc import MutableMapping
 
 NOTIFY_VARIABLE = "NOTIFY_SOCKET"
-WATCHDOG_VARIABLES = ("WATCHDOG_USEC", "WATCHDOG_PID")
+WATCHDOG_INTERVAL = "WATCHDOG_USEC"
+WATCHDOG_VARIABLES = (WATCHDOG_INTERVAL, "WATCHDOG_PID")
 MICROSECONDS = 1e6
 LONGEST_ADDRESS_BYTES = 107
 
@@ -38,6 +39,10 @@ class ServiceManager:
         except OSError:
             return False
         return True
+
+    def name_main_process(self, pid: int) -> None:
+        """Say that another process is the service from here on."""
+        self.send(f"MAINPID={pid}".encode())
 
     def close(self) -> None:
         """Say nothing any more."""

@@ -55,6 +55,11 @@ class BoundListener:
     key: int = 0
     is_inherited: bool = False
 
+    def take_file(self, has_file: bool) -> None:
+        """Own the file of a unix socket, if it has one, which another process has made; else none."""
+        self.unlink_path = Path(self.info.host) if has_file and self.info.family == "unix" else None
+        self.file_id = file_id_of(self.unlink_path) if self.unlink_path else None
+
     @property
     def address(self) -> str:
         """Where the socket really listens: 127.0.0.1:8000, [::]:8000, *:8000 (IPv4 as well) or unix:/run/app.sock."""
@@ -89,6 +94,16 @@ def bind_all(
         close_all(binder.bound)
         raise
     return binder.bound
+
+
+def adopted(listener_id: int, fd: int, spec: str) -> BoundListener:
+    """Return a listening socket that another process of the same app has bound for `spec`; `fd` is owned from here on.
+
+    Raises:
+        FastlbError: it is none.
+    """
+    sock = inherited_socket(spec, fd)
+    return BoundListener(listener_id, sock, spec, describe(listener_id, sock), is_inherited=True)
 
 
 def close_all(listeners: list[BoundListener]) -> None:

@@ -201,10 +201,10 @@ class Crew:
         await self.drain_until_gone([member for member in self.members if member.life.is_leaving])
         await asyncio.gather(*(self.drain_until_out(member) for member in self.members))
 
-    async def end(self) -> None:
-        """Drain all workers, which wait for no client that asks nothing, and wait until they are gone."""
+    async def end(self, *, app_ends: bool = True) -> None:
+        """Drain all workers and wait until they are gone; if the app ends they wait for no client that asks nothing."""
         for member in self.members:
-            if member.incarnation:
+            if member.incarnation and app_ends:
                 member.incarnation.link.end_with_app()
         await self.drain_until_gone(self.members)
 

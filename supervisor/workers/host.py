@@ -4,7 +4,6 @@ Runs in the supervisor process. It performs and reports back; it decides nothing
 """
 
 import asyncio
-import itertools
 import random
 import signal
 import time
@@ -68,7 +67,8 @@ class Totals:
 class HostParts:
     """What a WorkerHost works with; all borrowed.
 
-    `paths`: of the app. `oom_score`: of the workers' processes; None: as it is.
+    `paths`: of the app. `oom_score`: of the workers' processes; None: as it is. `first_number`: of the incarnations; 1:
+    no other supervisor has any.
     """
 
     runtime: WorkerRuntime
@@ -78,6 +78,7 @@ class HostParts:
     log: EventLog
     paths: AppPaths
     oom_score: int | None = None
+    first_number: int = 1
 
 
 class WorkerHost:
@@ -105,9 +106,15 @@ class WorkerHost:
         self._generations = generations
         self._parts = parts
         self._loop = asyncio.get_running_loop()
-        self._numbers = itertools.count(1)
+        self._next_number = parts.first_number
         self._exit_reports: set[asyncio.Task[None]] = set()
-        parts.paths.remove_notify_sockets()
+        if parts.first_number == 1:
+            parts.paths.remove_notify_sockets()
+
+    @property
+    def next_number(self) -> int:
+        """The number of the incarnation that comes next."""
+        return self._next_number
 
     def totals_of(self, worker_id: int) -> Totals:
         """Return the totals of a worker id, to be added to."""
@@ -168,7 +175,7 @@ class WorkerHost:
 
     def _incarnate(self, worker: WorkerHandle) -> Incarnation:
         """Start a process; raises FastlbError or OSError, and then nothing is left of it."""
-        number = next(self._numbers)
+        number, self._next_number = self._next_number, self._next_number + 1
         with ExitStack() as theirs, ExitStack() as ours:
             start = self._parts.runtime.prepare_start(worker, number, ours, theirs)
             pipes = open_pipes(ours, theirs)

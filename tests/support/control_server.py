@@ -160,7 +160,7 @@ class RunningServer:
         out_read, self._worker_out = os.pipe()
         err_read, err_write = os.pipe()
         attached = output.attach(0, os.getpid(), out_read, err_read)
-        server = ControlServer(self.paths, ControlRequests(self.app, output, self._stop), log)
+        server = ControlServer(self.paths, ControlRequests(self.app, output, self._stop, self._update), log)
         await server.start()
         self._ready.set()
         await self._end.wait()
@@ -170,6 +170,9 @@ class RunningServer:
         await attached.drained()
         output.close()
         log.close()
+
+    async def _update(self, python: str, _: object) -> str:
+        return f"updated by {python}"
 
     async def _stop(self, force: bool) -> None:
         self.stops.append(force)

@@ -17,13 +17,16 @@ from fastlb.supervisor.app import App
 from fastlb.supervisor.app_resources import AppResources
 from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.control.protocol import WorkerEntry
+from fastlb.supervisor.home.app_lock import AppLock
 from fastlb.supervisor.home.paths import AppPaths, prepare_app_dir, prepare_home
 from fastlb.supervisor.kinds import traits_of
+from fastlb.supervisor.launch.messages import LaunchRequest
 from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.worker_output import WorkerOutput
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.settings.traits import WorkerTraits
 from fastlb.supervisor.sockets.listeners import bind_all, close_all
+from fastlb.supervisor.succession.tenure import Tenure
 
 from .client import Response, get
 from .fastlb_process import APPS
@@ -125,7 +128,8 @@ async def _run(app_config: AppConfig, traits: WorkerTraits, scenario: Scenario, 
     listeners = bind_all(app_config)
     log = EventLog(paths.supervisor_log)
     output = WorkerOutput(app_config, paths, log)
-    resources = AppResources(paths, log, listeners)
+    request = LaunchRequest(config=app_config, home=str(paths.home), lock_fd=-1)
+    resources = AppResources(paths, log, listeners, Tenure(request, AppLock(-1)))
     running = RunningApp(App(app_config, traits, resources, output), resources)
     problems: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))

@@ -1,0 +1,113 @@
+"""Owns whether this supervisor is the one that runs its app: from its start, or from when its predecessor gave it over,
+until it gives the app over itself. Runs in the supervisor process.
+
+Until then, and after it, nothing that both have may be removed or shut: home, lock, sockets.
+"""
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..home.app_lock import AppLock
+from ..launch.messages import HandedListener, LaunchRequest
+from ..sockets.listeners import BoundListener, adopted
+
+# Incarnations that a predecessor may start while it is being replaced.
+SPARE_NUMBERS = 1000
+KILL_MILLISECONDS = 2000
+
+
+@dataclass
+class Tenure:
+    """What both supervisors of an app have, and whether it is ours.
+
+    Attributes:
+        request: what this supervisor was told to do.
+        lock: of the app; its descriptor is closed when the app was given over.
+        listeners: those of the app, borrowed.
+        is_ours: whether we run the app.
+        predecessor: a pidfd; -1: there is none, or it has gone.
+    """
+
+    request: LaunchRequest
+    lock: AppLock
+    listeners: list[BoundListener] = field(default_factory=list)
+    is_ours: bool = True
+    predecessor: int = -1
+
+    @property
+    def first_number(self) -> int:
+        """The number of our first incarnation: above those that the predecessor may still come to."""
+        succession = self.request.succession
+        return succession.next_number + SPARE_NUMBERS if succession else 1
+
+    @property
+    def is_successor(self) -> bool:
+        """Whether another supervisor ran the app before us, and gave it over."""
+        return self.request.succession is not None
+
+    def begin(self) -> None:
+        """Run the app from here on: the files of sockets are ours to remove, and the lock names us."""
+        assert self.request.succession
+        for listener, handed in zip(self.listeners, self.request.succession.listeners, strict=True):
+            listener.take_file(handed.has_file)
+            listener.is_inherited = handed.is_inherited
+        self.lock.name_holder()
+        self.is_ours = True
+
+    def give_over(self) -> None:
+        """Leave everything to the successor, which holds the lock as well."""
+        self.is_ours = False
+        for listener in self.listeners:
+            listener.unlink_path = None
+            listener.is_inherited = True  # so that it is never shut
+        self.lock.release()
+
+    def end_predecessor(self) -> None:
+        """Have the predecessor end at once, with what it still finishes, and wait until it has."""
+        if self.predecessor < 0:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.predecessor, signal.SIGQUIT)
+        watch = select.poll()
+        watch.register(self.predecessor, select.POLLIN)
+        watch.poll(KILL_MILLISECONDS)
+        os.close(self.predecessor)
+        self.predecessor = -1
+
+
+def claim(request: LaunchRequest) -> Tenure:
+    """Take over the lock that whoever started us holds."""
+    if request.succession is None:
+        return Tenure(request, AppLock.inherit(request.lock_fd))
+    lock = AppLock.share(request.lock_fd)
+    return Tenure(request, lock, is_ours=False, predecessor=_pidfd_of(os.getppid()))
+
+
+def handed(listeners: Sequence[BoundListener], first_fd: int) -> list[HandedListener]:
+    """Return what a successor is told of the listeners, which it gets from descriptor `first_fd` on."""
+    return [
+        HandedListener(
+            fd=first_fd + at,
+            spec=listener.spec,
+            has_file=listener.unlink_path is not None,
+            is_inherited=listener.is_inherited,
+        )
+        for at, listener in enumerate(listeners)
+    ]
+
+
+def adopt_listeners(request: LaunchRequest) -> list[BoundListener]:
+    """Return the listeners that a predecessor has given us; nothing of them is removed or shut before `begin`."""
+    assert request.succession
+    return [adopted(at, listener.fd, listener.spec) for at, listener in enumerate(request.succession.listeners)]
+
+
+def _pidfd_of(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
