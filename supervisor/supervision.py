@@ -108,9 +108,10 @@ class Supervision:
         self._stop_wanted.set()
         self._announcer.stopping()
         await self._start_finished.wait()
-        if self._resources.tenure.is_ours:
-            self._resources.tenure.end_predecessor()
+        if force:
+            self._resources.tenure.hurry_predecessor()
         await self._app.stop(force)
+        await self._resources.tenure.predecessor_gone()
         close_all(self._resources.listeners)
         self._stopped.set()
 
@@ -145,12 +146,8 @@ class Supervision:
         Raises:
             FastlbError: it cannot be, or did not start; nothing was changed.
         """
-        resources = self._resources
-        refuse_what_cannot_be_replaced(
-            resources.tenure.request,
-            has_listeners=bool(resources.listeners),
-            is_service=resources.service_manager is not None,
-        )
+        is_service = self._resources.service_manager is not None
+        refuse_what_cannot_be_replaced(self._resources.tenure, is_service=is_service)
         text = await self._app.update(python or sys.executable, self._give_over, progress)
         self._run_in_background(self.stop(False))
         return text

@@ -24,6 +24,7 @@ from . import (
     node_traffic,
     reloads,
     soak,
+    updates,
     worker_faults,
 )
 from .finding import Finding, Scale, Trial
@@ -51,6 +52,7 @@ TRIALS: dict[int, Trial] = {
     20: log_disks.hung,
     21: memory_limits.run,
     22: fork_servers.run,
+    23: updates.run,
 }
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

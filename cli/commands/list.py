@@ -6,6 +6,7 @@ import click
 
 from ...supervisor.home.known_apps import list_apps
 from ...supervisor.home.paths import default_home
+from ...supervisor.version import VERSION
 from ..app_table import app_table, instance_table
 from ..apps import read_states
 from ..instances import instances_of, number_workers
@@ -56,5 +57,8 @@ def _show(names: tuple[str, ...], *, as_json: bool, per_worker: bool, output: Ou
         output.table(app_table(entries))
     if not as_json:
         for entry in entries:
+            if entry.version not in ("", VERSION):
+                advice = f"`fastlb update {entry.name}` has it run by {VERSION}"
+                output.line(f"{entry.name} is run by fastlb {entry.version}: {advice}")
             for operation in entry.operations:
                 output.line(f"{entry.name}: {operation.operation} {operation.state}, asked for by {operation.by}")

@@ -10,7 +10,8 @@ A request is answered by 0..n notifications and then one reply:
 
 Frozen for ever, in this file and in tests/support/recorded: that a message is a line, the fields above, and the methods
 FROZEN_METHODS with their parameters and with the fields that their results have here without a default. So any
-command can see and stop an app of any version. SIGTERM (drain and end), SIGQUIT (at once) and SIGHUP (reload) are, too.
+command can see, replace and stop an app of any version. SIGTERM (drain and end), SIGQUIT (at once) and SIGHUP (reload)
+are, too.
 
 Both ends import it: supervisor and command line. No I/O. Unknown methods and wrong types are errors that name
 the field.

@@ -148,7 +148,7 @@ def start_successor(tenure: Tenure, bequest: Bequest, python: str, reaper: Reape
         request_fd = request_file(_request(tenure, bequest))
         try:
             numbers = {REQUEST_FD: request_fd, REPORT_FD: theirs.fileno(), LOCK_FD: tenure.lock.fileno()}
-            numbers |= {FIRST_LISTENER_FD + at: bound.socket.fileno() for at, bound in enumerate(tenure.listeners)}
+            numbers |= {FIRST_LISTENER_FD + at: bound.socket.fileno() for at, bound in enumerate(tenure.given)}
             command = [python, "-P", "-m", "fastlb.supervisor", str(REQUEST_FD), str(REPORT_FD), bequest.config.name]
             process = spawn(SpawnPlan(command, numbers, environment(bequest.environment), bequest.config.cwd))
         finally:
@@ -160,7 +160,7 @@ def start_successor(tenure: Tenure, bequest: Bequest, python: str, reaper: Reape
 def _request(tenure: Tenure, bequest: Bequest) -> LaunchRequest:
     score = bequest.worker_oom_score
     succession = Succession(
-        listeners=handed(tenure.listeners, FIRST_LISTENER_FD),
+        listeners=handed(tenure.given, FIRST_LISTENER_FD),
         next_number=bequest.next_number,
         oom_score=None if score is None else base_of(score),
     )
@@ -176,19 +176,17 @@ def environment(inherited: Mapping[str, str]) -> dict[str, str]:
     return env | told
 
 
-def refuse_what_cannot_be_replaced(request: LaunchRequest, *, has_listeners: bool, is_service: bool) -> None:
+def refuse_what_cannot_be_replaced(tenure: Tenure, *, is_service: bool) -> None:
     """Raise where two supervisors of an app cannot be for a moment, or nobody would know of the second.
 
     Raises:
         FastlbError: says what to do instead.
     """
-    config = request.config
-    anew = f"`fastlb stop {config.name}`, then `fastlb start {config.name}`"
+    name = tenure.request.config.name
     if os.getpid() == 1:
         raise FastlbError("it is process 1 of a container: start a container of the new image, and end this one")
-    if request.foreground and not is_service:
+    if tenure.request.foreground and not is_service:
         raise FastlbError("it runs in the foreground, for whoever started it: end it there, and run it again")
-    if config.kind == "fork" and not has_listeners:
-        raise FastlbError(f"its processes open ports of their own, which two cannot have at a time: {anew}")
-    if config.kind == "node" and not config.bind:
-        raise FastlbError(f"it opens its port itself, and a port can be given over that is in --bind: {anew}")
+    if not tenure.given:
+        anew = f"give it --bind, or `fastlb stop {name}`, then `fastlb start {name}`"
+        raise FastlbError(f"it opens its ports itself, and two of it cannot have them at a time: {anew}")

@@ -4,9 +4,9 @@ until it gives the app over itself. Runs in the supervisor process.
 Until then, and after it, nothing that both have may be removed or shut: home, lock, sockets.
 """
 
+import asyncio
 import contextlib
 import os
-import select
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,6 @@ from ..sockets.listeners import BoundListener, adopted
 
 # Incarnations that a predecessor may start while it is being replaced.
 SPARE_NUMBERS = 1000
-KILL_MILLISECONDS = 2000
 
 
 @dataclass
@@ -29,7 +28,7 @@ class Tenure:
         lock: of the app; its descriptor is closed when the app was given over.
         listeners: those of the app, borrowed.
         is_ours: whether we run the app.
-        predecessor: a pidfd; -1: there is none, or it has gone.
+        predecessor: a pidfd; -1: there is none.
     """
 
     request: LaunchRequest
@@ -37,6 +36,12 @@ class Tenure:
     listeners: list[BoundListener] = field(default_factory=list)
     is_ours: bool = True
     predecessor: int = -1
+    _has_exited: asyncio.Event | None = None
+
+    @property
+    def given(self) -> list[BoundListener]:
+        """The listeners of --bind, which can be given over: those that an app opens itself have no `spec`."""
+        return [listener for listener in self.listeners if listener.spec]
 
     @property
     def first_number(self) -> int:
@@ -66,17 +71,24 @@ class Tenure:
             listener.is_inherited = True  # so that it is never shut
         self.lock.release()
 
-    def end_predecessor(self) -> None:
-        """Have the predecessor end at once, with what it still finishes, and wait until it has."""
-        if self.predecessor < 0:
+    def hurry_predecessor(self) -> None:
+        """Have the predecessor end at once, with what it still finishes."""
+        if self.is_ours and self.predecessor >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.predecessor, signal.SIGQUIT)
+
+    async def predecessor_gone(self) -> None:
+        """Return when the predecessor has finished what it had; at once if there is none, or it runs the app again."""
+        if not self.is_ours or self.predecessor < 0:
             return
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.predecessor, signal.SIGQUIT)
-        watch = select.poll()
-        watch.register(self.predecessor, select.POLLIN)
-        watch.poll(KILL_MILLISECONDS)
-        os.close(self.predecessor)
-        self.predecessor = -1
+        if self._has_exited is None:
+            self._has_exited = asyncio.Event()
+            asyncio.get_running_loop().add_reader(self.predecessor, self._note_exit, self._has_exited)
+        await self._has_exited.wait()
+
+    def _note_exit(self, has_exited: asyncio.Event) -> None:
+        asyncio.get_running_loop().remove_reader(self.predecessor)
+        has_exited.set()
 
 
 def claim(request: LaunchRequest) -> Tenure:

@@ -1,0 +1,156 @@
+"""`fastlb update`: another supervisor takes the place of the one that runs an app, which goes on serving."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support import processes
+from tests.support.client import Connection
+from tests.support.fastlb_process import App, Fastlb
+from tests.support.load_plan import Plan
+from tests.support.load_process import LoadProcess
+from tests.support.notify_listener import NotifyListener
+from tests.support.two_versions import Installations
+from tests.support.waiting import scaled, wait_until
+
+OLD, NEW = "0.0.1", "0.0.2"
+GOOD = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+"""
+
+
+@pytest.fixture
+def installed(fastlb: Fastlb) -> Installations:
+    """Two versions, of which the old one is installed for every command."""
+    installations = Installations(fastlb.directory)
+    for version in (OLD, NEW):
+        installations.add(version)
+    installations.install(OLD)
+    fastlb.env |= installations.env
+    return installations
+
+
+def who_runs(app: App) -> tuple[int, list[int]]:
+    return app.supervisor_pid, app.worker_pids
+
+
+def test_a_new_version_and_the_old_one_again_run_an_app_that_goes_on_serving(
+    fastlb: Fastlb, installed: Installations
+) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    before = who_runs(app)
+    installed.install(NEW)
+    assert f"app is run by fastlb {OLD}: `fastlb update app` has it run by {NEW}" in fastlb.ok("list").stdout
+    marker = fastlb.directory / "marker"
+    with Connection(app.address, scaled(20)) as slow, LoadProcess(Plan(address=app.address)) as load:
+        slow.send(f"/until?{marker}")
+        wait_until(lambda: fastlb.requests_begun_and_ended()[0] > 0, "the slow request has begun")
+        load.wait_for(200)
+        assert f"fastlb {NEW} runs it, {OLD} finishes what it has" in app.ok("update").stdout
+        assert app.entry()["version"] == NEW
+        load.wait_for(200)
+        assert before[0] in fastlb.pids, "it has not finished"
+        marker.touch()
+        assert slow.receive().status == 200
+    assert load.report.failed == 0, load.report.summary()
+    wait_until(lambda: not {before[0], *before[1]} & set(fastlb.pids), "the old ones have ended")
+    assert not set(before[1]) & set(app.worker_pids)
+    assert len(app.worker_pids) == 2
+    assert "is run by" not in fastlb.ok("list").stdout
+
+    installed.install(OLD)
+    app.ok("update")
+    assert app.entry()["version"] == OLD
+    assert app.get().status == 200
+    app.ok("reload")
+    app.ok("restart")
+
+
+def test_an_app_that_does_not_start_any_more_goes_on_as_it_was(fastlb: Fastlb, tmp_path: Path) -> None:
+    (tmp_path / "release.py").write_text(GOOD)
+    bind = f"unix:{fastlb.directory}/app.sock"
+    started = fastlb.cli("start", "release:app", "--name", "app", "--bind", bind, "--settle", "0.1", cwd=tmp_path)
+    assert started.returncode == 0, started.stderr
+    app = fastlb.app()
+    before = who_runs(app)
+    (tmp_path / "release.py").write_text("raise RuntimeError('no good')")
+    result = fastlb.cli("update", "app")
+    fastlb.allow_in_logs("Traceback")
+    assert result.returncode == 1
+    assert "no good" in result.stderr
+    assert who_runs(app) == before
+    assert app.get().status == 200
+    (tmp_path / "release.py").write_text(GOOD)
+    app.ok("update")
+    assert app.supervisor_pid != before[0]
+    wait_until(lambda: before[0] not in fastlb.pids, "the old one has ended")
+    assert app.get().status == 200, "the file of the socket stays"
+    app.ok("stop")
+    assert not (fastlb.directory / "app.sock").exists()
+
+
+def test_what_the_old_one_still_finishes_ends_with_the_app(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app")
+    old = app.supervisor_pid
+    with Connection(app.address, scaled(20)) as slow:
+        slow.send(f"/until?{fastlb.directory / 'never'}")
+        wait_until(lambda: fastlb.requests_begun_and_ended()[0] > 0, "the slow request has begun")
+        app.ok("update")
+        assert old in fastlb.pids
+        stopping = fastlb.popen("stop", "app")
+        wait_until(lambda: app.entry()["status"] == "stopping", "the stop is under way")
+        assert old in fastlb.pids, "it may finish, as it may by any stop"
+        app.ok("stop", "--force")
+        assert stopping.wait(timeout=scaled(20)) == 0
+    assert fastlb.pids == []
+
+
+def test_a_service_stays_the_same_with_another_main_process(fastlb: Fastlb) -> None:
+    with NotifyListener(fastlb.directory / "notify") as manager:
+        env = {**fastlb.env, **manager.env(watchdog_seconds=2.0)}
+        run = ("run", "asgi_probe:app", "--name", "app", "--bind", "127.0.0.1:0", "--log-files")
+        process = fastlb.popen(*run, env=env)
+        manager.hear("READY=1")
+        app = fastlb.app()
+        app.ok("update")
+        new = app.supervisor_pid
+        assert new != process.pid
+        assert manager.hear("MAINPID=") == [f"MAINPID={new}"]
+        assert f"MAINPID={new}" in manager.hear("READY=1")
+        assert process.wait(timeout=scaled(20)) == 0
+        manager.hear_all()
+        manager.hear("WATCHDOG=1")
+        assert app.get().status == 200
+        app.ok("stop")
+        manager.hear("STOPPING=1")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("sleep", "--fork", "--", "1000"), "it opens its ports itself"),
+        (("asgi_probe:app", "--bind", "127.0.0.1:0"), "it runs in the foreground"),
+    ],
+)
+def test_what_cannot_be_replaced_goes_on(fastlb: Fastlb, options: tuple[str, ...], message: str) -> None:
+    process: subprocess.Popen[str] | None = None
+    if "foreground" in message:
+        process = fastlb.popen("run", "--name", "app", *options)
+        wait_until(lambda: [e for e in fastlb.list_json() if e["status"] == "online"], "it is online", 20)
+    else:
+        fastlb.ok("start", "--name", "app", "--settle", "0.1", *options)
+    app = fastlb.app()
+    before = app.supervisor_pid
+    result = fastlb.cli("update", "app")
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert app.supervisor_pid == before
+    assert processes.is_running(before)
+    if process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=scaled(20)) == 0
