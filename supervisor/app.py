@@ -129,8 +129,7 @@ class App:
         self._hide_secrets()
         self._lookout = Lookout(lambda: self.config, self._look_once, resources.log)
         self._ending: asyncio.Task[None] | None = None
-        self._is_forced = False
-        self._is_succeeded = False
+        self._is_forced = self._is_succeeded = False
 
     @property
     def config(self) -> AppConfig:
