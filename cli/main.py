@@ -20,7 +20,20 @@ from .output import Output
 COMPLETE_VARIABLE = "_FASTLB_COMPLETE"
 # By what they are for, in the order in which one comes to need them.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Run apps": ("start", "run", "stop", "restart", "reload", "set", "scale", "delete", "reset", "kill", "update"),
+    "Run apps": (
+        "start",
+        "run",
+        "stop",
+        "restart",
+        "reload",
+        "canary",
+        "set",
+        "scale",
+        "delete",
+        "reset",
+        "kill",
+        "update",
+    ),
     "See what runs": ("list", "show", "logs", "events", "env", "pid", "id", "ping", "monit", "jlist", "prettylist"),
     "Speak to workers": ("send", "attach", "signal", "trigger"),
     "Files of apps": ("flush", "reload-logs", "init", "check", "config", "convert", "advise"),

@@ -16,6 +16,8 @@ from .actions.files import ActionFiles
 from .actions.triggering import Actions
 from .app_resources import AppResources
 from .autoscaling.watch import Autoscaling, AutoscalingParts
+from .canary.order import CanaryOrder
+from .canary.trial import TrialParts
 from .control.progress import Progress
 from .control.protocol import AppDetails, AppEntry, Changes, WorkersAction
 from .dispatcher.keeper import DispatcherKeeper
@@ -249,6 +251,17 @@ class App:
         work = partial(self._turnover.reload, progress, parallel, change)
         return await self._run(Operation.RELOAD, work, progress, is_particular=is_particular)
 
+    async def canary(self, progress: OnProgress, order: CanaryOrder, change: Change) -> str:
+        """Try new code with a few workers beside the others, then replace all, or none. Returns a sentence.
+
+        Raises:
+            RolledBack: it did worse, or did not prove itself; the old workers have gone on.
+            StartFailed: it did not start, and nothing has changed; or, after the trial, as of `reload`.
+            BusyError, UsageError: as of `restart`.
+        """
+        work = partial(self._turnover.canary, progress, order, change)
+        return await self._run(Operation.CANARY, work, progress, is_particular=True)
+
     def changes(self, config: AppConfig) -> Changes:
         """Return what would be other settings than those of the newest workers."""
         return Changes(changed_settings(self.config, config), self._generations.needing_start(config))
@@ -404,6 +417,7 @@ class App:
             abandonment=self.abandonment,
             retry=self._retry,
             autoscaling=self._autoscaling,
+            trial=TrialParts(self._crew, self._health.ailment, self._resources.log),
             paths=self._resources.paths,
             has_listeners=lambda: bool(self._resources.listeners),
             on_settings=self._hide_secrets,

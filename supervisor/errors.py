@@ -3,6 +3,7 @@
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_NOT_RUNNING = 3  # as `systemctl is-active` says it
+EXIT_ROLLED_BACK = 4
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 # All exit codes of the command, each with its meaning: docs/exit-codes.md is made of it.
@@ -13,6 +14,7 @@ EXIT_CODES = {
     EXIT_USAGE: "It was asked for wrongly, and nothing was changed: an unknown option or command, a bad value (also of"
     " an environment variable, or in a file that an option names), a target that is not there or cannot be imported.",
     EXIT_NOT_RUNNING: "`fastlb show NAME --quiet`: the app does not run. 0: it does, however well.",
+    EXIT_ROLLED_BACK: "`fastlb canary NAME`: the new code did worse, or did not prove itself, and was rolled back.",
     EXIT_INTERRUPTED: "^C ended the command; a start under way is given up.",
 }
 
@@ -48,6 +50,12 @@ class StartStopped(FastlbError):
 
 class BusyError(FastlbError):
     """Another operation is running on this app; the message says which and what to do."""
+
+
+class RolledBack(FastlbError):
+    """New code was tried and did not prove itself: what ran before goes on untouched."""
+
+    exit_code = EXIT_ROLLED_BACK
 
 
 class StartFailed(FastlbError):

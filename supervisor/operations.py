@@ -35,6 +35,7 @@ class Operation(Enum):
     STOP = ("stop", "stopping")
     RESTART = ("restart", "starting")
     RELOAD = ("reload", "reloading")
+    CANARY = ("canary", "reloading")  # a reload that begins with a trial
     UPDATE = ("update", "reloading")  # another supervisor takes the place of this one
     SCALE = ("scale", None)
     RETRY = ("retry", None)  # workers that were given up

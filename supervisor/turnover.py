@@ -9,8 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import msgspec
+
 from .abandonment import Abandonment
 from .autoscaling.watch import Autoscaling
+from .canary.order import CanaryOrder
+from .canary.trial import Trial, TrialParts
 from .control.progress import Progress
 from .control.protocol import WorkersAction
 from .errored_retry import ErroredRetry
@@ -28,8 +32,9 @@ from .settings.readiness import proof_of
 from .settings.traits import Replacing, WorkerTraits
 from .workers.chosen import ChosenWorkers
 from .workers.crew import Crew
+from .workers.handle import WorkerHandle
 from .workers.reload import ReloadRules, reload_workers
-from .workers.roster import admitted_count, established, given_up_ids, missing_ids, surplus
+from .workers.roster import admitted_count, established, given_up_ids, missing_ids, staying, surplus
 
 Replacer = LimitWatch | HealthWatch
 OnProgress = Callable[[Progress], None]
@@ -41,6 +46,7 @@ class TurnoverParts:
 
     Attributes:
         crew, generations, traits, abandonment, retry, autoscaling: of the app.
+        trial: what a canary's trial works with.
         paths: where its settings are kept.
         has_listeners: whether it has listeners of ours, which outlive its workers.
         on_settings: called when there are other settings than before.
@@ -52,6 +58,7 @@ class TurnoverParts:
     abandonment: Abandonment
     retry: ErroredRetry
     autoscaling: Autoscaling
+    trial: TrialParts
     paths: AppPaths
     has_listeners: Callable[[], bool]
     on_settings: Callable[[], None]
@@ -93,6 +100,37 @@ class Turnover:
             async with self._parts.abandonment.clients_let_in():
                 done = await self._reload(progress, parallel)
         return self._remembered(done) if change.config else done
+
+    async def canary(self, progress: OnProgress, order: CanaryOrder, change: Change) -> str:
+        """Try new code beside the old, then replace all workers by new ones, or none. Returns a sentence."""
+        if not self._parts.traits.needs_dispatcher:
+            raise UsageError("canary is for cluster mode: in fork mode nothing shares the clients among the processes")
+        if order.health:
+            wanted = change.config or self._generations.wanted
+            change = Change(msgspec.structs.replace(wanted, health_check=order.health), change.inherited)
+        with self._next_generation(change):
+            canaries = await self._start_canaries(order, progress)
+            try:
+                proof = await Trial(self._parts.trial, canaries, order).until_judged(progress)
+                done = f"{await self._reload(progress, None)} ({proof})"
+            except BaseException:
+                for worker in canaries:
+                    self._crew.drain_in_background(worker)
+                raise
+        return self._remembered(done) if change.config else done
+
+    async def _start_canaries(self, order: CanaryOrder, progress: OnProgress) -> list[WorkerHandle]:
+        """Start workers of the new generation besides those that there are; return them when they are admitted."""
+        there = len(staying(self._crew.members))
+        count = order.canaries(there)
+        check_limits(there + count)
+        progress(Progress(f"starting {count_of(count, 'worker')} with the new code", 0, 0))
+        worker_ids = missing_ids(self._crew.members, there + count, self._crew.held)
+        try:
+            await self._crew.start_workers(worker_ids, lambda ready: None, self.settle)
+        except StartFailed as error:
+            raise error.after("nothing was changed, the old workers go on") from error
+        return [worker for worker in staying(self._crew.members) if worker.generation == self._crew.generation]
 
     async def replace(self, replacer: Replacer) -> str:
         """Replace the workers that `replacer` says, and start those that went before their replacement came."""

@@ -200,6 +200,17 @@ class ReloadParams(RestartParams, forbid_unknown_fields=True, omit_defaults=True
     parallel: int | None = None
 
 
+class CanaryParams(RestartParams, forbid_unknown_fields=True, omit_defaults=True):
+    """As RestartParams; the rest as CanaryOrder and CanaryRules."""
+
+    duration: float = 600.0
+    percent: float = 0.0
+    min_requests: int = 100
+    max_errors: float = 1.0
+    max_slowdown: float = 3.0
+    health: str = ""
+
+
 class ChangesParams(msgspec.Struct, forbid_unknown_fields=True):
     """`config`: as in RestartParams."""
 
@@ -320,6 +331,7 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "update": UpdateParams,
     "restart": RestartParams,
     "reload": ReloadParams,
+    "canary": CanaryParams,
     "changes": ChangesParams,
     "set": SetParams,
     "scale": ScaleParams,

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ..canary.order import CanaryOrder, CanaryRules, check_order
 from ..errors import FastlbError, UsageError
 from ..generations.change import Change
 from ..output.follower import Subscription
@@ -26,6 +27,7 @@ from .protocol import (
     METHODS,
     AppDetails,
     AppEntry,
+    CanaryParams,
     Changes,
     ChangesParams,
     Done,
@@ -67,6 +69,9 @@ class ControlledApp(Protocol):
 
     async def reload(self, progress: Callable[[Progress], None], parallel: int | None, change: Change) -> str:
         """Replace all workers by new ones; return a sentence."""
+
+    async def canary(self, progress: Callable[[Progress], None], order: CanaryOrder, change: Change) -> str:
+        """Try new code beside the old, then replace all workers or none; return a sentence."""
 
     def changes(self, config: AppConfig) -> Changes:
         """Return what would differ."""
@@ -157,6 +162,7 @@ class ControlRequests:
             "update": self._handle_update,
             "restart": self._restart,
             "reload": self._reload,
+            "canary": self._canary,
             "changes": self._changes,
             "set": self._set,
             "scale": self._scale,
@@ -202,6 +208,12 @@ class ControlRequests:
         if params.parallel is not None and not 1 <= params.parallel <= MAX_WORKERS:
             raise UsageError(f"--parallel {params.parallel}: must be 1 to {MAX_WORKERS}")
         return Done(await self._app.reload(_progress_to(caller), params.parallel, change_in(params)))
+
+    async def _canary(self, params: CanaryParams, caller: Caller) -> Done:
+        rules = CanaryRules(params.duration, params.min_requests, params.max_errors, params.max_slowdown)
+        order = CanaryOrder(rules, params.percent, params.health, caller.hung_up)
+        check_order(order)
+        return Done(await self._app.canary(_progress_to(caller), order, change_in(params)))
 
     async def _changes(self, params: ChangesParams, _: Caller) -> Changes:
         return self._app.changes(config_in(params.config))

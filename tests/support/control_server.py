@@ -14,6 +14,7 @@ from typing import Self
 
 import msgspec
 import uvloop
+from fastlb.supervisor.canary.order import CanaryOrder
 from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.control.protocol import AppDetails, AppEntry, Changes, TriggerParams, WorkerAnswer, WorkersAction
 from fastlb.supervisor.control.requests import ControlRequests
@@ -58,6 +59,10 @@ class SmallApp:
     async def restart(self, progress: Callable[[Progress], None], change: Change) -> str:
         """Fail as an app does whose worker does not start."""
         raise StartFailed("worker 0 did not start", details="Traceback\n  ValueError")
+
+    async def canary(self, progress: Callable[[Progress], None], order: CanaryOrder, change: Change) -> str:
+        """Say for how long it was to be."""
+        return f"{order.rules.duration:g} s"
 
     def changes(self, config: AppConfig) -> Changes:
         """Say that all is as it was."""

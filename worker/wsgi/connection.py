@@ -244,7 +244,9 @@ class Connection(asyncio.Protocol):
         exchange.app_done = True
         service = self._service
         service.unfinished -= 1
-        service.counters.record_request_done(monotonic_ns() - exchange.began_ns, exchange.failed)
+        # A framework that answers 500 itself has told nobody of the exception.
+        failed = exchange.failed or exchange.code >= 500
+        service.counters.record_request_done(monotonic_ns() - exchange.began_ns, failed)
         transport = self._transport
         if transport is None:
             service.counters.record_busy(-1)
