@@ -71,9 +71,7 @@ class App:
         actions: asks the workers to do something.
     """
 
-    def __init__(
-        self, config: AppConfig, traits: WorkerTraits, resources: AppResources, output: WorkerOutput
-    ) -> None:
+    def __init__(self, config: AppConfig, traits: WorkerTraits, resources: AppResources, output: WorkerOutput) -> None:
         self._loop = asyncio.get_running_loop()
         self._generations = Generations(config, traits, resources.environment)
         self._resources = resources
@@ -102,12 +100,21 @@ class App:
         host.on_exit = self.abandonment.note_exit
         self._health = HealthWatch(self._generations, lambda: self._crew.members, self._reaper, resources.log)
         host.on_started = self._health.begin
-        self._watch = FileWatch(
-            WatchParts(lambda: self.config, resources.paths, resources.log, self.ask, self._remark)
-        )
+        self._watch = FileWatch(WatchParts(lambda: self.config, resources.paths, resources.log, self.ask, self._remark))
         self._cron_restart = CronRestart(lambda: self.config, resources.log)
+        self._status = self._make_status(host, output)
+        limits = LimitWatch(self._generations, host.cgroups, lambda: self._crew.members, resources.log)
+        self._replacers: tuple[Replacer, ...] = (limits, self._health)
+        self._retry = ErroredRetry(lambda: self.config, self._crew)
+        self._turnover = self._make_turnover()
+        self._hide_secrets()
+        self._lookout = Lookout(lambda: self.config, self._look_once, resources.log)
+        self._ending: asyncio.Task[None] | None = None
+        self._is_forced = self._is_succeeded = False
+
+    def _make_status(self, host: WorkerHost, output: WorkerOutput) -> StatusReport:
         sources = StatusSources(
-            config=config,
+            config=self.config,
             generations=self._generations,
             traits=self._traits,
             crew=self._crew,
@@ -117,21 +124,13 @@ class App:
             messages=self._messages,
             ailment=self._health.ailment,
             autoscaling=self._autoscaling.entry,
-            paths=resources.paths,
-            origins=resources.origins,
+            paths=self._resources.paths,
+            origins=self._resources.origins,
             logs=output.report,
-            hide=lambda text: resources.log.hide(text),
+            hide=lambda text: self._resources.log.hide(text),
             cron_next_at=lambda: self._cron_restart.next_at,
         )
-        self._status = StatusReport(sources)
-        limits = LimitWatch(self._generations, host.cgroups, lambda: self._crew.members, resources.log)
-        self._replacers: tuple[Replacer, ...] = (limits, self._health)
-        self._retry = ErroredRetry(lambda: self.config, self._crew)
-        self._turnover = self._make_turnover()
-        self._hide_secrets()
-        self._lookout = Lookout(lambda: self.config, self._look_once, resources.log)
-        self._ending: asyncio.Task[None] | None = None
-        self._is_forced = self._is_succeeded = False
+        return StatusReport(sources)
 
     @property
     def config(self) -> AppConfig:
@@ -238,9 +237,7 @@ class App:
             is_particular=change != NO_CHANGE,
         )
 
-    async def reload(
-        self, progress: OnProgress, parallel: int | None = None, change: Change = NO_CHANGE
-    ) -> str:
+    async def reload(self, progress: OnProgress, parallel: int | None = None, change: Change = NO_CHANGE) -> str:
         """Replace the workers by new ones, which have the change, without losing a request. Returns a sentence.
 
         Raises:
@@ -313,9 +310,7 @@ class App:
             UsageError: there is no such worker, or none would be left.
         """
         operation = Operation.REPLACE if action in ("restart", "reload") else Operation.SCALE
-        return await self._run(
-            operation, lambda: self._turnover.change_workers(action, worker_ids), is_particular=True
-        )
+        return await self._run(operation, lambda: self._turnover.change_workers(action, worker_ids), is_particular=True)
 
     async def _run(
         self, operation: Operation, work: Work[T], progress: OnProgress | None = None, *, is_particular: bool = False
@@ -471,5 +466,3 @@ class App:
         if generations and self._operations.current is None:
             self._runtime.keep_only(generations)
             self._generations.keep_only(generations)
-
-
