@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from ...supervisor.home.log_files import rotated_files
 from ...supervisor.home.log_index import file_number
+from ...supervisor.home.packed_log import HEAD, packed_note
 from ...supervisor.regular_file import open_regular
 from .reading import Piece, lines_backward, pieces_forward
 
@@ -34,6 +35,7 @@ class Part:
     Attributes:
         identity: device and inode.
         number: what the index of log files calls it.
+        indexed_until: up to when it does so, in microseconds since the epoch; None: it still does.
         modified_at: when it was last written, in seconds since the epoch.
     """
 
@@ -42,7 +44,9 @@ class Part:
         self._fd = fd
         self._is_packed = is_packed
         self.identity = (status.st_dev, status.st_ino)
-        self.number = file_number(status)
+        note = packed_note(os.pread(fd, HEAD.size, 0)) if is_packed else None
+        self.number = note.number if note else file_number(status)
+        self.indexed_until = note.packed_at if note else None
         self.modified_at = status.st_mtime
         self._end = status.st_size if end_bytes is None else min(end_bytes, status.st_size)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...supervisor.home.log_index import Index, Runs, read_index
 from ...supervisor.output import wall_clock
+from .chains import Part
 
 # A file system notes when a file was written by a clock that may be this much behind.
 CLOCK_TOLERANCE = 0.1
@@ -21,14 +22,9 @@ class KnownRuns:
         self._index = Index(b"")
         self._read_at = 0.0
 
-    def of(self, number: int, modified_at: float) -> Runs | None:
-        """Return the runs of an open file; None: nothing is known of it.
-
-        Args:
-            number: of the file.
-            modified_at: when it was last written before it was opened, in seconds since the epoch.
-        """
-        if modified_at >= self._read_at - CLOCK_TOLERANCE:
+    def of(self, part: Part) -> Runs | None:
+        """Return the runs of an open file; None: nothing is known of it."""
+        if part.modified_at >= self._read_at - CLOCK_TOLERANCE:
             self._read_at = wall_clock.now()
             self._index = Index(read_index(self._path))
-        return self._index.runs(number)
+        return self._index.runs(part.number, part.indexed_until)

@@ -54,7 +54,7 @@ class LogSource:
         self._chain = Chain(path, ends)
         self._origin = origin
         self._known = known
-        self._runs: dict[int, Runs | None] = {}
+        self._runs: dict[tuple[int, int], Runs | None] = {}
 
     @property
     def path(self) -> Path:
@@ -118,9 +118,9 @@ class LogSource:
     def _runs_of(self, part: Part) -> Runs | None:
         if self._known is None:
             return None
-        if part.number not in self._runs:
-            self._runs[part.number] = self._known.of(part.number, part.modified_at)
-        return self._runs[part.number]
+        if part.identity not in self._runs:
+            self._runs[part.identity] = self._known.of(part)
+        return self._runs[part.identity]
 
     def _record(self, data: bytes, runs: Runs | None, start: int) -> Record:
         record = self._continued(data)

@@ -101,11 +101,16 @@ class Index:
         self._detailed = _Half(content, DETAILED_SLOTS)
         self._lasting = _Half(content, LASTING_SLOTS)
 
-    def runs(self, number: int) -> Runs | None:
-        """Return what it says of the file with this number; None: it does not know it."""
+    def runs(self, number: int, until: int | None = None) -> Runs | None:
+        """Return what it says of the file with this number; None: it does not know it.
+
+        `until`: up to when that was this file, in microseconds since the epoch; None: it still is.
+        """
         since = self._detailed.oldest_time()
         entries = [(time, start, -1) for time, start, _ in self._lasting.entries(number) if time < since]
         entries += self._detailed.entries(number)
+        if until is not None:
+            entries = [entry for entry in entries if entry[0] <= until]
         entries.sort(key=_time_of)
         starts = [start for _, start, _ in entries]
         if not all(map(lt, starts, starts[1:])):

@@ -7,10 +7,8 @@ rotated by rename, never copied and cut: no line is lost. It must never raise be
 import contextlib
 import fcntl
 import functools
-import gzip
 import os
 import queue
-import shutil
 import threading
 import time
 from dataclasses import dataclass
@@ -18,6 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..home.log_files import ROTATED_MARK, rotated_files
+from ..home.log_index import file_number
+from ..home.packed_log import pack
 from ..settings.app_config import AppConfig
 from ..settings.cron import last_time, next_time
 from ..settings.rotation_times import NEVER as NEVER_ROTATED
@@ -28,7 +28,6 @@ from .line_file import is_at
 
 DEFAULT_MAX_BYTES = 10 << 20
 DIGITS = 6
-COPY_BYTES = 1 << 18
 LOWEST_PRIORITY = 19
 DAY = 86400.0
 PARTIAL = ".gz.part"
@@ -218,8 +217,7 @@ def _pack(plain: BinaryIO, target: Path) -> None:
     fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with open(fd, "wb") as raw:
-            with gzip.GzipFile("", "wb", fileobj=raw) as packed:
-                shutil.copyfileobj(plain, packed, COPY_BYTES)
+            pack(plain, raw, file_number(status), wall_clock.now())
             raw.flush()
             os.fchmod(raw.fileno(), status.st_mode & 0o777)
             os.fsync(raw.fileno())
