@@ -47,6 +47,8 @@ def command(names: tuple[str, ...], lines: int, follow: bool, as_json: bool) -> 
     if follow and not names:
         resolve_targets(("all",))
     chosen = resolve_targets(names) if names else []
+    if not chosen and not list_apps(default_home()):
+        Output.for_errors().line("there are no apps yet, so there are no events")
     readers = Readers(chosen)
     printer = EventPrinter(Output.for_results(), has_app=len(chosen) != 1, as_json=as_json)
     if follow:

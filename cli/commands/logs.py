@@ -85,6 +85,9 @@ def command(names: tuple[str, ...], lines: int | None, follow: bool | None, **as
         names, asked["timestamp"] = (asked["timestamp"],), DEFAULT_TIMESTAMP  # `--timestamp shop` names an app
     targets = resolve_targets(names) if names else [Target(name) for name in known]
     chosen = [target.name for target in targets]
+    if not chosen:
+        Output.for_errors().line("there are no apps yet, so there are no logs")
+        return 0
     output = Output.for_results()
     if lines is None:
         lines = None if asked["since"] else DEFAULT_LINES

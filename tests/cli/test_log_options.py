@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -160,3 +161,14 @@ def test_large_file_is_read_from_its_end(fastlb: Fastlb, shop: AppPaths) -> None
         assert shown(fastlb, "--lines", "1") == ["0|shop out | 2026-03-01T13:00:00Z: last"]
     finally:
         shop.out_log.unlink()  # others read what logs contain
+
+
+@pytest.mark.parametrize("command", ["logs", "events", "flush"])
+def test_where_there_are_no_apps_one_line_says_so(fastlb: Fastlb, command: str) -> None:
+    result = fastlb.ok(command)
+    assert re.fullmatch(r"there are no apps yet, so there are no [a-z ]+\n", result.stdout + result.stderr)
+
+
+@pytest.mark.parametrize("command", ["logs", "events"])
+def test_what_programs_read_stays_empty_where_there_are_no_apps(fastlb: Fastlb, command: str) -> None:
+    assert fastlb.ok(command, "--json").stdout == ""

@@ -15,7 +15,8 @@ from fastlb.supervisor.output.event_log import EventLog
 from fastlb.supervisor.output.index_writer import LogIndex
 from fastlb.supervisor.output.line_format import Origin
 from fastlb.supervisor.output.log_files import LogFiles
-from fastlb.supervisor.output.rotation import NEVER_ROTATED, RotationRules
+from fastlb.supervisor.output.rotation import RotationRules
+from fastlb.supervisor.settings.rotation_times import NEVER
 
 from tests.support.waiting import scaled, wait_until
 
@@ -36,7 +37,7 @@ def write(directory: Path, count: int) -> Path:
     """Write so many lines into one file for both streams, which is rotated each 20 of them, and packed."""
     path = directory / "shop.log"
     log = EventLog(directory / "supervisor.log")
-    rules = RotationRules(max_bytes=220, interval=NEVER_ROTATED, retain=1000, retain_days=0, compress=True)
+    rules = RotationRules(max_bytes=220, interval=NEVER, retain=1000, retain_days=0, compress=True)
     index = LogIndex(directory / "index", lambda reason: pytest.fail(reason))
     files = LogFiles({"all": LogTemplate(str(path), "shop")}, rules, log, index)
     for number in range(count):
