@@ -3,8 +3,9 @@
 import contextlib
 import resource
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import click
@@ -14,6 +15,7 @@ from ..supervisor.control.protocol import LogsParams
 from ..supervisor.errors import FastlbError, UsageError
 from ..supervisor.home.paths import AppPaths
 from .apps import ANSWER_SECONDS, connected, paths_of
+from .live_lines import LiveLines, Meeting
 from .log_view.app_logs import config_of, log_sources, shape_of
 from .log_view.chains import Ends
 from .log_view.formatting import Look, make_formatter
@@ -77,26 +79,47 @@ class LogPrinter:
         return failures
 
     def follow(self, names: Sequence[str]) -> list[FastlbError]:
-        """Print what was written, then what comes until all supervisors have ended. Return what failed."""
-        return [answer for answer in ask_each(self._follow_one, names) if isinstance(answer, FastlbError)]
+        """Print what was written, then what comes until all supervisors have ended. Return what failed.
 
-    def _follow_one(self, name: str) -> None:
+        Several apps are one stream in order of time.
+        """
+        tails: Meeting[Stretch] = Meeting(len(names), self._print_all, ANSWER_SECONDS)
+        live = LiveLines(self._print_records) if len(names) > 1 else None
+        following = _Following(tails, live)
+        answers = ask_each(lambda name: self._follow_one(name, following), names)
+        if live:
+            live.close()
+        return [answer for answer in answers if isinstance(answer, FastlbError)]
+
+    def _follow_one(self, name: str, following: "_Following") -> None:
         """Raise FastlbError if the app is stopped (its last lines are printed), or its supervisor does not answer."""
         paths = paths_of(name)
         shape = shape_of(config_of(paths))
         coming = replace(self._wanted.of(name), since=None, until=None)
-        try:
-            # Only connecting is bounded in time: the app's next line may be hours away.
-            with connected(name, ANSWER_SECONDS) as client:
-                for note in client.stream_lines(self._asked(), lambda ends: self._print_tail(paths, ends)):
-                    record = _record_of(note, name, shape)
-                    if coming.wants(record, 0.0):
-                        with self._printing:
-                            self._output.log_text(self._format(record))
-                            self._output.flush()
-        except NotRunning:
-            self._print_tail(paths, None)
-            raise FastlbError(f"{name} is not running: there is nothing to follow") from None
+        with following.taking_part() as take_tail:
+            try:
+                # Only connecting is bounded in time: the app's next line may be hours away.
+                with connected(name, ANSWER_SECONDS) as client:
+                    print_tail = partial(self._print_tail, paths, take_tail)
+                    for note in client.stream_lines(self._asked(), print_tail):
+                        record = _record_of(note, name, shape)
+                        if coming.wants(record, 0.0):
+                            self._pass_on(record, following.live)
+            except NotRunning:
+                self._print_tail(paths, take_tail, None)
+                raise FastlbError(f"{name} is not running: there is nothing to follow") from None
+
+    def _pass_on(self, record: Record, live: LiveLines[Record] | None) -> None:
+        if live:
+            live.add(record, record.time)
+        else:
+            self._print_records([record])
+
+    def _print_records(self, records: Sequence[Record]) -> None:
+        with self._printing:
+            for record in records:
+                self._output.log_text(self._format(record))
+            self._output.flush()
 
     def _asked(self) -> LogsParams:
         streams = self._wanted.selection.streams
@@ -105,11 +128,9 @@ class LogPrinter:
             return LogsParams("all", others)
         return LogsParams("out" if "out" in streams else "err" if "err" in streams else "none", others)
 
-    def _print_tail(self, paths: AppPaths, ends: Ends | None) -> None:
+    def _print_tail(self, paths: AppPaths, take: "TakeTail", ends: Ends | None) -> None:
         with contextlib.ExitStack() as opened:
-            stretches = self._tail(opened, paths, ends)
-            with self._printing:
-                self._print_all(stretches)
+            take(self._tail(opened, paths, ends))
 
     def _tail(self, opened: contextlib.ExitStack, paths: AppPaths, ends: Ends | None) -> list[Stretch]:
         _allow_many_files()
@@ -120,9 +141,37 @@ class LogPrinter:
             return find_tail(sources, self._wanted.of(paths.name), self._wanted.lines)
 
     def _print_all(self, stretches: Sequence[Stretch]) -> None:
-        for record in in_order(stretches):
-            self._output.log_text(self._format(record))
-        self._output.flush()
+        with self._printing:
+            for record in in_order(stretches):
+                self._output.log_text(self._format(record))
+            self._output.flush()
+
+
+TakeTail = Callable[[Sequence[Stretch]], None]
+
+
+@dataclass(frozen=True)
+class _Following:
+    """What the threads share that follow several apps. `live`: None: there is one app only."""
+
+    tails: Meeting[Stretch]
+    live: LiveLines[Record] | None
+
+    @contextlib.contextmanager
+    def taking_part(self) -> Iterator[TakeTail]:
+        """Yield what takes an app's last lines; an app that has none to give is not waited for."""
+        has_come = False
+
+        def take(stretches: Sequence[Stretch]) -> None:
+            nonlocal has_come
+            has_come = True
+            self.tails.come(stretches)
+
+        try:
+            yield take
+        finally:
+            if not has_come:
+                self.tails.stay_away()
 
 
 def _record_of(note: LineNote, app: str, shape: Shape) -> Record:

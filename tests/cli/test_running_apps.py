@@ -140,6 +140,26 @@ def test_followed_lines_come_once_and_in_order(fastlb: Fastlb) -> None:
     assert [line for line in seen if line.startswith("line-")] == [f"line-{number:03d}" for number in range(40)]
 
 
+def test_several_apps_are_followed_as_one_stream_in_order_of_time(fastlb: Fastlb) -> None:
+    apps = [fastlb.start(name=name) for name in ("blog", "shop")]
+    addresses = [app.address for app in apps]
+    for number in range(20):
+        get(addresses[number % 2], f"/print?line-{number:03d}")
+        wait_until(lambda: f"line-{number:03d}" in apps[number % 2].log("out"), "it is written")  # noqa: B023
+    following = fastlb.popen("logs", "--out", "--raw", "--follow", "--lines", "1000")
+    assert following.stdout is not None
+    seen = [following.stdout.readline().strip() for _ in range(20)]
+    assert seen == [f"line-{number:03d}" for number in range(20)]
+    for number in range(20, 30):
+        get(addresses[number % 2], f"/print?line-{number:03d}")
+    live = [following.stdout.readline().strip() for _ in range(20, 30)]
+    assert sorted(live) == [f"line-{number:03d}" for number in range(20, 30)]
+    for app in apps:
+        app.ok("stop")
+    following.communicate(timeout=scaled(20))
+    assert following.returncode == 0
+
+
 def test_on_a_terminal_logs_follow_and_cannot_steer_it(fastlb: Fastlb) -> None:
     app = fastlb.start(name="shop")
     with (fastlb.home / "logs" / "shop-out.log").open("a") as log:
