@@ -21,6 +21,8 @@ MOST_AT_A_TIME = 8
 LONGEST_TIMEOUT = 3600.0
 # Their parameter is how long they last, beside what they have to do.
 LASTING = {"profile": 10.0, "cpuprofile": 10.0}
+# As long as the heap is large: seconds more than is usual.
+SLOW = {"heapdump": 300.0, "generateHeapDump": 300.0}
 
 OnAnswer = Callable[[WorkerAnswer], Awaitable[None]]
 
@@ -108,7 +110,9 @@ def check(params: TriggerParams) -> None:
 
 
 def lasting(params: TriggerParams) -> float:
-    """Return how many seconds an action lasts because it was asked to; the worker looks whether that can be."""
+    """Return how many seconds an action lasts because it was asked to, or is known to."""
+    if params.action in SLOW:
+        return SLOW[params.action]
     usual = LASTING.get(params.action, 0.0)
     try:
         seconds = float(params.param) if usual and params.param is not None else usual

@@ -11,7 +11,7 @@ import msgspec
 
 from ...worker.actions.registry import MAX_NAME_CHARACTERS
 from ...worker.actions.wire import MOST_KNOWN, bounded_names, bounded_text
-from ..actions.call import ENDED, ActionCall, ActionOutcome, PendingActions
+from ..actions.call import ENDED, ActionCall, ActionOutcome, PendingActions, Waiting
 from ..errors import FastlbError
 from ..suggestions import did_you_mean
 from .messages import encode_user_message
@@ -21,6 +21,7 @@ from .preload import ActionBegun, ActionDone, encode_action, encode_question
 ENDINGS = {"heapdump": "heapsnapshot", "generateHeapDump": "heapsnapshot", "cpuprofile": "cpuprofile"}
 BLOCKED = "does not answer, and nothing was done: its event loop is blocked, or its process is stopped"
 APP_BLOCKED = "does not answer: its event loop is blocked, or its process is stopped; it may do it when that is over"
+SILENCING = frozenset({"heapdump", "generateHeapDump"})
 NO_PRELOAD = "has nothing of ours loaded that could do it (--no-node-preload, or another runtime than Node)"
 
 
@@ -44,10 +45,16 @@ class NodeActions:
 
     def __init__(self, link: Writer) -> None:
         self.is_preloaded = False
+        self._silencing: list[Waiting] = []
         self._link = link
         self._offered: set[str] = set()
         self._pending = PendingActions()
         self._numbers: dict[str, list[int]] = {}  # of what the app was asked for, by name
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the process does something for us now that lets it say nothing meanwhile."""
+        return any(waiting.begun.is_set() for waiting in self._silencing)
 
     def take(self, value: Any) -> bool:
         """Take a message of the app; False: it is not one of PM2's library, which means others nothing."""
@@ -90,7 +97,7 @@ class NodeActions:
                     waiting.begun.set()  # nobody says when
                 return await waiting.outcome(call.timeout, APP_BLOCKED)
             await self._ask_preload(number, call)
-            return await waiting.outcome(call.timeout, BLOCKED)
+            return await self._outcome(waiting, call)
         except ValueError:
             return ActionOutcome(False, "cannot be sent so long a message")
         finally:
@@ -114,6 +121,16 @@ class NodeActions:
             raise FastlbError(NO_PRELOAD)
         file = await call.open_file(ENDINGS[call.name])
         self._link.write(encode_action(number, call, str(file.path)))
+
+    async def _outcome(self, waiting: Waiting, call: ActionCall) -> ActionOutcome:
+        """Return how an action of ours ends; who dumps its heap does not hang."""
+        if call.name not in SILENCING:
+            return await waiting.outcome(call.timeout, BLOCKED)
+        self._silencing.append(waiting)
+        try:
+            return await waiting.outcome(call.timeout, BLOCKED)
+        finally:
+            self._silencing.remove(waiting)
 
     def _unknown(self, name: str) -> ActionOutcome:
         known = bounded_names(self._offered | set(ENDINGS))

@@ -351,7 +351,7 @@ class NodeLink(DispatchedLink):
         """
         now_ns = time.monotonic_ns()
         row = self.keeper.counters.of_slot(self.slot)
-        if not self.probe_after or not self.keeper.is_attentive or row is None:
+        if not self.probe_after or self.actions.is_silent or not self.keeper.is_attentive or row is None:
             return Pulse(now_ns, 0)
         if now_ns - row["heard_at_ns"] < self.probe_after * 1e9:
             return Pulse(now_ns, 0)

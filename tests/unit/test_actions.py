@@ -120,6 +120,7 @@ def test_who_waits_is_told_once_and_not_for_ever(monkeypatch: pytest.MonkeyPatch
         ("profile", "nan", 0),
         ("profile", "x", 0),
         ("echo", "60", 0),
+        ("heapdump", None, 300),
     ],
 )
 def test_who_asks_for_what_lasts_waits_as_long(name: str, param: str | None, seconds: float) -> None:
