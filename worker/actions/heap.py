@@ -10,8 +10,8 @@ from pathlib import Path
 MOST_LINES = 20
 MIB = 1 << 20
 BEGUN = (
-    "tracing of allocations has begun: until `heap stop` it costs memory, and much time where much is allocated; the next"
-    " `heap` shows what is allocated from now on"
+    "tracing of allocations has begun: until `heap stop` it costs memory, and much time where much is allocated; the"
+    " next `heap` shows what is allocated from now on"
 )
 
 _last: list[tracemalloc.Snapshot] = []
