@@ -88,6 +88,7 @@ def run(request: LaunchRequest, reporter: Reporter) -> int:
             origins=request.origins,
             adopts_orphans=become_subreaper(),
             service_manager=manager,
+            restarts_on_change=foreground is not None and foreground.restarts_on_change,
             environment=given_environment(),
         )
         return uvloop.run(supervise(request, reporter, resources))

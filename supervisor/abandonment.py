@@ -19,13 +19,17 @@ from .workers.runtime import WorkerRuntime
 
 @dataclass(frozen=True)
 class AbandonmentParts:
-    """What an Abandonment works with; all borrowed but `refusal`. `autorestart`: returns the setting."""
+    """What an Abandonment works with; all borrowed but `refusal`.
+
+    `autorestart`: returns the setting. `waits_for_change`: clients wait until a change of files brings a worker.
+    """
 
     crew: Crew
     runtime: WorkerRuntime
     refusal: Refusal
     log: EventLog
     autorestart: Callable[[], bool]
+    waits_for_change: bool = False
 
 
 class Abandonment:
@@ -83,7 +87,7 @@ class Abandonment:
     def look(self, error: FastlbError | None = None) -> None:
         """Refuse clients if nobody will serve them; `error`: why, unless workers that were given up say it."""
         parts, members = self._parts, self._parts.crew.members
-        if self._is_ending or parts.refusal.is_on or not is_abandoned(members):
+        if parts.waits_for_change or self._is_ending or parts.refusal.is_on or not is_abandoned(members):
             return
         parts.runtime.keep_only(set())
         parts.refusal.begin()

@@ -23,6 +23,7 @@ from .control.protocol import AppDetails, AppEntry, Changes, WorkersAction
 from .dispatcher.keeper import DispatcherKeeper
 from .dispatcher.refusal import Refusal
 from .errored_retry import ErroredRetry
+from .errors import EXIT_USAGE, StartFailed
 from .generations.change import NO_CHANGE, Change
 from .generations.generations import Generations
 from .health.watch import HealthWatch
@@ -94,13 +95,17 @@ class App:
         self.steering = Steering(self._crew, resources.log, is_served=self._traits.needs_dispatcher)
         self.actions = Actions(self._crew, log, ActionFiles(paths.logs_dir, config.name))
         refusal = Refusal(config, resources.listeners, self._keeper)
+        waits = resources.restarts_on_change
         self.abandonment = Abandonment(
-            AbandonmentParts(self._crew, self._runtime, refusal, resources.log, lambda: self.config.autorestart)
+            AbandonmentParts(self._crew, self._runtime, refusal, resources.log, lambda: self.config.autorestart, waits)
         )
         host.on_exit = self.abandonment.note_exit
         self._health = HealthWatch(self._generations, lambda: self._crew.members, self._reaper, resources.log)
         host.on_started = self._health.begin
-        self._watch = FileWatch(WatchParts(lambda: self.config, resources.paths, resources.log, self.ask, self._remark))
+        on_change = Operation.RESTART if resources.restarts_on_change else Operation.RELOAD
+        self._watch = FileWatch(
+            WatchParts(lambda: self.config, resources.paths, resources.log, self.ask, self._remark, on_change)
+        )
         self._cron_restart = CronRestart(lambda: self.config, resources.log)
         self._status = self._make_status(host, output)
         limits = LimitWatch(self._generations, host.cgroups, lambda: self._crew.members, resources.log)
@@ -361,7 +366,12 @@ class App:
                 await self._strays.end_left_over(self.config, is_in_the_way=not self._traits.needs_dispatcher)
             if self._traits.needs_dispatcher:
                 await self._keeper.start()
-            await self._turnover.start_missing(progress, settle)
+            try:
+                await self._turnover.start_missing(progress, settle)
+            except StartFailed as error:
+                if not self._resources.restarts_on_change or error.exit_code == EXIT_USAGE:
+                    raise
+                self._resources.log.error("waits_for_change", reason=error.message)
         except BaseException:
             await self._end_processes()
             raise
@@ -416,6 +426,7 @@ class App:
             paths=self._resources.paths,
             has_listeners=lambda: bool(self._resources.listeners),
             on_settings=self._hide_secrets,
+            waits_for_change=self._resources.restarts_on_change,
         )
         return Turnover(parts)
 

@@ -20,6 +20,7 @@ class AppResources:
     `tenure`: whether we run the app, and what a successor gets.
     `service_manager`: who runs the process as a service, if anybody does.
     `origins` as in LaunchRequest. `adopts_orphans` as in Reaper. `environment`: of whoever started the app.
+    `restarts_on_change`: a change of files restarts the workers, and an app without one waits for it (`run --reload`).
     """
 
     paths: AppPaths
@@ -31,4 +32,5 @@ class AppResources:
     origins: Mapping[str, str] = field(default_factory=dict)
     adopts_orphans: bool = False
     service_manager: ServiceManager | None = None
+    restarts_on_change: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))

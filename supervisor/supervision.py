@@ -61,7 +61,7 @@ class Supervision:
         self._log = resources.log
         self._reporter = reporter
         self._app = App(config, traits_of(config), resources, output)
-        ends_when_abandoned = resources.terminal and not config.errored_retry
+        ends_when_abandoned = resources.terminal and not config.errored_retry and not resources.restarts_on_change
         self._app.abandonment.on_abandoned = self._on_abandoned if ends_when_abandoned else None
         self._announcer = Announcer(resources.service_manager, self._app.status, self._app.failure)
         self._app.announce_to(self._announcer.look)
@@ -88,7 +88,7 @@ class Supervision:
         pass_on_signals(self._on_signal)
         try:
             await self._start()
-            if self._resources.terminal and not is_scheduled(self._config.cron_restart):
+            if self._resources.terminal and not self._starts_again:
                 self._run_in_background(self._end_with_job())
             await self._stopped.wait()
         finally:
@@ -114,6 +114,11 @@ class Supervision:
         await self._resources.tenure.predecessor_gone()
         close_all(self._resources.listeners)
         self._stopped.set()
+
+    @property
+    def _starts_again(self) -> bool:
+        """Whether something besides persons may start an app again whose processes have all ended."""
+        return is_scheduled(self._config.cron_restart) or self._resources.restarts_on_change
 
     async def _end_with_job(self) -> None:
         """End an app in the foreground whose processes have all ended, and are not to be started again."""

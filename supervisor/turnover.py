@@ -50,6 +50,7 @@ class TurnoverParts:
         paths: where its settings are kept.
         has_listeners: whether it has listeners of ours, which outlive its workers.
         on_settings: called when there are other settings than before.
+        waits_for_change: as in AbandonmentParts; what old workers still have open is closed soon, then.
     """
 
     crew: Crew
@@ -62,6 +63,7 @@ class TurnoverParts:
     paths: AppPaths
     has_listeners: Callable[[], bool]
     on_settings: Callable[[], None]
+    waits_for_change: bool = False
 
 
 class Turnover:
@@ -232,6 +234,8 @@ class Turnover:
     async def _restart(self, progress: OnProgress) -> str:
         progress(Progress("stopping the workers", 0, self._crew.target_workers))
         self._crew.held.clear()
+        if self._parts.waits_for_change:
+            self._crew.let_idle_clients_go()
         if self._parts.traits.restarts_when_old == "out":
             await self._crew.drain_until_all_out()
         else:
@@ -239,7 +243,8 @@ class Turnover:
         try:
             await self.start_missing(progress, self.settle)
         except StartFailed as error:
-            raise error.after("no worker runs now, and clients are refused until a restart succeeds") from error
+            clients = "wait for a change" if self._parts.waits_for_change else "are refused until a restart succeeds"
+            raise error.after(f"no worker runs now, and clients {clients}") from error
         return f"restarted {count_of(self._crew.target_workers, 'worker')}"
 
     async def _reload(self, progress: OnProgress, parallel: int | None) -> str:

@@ -11,11 +11,13 @@ from ..file_options import OrderOptions, one_app_options
 from ..launching import become_supervisor, known_apps
 from ..options import complete_target
 from ..output import Output
+from ..reload_options import ReloadOptions, reload_options
 from ..setting_options import SettingsCommand, given_settings
 from ..start_request import origins_text, requested_start
 
 EXAMPLES = (
     "fastlb run server:app",
+    "fastlb run --reload --reload-include '*.html' server:app      # on a laptop",
     "fastlb run -w max -b 0.0.0.0:8000 --access-log server:app    # in a container",
     "fastlb run -b fd:systemd server:app      # in a unit of systemd with a socket",
     "fastlb run ecosystem.config.js --only api --env production    # of a file",
@@ -30,9 +32,16 @@ EXAMPLES = (
     default=None,
     help="Say in front of each line which worker wrote it.  [default: on a terminal]",
 )
+@reload_options
 @one_app_options
 def command(
-    target: str, args: tuple[str, ...], log_files: bool, prefix: bool | None, asked: OrderOptions, **given: Any
+    target: str,
+    args: tuple[str, ...],
+    log_files: bool,
+    prefix: bool | None,
+    reloading: ReloadOptions,
+    asked: OrderOptions,
+    **given: Any,
 ) -> None:
     """Run an app in the foreground, with the workers' output on the terminal.
 
@@ -42,15 +51,20 @@ def command(
 
     It ends by itself when every worker has crashed too often, with the exit code of the last one: 128 + N for
     signal N, and 1 for 0.
+
+    With --reload it is for a laptop: one worker, started anew when code is saved. Clients wait meanwhile, and as
+    long as the code does not start; the traceback is on the terminal.
     """
+    foreground = Foreground(log_files=log_files, prefix=prefix, restarts_on_change=reloading.is_on)
     if is_config_file(target) and target not in known_apps():
         from ..declared.foreground import run_only_app
 
         order = asked.order("start", target, given=given_settings(given) | ({"args": args} if args else {}))
-        run_only_app(order, Foreground(log_files=log_files, prefix=prefix))
+        run_only_app(order, foreground, reloading)
     asked.refuse_without_file("fastlb run")
     request = requested_start(target, args, given_settings(given), os.environ)
-    for remark in (origins_text(request.config, request.origins), *request.remarks):
+    config, why_one = reloading.settings(request.config)
+    for remark in (origins_text(config, request.origins), *request.remarks, why_one):
         if remark:
             Output.for_errors().line(f"fastlb | {remark}")
-    become_supervisor(request.config, Foreground(log_files=log_files, prefix=prefix), request.origins)
+    become_supervisor(config, foreground, request.origins)

@@ -9,12 +9,14 @@ from ...supervisor.errors import EXIT_USAGE, FastlbError, UsageError
 from ...supervisor.launch.messages import Foreground
 from ..config_files.apps import read_apps
 from ..launching import become_supervisor
+from ..output import Output
+from ..reload_options import ReloadOptions
 from .order import FileOrder
 from .report import show_printed, show_problems
 from .requests import judge
 
 
-def run_only_app(order: FileOrder, foreground: Foreground) -> None:
+def run_only_app(order: FileOrder, foreground: Foreground, reloading: ReloadOptions) -> None:
     """Become the supervisor of the app that is asked for. Returns only by raising.
 
     Raises:
@@ -31,4 +33,7 @@ def run_only_app(order: FileOrder, foreground: Foreground) -> None:
     if verdict.errors:
         raise FastlbError(f"{order.file} has an error, and nothing was started", exit_code=EXIT_USAGE)
     (wanted,) = verdict.wanted
-    become_supervisor(wanted.config, foreground, wanted.setting_origins)
+    config, why_one = reloading.settings(wanted.config)
+    if why_one:
+        Output.for_errors().line(f"fastlb | {why_one}")
+    become_supervisor(config, foreground, wanted.setting_origins)

@@ -24,11 +24,13 @@ class Foreground(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         log_files: also write its output and events to files.
         prefix: show in front of each line which worker wrote it; None: on a terminal.
+        restarts_on_change: as in AppResources.
         temporary_home: the home is made for this run, and is removed at its end.
     """
 
     log_files: bool = False
     prefix: bool | None = None
+    restarts_on_change: bool = False
     temporary_home: bool = False
 
 

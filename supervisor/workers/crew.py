@@ -203,10 +203,15 @@ class Crew:
 
     async def end(self, *, app_ends: bool = True) -> None:
         """Drain all workers and wait until they are gone; if the app ends they wait for no client that asks nothing."""
-        for member in self.members:
-            if member.incarnation and app_ends:
-                member.incarnation.link.end_with_app()
+        if app_ends:
+            self.let_idle_clients_go()
         await self.drain_until_gone(self.members)
+
+    def let_idle_clients_go(self) -> None:
+        """Have all workers, when they are drained, wait for no client that asks nothing."""
+        for member in self.members:
+            if member.incarnation:
+                member.incarnation.link.end_with_app()
 
     def send_line(self, line: bytes, worker_id: int | None) -> str:
         """Write a line to the standard input of each living worker, or of one. Returns a sentence.
