@@ -84,7 +84,7 @@ def _app_dir(config: AppConfig) -> tuple[str, ...]:
     """Return the directory of the modules, if it is not below the working directory."""
     top = os.path.abspath(config.cwd or ".")
     path = os.path.normpath(os.path.join(top, config.app_dir))
-    return () if config.kind != "python" or path == top or path.startswith(top.rstrip("/") + "/") else (path,)
+    return () if path == top or path.startswith(top.rstrip("/") + "/") else (path,)
 
 
 _OPTIONS = (

@@ -102,10 +102,7 @@ class App:
         host.on_exit = self.abandonment.note_exit
         self._health = HealthWatch(self._generations, lambda: self._crew.members, self._reaper, resources.log)
         host.on_started = self._health.begin
-        on_change = Operation.RESTART if resources.restarts_on_change else Operation.RELOAD
-        self._watch = FileWatch(
-            WatchParts(lambda: self.config, resources.paths, resources.log, self.ask, self._remark, on_change)
-        )
+        self._watch = self._make_watch()
         self._cron_restart = CronRestart(lambda: self.config, resources.log)
         self._status = self._make_status(host, output)
         limits = LimitWatch(self._generations, host.cgroups, lambda: self._crew.members, resources.log)
@@ -429,6 +426,18 @@ class App:
             waits_for_change=self._resources.restarts_on_change,
         )
         return Turnover(parts)
+
+    def _make_watch(self) -> FileWatch:
+        parts = WatchParts(
+            config=lambda: self.config,
+            paths=self._resources.paths,
+            log=self._resources.log,
+            ask=self.ask,
+            is_served=lambda: self._crew.is_served,
+            remark=self._remark,
+            operation=Operation.RESTART if self._resources.restarts_on_change else Operation.RELOAD,
+        )
+        return FileWatch(parts)
 
     async def _end_processes(self) -> None:
         if self._traits.finishes_through_dispatcher:

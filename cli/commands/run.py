@@ -35,13 +35,7 @@ EXAMPLES = (
 @reload_options
 @one_app_options
 def command(
-    target: str,
-    args: tuple[str, ...],
-    log_files: bool,
-    prefix: bool | None,
-    reloading: ReloadOptions,
-    asked: OrderOptions,
-    **given: Any,
+    target: str, args: tuple[str, ...], reloading: ReloadOptions, asked: OrderOptions, **given: Any
 ) -> None:
     """Run an app in the foreground, with the workers' output on the terminal.
 
@@ -55,6 +49,7 @@ def command(
     With --reload it is for a laptop: one worker, started anew when code is saved. Clients wait meanwhile, and as
     long as the code does not start; the traceback is on the terminal.
     """
+    log_files, prefix = given.pop("log_files"), given.pop("prefix")
     foreground = Foreground(log_files=log_files, prefix=prefix, restarts_on_change=reloading.is_on)
     if is_config_file(target) and target not in known_apps():
         from ..declared.foreground import run_only_app

@@ -33,6 +33,7 @@ class WatchParts:
         paths: of the app, whose own files never count.
         log: is told what has changed.
         ask: takes a request; returns whether it is accepted.
+        is_served: returns whether a worker of the newest generation serves.
         remark: tells the user what may not be expected.
         operation: what is asked for.
     """
@@ -41,6 +42,7 @@ class WatchParts:
     paths: AppPaths
     log: EventLog
     ask: Callable[[OperationRequest], bool]
+    is_served: Callable[[], bool]
     remark: Callable[[str], None]
     operation: Operation = Operation.RELOAD
 
@@ -109,7 +111,8 @@ class FileWatch:
         changed = self._tree.read()
         self._tell(self._tree.problem)
         if changed:
-            self._gathering.note(changed, time.monotonic())
+            before_served = not self._parts.is_served()
+            self._gathering.note(changed, time.monotonic(), before_served=before_served)
             if self._timer is None:
                 self._wait_until(self._gathering.due_at(self._delay))
 
@@ -124,7 +127,7 @@ class FileWatch:
         self._parts.log.info(
             "files_changed", count=len(self._gathering.paths), files=self._names(self._gathering.paths)
         )
-        pause = self._guard.pause(self._gathering.paths, self._gathering.first_at)
+        pause = self._guard.pause(self._gathering)
         if pause:
             self._parts.log.warning("watch_loop", files=self._names(self._gathering.paths), wait_s=pause, reason=LOOP)
         self._timer = self._loop.call_later(pause, self._ask)

@@ -66,6 +66,11 @@ class Crew:
         return self._members
 
     @property
+    def is_served(self) -> bool:
+        """Whether a worker of the newest generation gets connections."""
+        return any(member.life.gets_connections for member in self.members if member.generation == self.generation)
+
+    @property
     def wanted_workers(self) -> int:
         """How many workers are to run: those that were stopped are not."""
         return self.target_workers - len(self.held)

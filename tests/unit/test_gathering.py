@@ -1,7 +1,7 @@
 """When changes are over, and when they are the app's own; times are passed in."""
 
 import pytest
-from fastlb.supervisor.watch.gathering import FIRST_PAUSE, LONGEST_PAUSE, PATIENCE, Gathering, LoopGuard
+from fastlb.supervisor.watch.gathering import FIRST_PAUSE, LONGEST_PAUSE, Gathering, LoopGuard
 
 DELAY = 0.25
 
@@ -30,12 +30,14 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(gathering.take()) == 1000
 
 
-def pauses(guard: LoopGuard, *changes: tuple[str, float]) -> list[float]:
+def pauses(guard: LoopGuard, *changes: tuple[str, float], before_served: bool = True) -> list[float]:
     """Return how long each change waits; it comes so many seconds after the app was started because of the last."""
     now, found = 100.0, []
     for path, after in changes:
         now += after
-        pause = guard.pause({path}, now)
+        gathering = Gathering()
+        gathering.note({path}, now, before_served=before_served)
+        pause = guard.pause(gathering)
         now += pause
         guard.note_asked({path}, now)
         found.append(pause)
@@ -44,12 +46,21 @@ def pauses(guard: LoopGuard, *changes: tuple[str, float]) -> list[float]:
 
 def test_app_that_writes_its_own_file_is_started_less_and_less_often() -> None:
     found = pauses(LoopGuard(), *[("built.py", 0.5)] * 20)
-    assert found[:PATIENCE] == [0.0] * PATIENCE
-    assert found[PATIENCE : PATIENCE + 2] == [FIRST_PAUSE, 2 * FIRST_PAUSE]
+    assert found[:5] == [0.0] * 5
+    assert found[5:7] == [FIRST_PAUSE, 2 * FIRST_PAUSE]
     assert found[-1] == LONGEST_PAUSE
 
 
-@pytest.mark.parametrize("change", [("other.py", 0.5), ("built.py", 10.0)])
+def test_person_who_saves_as_soon_as_the_new_code_answers_does_not_wait() -> None:
+    assert pauses(LoopGuard(), *[("app.py", 0.7)] * 25, before_served=False) == [0.0] * 25
+
+
+def test_app_that_writes_when_it_serves_is_found_out_as_well() -> None:
+    assert pauses(LoopGuard(), *[("built.py", 0.7)] * 80, before_served=False)[-1] == LONGEST_PAUSE
+
+
+@pytest.mark.parametrize("change", [("other.py", 0.5), ("built.py", 11.0)])
 def test_person_ends_that(change: tuple[str, float]) -> None:
     found = pauses(LoopGuard(), *[("built.py", 0.5)] * 8, change, ("built.py", 0.5))
+    assert found[7] > 0.0
     assert found[-2:] == [0.0, 0.0]
