@@ -11,7 +11,10 @@ EXAMPLES = ("fastlb monit", "fastlb monit shop")
 @click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=complete_names)
 @click.pass_context
 def command(context: click.Context, names: tuple[str, ...]) -> None:
-    """Show the list, and renew it every two seconds, until ^C. A console with more is to come."""
+    """Show the list, and renew it when something happens and every two seconds, until ^C.
+
+    A console with more is to come.
+    """
     from .list import command as list_command
 
-    context.invoke(list_command, names=names, as_json=False, instances=True, watch=True)
+    context.invoke(list_command, names=names, as_json=False, instances=None, watch=True)

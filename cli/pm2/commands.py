@@ -81,7 +81,7 @@ COMMANDS: tuple[Pm2Command, ...] = (
     _row("logrotate", "write a configuration of logrotate, which loses lines", "better",
          "Rotation is built in: `--rotate-logs`, `--max-size`, `--rotate-interval`; docs/logs.md."),
     _row("monit dashboard dash imonit", "a view that renews itself", "different",
-         "The list, every two seconds; a console is to come.", "monit"),
+         "The list, renewed when something happens and every two seconds; a console is to come.", "monit"),
     _row("save dump", "write down what runs, with the whole environment, for every user to read", "better",
          "The same: 0600, with declared variables alone, at once or not at all.", "save"),
     _row("cleardump", "forget that", "same", "The same.", "cleardump"),
