@@ -9,7 +9,9 @@ from pathlib import Path
 from benchmarks.machine import describe_machine
 
 from . import (
+    autoscaling,
     broken_releases,
+    canaries,
     clean_clone,
     descriptor_exhaustion,
     dispatcher_deaths,
@@ -53,6 +55,8 @@ TRIALS: dict[int, Trial] = {
     21: memory_limits.run,
     22: fork_servers.run,
     23: updates.run,
+    24: autoscaling.run,
+    25: canaries.run,
 }
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
