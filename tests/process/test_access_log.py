@@ -99,3 +99,16 @@ def test_logger_that_an_app_changes_is_used(fastlb: Fastlb, tmp_path: Path) -> N
     lines = [line for line in app.log("out").splitlines() if "HTTP" in line or "APP" in line]
     shown = [re.sub(r"^127.0.0.1:\d+", "C", line) for line in lines]
     assert shown == ['C - "GET /before HTTP/1.1" 200', "APP 200", "APP 200"]
+
+
+@pytest.mark.parametrize("target", ["asgi_probe:app", "wsgi_probe:app"])
+def test_worker_that_is_killed_loses_no_more_than_the_lines_of_a_turn(fastlb: Fastlb, target: str) -> None:
+    app = fastlb.start(target, "--workers", "1", "--access-log")
+    [pid] = app.worker_pids
+    with RawClient(socket.create_connection(("127.0.0.1", app.port), timeout=10)) as client:
+        for _ in range(20):
+            client.send(get("/plain")).response()
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: app.worker_pids not in ([], [pid]), "another worker is there")
+    app.ok("stop")  # all that was written is in the file then
+    assert app.log("out").count("GET /plain") in (19, 20)  # the last answer is sent within its turn
