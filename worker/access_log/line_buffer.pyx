@@ -72,9 +72,10 @@ cdef class LineBuffer:
 
     cdef int add(self, const char *text, size_t length) except -1:
         """Add bytes as they are."""
-        self.reserve(length)
-        memcpy(self.data + self.length, text, length)
-        self.length += length
+        if length:  # else there may be no memory yet
+            self.reserve(length)
+            memcpy(self.data + self.length, text, length)
+            self.length += length
         return 0
 
     cdef int add_bytes(self, bytes text) except -1:
