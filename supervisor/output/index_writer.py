@@ -37,11 +37,12 @@ MOST_FILES = 4096
 class _Known:
     """An open file: what it is called in the index, where it ended, and when what was recorded of it.
 
-    `turn`: in which turn of an origin; times in microseconds.
+    `opening`: of `LogIndex.note`. `turn`: in which turn of an origin; times in microseconds.
     """
 
     number: int
     end: int
+    opening: int
     turn: int = -1
     time: int = 0
     lasting_time: int = 0
@@ -73,12 +74,15 @@ class LogIndex:
             except OSError as error:
                 self._fail(error)
 
-    def note(self, fd: int, origin: Origin, size_bytes: int) -> None:
-        """Lines of one origin, so many bytes, were just appended to the open file `fd`, all of them."""
+    def note(self, fd: int, opening: int, origin: Origin, size_bytes: int) -> None:
+        """Lines of one origin, so many bytes, were just appended to the open file `fd`, all of them.
+
+        `opening`: another number each time that a file is opened, since descriptors are used again.
+        """
         if self._fd < 0 or fd < 0:
             return
         try:
-            self._note(fd, origin, size_bytes)
+            self._note(fd, opening, origin, size_bytes)
         except OSError as error:
             self._fail(error)
 
@@ -107,14 +111,15 @@ class LogIndex:
             raise
         self._fd, self._time = fd, latest
 
-    def _note(self, fd: int, origin: Origin, size_bytes: int) -> None:
+    def _note(self, fd: int, opening: int, origin: Origin, size_bytes: int) -> None:
         try:
             end = os.lseek(fd, 0, os.SEEK_CUR)
         except OSError:
             return  # it is no file
         known = self._files.get(fd)
-        if known is None or end != known.end + size_bytes:
+        if known is None or known.opening != opening or end != known.end + size_bytes:
             known = self._look(fd, end, size_bytes)
+            known.opening = opening
         start, known.end = known.end, end
         if origin is not self._origin:
             self._origin = origin
@@ -132,7 +137,7 @@ class LogIndex:
         if known is None or known.number != number or start < known.end:
             if len(self._files) >= MOST_FILES:
                 self._files.clear()
-            known = self._files[fd] = _Known(number, start)
+            known = self._files[fd] = _Known(number, start, 0)
         else:
             others, known.end, known.turn = known.end, start, -1
             self._record(known, others, None, max(int(self._now() * MICROSECONDS), self._time + 1))

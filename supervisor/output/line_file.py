@@ -6,6 +6,7 @@ A file that was moved away is opened anew at its name within a second. It must n
 
 import contextlib
 import fcntl
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from ..regular_file import open_regular
 
 LOG_MODE = 0o640
 LOOK_INTERVAL = 1.0
+_openings = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class LineFile:
 
     Attributes:
         lost_lines: how many were lost since it was made.
+        opening: another number each time that any file is opened: unlike a descriptor it is never used again.
 
     Raises:
         OSError: it cannot be opened.
@@ -99,6 +102,7 @@ class LineFile:
         self._is_torn = False  # the file ends within a line
         self._next_look = time.monotonic() + LOOK_INTERVAL
         self._fd = open_log(path)
+        self.opening = next(_openings)
 
     @property
     def fd(self) -> int:
@@ -146,7 +150,7 @@ class LineFile:
             return
         self._lead_twin_to(fd)
         os.close(self._fd)
-        self._fd = fd
+        self._fd, self.opening = fd, next(_openings)
         self._is_torn = False
 
     def _count(self, lost: int) -> None:

@@ -52,6 +52,11 @@ class LogFile:
         return self._file.fd
 
     @property
+    def opening(self) -> int:
+        """As in LineFile."""
+        return self._file.opening
+
+    @property
     def size_bytes(self) -> int:
         """Size now; what is appended later begins there."""
         return self._file.size_bytes

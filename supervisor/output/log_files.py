@@ -67,7 +67,7 @@ class LogFiles:
             lost_lines = file.lost_lines
             file.append(lines)
             if file.lost_lines == lost_lines:
-                self._index.note(file.fd, origin, len(lines))
+                self._index.note(file.fd, file.opening, origin, len(lines))
 
     def lose(self, origin: Origin, count: int) -> None:
         """So many lines are missing in the files that are for them: a mark says so."""

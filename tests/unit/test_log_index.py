@@ -1,5 +1,6 @@
 """The index of log files says of each line by whom and when it was written, whatever happens to the files."""
 
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +18,13 @@ from fastlb.supervisor.home.log_index import (
 )
 from fastlb.supervisor.output.index_writer import LogIndex
 from fastlb.supervisor.output.line_format import Origin
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 NOW = 1_800_000_000.0
 ORIGINS = [Origin("shop", worker, 100 + worker, stream) for worker in range(2) for stream in ("out", "err")]
+
+OPENINGS = itertools.count()
 
 
 def never(reason: str) -> None:
@@ -37,12 +40,14 @@ class Bench:
         self.path = directory / "log-index"
         self.index = LogIndex(self.path, never, lambda: self.now)
         self._fds: dict[str, int] = {}
+        self._openings: dict[str, int] = {}
         # By file number: who wrote each byte, and when; None: somebody else.
         self.written: dict[int, list[tuple[Origin, float] | None]] = {}
 
     def fd(self, name: str) -> int:
         if name not in self._fds:
             self._fds[name] = os.open(self.directory / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            self._openings[name] = next(OPENINGS)
         return self._fds[name]
 
     def bytes_of(self, name: str) -> list[tuple[Origin, float] | None]:
@@ -50,7 +55,7 @@ class Bench:
 
     def write(self, name: str, origin: Origin, size: int) -> None:
         os.write(self.fd(name), b"x" * size)
-        self.index.note(self.fd(name), origin, size)
+        self.index.note(self.fd(name), self._openings[name], origin, size)
         self.bytes_of(name).extend([(origin, self.now)] * size)
 
     def write_elsewhere(self, name: str) -> None:
@@ -104,6 +109,9 @@ STEPS = st.one_of(
 )
 
 
+@example(
+    steps=[("write", "b", ORIGINS[0], 3), ("rotate", "b"), ("write_elsewhere", "a"), ("write", "a", ORIGINS[0], 1)]
+)  # a descriptor that is used again, of a file that ends where the other one did
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(steps=st.lists(STEPS, max_size=40))
 def test_every_byte_is_known_with_writer_and_time(
@@ -165,7 +173,7 @@ def test_index_is_bounded_and_keeps_the_times_longer_than_the_writers(bench: Ben
     for number in range(2 * len(DETAILED_SLOTS)):
         bench.now += 0.02
         os.write(bench.fd("a"), b"x")
-        bench.index.note(bench.fd("a"), ORIGINS[number % 2], 1)
+        bench.index.note(bench.fd("a"), 0, ORIGINS[number % 2], 1)
     assert bench.path.stat().st_size <= INDEX_BYTES
     found = Index(read_index(bench.path)).runs(file_number(os.fstat(bench.fd("a"))))
     assert found
@@ -205,7 +213,7 @@ def test_index_that_cannot_be_written_costs_nothing_but_itself(tmp_path: Path) -
         for _ in range(3):
             file.write(b"x")
             file.flush()
-            index.note(file.fileno(), ORIGINS[0], 1)
+            index.note(file.fileno(), 0, ORIGINS[0], 1)
     index.close()
     assert len(failures) == 1
     LogIndex(tmp_path / "none" / "log-index", failures.append).close()
@@ -214,6 +222,6 @@ def test_index_that_cannot_be_written_costs_nothing_but_itself(tmp_path: Path) -
 
 def test_no_index_and_no_file_are_no_failure() -> None:
     index = LogIndex(None, never)
-    index.note(1, ORIGINS[0], 1)
+    index.note(1, 0, ORIGINS[0], 1)
     index.close()
     assert read_index(Path("/none")) == b""
