@@ -36,16 +36,17 @@ def test_number_follows_the_load_and_no_request_fails(fastlb: Fastlb) -> None:
     assert {event["by"] for event in events if event["event"] == "scale_begun"} == {"autoscaling"}
 
 
-def test_pin_holds_through_reload_and_start_until_it_is_undone(fastlb: Fastlb) -> None:
+def test_pin_holds_through_reload_and_resurrect_until_it_is_undone(fastlb: Fastlb) -> None:
     app = fastlb.start("wsgi_probe:app", "--min-instances", "2", "--max-instances", "3", *QUICK)
     app.wait_online(2)
     assert "pinned, until `fastlb scale app auto`" in app.ok("scale", "1").stdout
     app.ok("reload")
     assert " pinned " in fastlb.ok("list", "--apps").stdout
-    fastlb.ok("stop", "app")
-    fastlb.ok("start", "app")
+    fastlb.ok("save")
+    fastlb.ok("delete", "app")
+    fastlb.ok("resurrect")
     app.wait_online(1)
-    assert app.entry()["autoscaling"]["mode"] == "pinned"
+    assert json.loads(fastlb.ok("jlist").stdout)[0]["pm2_env"]["autoscaling"]["mode"] == "pinned"
     assert "no longer pinned" in app.ok("scale", "auto").stdout
     app.wait_online(2)
     assert "as the load asks for, 2 to 3 workers" in fastlb.ok("show", "app").stdout
