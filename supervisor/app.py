@@ -205,7 +205,8 @@ class App:
         return text
 
     def _bequest(self) -> Bequest:
-        config = replace(self.wanted, workers=self.target_workers)
+        # What the load or a pin has made of the number is remembered apart from what the settings ask for.
+        config = self.wanted if self._autoscaling.plan else replace(self.wanted, workers=self.target_workers)
         inherited = self._generations.of(self._generations.current).inherited
         return Bequest(config, inherited, self._host.next_number, self._resources.worker_oom_score)
 

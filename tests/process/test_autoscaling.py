@@ -7,7 +7,8 @@ from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
 from tests.support.waiting import wait_until
 
-QUICK = ("--scale-up-cooldown", "0.4s", "--scale-down-cooldown", "1s", "--hang-timeout", "1s")
+# A look is taken every second.
+QUICK = ("--scale-up-cooldown", "2s", "--scale-down-cooldown", "2s")
 
 
 def events_of(fastlb: Fastlb) -> list[dict[str, object]]:
@@ -22,7 +23,7 @@ def test_number_follows_the_load_and_no_request_fails(fastlb: Fastlb) -> None:
     app = fastlb.start("wsgi_probe:app", "--max-instances", "3", *QUICK)
     assert app.entry()["autoscaling"]["mode"] == "auto"
     with LoadProcess(Plan(address=app.address, path="/sleep?0.05", clients=4)) as load:
-        wait_until(lambda: target(app) == 3, "there are to be 3 workers", 15)
+        wait_until(lambda: target(app) == 3, "there are to be 3 workers", 20)
         app.wait_online(3)
         load.wait_for(20)
     assert load.report.failed == 0, load.report
@@ -36,11 +37,13 @@ def test_number_follows_the_load_and_no_request_fails(fastlb: Fastlb) -> None:
     assert {event["by"] for event in events if event["event"] == "scale_begun"} == {"autoscaling"}
 
 
-def test_pin_holds_through_reload_and_resurrect_until_it_is_undone(fastlb: Fastlb) -> None:
-    app = fastlb.start("wsgi_probe:app", "--min-instances", "2", "--max-instances", "3", *QUICK)
+def test_pin_holds_through_reload_update_and_resurrect_until_it_is_undone(fastlb: Fastlb) -> None:
+    app = fastlb.start("wsgi_probe:app", "--min-instances", "2", "--max-instances", "3")
     app.wait_online(2)
     assert "pinned, until `fastlb scale app auto`" in app.ok("scale", "1").stdout
     app.ok("reload")
+    app.ok("update")
+    app.wait_online(1)
     assert " pinned " in fastlb.ok("list", "--apps").stdout
     fastlb.ok("save")
     fastlb.ok("delete", "app")
