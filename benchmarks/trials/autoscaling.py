@@ -1,4 +1,4 @@
-"""Trial 23: the number of workers follows a load that rises and falls; watching costs nothing while all is idle."""
+"""Trial 24: the number of workers follows a load that rises and falls; watching costs nothing while all is idle."""
 
 import itertools
 import json

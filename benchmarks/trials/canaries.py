@@ -1,4 +1,4 @@
-"""Trial 24: a canary that is worse is rolled back under load, only its own requests are hurt; a good one goes on."""
+"""Trial 25: a canary that is worse is rolled back under load, only its own requests are hurt; a good one goes on."""
 
 import json
 import tempfile
