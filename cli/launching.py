@@ -3,6 +3,7 @@
 Runs in the user's shell.
 """
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,8 @@ from .target_advice import served_app, what_to_type
 
 if TYPE_CHECKING:
     from ..supervisor.launch.starter import LaunchedSupervisor
+
+SHARED_MEMORY = "/dev/shm"
 
 
 def known_apps() -> list[str]:
@@ -212,8 +215,21 @@ def follow_start(
 def become_supervisor(config: AppConfig, foreground: Foreground, origins: Mapping[str, str]) -> None:
     """Replace this process by the supervisor of `config`, in the foreground. Returns only by raising.
 
-    Where the home cannot be used, and no files are asked for, a temporary directory takes its place, which is said.
     `origins` as in LaunchRequest.
+
+    Raises:
+        FastlbError: it cannot be started here.
+    """
+    from ..supervisor.launch.starter import exec_foreground  # as above
+
+    paths, foreground = prepared_in_foreground(config, foreground)
+    exec_foreground(config, paths, foreground, origins)
+
+
+def prepared_in_foreground(config: AppConfig, foreground: Foreground) -> tuple[AppPaths, Foreground]:
+    """Enter the directory of an app that is to run in the foreground; return where its files are, and how it runs.
+
+    Where the home cannot be used, and no files are asked for, a temporary directory takes its place, which is said.
 
     Raises:
         FastlbError: it cannot be started here.
@@ -227,13 +243,33 @@ def become_supervisor(config: AppConfig, foreground: Foreground, origins: Mappin
             raise
         problem = error.message
     prepare_to_run(config)
-    home = Path(tempfile.mkdtemp(prefix="fastlb-")) if problem else default_home()
+    home = _temporary_home(problem) if problem else default_home()
     if problem:
-        Output.for_errors().line(f"fastlb | {problem}; commands reach this app with FASTLB_HOME={home}")
-    foreground = msgspec.structs.replace(foreground, temporary_home=bool(problem))
-    from ..supervisor.launch.starter import exec_foreground  # as above
+        say_in_foreground(f"{problem}; commands reach this app with FASTLB_HOME={home}", foreground, config.name)
+    return AppPaths(home, config.name), msgspec.structs.replace(foreground, temporary_home=bool(problem))
 
-    exec_foreground(config, AppPaths(home, config.name), foreground, origins)
+
+def say_in_foreground(text: str, foreground: Foreground, name: str) -> None:
+    """Say something before there is a supervisor, as that would say it; `name`: of the app."""
+    if foreground.as_json:
+        from ..supervisor.output.supervisor_lines import json_words
+
+        text = json_words(name, text).rstrip("\n")
+    else:
+        text = f"fastlb | {text}"
+    Output.for_errors().line(text)
+
+
+def _temporary_home(problem: str) -> Path:
+    """Return a new directory; on a system that is for reading only there may be no other place than /dev/shm.
+
+    Raises:
+        FastlbError: there is nowhere to write.
+    """
+    for directory in (None, SHARED_MEMORY):
+        with contextlib.suppress(OSError):
+            return Path(tempfile.mkdtemp(prefix="fastlb-", dir=directory))
+    raise FastlbError(f"{problem}; nor can anything be written to /tmp or {SHARED_MEMORY}: mount one of them writable")
 
 
 def refuse_running(paths: AppPaths) -> None:

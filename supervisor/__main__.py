@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from .launch.messages import LaunchRequest, read_request
 from .launch.reporter import Reporter
 from .output.event_file import EventFile
 from .output.event_log import EventLog
+from .output.supervisor_lines import json_event, json_words
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
 from .processes.environment import given_environment
@@ -69,6 +70,8 @@ def run(request: LaunchRequest, reporter: Reporter) -> int:
         terminal = stack.enter_context(contextlib.closing(TerminalOutput(foreground.prefix))) if foreground else None
         log = stack.enter_context(contextlib.closing(opened_log(request, paths, terminal)))
         log.hide = reporter.hide = SecretValues(request.config.env).hide
+        if foreground and foreground.as_json:
+            reporter.shown = partial(json_words, paths.name)
         raise_descriptor_limit()
         manager = stack.enter_context(service_manager(request))
         if request.succession and request.succession.oom_score is not None:
@@ -119,10 +122,20 @@ def opened_log(request: LaunchRequest, paths: AppPaths, terminal: TerminalOutput
     Raises:
         FastlbError: the file cannot be opened.
     """
-    echo = partial(terminal.show, "err", b"fastlb | ") if terminal else None
+    echo = supervisor_echo(request, terminal) if terminal and request.foreground else None
     if not has_files(request):
         return EventLog(None, echo)
     return EventLog(paths.supervisor_log, echo, EventFile(paths.events, paths.name))
+
+
+def supervisor_echo(request: LaunchRequest, terminal: TerminalOutput) -> Callable[[bytes], None]:
+    """Return what shows a line of the supervisor's log on the terminal."""
+    assert request.foreground
+    name = request.config.name
+    if request.foreground.as_json:
+        return lambda line: terminal.show("err", b"", json_event(name, line))
+    label = f"fastlb|{name} | " if request.foreground.has_company else "fastlb | "
+    return partial(terminal.show, "err", label.encode())
 
 
 @contextlib.contextmanager

@@ -244,7 +244,7 @@ class Supervision:
                 f"waiting up to {patience} for what is under way on {connections} open connection"
                 f"{'s' if connections > 1 else ''}; once more (^C) stops at once\n"
             )
-            terminal.show("err", b"fastlb | ", text.encode())
+            terminal.show("err", b"", self._reporter.shown(f"fastlb | {text}").encode())
 
     def _on_hangup(self, number: signal.Signals) -> None:
         # A closed terminal sends SIGHUP as well; it ends a foreground app, kill(1) reloads it.

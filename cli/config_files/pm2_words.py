@@ -14,6 +14,7 @@ from ...supervisor.pm2.keys import KEYS, find_key
 from ...supervisor.settings.app_config import MAX_WORKERS
 from ...supervisor.settings.cpus import usable_cpus
 from ...supervisor.settings.declared import DeclaredSetting
+from ...supervisor.settings.most_workers import usable_workers
 from ...supervisor.settings.targets import name_from_target, usable_name
 from ...supervisor.suggestions import did_you_mean
 from .blocks import AppBlock
@@ -139,7 +140,7 @@ def _instances(_: Pm2Key, setting: DeclaredSetting, value: Any) -> tuple[Any, st
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,9}", value.strip()):
         value = int(value)
     if value in ("max", 0):
-        return min(usable_cpus(), MAX_WORKERS), f"{value}: the CPUs that this process may use"
+        return min(usable_workers(), MAX_WORKERS), f"{value}: the CPUs, and the memory, that this process may use"
     if isinstance(value, int) and value < 0 and not isinstance(value, bool):
         return max(1, usable_cpus() + value), f"{value}: all CPUs but {-value}"
     return setting_value(setting, value), ""

@@ -54,7 +54,7 @@ VALUES: dict[str, Values] = {"V": "one", "[V]": "maybe", "V...": "many"}
 HOMES = "`FASTLB_HOME` says where the apps are, and units have names of their own: docs/systemd.md."
 WAIT_IP = "`systemctl edit` the unit: `After=network-online.target`; a start that fails is tried again."
 APM = "Nothing is measured inside the app, and nothing is sent away: leave it out."
-CONTAINER = "It runs in a container and makes none: docs/docker.md."
+CONTAINER = "It runs in a container and makes none: docs/containers.md."
 FILES = "start run restart reload stop delete check"
 
 FLAGS: tuple[Pm2Flag, ...] = (

@@ -26,12 +26,16 @@ class Foreground(msgspec.Struct, frozen=True, kw_only=True):
         prefix: show in front of each line which worker wrote it; None: on a terminal.
         restarts_on_change: as in AppResources.
         temporary_home: the home is made for this run, and is removed at its end.
+        as_json: what the supervisor says is one JSON object a line as well.
+        has_company: other apps write to the same terminal: what the supervisor says has the app's name.
     """
 
     log_files: bool = False
     prefix: bool | None = None
     restarts_on_change: bool = False
     temporary_home: bool = False
+    as_json: bool = False
+    has_company: bool = False
 
 
 class HandedListener(msgspec.Struct, frozen=True, kw_only=True):

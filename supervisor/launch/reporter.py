@@ -23,10 +23,12 @@ class Reporter:
 
     Attributes:
         hide: what a text becomes before anybody sees it.
+        shown: what a text becomes on the terminal.
     """
 
     def __init__(self, fd: int) -> None:
         self.hide: Callable[[str], str] = lambda text: text
+        self.shown: Callable[[str], str] = lambda text: text
         self._socket = socket.socket(fileno=fd) if fd >= 0 else None
         if self._socket:
             os.set_inheritable(fd, False)
@@ -85,7 +87,7 @@ class Reporter:
             self._socket = None
         elif text:
             with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(text)
+                sys.stderr.write(self.shown(text))
                 sys.stderr.flush()
 
     def _send(self, report: LaunchReport) -> None:

@@ -157,6 +157,44 @@ def exec_foreground(
             raise _not_started(error) from error
 
 
+def spawn_foreground(
+    config: AppConfig, paths: AppPaths, foreground: Foreground, origins: Mapping[str, str]
+) -> int:
+    """Start the supervisor of `config` as a child that runs in the foreground; return its pid. The caller reaps it.
+
+    It has a process group of its own: what the terminal sends reaches it through the caller alone. `origins` as in
+    LaunchRequest.
+
+    Raises:
+        FastlbError: it could not be started.
+    """
+    with _gone_after_a_failure(paths, foreground), _claimed(paths) as lock:
+        request = LaunchRequest(
+            config=config,
+            home=str(paths.home),
+            foreground=foreground,
+            lock_fd=lock.fileno(),
+            origins=dict(origins),
+        )
+        request_fd = request_file(request)
+        try:
+            import subprocess
+
+            process = subprocess.Popen(
+                _command(config.name, request_fd, NO_REPORT_FD),
+                pass_fds={request_fd, request.lock_fd, *_inherited_fds(request)},
+                env=given_environment(),
+                process_group=0,
+            )
+        except OSError as error:
+            raise _not_started(error) from error
+        finally:
+            os.close(request_fd)
+        process.returncode = 0  # the caller waits for it
+        lock.release()  # the supervisor has it now
+    return process.pid
+
+
 @contextlib.contextmanager
 def _gone_after_a_failure(paths: AppPaths, foreground: Foreground) -> Iterator[None]:
     try:

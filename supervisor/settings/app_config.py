@@ -87,7 +87,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     target: Annotated[str, Setting(help="What to run: module:attribute or module:factory() of Python; a script, a directory or a package.json of Node; in fork mode any program.", section="App")]
     name: Annotated[str, Setting(help="Name of the app in every command; default from the target.", section="App", flags=("-n",))]
     args: Annotated[tuple[str, ...], Setting(help="Arguments of the app, after --; it sees them in sys.argv or process.argv.", section="App", repeatable=True)] = ()
-    workers: Annotated[int, Setting(help="Number of workers, or max: the CPUs this process may use.", section="App", flags=("-w",), aliases=("instances", "i"), minimum=1, maximum=MAX_WORKERS, metavar="N|max", variables=("WEB_CONCURRENCY",))] = 1
+    workers: Annotated[int, Setting(help="Number of workers, or max: one for each CPU that this process may use, with 128M of the memory of its cgroup.", section="App", flags=("-w",), aliases=("instances", "i"), minimum=1, maximum=MAX_WORKERS, metavar="N|max", variables=("WEB_CONCURRENCY",))] = 1
     min_instances: Annotated[int, Setting(help="Fewest workers of an app that is scaled by its load; 0: 1.", section="Autoscaling", minimum=0, maximum=MAX_WORKERS, metavar="N")] = 0
     max_instances: Annotated[int, Setting(help="Most workers of an app that is scaled by its load, or max: the CPUs this process may use; 0: the load changes nothing. Only in cluster mode.", section="Autoscaling", minimum=0, maximum=MAX_WORKERS, metavar="N|max")] = 0
     scale_cpu: Annotated[int, Setting(help="Percent of one core, mean of the workers, above which more are started; 0: not looked at.", section="Autoscaling", minimum=0, maximum=400, metavar="PERCENT")] = 80

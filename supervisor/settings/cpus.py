@@ -1,4 +1,4 @@
-"""Owns the answer to `--workers max`: how many CPUs this process may use. Reads /proc and /sys."""
+"""Owns the answer to the question how many CPUs this process may use. Reads /proc and /sys."""
 
 import os
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def cgroup_quota(cgroup_of_self: Path, mount: Path) -> float | None:
         None when no cgroup sets a quota, or nothing is readable.
     """
     quotas: list[float] = []
-    for line in _lines(cgroup_of_self):
+    for line in lines_of(cgroup_of_self):
         _, controllers, path = line.split(":", 2)
         if not controllers:
             quotas += _quotas_upwards(mount, path, _quota_v2)
@@ -38,22 +38,28 @@ def cgroup_quota(cgroup_of_self: Path, mount: Path) -> float | None:
 
 
 def _quotas_upwards(root: Path, path: str, quota_of: Callable[[Path], float | None]) -> list[float]:
-    # In a container it may name a place of the host that is not mounted here: then only the root counts.
+    return [quota for directory in upwards(root, path) if (quota := quota_of(directory)) is not None]
+
+
+def upwards(root: Path, path: str) -> list[Path]:
+    """Return the directories of a cgroup and of those above it; `root`: where its hierarchy is mounted.
+
+    In a container the path may name a place of the host that is not mounted here: then only the root counts.
+    """
     directories = [root / path.strip("/"), *(root / path.strip("/")).parents]
-    inside = [directory for directory in directories if directory.is_relative_to(root)]
-    return [quota for directory in inside if (quota := quota_of(directory)) is not None]
+    return [directory for directory in directories if directory.is_relative_to(root)]
 
 
 def _quota_v2(directory: Path) -> float | None:
     """`cpu.max` is `QUOTA PERIOD` in microseconds, or `max PERIOD`: cgroup-v2.rst of the kernel."""
-    words = " ".join(_lines(directory / "cpu.max")).split()
+    words = " ".join(lines_of(directory / "cpu.max")).split()
     return _cpus(words[0], words[1]) if len(words) == 2 else None
 
 
 def _quota_v1(directory: Path) -> float | None:
     """`cpu.cfs_quota_us` is -1 without a quota: sched-bwc.rst of the kernel."""
-    quota = "".join(_lines(directory / "cpu.cfs_quota_us"))
-    period = "".join(_lines(directory / "cpu.cfs_period_us"))
+    quota = "".join(lines_of(directory / "cpu.cfs_quota_us"))
+    period = "".join(lines_of(directory / "cpu.cfs_period_us"))
     return _cpus(quota, period)
 
 
@@ -63,7 +69,8 @@ def _cpus(quota_us: str, period_us: str) -> float | None:
     return int(quota_us) / int(period_us)
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a file of the kernel's; none when it cannot be read."""
     try:
         return path.read_text().splitlines()
     except OSError:

@@ -15,8 +15,8 @@ from ..suggestions import did_you_mean
 from .addresses import parse_address
 from .app_config import AppConfig, Setting
 from .app_name import check_app_name
-from .cpus import usable_cpus
 from .health import check_health
+from .most_workers import usable_workers
 from .quantities import format_duration, format_size, parse_duration, parse_size
 from .readiness import check_readiness
 from .scaling import check_scaling
@@ -28,7 +28,7 @@ HIDDEN = "***"
 LONGEST_DURATION = 1e9  # seconds, 31 years: timers and their sums stay exact
 # Values that are words where a number is expected, each with the number that it means here and now.
 WORDS: dict[str, dict[str, Callable[[], int]]] = {
-    name: {"max": usable_cpus} for name in ("workers", "max_instances")
+    name: {"max": usable_workers} for name in ("workers", "max_instances")
 }
 
 _FILES_STAY_OPEN = "the log files are those of the supervisor, which stays"

@@ -9,7 +9,7 @@ from fastlb.supervisor.errors import UsageError
 from fastlb.supervisor.home.paths import AppPaths
 from fastlb.supervisor.processes.environment import app_environment, worker_environment
 from fastlb.supervisor.settings.app_config import AppConfig
-from fastlb.supervisor.settings.cpus import usable_cpus
+from fastlb.supervisor.settings.most_workers import usable_workers
 from fastlb.supervisor.settings.variables import option_variables
 
 from tests.support.fastlb_process import Fastlb
@@ -31,7 +31,7 @@ def asked(environ: dict[str, str], target: str = "server:app", **given: Any) -> 
     ("variable", "text", "setting", "value"),
     [
         ("FASTLB_WORKERS", "4", "workers", 4),
-        ("FASTLB_WORKERS", "max", "workers", usable_cpus()),
+        ("FASTLB_WORKERS", "max", "workers", usable_workers()),
         ("FASTLB_BIND", "127.0.0.1:80 'unix:/a b'", "bind", ("127.0.0.1:80", "unix:/a b")),
         ("FASTLB_ENV", "A=1 'B=2 3'", "env", {"A": "1", "B": "2 3"}),
         ("FASTLB_KILL_TIMEOUT", "1m30s", "kill_timeout", 90.0),

@@ -9,6 +9,7 @@ from fastlb.cli.config_files.apps import FileApps, read_apps
 from fastlb.supervisor.errors import UsageError
 from fastlb.supervisor.pm2.keys import KEYS
 from fastlb.supervisor.settings.cpus import usable_cpus
+from fastlb.supervisor.settings.most_workers import usable_workers
 
 PM2_VALUES: dict[str, Any] = {
     "args": ["-v"],
@@ -79,8 +80,8 @@ def test_every_key_of_pm2_is_set_or_told(tmp_path: Path, key: Any) -> None:
         ({"min_uptime": "60s"}, "min_uptime", 60.0, ""),
         ({"max_memory_restart": "1.5G"}, "max_memory_restart", 3 << 29, ""),
         ({"max_memory_restart": 1024}, "max_memory_restart", 1024, ""),
-        ({"instances": "max"}, "workers", usable_cpus(), "max: the CPUs that this process may use"),
-        ({"instances": 0}, "workers", usable_cpus(), "0: the CPUs that this process may use"),
+        ({"instances": "max"}, "workers", usable_workers(), "max: the CPUs, and the memory, that this process may use"),
+        ({"instances": 0}, "workers", usable_workers(), "0: the CPUs, and the memory, that this process may use"),
         ({"instances": -1}, "workers", max(1, usable_cpus() - 1), "-1: all CPUs but 1"),
         ({"instances": "3"}, "workers", 3, ""),
         ({"exec_mode": "fork_mode"}, "exec_mode", "fork", ""),
@@ -146,7 +147,7 @@ cwd = "sub"
     assert shop.settings["env"] == {"A": "1", "B": "2", "C": "3"}
     assert (shop.settings["kill_timeout"], jobs.settings["kill_timeout"]) == (10.0, 3.0)
     assert (shop.settings["cwd"], jobs.settings["cwd"]) == (str(tmp_path), str(tmp_path / "sub"))
-    assert shop.settings["workers"] == usable_cpus()
+    assert shop.settings["workers"] == usable_workers()
     assert str(jobs.origins["kill_timeout"]).endswith("fastlb.toml:13:1")
 
 

@@ -1,4 +1,4 @@
-"""The files that docs/ shows for systemd, nginx, logrotate and Docker are understood by those who read them."""
+"""What docs/ shows for systemd, nginx, HAProxy, Caddy, logrotate and containers is understood by its readers."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from fastlb.supervisor.settings.app_config import AppConfig
 from fastlb.supervisor.settings.quantities import parse_duration
 
@@ -16,6 +17,7 @@ from tests.support.fastlb_process import COMMAND
 from tests.support.waiting import scaled
 
 from .pages import DOCS
+from .sources import ROOT
 from .test_pages import unknown_words
 
 INSTALLED = "/srv/shop/.venv/bin/fastlb"
@@ -94,8 +96,28 @@ def test_rules_are_understood_by_logrotate(tmp_path: Path) -> None:
     assert "shop-out.log" in said
 
 
+def test_configuration_is_understood_by_haproxy(tmp_path: Path) -> None:
+    (text,) = blocks("deploying.md", "haproxy")
+    (tmp_path / "haproxy.cfg").write_text(text)
+    check("haproxy", "-c", "-f", str(tmp_path / "haproxy.cfg"))
+
+
+def test_configuration_is_understood_by_caddy(tmp_path: Path) -> None:
+    (text,) = blocks("deploying.md", "caddyfile")
+    (tmp_path / "Caddyfile").write_text(text)
+    check("caddy", "validate", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile", HOME=str(tmp_path))
+
+
+def test_pod_has_time_to_finish() -> None:
+    (text,) = blocks("deploying.md", "yaml")
+    pod = yaml.safe_load(text)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    _, pause = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert pod["terminationGracePeriodSeconds"] > int(pause) + AppConfig(target="a:b", name="a").kill_timeout
+
+
 def test_container_runs_in_the_foreground_by_the_exec_form() -> None:
-    (text,) = blocks("docker.md", "dockerfile")
+    text = (ROOT / "examples" / "Dockerfile").read_text()
     lines = text.replace("\\\n", " ").splitlines()
     (command,) = (json.loads(line.partition(" ")[2]) for line in lines if line.startswith("CMD "))
     assert command[:2] == ["fastlb", "run"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from fastlb.supervisor.settings.cpus import cgroup_quota, usable_cpus
+from fastlb.supervisor.settings.most_workers import cgroup_memory_limit, workers_for
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -45,3 +46,31 @@ def test_without_cgroups_there_is_no_quota(tmp_path: Path) -> None:
 
 def test_there_is_a_cpu_here() -> None:
     assert usable_cpus() >= 1
+
+
+@pytest.mark.parametrize(
+    ("self_cgroup", "files", "limit"),
+    [
+        ("0::/a/b\n", {"a/b/memory.max": "536870912\n"}, 512 << 20),
+        ("0::/a/b\n", {"a/memory.max": "268435456\n", "a/b/memory.max": "max\n"}, 256 << 20),
+        ("0::/elsewhere\n", {"memory.max": "1073741824\n"}, 1 << 30),
+        ("0::/\n", {"memory.max": "max\n"}, None),
+        ("0::/\n", {}, None),
+        ("4:memory:/c\n0::/\n", {"memory/c/memory.limit_in_bytes": "134217728\n"}, 128 << 20),
+        ("4:memory:/c\n", {"memory/c/memory.limit_in_bytes": "9223372036854771712\n"}, None),
+        ("4:memory:/host/c\n", {"memory/memory.limit_in_bytes": "134217728\n"}, 128 << 20),
+    ],
+)
+def test_smallest_memory_limit_counts(
+    tmp_path: Path, self_cgroup: str, files: dict[str, str], limit: int | None
+) -> None:
+    write(tmp_path, {"self": self_cgroup} | {f"mount/{name}": content for name, content in files.items()})
+    assert cgroup_memory_limit(tmp_path / "self", tmp_path / "mount") == limit
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory", "workers"),
+    [(8, None, 8), (8, 512 << 20, 4), (2, 8 << 30, 2), (4, 64 << 20, 1), (4, 130 << 20, 1)],
+)
+def test_each_worker_has_a_cpu_and_memory(cpus: int, memory: int | None, workers: int) -> None:
+    assert workers_for(cpus, memory) == workers

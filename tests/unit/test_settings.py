@@ -8,7 +8,6 @@ import pytest
 from fastlb.supervisor.errors import UsageError
 from fastlb.supervisor.kinds import effective_bind, traits_of
 from fastlb.supervisor.settings.app_config import AppConfig
-from fastlb.supervisor.settings.cpus import usable_cpus
 from fastlb.supervisor.settings.declared import (
     DeclaredSetting,
     check_config,
@@ -16,6 +15,7 @@ from fastlb.supervisor.settings.declared import (
     hide_secrets,
     parse_setting,
 )
+from fastlb.supervisor.settings.most_workers import usable_workers
 
 CONFIG = AppConfig(target="server:app", name="shop")
 
@@ -28,7 +28,7 @@ def declared(name: str) -> DeclaredSetting:
     ("name", "text", "value"),
     [
         ("workers", "8", 8),
-        ("workers", "max", usable_cpus()),
+        ("workers", "max", usable_workers()),
         ("kill_timeout", "1m30s", 90.0),
         ("kill_timeout", "2.5", 2.5),
         ("limit_request_body", "1.5M", 1_572_864),
