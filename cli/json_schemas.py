@@ -37,7 +37,7 @@ class EventLine(msgspec.Struct):
 
 
 class LogLine(msgspec.Struct):
-    """One line of `logs --json`, but for one that the app itself wrote as JSON: that one stays what it is."""
+    """One line of `logs --json` and `run --json`, but for one that the app itself wrote as JSON: that one stays what it is."""
 
     timestamp: str | None
     app: str
@@ -92,12 +92,12 @@ SCHEMA_OF: dict[str, str] = {
     "pid": "workers",
     "id": "workers",
     "prettylist": "jlist",
+    "run": "logs",
 }
 # Commands that print JSON without being asked.
 ALWAYS_JSON = ("jlist", "prettylist")
 # Commands without --json, and why.
 WITHOUT_JSON: dict[str, str] = {
-    "run": "it becomes the supervisor: its output is that of the app, and `log_type: json` makes lines of JSON of it",
     "attach": "it is a conversation of a person with a program",
     "monit": "it is a view for people: `list --json` has the figures",
     "convert": "it prints a file",

@@ -84,8 +84,7 @@ class App:
         self.remarks: list[str] = []
         self._runtime = self._make_runtime()
         log, paths, score = resources.log, resources.paths, resources.worker_oom_score
-        number = resources.tenure.first_number
-        parts = HostParts(self._runtime, self._reaper, self._strays, output, log, paths, score, number)
+        parts = HostParts(self._runtime, self._reaper, self._strays, output, log, paths, score, resources.first_number)
         self._host = host = WorkerHost(self._generations, parts)
         host.on_given_up = self._look_whether_abandoned
         self._crew = Crew(self._generations, self._traits, host)

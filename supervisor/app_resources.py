@@ -34,3 +34,8 @@ class AppResources:
     service_manager: ServiceManager | None = None
     restarts_on_change: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @property
+    def first_number(self) -> int:
+        """The number of the app's first incarnation."""
+        return self.tenure.first_number

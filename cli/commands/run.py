@@ -21,7 +21,7 @@ EXAMPLES = (
     "fastlb run -w max -b 0.0.0.0:8000 --access-log server:app    # in a container",
     "fastlb run -b fd:systemd server:app      # in a unit of systemd with a socket",
     "fastlb run ecosystem.config.js --only api --env production    # of a file",
-    "fastlb run --json fastlb.toml            # all apps of a file, in one container",
+    "fastlb run --json fastlb.toml    # all apps of a file, in one container",
 )
 
 
