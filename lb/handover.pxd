@@ -1,5 +1,5 @@
-# Owns the way of a connection to its worker: staged per worker while a turn lasts, sent in one message of at most
-# CONNECTIONS_PER_MESSAGE descriptors, closed here when the kernel has it. Runs in the dispatcher process. What a
+# Owns the way of a connection to its worker: staged per worker while a turn lasts, sent in one message of at most as
+# many descriptors as the worker wants, closed here when the kernel has it. Runs in the dispatcher process. What a
 # channel does not take goes back to the held queue, in its old order: between two steps no connection is lost.
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
@@ -22,7 +22,7 @@ from fastlb.lb.posix cimport (
     CMSG_DATA, CMSG_LEN, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, iovec, msghdr, sendmsg,
 )
 from fastlb.lb.send_error cimport SEND_FULL, SEND_PAUSE, SEND_RETRY, SendVerdict, classify_send_error
-from fastlb.lb.slots cimport Stage, WorkerSlot, slot_record_sent
+from fastlb.lb.slots cimport Stage, WorkerSlot, slot_per_message, slot_record_sent
 from fastlb.lb.state cimport (
     ACCEPTS_PER_TURN, BITMAP_WORDS, Dispatcher, SEND_PAUSE_NS, bitmap_clear, bitmap_set, count, lowest_bit, may_take,
     slot_enter, slot_mark_changed, start_emptying,
@@ -42,7 +42,7 @@ cdef inline void stage_connection(Dispatcher *d, int32_t index, int fd, const Co
     stage.count += 1
     candidate_charge(&d.table, index)
     bitmap_set(d.staged, slot_index)
-    if stage.count == CONNECTIONS_PER_MESSAGE or d.slots[slot_index].node != NULL:
+    if stage.count >= slot_per_message(&d.slots[slot_index]) or d.slots[slot_index].node != NULL:
         send_stage(d, slot_index)
 
 

@@ -14,13 +14,13 @@ from posix.unistd cimport getpid, pid_t
 
 from fastlb.lb.connection cimport (
     CONNECTION_HEADER_BYTES, CONNECTION_MAGIC, CONNECTION_RECORD_BYTES, CONNECTIONS_PER_MESSAGE,
-    ConnectionMessage, ConnectionRecord,
+    ConnectionMessage, ConnectionRecord, position_epoch,
 )
 from fastlb.lb.page cimport WorkerStatus
 from fastlb.lb.posix cimport (
     AF_INET, AF_INET6, AF_UNIX, EAGAIN, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, O_CLOEXEC, O_DIRECTORY,
     O_PATH, RLIMIT_NOFILE, SHUT_WR, SOCK_STREAM, close, fstat, getrlimit, getsockname, if_indextoname, inet_ntop,
-    ntohs, open, recv, rlimit, shutdown, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un,
+    memmem, ntohs, open, recv, rlimit, shutdown, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un,
     socklen_t, stat,
 )
 from fastlb.lb.received cimport Received, close_rights, receive
@@ -29,7 +29,9 @@ cdef enum:
     TEXT_BYTES = 64          # above INET6_ADDRSTRLEN and IF_NAMESIZE
     RESERVED_FDS = 64        # kept for the app's own files and sockets
     RECOUNT_EVERY = 32       # connections between two counts of the table on Linux < 6.2
+    FIRST_BYTES = 8192       # of a new client that are read before an event loop does
 
+cdef char *HEAD_END = b"\r\n\r\n"
 cdef uint8_t[12] MAPPED_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]  # ::ffff:a.b.c.d
 
 if sizeof(ConnectionRecord) != CONNECTION_RECORD_BYTES:
@@ -128,6 +130,23 @@ cdef class HandedSocket:
         cdef uint8_t byte
         return self.fd >= 0 and recv(self.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 1
 
+    def first_bytes(self):
+        """Return what a new client has sent so far, read out of the kernel; b"" when that is to be read as always.
+
+        That is: nothing or the end of its sending, more than FIRST_BYTES, or more than one head of a request: a
+        protocol may pause reading at the second one, which an event loop heeds only once it has begun to read itself.
+        """
+        cdef char data[FIRST_BYTES]
+        cdef char *first
+        cdef ssize_t length = recv(self.fd, data, FIRST_BYTES, MSG_DONTWAIT | MSG_PEEK)
+        if length <= 0 or length == FIRST_BYTES:
+            return b""
+        first = <char *>memmem(data, length, HEAD_END, 4)
+        if first != NULL and memmem(first + 4, length - (first + 4 - data), HEAD_END, 4) != NULL:
+            return b""
+        length = recv(self.fd, data, length, MSG_DONTWAIT)  # the same ones, as no other process reads
+        return data[:length] if length > 0 else b""
+
     def end_sending(self):
         """Shut down our direction: the client sees the end also while a child that C code forked has the descriptor.
 
@@ -192,6 +211,7 @@ cdef class ConnectionInbox:
     Attributes:
         connection_fds: descriptors of the connections that are taken and not closed. Read only.
         ended: the channel is at its end: no connection will ever come.
+        missed: how many connections lay in the channel until they were taken back, and went to other workers.
         pressed: descriptors are short. Stop watching the channel until `on_room` is called.
         on_room: called without arguments when a close ended the pressure; may be None. It must only schedule.
         on_close: called without arguments after each close; may be None. It must only schedule.
@@ -200,6 +220,7 @@ cdef class ConnectionInbox:
     cdef readonly WorkerStatus status
     cdef readonly set connection_fds
     cdef readonly bint ended
+    cdef readonly uint64_t missed
     cdef readonly bint pressed
     cdef public object on_room
     cdef public object on_close
@@ -290,6 +311,7 @@ cdef class ConnectionInbox:
     cdef object take(self, const ConnectionMessage *message, const Received *received, list taken):
         """Count a message as taken and append its connections; each HandedSocket owns its descriptor."""
         cdef HandedSocket handed
+        self.missed += self.gap_before(message)
         self.status.take(message.position, received.fd_count)
         self.uncounted_fds += received.fd_count
         if received.fd_count < message.count:
@@ -302,6 +324,14 @@ cdef class ConnectionInbox:
             handed.busy = handed.counted = True
             self.connection_fds.add(handed.fd)
             taken.append(handed)
+
+    cdef uint64_t gap_before(self, const ConnectionMessage *message) noexcept:
+        """Return how many connections of the same dispatcher came between the last message and this one."""
+        cdef uint64_t before = self.status.page.position
+        cdef uint64_t first = message.position - message.count
+        if position_epoch(before) != position_epoch(message.position) or first <= before:
+            return 0
+        return first - before
 
     cdef int64_t spare_fds(self):
         """Return how many descriptors are free beyond the reserve, which has room for a message; below 0: none."""

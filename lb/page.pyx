@@ -176,6 +176,10 @@ cdef class WorkerStatus:
         store_u64(&self.page.pressure, pressed)
         page_wake_dispatcher(self.page, self.wakeup_fd)
 
+    cpdef void want_per_message(self, uint64_t most) noexcept:
+        """Say how many connections a message may bring at most, from the next one sent on; 0: as many as there are."""
+        store_u64(&self.page.per_message, most)
+
     @property
     def open(self):
         """How many connections were taken and are not closed yet."""
@@ -212,6 +216,7 @@ cdef class WorkerPageView:
             "open": _claim(taken - closed) if taken >= closed else 0,
             "busy": _claim(load_u64(&self.page.busy)),
             "pressure": load_u64(&self.page.pressure) != 0,
+            "per_message": _claim(load_u64(&self.page.per_message)),
             "requests": _claim(load_u64(&self.page.requests)),
             "errors": _claim(load_u64(&self.page.errors)),
             "lost": _claim(load_u64(&self.page.lost)),

@@ -17,8 +17,17 @@ cdef extern from "<unistd.h>" nogil:
     int close(int fd)
     int dup(int fd)
     int ftruncate(int fd, int64_t length)
+    ssize_t pread(int fd, void *buffer, size_t count, int64_t offset)
     ssize_t read(int fd, void *buffer, size_t count)
     ssize_t write(int fd, const void *buffer, size_t count)
+
+
+cdef extern from *:
+    # <string.h> declares it with _GNU_SOURCE only, which Python's headers may set too late.
+    """
+    extern void *memmem(const void *, size_t, const void *, size_t);
+    """
+    void *memmem(const void *data, size_t length, const void *wanted, size_t wanted_length) noexcept nogil
 
 
 cdef extern from "<fcntl.h>" nogil:

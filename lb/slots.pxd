@@ -68,6 +68,7 @@ cdef struct WorkerSlot:
     uint64_t seen_closed
     uint64_t seen_busy
     uint64_t seen_pressure
+    uint64_t seen_per_message
     # messages that may lie in the channel: a ring, oldest first
     uint32_t oldest
     uint32_t messages
@@ -115,6 +116,13 @@ cdef inline uint32_t slot_room(const WorkerSlot *slot, uint32_t least_credit) no
     return room
 
 
+cdef inline uint32_t slot_per_message(const WorkerSlot *slot) noexcept nogil:
+    """Return how many connections a message to the worker may have: as it wants it, within what a message holds."""
+    if slot.seen_per_message == 0 or slot.seen_per_message > CONNECTIONS_PER_MESSAGE:
+        return CONNECTIONS_PER_MESSAGE
+    return <uint32_t>slot.seen_per_message
+
+
 cdef inline void slot_settle(WorkerSlot *slot, uint64_t position) noexcept nogil:
     """Note that everything up to `position` has left the channel, a FIFO; no claim counts beyond what we sent."""
     position = min(position, slot.sent_position)
@@ -148,6 +156,7 @@ cdef inline bint slot_refresh(WorkerSlot *slot, int64_t now_ns) noexcept nogil:
     cdef uint64_t taken = load_u64(&slot.page.taken)
     cdef uint64_t busy = load_u64(&slot.page.busy)
     cdef uint64_t pressure = load_u64(&slot.page.pressure)
+    slot.seen_per_message = load_u64(&slot.page.per_message)  # of itself no move: it lets nothing go on
     if (
         position == slot.seen_position and closed == slot.seen_closed and taken == slot.seen_taken
         and busy == slot.seen_busy and pressure == slot.seen_pressure

@@ -1,20 +1,18 @@
 """Owns the reading of the connection channel: an asyncio server whose connections arrive instead of being
 accepted.
 
-Runs in Python workers, ASGI and WSGI, on the event loop's thread. Takes what lies in the channel and gives it
-to the loop; never waits, and stops reading while descriptors are short.
+Runs in Python workers, ASGI and WSGI, on the event loop's thread. Takes from the channel no more than can begin at
+once, and has it begun before it takes more: what lies in the channel can be given to another worker, what was taken
+cannot. Never waits, and stops reading while descriptors are short.
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable
 
 from fastlb.lb.inbox import ConnectionInbox
+from fastlb.worker.turn_meter import TurnMeter
 
-from .adopter import Adopter, ProtocolFactory
-
-# Connections taken in one turn of the loop: more would keep the running requests waiting.
-CONNECTIONS_PER_TURN = 32
+from .adopter import Adopter
 
 
 class ChannelServer(asyncio.AbstractServer):
@@ -23,8 +21,8 @@ class ChannelServer(asyncio.AbstractServer):
     Args:
         loop: the event loop.
         inbox: the worker's end of the channel.
-        protocol_factory: makes the protocol of a connection, with which it is called.
-        ssl_context: the workers speak TLS with it; None: plain.
+        adopter: begins with what was taken, before the loop looks at the channel again.
+        longest_turn: seconds that what is taken at once may hold the loop.
         on_eof: called once, when the dispatcher has ended the channel and all in it is taken: drain now.
     """
 
@@ -32,13 +30,14 @@ class ChannelServer(asyncio.AbstractServer):
         self,
         loop: asyncio.AbstractEventLoop,
         inbox: ConnectionInbox,
-        protocol_factory: ProtocolFactory,
-        ssl_context: ssl.SSLContext | None,
+        adopter: Adopter,
+        longest_turn: float,
         on_eof: Callable[[], object],
     ) -> None:
         self._loop = loop
         self._inbox = inbox
-        self._adopter = Adopter(loop, protocol_factory, ssl_context)
+        self._adopter = adopter
+        self._meter = TurnMeter(inbox.status, longest_turn)
         self._on_eof = on_eof
         self._reading = False
         self._closed = False
@@ -91,11 +90,15 @@ class ChannelServer(asyncio.AbstractServer):
             self._loop.remove_reader(self._inbox.fileno())
 
     def _on_readable(self) -> None:
-        taken = self._inbox.receive(CONNECTIONS_PER_TURN)
+        self._meter.begin()
+        taken = self._inbox.receive(self._meter.most)
         if not taken:
             self._on_nothing_taken()
+            return
         for handed in taken:
             self._adopter.adopt(handed)
+        # The loop calls it when it has called all that adopt() left to be called.
+        self._loop.call_soon(self._meter.end, len(taken), self._inbox.missed)
 
     def _on_nothing_taken(self) -> None:
         if self._inbox.ended:

@@ -21,7 +21,7 @@ READY = "ready"
 UNREADY = "unready"
 # Raise it when a worker cannot work under a supervisor of before: another meaning or layout of the configuration, of
 # the status page, or of the connection messages. `pip install -U` changes the workers of a supervisor that runs.
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 
 # In `forwarded_allow_ips`: whoever may connect to a unix socket.
 UNIX_PEERS = "unix:"
@@ -93,6 +93,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str
     log_config: str
     kill_timeout: float
+    handover_timeout: float
 
 
 def first_listener_id(config: WorkerConfig) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fastlb.worker.app_interface import UndecidableInterface, find_interface
-from fastlb.worker.wire import EXIT_STARTUP_FAILED, Serving, StartupFailed
+from fastlb.worker.wire import EXIT_STARTUP_FAILED, WIRE_VERSION, Serving, StartupFailed
 
 from tests.support.http_exchange import exchange
 from tests.support.worker_process import serving_worker, started_worker
@@ -44,7 +44,7 @@ def failure(directory: Path, source: str, **settings: Any) -> StartupFailed:
         return report
 
 
-@pytest.mark.parametrize("version", [0, 2])
+@pytest.mark.parametrize("version", [0, WIRE_VERSION + 1])
 def test_worker_of_another_release_than_its_supervisor_says_what_to_do(tmp_path: Path, version: int) -> None:
     reason = failure(tmp_path, "app = 1", wire_version=version).reason
     assert "fastlb was updated since this app was started" in reason

@@ -22,6 +22,7 @@ from fastlb.worker.asgi.request_tasks import RequestTasks
 from fastlb.worker.orphan_guard import end_process_group, give_time_to_finish
 
 from ..access_log.route import make_access_log
+from ..adopter import Adopter
 from ..channel_server import ChannelServer
 from ..fork_guard import ForkGuard
 from ..heartbeat import Heartbeat
@@ -106,7 +107,9 @@ class FastlbServer(uvicorn.Server):
         self._heartbeat = Heartbeat(loop, inbox, oldest)
         self._protocol_arguments = shared_arguments(self.config, self.server_state, self.lifespan.state)
         keep_alive = self.config.timeout_keep_alive
-        channel = ChannelServer(loop, inbox, self._create_protocol, self._ssl_context, lambda: drain.begin(keep_alive))
+        adopter = Adopter(loop, self._create_protocol, self._ssl_context)
+        patience = self._worker.handover_timeout
+        channel = ChannelServer(loop, inbox, adopter, patience, lambda: drain.begin(keep_alive))
         self.servers = [channel]  # type: ignore[list-item]
         await channel.start_serving()
         self._heartbeat.start()

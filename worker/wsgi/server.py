@@ -15,6 +15,7 @@ from fastlb.lb.inbox import ConnectionInbox, HandedSocket
 from fastlb.lb.page import WorkerStatus
 from fastlb.worker.orphan_guard import end_process_group, give_time_to_finish
 
+from ..adopter import Adopter
 from ..channel_server import ChannelServer
 from ..fork_guard import ForkGuard
 from ..heartbeat import Heartbeat
@@ -62,9 +63,9 @@ class WsgiServer:
         self._ended = asyncio.Event()
         self._stopping = False
         self._drain = QuietDrain(service.loop, inbox, self, self.stop)
-        self._channel = ChannelServer(
-            service.loop, inbox, self._create_connection, ssl_context, self._on_channel_end
-        )
+        adopter = Adopter(service.loop, self._create_connection, ssl_context)
+        patience = config.handover_timeout
+        self._channel = ChannelServer(service.loop, inbox, adopter, patience, self._on_channel_end)
         self._heartbeat = Heartbeat(service.loop, inbox, service.threads.oldest_started_ns)
         self.orphaned = False
 
