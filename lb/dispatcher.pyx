@@ -33,6 +33,7 @@ from fastlb.lb.posix cimport (
     SIGQUIT, SIGTERM, TFD_CLOEXEC, TFD_NONBLOCK, epoll_create1, epoll_event, epoll_wait, errno, monotonic_ns, munmap,
     signal, timerfd_create,
 )
+from fastlb.lb.policy cimport open_waiting_places
 from fastlb.lb.send_error cimport SEND_BROKEN, SEND_FULL, SEND_PAUSE, SEND_RETRY, classify_send_error
 from fastlb.lb.slots cimport WorkerSlot
 from fastlb.lb.state cimport Dispatcher, candidates_refresh, count, publish_changed, slot_look
@@ -79,8 +80,29 @@ cdef void turn(Dispatcher *d, const epoll_event *events, int event_count) noexce
     dispatch_held(d)
     drop_held_of_removed(d)
     accept_from_all(d)
+    fill_waiting_places(d)
     if d.removing:
         release_removed(d)
+
+
+cdef void fill_waiting_places(Dispatcher *d) noexcept nogil:
+    """When no worker has room, have one connection wait for each that is full; everything that was staged is sent.
+
+    When another worker has room it gets one of them at once: so we want to know of every move.
+    """
+    cdef uint32_t places
+    if d.table.with_room:
+        return
+    if candidates_refresh(d):  # else prepare_sleep, which looks for moves, would not see these
+        rescue_overdue(d)
+        dispatch_held(d)
+    if d.table.with_room == 0:
+        open_waiting_places(&d.table)
+    places = d.table.with_room
+    if places:
+        dispatch_held(d)
+        accept_from_all(d)
+        d.rescue_wanted |= d.table.with_room < places and d.admitted > 1
 
 
 cdef void on_event(Dispatcher *d, const epoll_event *event, bint *commands) noexcept nogil:

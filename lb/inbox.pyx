@@ -213,7 +213,9 @@ cdef class ConnectionInbox:
         ended: the channel is at its end: no connection will ever come.
         missed: how many connections lay in the channel until they were taken back, and went to other workers.
         pressed: descriptors are short. Stop watching the channel until `on_room` is called.
-        on_room: called without arguments when a close ended the pressure; may be None. It must only schedule.
+        capacity: how many connections may be busy; nothing is taken when so many are. 0: no bound.
+        on_room: called without arguments when a close ended the pressure, or when fewer are busy than before; may be
+            None. It must only schedule.
         on_close: called without arguments after each close; may be None. It must only schedule.
     """
 
@@ -222,6 +224,7 @@ cdef class ConnectionInbox:
     cdef readonly bint ended
     cdef readonly uint64_t missed
     cdef readonly bint pressed
+    cdef readonly uint32_t capacity
     cdef public object on_room
     cdef public object on_close
     cdef int channel_fd
@@ -253,6 +256,10 @@ cdef class ConnectionInbox:
         descriptors are closed and counted as lost.
         """
         cdef list taken = []
+        if self.capacity:
+            if self.status.page.busy >= self.capacity:
+                return taken
+            most = min(<uint64_t>most, self.capacity - self.status.page.busy)
         # Between two messages of a turn nothing else opens a descriptor: one look at the table is enough.
         cdef int64_t spare = self.spare_fds()
         while not self.ended and len(taken) < most:
@@ -264,6 +271,11 @@ cdef class ConnectionInbox:
         if taken:
             self.status.wake()
         return taken
+
+    @property
+    def full(self):
+        """Whether as many connections are busy as may be."""
+        return self.capacity != 0 and self.status.page.busy >= self.capacity
 
     def adopt(self, int fd, uint16_t port, uint32_t listener_id):
         """Return a connection that did not come by the channel, which owns `fd` and is counted nowhere.
@@ -357,6 +369,16 @@ cdef class ConnectionInbox:
         if not self.pressed:
             self.pressed = True
             self.status.set_pressure(True)
+
+    def bound_busy(self, uint32_t capacity):
+        """Take nothing while so many connections are busy; 0: no bound."""
+        self.capacity = capacity
+        self.status.on_less_busy = self.on_less_busy if capacity else None
+
+    def on_less_busy(self):
+        """Say that there is room, if there was none before (WorkerStatus calls it)."""
+        if self.status.page.busy + 1 == self.capacity and self.on_room is not None:
+            self.on_room()
 
     cdef object on_socket_closed(self):
         self.status.record_closed()

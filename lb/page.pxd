@@ -117,6 +117,7 @@ cdef class WorkerStatus:
     # The worker's own page: the only writer of lines 1, 2 and 4-7. One per process, event loop thread only.
     cdef WorkerPage *page
     cdef int wakeup_fd
+    cdef public object on_less_busy  # called when something is not busy any more; may be None. It must only schedule
 
     cdef inline void take(self, uint64_t position, uint32_t count) noexcept nogil:
         # Counts first, position last: a reader that sees the new position (so less untaken) also sees the

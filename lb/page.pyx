@@ -141,6 +141,8 @@ cdef class WorkerStatus:
         store_u64(&self.page.busy, <uint64_t>busy if busy > 0 else 0)
         if change < 0:
             page_wake_dispatcher(self.page, self.wakeup_fd)
+            if self.on_less_busy is not None:
+                self.on_less_busy()
 
     cpdef void record_request_begun(self) noexcept:
         """Count a request at its begin."""

@@ -32,6 +32,7 @@ cdef struct Candidate:
     uint8_t receiver    # may be given what others did not take
     uint8_t overdue     # has not taken what it was sent
     uint8_t slow        # has left something waiting that cannot be taken back: the last choice
+    uint8_t waiting_place  # has no room, and one connection may wait for it all the same
 
 cdef struct CandidateTable:
     uint32_t count
@@ -185,7 +186,17 @@ cdef inline void candidate_charge(CandidateTable *table, int32_t index) noexcept
     table.cursor = <uint32_t>index + 1
 
 
+cdef inline void open_waiting_places(CandidateTable *table) noexcept nogil:
+    """Give each candidate without room that has a waiting place room for one: to be called when no one has room."""
+    for i in range(table.count):
+        if table.candidates[i].waiting_place and table.candidates[i].room == 0:
+            table.candidates[i].waiting_place = False
+            table.candidates[i].room = 1
+            table.with_room += 1
+
+
 cdef inline void candidate_close(CandidateTable *table, int32_t index) noexcept nogil:
     """Give a candidate nothing more in this turn."""
     table.with_room -= table.candidates[index].room != 0
     table.candidates[index].room = 0
+    table.candidates[index].waiting_place = False

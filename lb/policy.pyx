@@ -74,6 +74,21 @@ cdef class PolicyTable:
             raise IndexError(index)
         self.table.candidates[index].serves = listeners
 
+    def refresh(self, uint32_t index, uint32_t room, uint32_t open_connections, bint waiting_place):
+        """Set what the loop finds anew in each turn; `waiting_place`: one may wait when no worker has room."""
+        if index >= self.table.count:
+            raise IndexError(index)
+        cdef Candidate *candidate = &self.table.candidates[index]
+        self.table.with_room += (room > 0) - (candidate.room > 0)
+        candidate.room = room
+        candidate.open = open_connections
+        candidate.waiting_place = waiting_place
+
+    def open_waiting_places(self):
+        """Do what the loop does when no worker has room; nothing while one has."""
+        if self.table.with_room == 0:
+            open_waiting_places(self.table)
+
     def choose_many(self, uint32_t policy, uint32_t count):
         """Choose `count` times in C, for clients of different addresses; room stays as it is. For benchmarks.
 

@@ -102,11 +102,16 @@ cdef inline uint32_t slot_open(const WorkerSlot *slot) noexcept nogil:
     return claim_clamp(<uint64_t>claim_clamp(open) + slot_given(slot))
 
 
+cdef inline bint slot_may_be_sent(const WorkerSlot *slot) noexcept nogil:
+    """Whether a worker may be sent anything at all now."""
+    return slot.state == SLOT_ADMITTED and not (slot.full or slot.seen_pressure or slot.messages == MAX_CREDIT)
+
+
 cdef inline uint32_t slot_room(const WorkerSlot *slot, uint32_t least_credit) noexcept nogil:
     """Return how many more connections a worker may be sent now; its credit counts as at least `least_credit`."""
     cdef uint32_t room
     cdef uint32_t given = slot_given(slot)
-    if slot.state != SLOT_ADMITTED or slot.full or slot.seen_pressure or slot.messages == MAX_CREDIT:
+    if not slot_may_be_sent(slot):
         return 0
     room = room_left(slot.credit if slot.credit > least_credit else least_credit, given)
     if slot.capacity:
@@ -114,6 +119,27 @@ cdef inline uint32_t slot_room(const WorkerSlot *slot, uint32_t least_credit) no
     if slot.max_connections:
         room = min(room, room_left(slot.max_connections, slot_open(slot)))
     return room
+
+
+cdef inline bint slot_is_full(const WorkerSlot *slot) noexcept nogil:
+    """Whether a worker with a capacity is busy to the brim: what lies in its channel waits until something is done."""
+    return slot.capacity != 0 and claim_clamp(slot.seen_busy) >= slot.capacity
+
+
+cdef inline bint slot_has_waiting_place(const WorkerSlot *slot, int64_t moved_after_ns) noexcept nogil:
+    """Whether a worker without room for its capacity's sake may be sent one connection that waits in its channel.
+
+    So a worker that is done finds the next one there, and need not wait for us. None waits behind what was not taken,
+    unless the worker has moved just now, and is about to take it.
+    """
+    cdef uint32_t given = slot_given(slot)
+    if not slot_may_be_sent(slot) or given >= slot.credit:
+        return False
+    if given and slot.moved_at_ns <= moved_after_ns:
+        return False
+    if slot.capacity == 0 or claim_clamp(slot.seen_busy) + <uint64_t>given != slot.capacity:
+        return False
+    return slot.max_connections == 0 or slot_open(slot) < slot.max_connections
 
 
 cdef inline uint32_t slot_per_message(const WorkerSlot *slot) noexcept nogil:
@@ -171,11 +197,22 @@ cdef inline bint slot_refresh(WorkerSlot *slot, int64_t now_ns) noexcept nogil:
     return True
 
 
+cdef inline int64_t slot_oldest_sent_ns(const WorkerSlot *slot) noexcept nogil:
+    """Return when the oldest message of a slot that has any was sent."""
+    return slot.ring[slot.oldest].sent_at_ns
+
+
 cdef inline int64_t slot_overdue_at_ns(const WorkerSlot *slot, int64_t handover_timeout_ns) noexcept nogil:
-    """Return when a worker's oldest untaken message is (or was) overdue; under pressure at once: it reads nothing."""
-    if slot.seen_pressure:
+    """Return when a worker's oldest untaken message is (or was) overdue.
+
+    At once under pressure, when it reads nothing, and of one that is full, where it waits: any other worker that has
+    room is better. One that was full takes it now, so its time counts from when it moved.
+    """
+    if slot.seen_pressure or slot_is_full(slot):
         return 0
-    return slot.ring[slot.oldest].sent_at_ns + handover_timeout_ns
+    if slot.capacity:
+        return max(slot_oldest_sent_ns(slot), slot.moved_at_ns) + handover_timeout_ns
+    return slot_oldest_sent_ns(slot) + handover_timeout_ns
 
 
 cdef inline bint slot_is_receiver(const WorkerSlot *slot, int64_t moved_after_ns) noexcept nogil:

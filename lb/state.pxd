@@ -12,7 +12,8 @@ from fastlb.lb.node.channel cimport node_is_slow, node_may_be_sent, node_places
 from fastlb.lb.page cimport MAX_LISTENERS, MAX_SLOTS, SLOT_ADMITTED, DispatcherPage, DispatcherSlotRow
 from fastlb.lb.policy cimport Candidate, CandidateTable, POLICY_IP_HASH, STICKY_CREDIT, hash_seed_of
 from fastlb.lb.slots cimport (
-    WorkerSlot, slot_is_receiver, slot_open, slot_overdue_at_ns, slot_refresh, slot_room, slot_untaken,
+    WorkerSlot, slot_has_waiting_place, slot_is_receiver, slot_open, slot_overdue_at_ns, slot_refresh, slot_room,
+    slot_untaken,
 )
 
 cdef enum:
@@ -174,16 +175,19 @@ cdef inline bint slot_look(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
 cdef inline void candidate_fill(Dispatcher *d, Candidate *candidate, uint32_t index) noexcept nogil:
     """Tell the policy what it needs to know of the worker in slot `index`."""
     cdef WorkerSlot *slot = &d.slots[index]
+    cdef int64_t moved_after_ns = d.now_ns - d.handover_timeout_ns
     candidate.slot = index
     candidate.serves = slot.serves
     candidate.room = slot_room(slot, STICKY_CREDIT if d.policy == POLICY_IP_HASH else 0)
-    if slot.passed_over_until_ns > d.now_ns:
-        candidate.room = 0
     if slot.node != NULL:
         candidate.room = min(candidate.room, node_places(slot.node)) if node_may_be_sent(slot.node, d.now_ns) else 0
     candidate.slow = slot.node != NULL and node_is_slow(slot.node, d.handover_timeout_ns, d.now_ns)
     candidate.open = slot_open(slot)
-    candidate.receiver = slot_is_receiver(slot, d.now_ns - d.handover_timeout_ns)
+    candidate.receiver = slot_is_receiver(slot, moved_after_ns)
+    candidate.waiting_place = d.policy != POLICY_IP_HASH and slot_has_waiting_place(slot, moved_after_ns)
+    if slot.passed_over_until_ns > d.now_ns:
+        candidate.room = 0
+        candidate.waiting_place = False
     candidate.overdue = slot.messages > 0 and overdue_at_ns(d, slot) <= d.now_ns
 
 

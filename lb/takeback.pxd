@@ -12,11 +12,11 @@ from fastlb.lb.descriptors cimport SPARE_DESCRIPTORS, descriptors_free
 from fastlb.lb.events cimport report_slot
 from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node.read cimport node_empty_channel
-from fastlb.lb.page cimport SLOT_ADMITTED, SLOT_DRAINING
+from fastlb.lb.page cimport MAX_SLOTS, SLOT_ADMITTED, SLOT_DRAINING
 from fastlb.lb.policy cimport POLICY_IP_HASH, candidate_close
 from fastlb.lb.posix cimport FIONREAD, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, ioctl, recv
 from fastlb.lb.received cimport Received, close_rights, receive
-from fastlb.lb.slots cimport WorkerSlot, slot_settle
+from fastlb.lb.slots cimport WorkerSlot, slot_is_full, slot_oldest_sent_ns, slot_settle
 from fastlb.lb.state cimport (
     BITMAP_WORDS, Dispatcher, MAX_HOPS, PASS_OVER_NS, bitmap_clear, count, lowest_bit, overdue_at_ns, slot_mark_changed,
 )
@@ -146,21 +146,6 @@ cdef inline bint can_be_rescued(const Dispatcher *d, const WorkerSlot *slot) noe
     )
 
 
-cdef inline void rescue_from(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
-    """Take back from one live worker what is overdue, as much as receivers have room for."""
-    cdef TakeBack result
-    while can_be_rescued(d, slot):
-        if receivers_room(d) == 0:
-            d.rescue_wanted = True
-            return
-        result = take_back_message(d, slot, True)
-        if result == TAKEBACK_EMPTY:
-            slot.messages = 0  # the worker has taken them and not said so yet, or never will: no use to try again
-        if result != TAKEBACK_DONE:
-            return
-        pass_over(d, slot)
-
-
 cdef inline void pass_over(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
     """Give a stuck worker nothing more for a while: else each client that it is given waits a hand-over timeout.
 
@@ -172,19 +157,50 @@ cdef inline void pass_over(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
         candidate_close(&d.table, slot.candidate)
 
 
-cdef inline void rescue_overdue(Dispatcher *d) noexcept nogil:
-    """Take back from stuck workers what is overdue. Never under ip-hash: there a client waits for its own worker."""
+cdef inline uint32_t oldest_to_rescue(Dispatcher *d) noexcept nogil:
+    """Return the slot whose overdue message was sent first, MAX_SLOTS when there is none."""
     cdef uint64_t remaining
-    cdef uint32_t index
-    d.rescue_wanted = False
-    if d.policy == POLICY_IP_HASH or d.admitted < 2:
-        return
+    cdef uint32_t index, found = MAX_SLOTS
+    cdef WorkerSlot *slot
     for word in range(BITMAP_WORDS):
         remaining = d.outstanding[word]
         while remaining:
             index = (<uint32_t>word << 6) + lowest_bit(remaining)
             remaining &= remaining - 1
-            if d.slots[index].messages == 0:
+            slot = &d.slots[index]
+            if slot.messages == 0:
                 bitmap_clear(d.outstanding, index)
-            elif not d.slots[index].emptying_channel:
-                rescue_from(d, &d.slots[index])
+            elif not slot.emptying_channel and can_be_rescued(d, slot) and (
+                found == MAX_SLOTS or slot_oldest_sent_ns(slot) < slot_oldest_sent_ns(&d.slots[found])
+            ):
+                found = index
+    return found
+
+
+cdef inline void rescue_overdue(Dispatcher *d) noexcept nogil:
+    """Take back from stuck and from full workers what is overdue, the oldest first, as much as receivers have room for.
+
+    Never under ip-hash: there a client waits for its own worker.
+    """
+    cdef WorkerSlot *slot
+    cdef TakeBack result
+    cdef bint waits
+    cdef uint32_t index
+    d.rescue_wanted = False
+    if d.policy == POLICY_IP_HASH or d.admitted < 2:
+        return
+    index = oldest_to_rescue(d)
+    while index != MAX_SLOTS:
+        if receivers_room(d) == 0:
+            d.rescue_wanted = True
+            return
+        slot = &d.slots[index]
+        waits = slot_is_full(slot)
+        result = take_back_message(d, slot, True)
+        if result == TAKEBACK_LATER:
+            return
+        if result == TAKEBACK_EMPTY:
+            slot.messages = 0  # the worker has taken them and not said so yet, or never will: no use to try again
+        elif not waits:
+            pass_over(d, slot)
+        index = oldest_to_rescue(d)

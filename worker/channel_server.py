@@ -7,6 +7,7 @@ cannot. Never waits, and stops reading while descriptors are short.
 """
 
 import asyncio
+import select
 from collections.abc import Callable
 
 from fastlb.lb.inbox import ConnectionInbox
@@ -41,10 +42,13 @@ class ChannelServer(asyncio.AbstractServer):
         self._on_eof = on_eof
         self._reading = False
         self._closed = False
-        inbox.on_room = lambda: loop.call_soon(self._read)
+        self._end_watch: select.epoll | None = None
+        inbox.on_room = lambda: loop.call_soon(self._on_room)
 
     async def start_serving(self) -> None:
         """Begin to take connections."""
+        if self._inbox.capacity:
+            self._watch_end()
         self._read()
 
     async def serve_forever(self) -> None:
@@ -60,6 +64,7 @@ class ChannelServer(asyncio.AbstractServer):
         """Take no more connections; what lies in the channel is the dispatcher's to give to others."""
         self._closed = True
         self._pause()
+        self._unwatch_end()
 
     async def wait_closed(self) -> None:
         """Return at once: closing needs no time."""
@@ -89,7 +94,39 @@ class ChannelServer(asyncio.AbstractServer):
             self._reading = False
             self._loop.remove_reader(self._inbox.fileno())
 
+    def _watch_end(self) -> None:
+        """Watch for the end of the channel, which is to be seen also while it is not read because all are busy."""
+        self._end_watch = select.epoll()
+        self._end_watch.register(self._inbox.fileno(), select.EPOLLRDHUP)
+        self._loop.add_reader(self._end_watch.fileno(), self._on_end_in_sight)
+
+    def _unwatch_end(self) -> None:
+        if self._end_watch is not None:
+            self._loop.remove_reader(self._end_watch.fileno())
+            self._end_watch.close()
+            self._end_watch = None
+
+    def _on_end_in_sight(self) -> None:
+        # What still lies there is for this worker, as there is no other.
+        self._unwatch_end()
+        self._inbox.bound_busy(0)
+        self._read()
+
+    def _on_room(self) -> None:
+        """Take what has come while nothing could be taken; look at the channel again if that was not enough."""
+        if self._closed or self._reading:
+            return
+        self._take()
+        if not self._inbox.full and not self._inbox.pressed:
+            self._read()
+
     def _on_readable(self) -> None:
+        if self._inbox.full:
+            self._pause()  # it waits for the next that is done, or is taken back
+        else:
+            self._take()
+
+    def _take(self) -> None:
         self._meter.begin()
         taken = self._inbox.receive(self._meter.most)
         if not taken:

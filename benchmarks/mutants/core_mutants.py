@@ -8,7 +8,7 @@ from .mutant import Fault, Mutant, mutants_of
 TAKEBACK, SLOTS, POLICY = "lb/takeback.pxd", "lb/slots.pxd", "lb/policy.pxd"
 HANDOVER, LISTENERS, STATE = "lb/handover.pxd", "lb/listeners.pxd", "lb/state.pxd"
 ACCEPT, SEND, PAGE, INBOX = "lb/accept.pxd", "lb/send_error.pxd", "lb/page.pxd", "lb/inbox.pyx"
-WORKERS = "lb/workers.pxd"
+WORKERS, DISPATCHER = "lb/workers.pxd", "lb/dispatcher.pyx"
 
 RULES: dict[str, tuple[Fault, ...]] = {
     "a connection hops twice at most": (
@@ -37,9 +37,9 @@ RULES: dict[str, tuple[Fault, ...]] = {
     ),
     "from a live worker only what is overdue is taken back": (
         (TAKEBACK, "        and overdue_at_ns(d, slot) <= d.now_ns\n", ""),
-        (SLOTS, "    return slot.ring[slot.oldest].sent_at_ns + handover_timeout_ns\n", "    return 0x7FFFFFFFFFFFFFFF\n"),
+        (SLOTS, "    return slot_oldest_sent_ns(slot) + handover_timeout_ns\n", "    return 0x7FFFFFFFFFFFFFFF\n"),
         (SLOTS, "    newest.sent_at_ns = now_ns\n", "    newest.sent_at_ns = 0\n"),
-        (SLOTS, "    if slot.seen_pressure:\n        return 0\n    return slot.ring", "    return slot.ring"),
+        (SLOTS, "slot.seen_pressure or slot_is_full(slot):", "slot_is_full(slot):"),
     ),
     "what is taken back goes to one who takes it at once": (
         (TAKEBACK, "        if receivers_room(d) == 0:\n            d.rescue_wanted = True\n            return\n", ""),
@@ -48,8 +48,8 @@ RULES: dict[str, tuple[Fault, ...]] = {
         (POLICY, "        if not is_able(one, listener) or one.overdue:\n", "        if not is_able(one, listener):\n"),
     ),
     "a worker that left a message is passed over for a while": (
-        (TAKEBACK, "        pass_over(d, slot)\n\n\ncdef inline void pass_over", "\n\ncdef inline void pass_over"),
-        (STATE, "    if slot.passed_over_until_ns > d.now_ns:\n        candidate.room = 0\n", ""),
+        (TAKEBACK, "            pass_over(d, slot)\n", "            pass\n"),
+        (STATE, "        candidate.room = 0\n        candidate.waiting_place = False\n", "        pass\n"),
         (SLOTS, "    slot.passed_over_until_ns = 0\n", ""),
         (STATE, "    PASS_OVER_NS = 100_000_000 ", "    PASS_OVER_NS = 100_000_000_000 "),
     ),
@@ -59,8 +59,21 @@ RULES: dict[str, tuple[Fault, ...]] = {
         (SLOTS, "slot.credit if slot.credit > least_credit else least_credit, given", "MAX_CREDIT, given"),
         (WORKERS, "    slot.credit = min(max(wanted.credit, 1), MAX_CREDIT)\n", "    slot.credit = MAX_CREDIT\n"),
     ),
+    "one waits for a full worker, until another has room": (
+        (SLOTS, "seen_pressure or slot_is_full(slot):", "seen_pressure:"),
+        (SLOTS, "    if given and slot.moved_at_ns <= moved_after_ns:\n        return False\n", ""),
+        (STATE, "d.policy != POLICY_IP_HASH and slot_has_waiting_place", "slot_has_waiting_place"),
+        (TAKEBACK, "        elif not waits:\n", "        else:\n"),
+        (TAKEBACK, "slot_oldest_sent_ns(slot) < slot_oldest_sent_ns(&d.slots[found])", "True"),
+        (DISPATCHER, "        d.rescue_wanted |= d.table.with_room < places and d.admitted > 1\n", ""),
+    ),
+    "messages are no larger than their worker wants them": (
+        (HANDOVER, "stage.count >= slot_per_message(&d.slots[slot_index])", "stage.count >= CONNECTIONS_PER_MESSAGE"),
+        (SLOTS, "slot.seen_per_message == 0 or slot.seen_per_message > CONNECTIONS_PER_MESSAGE", "False"),
+        (SLOTS, "    slot.seen_per_message = load_u64(&slot.page.per_message)", "    slot.seen_per_message = 0"),
+    ),
     "capacity bounds busy connections, max_connections open ones": (
-        (SLOTS, "    if slot.capacity:\n", "    if False:\n"),
+        (SLOTS, "    if slot.capacity:\n        room = ", "    if False:\n        room = "),
         (SLOTS, "    if slot.max_connections:\n", "    if False:\n"),
         (SLOTS, "<uint64_t>claim_clamp(slot.seen_busy) + given", "<uint64_t>claim_clamp(slot.seen_busy)"),
         (
@@ -160,6 +173,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "a worker that left a message is passed over for a while": TAKING_BACK,
     "credit bounds what a worker has not taken": BOUNDS,
     "capacity bounds busy connections, max_connections open ones": BOUNDS,
+    "one waits for a full worker, until another has room": (f"{NATIVE}waiting_places.py",),
+    "messages are no larger than their worker wants them": (f"{NATIVE}handover.py",),
     "a worker under pressure gets nothing": (f"{NATIVE}bounds.py", "tests/worker/test_inbox.py"),
     "what a page says is clamped": (f"{NATIVE}bounds.py", f"{NATIVE}malformed.py"),
     "round-robin is exact": (f"{NATIVE}policy.py", f"{NATIVE}dispatch.py"),

@@ -100,12 +100,13 @@ def test_end_of_the_app_hurries_a_drain_that_has_begun(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_the_worker_after_the_running_requests(probe: Probe, number: signal.Signals) -> None:
-    with probe.client(get("/hello")) as idle, probe.client() as silent:
+    with probe.client(get("/hello")) as idle, probe.client() as silent, probe.client() as queued:
         idle.response()
+        wait_until(lambda: probe.worker.counters()["taken"] == 3, "all are taken")
         with probe.gate():
             running = probe.client(get("/wait"))
-            queued = probe.client(get("/hello"))
             probe.wait_note("waiting")
+            queued.send(get("/hello"))
             wait_until(lambda: probe.worker.counters()["requests"] == 3, "the second request waits")
             probe.worker.process.send_signal(number)
             assert idle.is_closed()
@@ -118,7 +119,7 @@ def test_signal_ends_the_worker_after_the_running_requests(probe: Probe, number:
 
 def test_second_signal_ends_the_worker_at_once(probe: Probe) -> None:
     os.mkfifo(probe.directory / "gate")  # nobody will open it
-    with probe.client(get("/wait")) as client, probe.client() as silent:
+    with probe.client() as silent, probe.client(get("/wait")) as client:
         probe.wait_note("waiting")
         probe.worker.process.send_signal(signal.SIGTERM)
         assert silent.is_closed()

@@ -69,14 +69,17 @@ def test_running_app_occupies_its_thread_after_the_client_has_left(probe: Probe)
 
 
 def test_requests_wait_for_the_thread_in_the_order_of_their_arrival(probe: Probe) -> None:
+    others = [probe.client() for _ in range(5)]  # while the thread is busy no new connection is taken
+    left = probe.client()
+    wait_until(lambda: probe.worker.counters()["taken"] == 6, "all are taken")
+    probe.wait_busy(0)
     with probe.gate():
         first = probe.client(get("/wait"))
         probe.wait_note("waiting")
-        others = []
-        for number in range(5):
-            others.append(probe.client(get(f"/single?{number}")))
+        for number, client in enumerate(others):
+            client.send(get(f"/single?{number}"))
             probe.wait_busy(number + 2)
-        left = probe.client(get("/wait?left"))
+        left.send(get("/wait?left"))
         probe.wait_busy(7)
         left.leave()
         wait_until(lambda: probe.worker.counters()["closed"] == 1, "the connection is closed")

@@ -63,6 +63,7 @@ class WsgiServer:
         self._ended = asyncio.Event()
         self._stopping = False
         self._drain = QuietDrain(service.loop, inbox, self, self.stop)
+        inbox.bound_busy(config.threads)
         adopter = Adopter(service.loop, self._create_connection, ssl_context)
         patience = config.handover_timeout
         self._channel = ChannelServer(service.loop, inbox, adopter, patience, self._on_channel_end)

@@ -1,0 +1,75 @@
+"""A WSGI worker that is full leaves what waits in its channel, and takes it when it is done."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.http_exchange import read_response
+from tests.support.waiting import wait_until
+from tests.support.worker_process import WorkerProcess, serving_worker
+from tests.worker.test_taken_means_begun import asking_clients, let_go
+
+# /block waits until the test lets it go.
+BLOCKING = """
+import os
+os.chdir({directory!r})
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/block":
+        with open("gate") as gate:
+            gate.read()
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+
+@contextmanager
+def wsgi_worker(directory: Path, threads: int = 1) -> Iterator[WorkerProcess]:
+    """Run a worker whose app can be blocked."""
+    os.mkfifo(directory / "gate")
+    with serving_worker(directory, BLOCKING.format(directory=str(directory)), threads=threads) as worker:
+        yield worker
+
+
+def wait_requests(worker: WorkerProcess, count: int) -> None:
+    """Wait until so many requests have begun."""
+    wait_until(lambda: worker.counters()["requests"] == count, f"{count} requests have begun")
+
+
+def test_worker_that_is_full_takes_the_next_when_one_is_done(tmp_path: Path) -> None:
+    with wsgi_worker(tmp_path, threads=2) as worker:
+        clients = asking_clients(worker, "/block", "/block", "/block", "/")
+        wait_requests(worker, 2)
+        assert (worker.counters()["taken"], worker.counters()["busy"]) == (2, 2)
+        let_go(tmp_path)
+        wait_requests(worker, 4)
+        assert worker.counters()["taken"] == 4
+        let_go(tmp_path)
+        for client in clients:
+            with client:
+                assert read_response(client).body == b"ok"
+        worker.wait_closed()
+
+
+def test_one_at_a_time_in_order_without_end(tmp_path: Path) -> None:
+    with wsgi_worker(tmp_path) as worker:
+        for _ in range(5):
+            for client in asking_clients(worker, *["/"] * 20):
+                with client:
+                    assert read_response(client).body == b"ok"
+        worker.wait_closed()
+
+
+def test_worker_that_is_full_sees_the_end_of_its_channel_and_takes_what_is_left(tmp_path: Path) -> None:
+    with wsgi_worker(tmp_path) as worker:
+        running, left = asking_clients(worker, "/block", "/")
+        wait_requests(worker, 1)
+        assert worker.counters()["taken"] == 1
+        worker.drain()
+        wait_until(lambda: worker.counters()["taken"] == 2, "it takes what is left, as no other worker will")
+        let_go(tmp_path)
+        for client in (running, left):
+            with client:
+                assert read_response(client).headers["connection"] == "close"
+        assert worker.wait_exit() == 0
