@@ -20,6 +20,7 @@ from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
 
 WORKERS = 2
+CONNECTIONS_PER_MESSAGE = 16
 DEEP = WorkerBounds(credit=128, capacity=0, max_connections=0)
 HANDOVER_TIMEOUT_NS = 5_000_000
 PLAIN_LOOP = Path(__file__).with_name("plain_loop.c")
@@ -39,12 +40,21 @@ class Contender(Protocol):
 
 
 class OurLoop:
-    """The dispatcher, with the defaults of an app but for the credit."""
+    """The dispatcher, with the defaults of an app but for the credit.
+
+    Args:
+        per_message: how many connections the workers want in a message.
+    """
+
+    def __init__(self, per_message: int = CONNECTIONS_PER_MESSAGE) -> None:
+        self._per_message = per_message
 
     def __enter__(self) -> OurLoop:
         self.dispatcher = DispatcherProcess(Policy.ROUND_ROBIN, HANDOVER_TIMEOUT_NS)
         self.address = self.dispatcher.listen().getsockname()
         self.workers = self.dispatcher.start_workers(WORKERS, DEEP)
+        for worker in self.workers:
+            worker.status.want_per_message(self._per_message)
         self.pid = self.dispatcher.process.pid
         return self
 
@@ -55,7 +65,10 @@ class OurLoop:
 
 
 class PlainLoop:
-    """plain_loop.c, compiled on the fly. Raises FileNotFoundError without a C compiler."""
+    """plain_loop.c, compiled on the fly, with as many in a message. Raises FileNotFoundError without a C compiler."""
+
+    def __init__(self, per_message: int = CONNECTIONS_PER_MESSAGE) -> None:
+        self._per_message = per_message
 
     def __enter__(self) -> PlainLoop:
         self.folder = tempfile.TemporaryDirectory()
@@ -67,7 +80,7 @@ class PlainLoop:
         self.listener.setblocking(False)
         self.address = self.listener.getsockname()
         fds = [self.listener.fileno(), *(worker.dispatcher_end.fileno() for worker in self.workers)]
-        self.process = subprocess.Popen([program, *map(str, fds)], pass_fds=fds)
+        self.process = subprocess.Popen([program, str(self._per_message), *map(str, fds)], pass_fds=fds)
         self.pid = self.process.pid
         return self
 

@@ -1,8 +1,8 @@
 /* The yardstick: what accepting and handing over costs in plain C, with the same system calls in the same
- * order as the dispatcher - epoll_wait, accept4 until EAGAIN, one sendmsg of at most 16 descriptors a worker,
+ * order as the dispatcher - epoll_wait, accept4 until EAGAIN, one sendmsg of at most MOST descriptors a worker,
  * close - and nothing else: no bounds, no pages, no policy but round-robin, no errors.
  *
- * usage: plain_loop LISTENER_FD CHANNEL_FD...   (runs until it is killed) */
+ * usage: plain_loop MOST LISTENER_FD CHANNEL_FD...   (runs until it is killed; MOST: 1 to 16) */
 
 #define _GNU_SOURCE
 #include <stdint.h>
@@ -25,6 +25,7 @@ struct stage {
 
 static struct stage stages[MOST_WORKERS];
 static int channels[MOST_WORKERS];
+static uint32_t most_per_message;
 
 static void send_stage(int worker)
 {
@@ -58,17 +59,18 @@ static void stage_connection(int worker, int fd, const struct sockaddr_storage *
     memcpy(stage->records[stage->count], &now.tv_nsec, sizeof now.tv_nsec);
     memcpy(stage->records[stage->count] + 24, &((const struct sockaddr_in *)peer)->sin_addr, 4);
     stage->fds[stage->count++] = fd;
-    if (stage->count == MOST_FDS)
+    if (stage->count == most_per_message)
         send_stage(worker);
 }
 
 int main(int argc, char **argv)
 {
-    int listener = atoi(argv[1]), workers = argc - 2, next = 0, fd;
+    int listener = atoi(argv[2]), workers = argc - 3, next = 0, fd;
+    most_per_message = atoi(argv[1]);
     int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = { .events = EPOLLIN };
     for (int i = 0; i < workers; i++)
-        channels[i] = atoi(argv[2 + i]);
+        channels[i] = atoi(argv[3 + i]);
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &event);
     for (;;) {
         epoll_wait(epoll_fd, &event, 1, -1);
