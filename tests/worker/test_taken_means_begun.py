@@ -22,13 +22,13 @@ async def app(scope, receive, send):
         with open("gate") as gate:
             gate.read()
     async with asyncio.timeout(60):
-        body = asyncio.current_task().get_coro().__name__.encode()
+        body = b"task" if asyncio.current_task() else b""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
 """
 # So short that whatever a worker does holds its loop for longer.
 NO_TIME, MUCH_TIME = 1e-9, 3600.0
-SEEN_BY_A_TASK = b"run_asgi"
+SEEN_BY_A_TASK = b"task"
 
 
 @contextmanager
