@@ -72,7 +72,11 @@ def check_pattern(text: str) -> None:
     Raises:
         ValueError: it cannot.
     """
-    if not text.strip("/"):
+    try:
+        is_pattern = bool(text.strip("./")) and pattern_of(text) is not None
+    except re.error:
+        is_pattern = False
+    if not is_pattern:
         raise ValueError(f"{text!r} is no pattern of files such as *.log, node_modules or client/img")
 
 

@@ -7,12 +7,13 @@ while it waits is the same request. Nothing wakes up while no file changes.
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..home.paths import AppPaths
 from ..operations import Operation, OperationRequest
 from ..output.event_log import EventLog
+from ..safe_text import escape_line
 from ..settings.app_config import AppConfig
 from .gathering import Gathering, LoopGuard
 from .inotify import Inotify, limit_advice
@@ -145,14 +146,18 @@ class FileWatch:
         return self._parts.config().watch_delay
 
     def _names(self, paths: set[str]) -> str:
-        """Return the first few, as paths from the working directory where they lie below it."""
-        top = (self._parts.config().cwd or os.getcwd()).rstrip("/") + "/"
-        names = sorted(path.removeprefix(top) for path in paths)
-        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        return ", ".join(names[:MOST_NAMED]) + more
+        return names_of(paths, self._parts.config().cwd or os.getcwd())
 
     def _tell(self, problem: str) -> None:
         """Tell the user once that not everything is watched."""
         if problem and problem != self._told:
             self._parts.remark(f"watch: {problem}")
         self._told = problem
+
+
+def names_of(paths: Iterable[str], directory: str) -> str:
+    """Return the first few of the paths, from a directory where they lie below it; fit to be shown."""
+    top = directory.rstrip("/") + "/"
+    names = sorted(escape_line(path.removeprefix(top)) for path in paths)
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Iterator
 
+from ..safe_text import escape_line
 from .inotify import (
     CLOSE_WRITE,
     CREATE,
@@ -174,7 +175,9 @@ class WatchedTree:
         except OSError as error:
             if error.errno not in NOT_THERE:
                 advice = limit_advice(error)
-                self.problem = f"{directory} cannot be watched, {error.strerror}" + (f": {advice}" if advice else "")
+                self.problem = f"{escape_line(directory)} cannot be watched, {error.strerror}" + (
+                    f": {advice}" if advice else ""
+                )
             return None
 
     def _forget_below(self, top: str) -> None:

@@ -1,5 +1,6 @@
 """What the kernel says of a tree of files, and which of it counts: real directories, no process."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 from fastlb.supervisor.home.paths import AppPaths
 from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.settings.watch_words import check_pattern
 from fastlb.supervisor.watch import tree as watched_tree
-from fastlb.supervisor.watch.inotify import Inotify
+from fastlb.supervisor.watch.file_watch import names_of
+from fastlb.supervisor.watch.inotify import Inotify, limit_advice
 from fastlb.supervisor.watch.rules import WatchRules
 from fastlb.supervisor.watch.tree import WatchedTree
 
@@ -209,3 +212,24 @@ def test_more_directories_than_are_watched_are_told(bench: Bench, monkeypatch: p
     bench.watch()
     assert bench.tree is not None
     assert "more than 2 directories" in bench.tree.problem
+
+
+@pytest.mark.parametrize("pattern", ["", "/", "./", "[z-a]"])
+def test_what_is_no_pattern_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="is no pattern of files"):
+        check_pattern(pattern)
+
+
+def test_limits_of_the_kernel_are_told_with_what_to_do() -> None:
+    for code, name in ((errno.ENOSPC, "max_user_watches"), (errno.EMFILE, "max_user_instances")):
+        advice = limit_advice(OSError(code, "no more"))
+        limit = int(Path(f"/proc/sys/fs/inotify/{name}").read_text())
+        assert f"a user watch {limit}" in advice
+        assert f"sysctl fs.inotify.{name}={2 * limit}" in advice
+    assert limit_advice(OSError(errno.EACCES, "no")) == ""
+
+
+def test_names_are_few_and_can_be_written() -> None:
+    paths = {f"/srv/shop/{number}.py" for number in range(7)} | {os.fsdecode(b"/srv/shop/\xff")}
+    assert names_of(paths, "/srv/shop") == "0.py, 1.py, 2.py, 3.py, 4.py and 3 more"
+    assert names_of([os.fsdecode(b"/srv/shop/\xff")], "/srv/shop/") == r"\udcff"
