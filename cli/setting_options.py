@@ -83,7 +83,11 @@ class SettingsCommand(AppCommand):
             environment, before = take_environment(before)
             if environment is not None:
                 ctx.meta[CHOSEN_ENVIRONMENT] = environment
-        return super().parse_args(ctx, with_values(before, partial(self._has_excess, ctx)))
+        return super().parse_args(ctx, with_values(before, self._takes_value(), partial(self._has_excess, ctx)))
+
+    def _takes_value(self) -> set[str]:
+        options = [each for each in self.params if isinstance(each, click.Option) and not each.is_flag]
+        return {name for each in options if each.name != "watch" for name in each.opts}
 
     def _has_excess(self, ctx: click.Context, args: list[str]) -> bool:
         try:

@@ -132,7 +132,7 @@ def test_value_that_is_not_utf_8_is_refused_and_not_shown(fastlb: Fastlb) -> Non
         ("start a:b --wrokers 4", "did you mean --workers?"),
         ("start a:b --zzz", "see fastlb start --help"),
         ("start a:b --pid /run/x.pid", "has no option --pid; there is no pid file"),
-        ("start a:b --reload", "`fastlb reload NAME` loads new code"),
+        ("start a:b --reload", "`fastlb run --reload` is for a laptop"),
         ("start a:b -D", "always runs in the background"),
         ("start a:b -k uvicorn.workers.UvicornWorker", "give --interface asgi or wsgi"),
         ("start a:b --preload", "every worker imports the app itself"),

@@ -47,6 +47,8 @@ def test_stopped_app_is_listed_from_its_file(fastlb: Fastlb, stopped: AppPaths) 
             "started_at": "",
             "last_exit": "",
             "operations": [],
+            "cron_next_at": "",
+            "autoscaling": None,
             "target_workers": 0,
             "pm_ids": [0],
         }

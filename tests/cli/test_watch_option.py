@@ -19,6 +19,7 @@ from fastlb.supervisor.errors import UsageError
         ("server:app --watch=src", "server:app", ["src"]),
         ("--watch src --watch a.yaml server:app -n x", "server:app", ["src", "a.yaml"]),
         ("--watch server:app -- --watch other", "server:app", ["true"]),
+        ("server:app --env-file --watch", "server:app", []),
         ("-n shop --watch server:app --cron 0", "server:app", ["true"]),
     ],
 )
