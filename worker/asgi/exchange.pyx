@@ -379,14 +379,16 @@ cdef class Exchange(Response):
         if result is not None:
             logger.error("ASGI callable should return None, but returned '%s'.", result)
             self.break_off()
-        elif self.connection is not None:
-            if not self.started:
-                logger.error("ASGI callable returned without starting response.")
-                self.answer_failure()
-            else:
-                logger.error("ASGI callable returned without completing response.")
-                self.break_off()
-        return self.leave(False)
+            return self.leave(True)
+        if self.connection is None:
+            return self.leave(False)
+        if self.started:
+            logger.error("ASGI callable returned without completing response.")
+            self.break_off()
+        else:
+            logger.error("ASGI callable returned without starting response.")
+            self.answer_failure()
+        return self.leave(True)
 
     cdef int fail(self, error) except -1:
         """The app has raised, whatever it was."""
