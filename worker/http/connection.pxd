@@ -32,6 +32,7 @@ cdef class HttpConnection(RequestReader):
     cdef bint half_closed         # the client sends no more
     cdef bint lingering           # nothing is read any more but to throw it away
     cdef bint closing
+    cdef bint aborted             # ... by a reset
     cdef size_t unsent_bytes      # when progress was looked for
     cdef public double deadline   # as TimeoutWheel wants them
     cdef public long watched_tick

@@ -101,7 +101,7 @@ cdef class HttpConnection(RequestReader):
         """Forget everything of a connection that is gone."""
         service = self.service
         service.connections.discard(self)
-        if not service.secure:
+        if not service.secure and not self.aborted:
             # Everything that was written is in the kernel by now. TLS has an end of its own, which the client has seen.
             self.handed.end_sending()
         self.deadline = 0.0
@@ -293,7 +293,7 @@ cdef class HttpConnection(RequestReader):
         """End the connection by a reset: what the client has got is not to look complete."""
         if self.transport is None:
             return 0
-        self.closing = True
+        self.closing = self.aborted = True
         self.deadline = 0.0
         if not self.service.secure:
             reset_at_close(self.handed.fileno())
