@@ -123,7 +123,7 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_connections: Annotated[int, Setting(help="Most open connections of a worker; 0: as its descriptor limit allows, and no bound for Node.", section="Network", aliases=("worker_connections",), minimum=0, maximum=1_000_000)] = 0
     handover_timeout: Annotated[float, seconds("After this a connection that its worker has not taken goes to another.", "Network", minimum=0.001)] = 0.005
 
-    http: Annotated[Literal["auto", "httptools", "h11"], Setting(help="HTTP parser of ASGI workers.", section="HTTP", kinds=PYTHON, interfaces=ASGI)] = "auto"
+    http: Annotated[Literal["auto", "fastlb", "httptools", "h11"], Setting(help="What speaks HTTP in ASGI workers: fastlb itself (auto), or uvicorn on httptools or h11.", section="HTTP", kinds=PYTHON, interfaces=ASGI)] = "auto"
     loop: Annotated[Literal["auto", "uvloop", "asyncio"], Setting(help="Event loop of ASGI workers.", section="HTTP", kinds=PYTHON, interfaces=ASGI)] = "auto"
     ws: Annotated[Literal["auto", "none", "websockets", "websockets-sansio", "wsproto"], Setting(help="WebSocket implementation of ASGI workers.", section="HTTP", kinds=PYTHON, interfaces=ASGI)] = "auto"
     ws_max_size: Annotated[int, Setting(help="Largest message of a WebSocket (closed with 1009 above).", section="HTTP", unit="bytes", minimum=1, metavar="SIZE", kinds=PYTHON, interfaces=ASGI)] = 16_777_216

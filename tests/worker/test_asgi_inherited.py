@@ -1,4 +1,4 @@
-"""What ASGI apps see of HTTP because uvicorn's protocol classes speak it: as docs/tried-with.md says."""
+"""What ASGI apps see of HTTP when uvicorn's protocol classes speak it: as docs/tried-with.md says."""
 
 import json
 from pathlib import Path
@@ -37,6 +37,6 @@ UPGRADE = b"POST /u HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: foo\r
     ids=["trailers are headers", "a body behind an unknown upgrade is lost", "no host"],
 )
 def test_app_sees_what_the_page_says(tmp_path: Path, request_bytes: bytes, seen: dict[str, object]) -> None:
-    with serving_worker(tmp_path, SHOW) as worker, worker.connect() as client:
+    with serving_worker(tmp_path, SHOW, http="httptools") as worker, worker.connect() as client:
         client.sendall(request_bytes)
         assert json.loads(read_response(client).body) == seen

@@ -58,6 +58,7 @@ cdef class AsgiConnection(HttpConnection):
         exchange = Exchange()
         exchange.service = service
         exchange.connection = self
+        exchange.half_closed = self.half_closed
         exchange.is_head = self.method() == "HEAD"
         exchange.is_http10 = self.is_http10
         exchange.keep_alive = self.keep_alive

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .own_http import OwnHttp
 
 DATE_INTERVAL = 1.0
-OWN = "fastlb"  # the value of the setting `http`
+OWN = ("auto", "fastlb")  # values of the setting `http`
 
 
 class FastlbServer(uvicorn.Server):
@@ -101,7 +101,7 @@ class FastlbServer(uvicorn.Server):
         fill_standard_descriptors()
         loop, inbox = asyncio.get_running_loop(), self._inbox
         drain = self._drain = QuietDrain(loop, inbox, self, self.stop)
-        if self._worker.http == OWN:
+        if self._worker.http in OWN:
             self._serve_http_ourselves()
         oldest = self._own_http.oldest_began_ns if self._own_http else self._tasks.oldest_began_ns
         self._heartbeat = Heartbeat(loop, inbox, oldest)
