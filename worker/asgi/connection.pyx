@@ -63,6 +63,7 @@ cdef class AsgiConnection(HttpConnection):
         exchange.is_http10 = self.is_http10
         exchange.keep_alive = self.keep_alive
         exchange.scope = self.scope()
+        exchange.target = self.target
         exchange.app = service.app if not service.limit_concurrency else self.app_below_limit()
         self.exchange = exchange
         self.answering = True

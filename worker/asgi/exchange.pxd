@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t
 
 from fastlb.lb.page cimport WorkerStatus
+from fastlb.worker.access_log.access_log cimport AccessLog
 from fastlb.worker.http.connection cimport HttpConnection, HttpService
 from fastlb.worker.http.response cimport Response
 
@@ -15,7 +16,7 @@ cdef class AsgiService(HttpService):
     cdef WorkerStatus status
     cdef object create_task
     cdef object create_future
-    cdef object access_logger     # None: there is no access log, or the app writes it
+    cdef AccessLog access_log     # None: there is none, or a line tells what is known at the end (LoggedApp)
     cdef dict exchanges           # that run, oldest first
     cdef readonly object websocket_tasks
     cdef str root_path
@@ -30,6 +31,7 @@ cdef class Exchange(Response):
     cdef HttpConnection connection  # None: the client has gone, or has its response
     cdef object app
     cdef dict scope
+    cdef bytes target             # as the client sent it
     cdef object coroutine         # the app's; None before its first step
     cdef object task
     cdef int64_t began_ns

@@ -4,6 +4,7 @@ from typing import Any
 
 import uvicorn
 from fastlb.lb.page import WorkerStatus
+from fastlb.worker.access_log.access_log import AccessLog
 
 from ..http.connection import HttpService
 from ..http.response import Response, ServerLines
@@ -22,6 +23,7 @@ class AsgiService(HttpService):
         server: uvicorn.Server,
         status: WorkerStatus,
         websocket_tasks: set[asyncio.Task[Any]],
+        access_log: AccessLog | None,
     ) -> None: ...
     def oldest_began_ns(self) -> int: ...
     def __len__(self) -> int: ...

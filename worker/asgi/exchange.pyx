@@ -14,10 +14,10 @@ from libc.stdint cimport uint8_t
 
 from fastlb.lb.page cimport WorkerStatus
 from fastlb.lb.posix cimport monotonic_ns
+from fastlb.worker.access_log.access_log cimport AccessLog
+from fastlb.worker.access_log.lines cimport AnsweredRequest
 from fastlb.worker.http.connection cimport HttpConnection, HttpService
 from fastlb.worker.http.response cimport Response, ServerLines
-
-import uvicorn.protocols.utils as uvicorn_utils
 
 cdef extern from "Python.h":
     int PyIter_Send(object iterator, object value, PyObject **result) except? -1
@@ -33,7 +33,6 @@ cdef enum:
     HELD_BYTES = 65536
 
 cdef object logger = logging.getLogger("uvicorn.error")
-cdef object access_logger = logging.getLogger("uvicorn.access")
 cdef bytes CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 cdef bytes FAILURE = b"Internal Server Error"
 cdef list FAILURE_HEADERS = [(b"content-type", b"text/plain; charset=utf-8")]
@@ -76,9 +75,13 @@ cdef class AsgiService(HttpService):
         server: uvicorn's server, whose config is loaded and whose lifespan has started.
         status: the worker's page.
         websocket_tasks: those of open websockets.
+        access_log: takes a line of each request when its response begins; None: nothing is to be told then.
     """
 
-    def __init__(self, loop, wheel, worker, ServerLines lines, server, WorkerStatus status not None, websocket_tasks):
+    def __init__(
+        self, loop, wheel, worker, ServerLines lines, server, WorkerStatus status not None, websocket_tasks,
+        AccessLog access_log
+    ):
         config = server.config
         HttpService.__init__(self, loop, wheel, server.server_state.connections, worker, lines)
         self.config = config
@@ -95,8 +98,7 @@ cdef class AsgiService(HttpService):
         self.asgi_version = config.asgi_version
         self.limit_concurrency = config.limit_concurrency or 0
         self.takes_websockets = config.ws_protocol_class is not None
-        logs_access = worker.access_log and not worker.access_log_format and access_logger.hasHandlers()
-        self.access_logger = access_logger if logs_access else None
+        self.access_log = access_log
 
     def oldest_began_ns(self):
         """Return when the oldest running request began (CLOCK_MONOTONIC), 0 when none runs."""
@@ -341,7 +343,7 @@ cdef class Exchange(Response):
             self.keep_alive = False
         head = self.begin(self.service.lines, text, copied, length, is_last)
         connection.wants_continue = False
-        if self.service.access_logger is not None:
+        if self.service.access_log is not None:
             self.log_access()
         return connection.write(head)
 
@@ -361,15 +363,15 @@ cdef class Exchange(Response):
         return connection.end_response(self.keep_alive)
 
     cdef int log_access(self) except -1:
-        scope = self.scope
-        self.service.access_logger.info(
-            '%s - "%s %s HTTP/%s" %d',
-            uvicorn_utils.get_client_addr(scope),
-            scope["method"],
-            uvicorn_utils.get_path_with_query_string(scope),
-            scope["http_version"],
-            self.status,
-        )
+        cdef AnsweredRequest line = AnsweredRequest()
+        client = self.scope["client"]
+        if client:
+            line.client, line.client_port = client[0], client[1] or 0
+        line.method = self.scope["method"]
+        line.target = self.target
+        line.protocol = "HTTP/1.0" if self.is_http10 else "HTTP/1.1"
+        line.status = self.status
+        self.service.access_log.record(line)
         return 0
 
     # the app's end

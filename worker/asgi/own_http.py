@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from fastlb.lb.inbox import HandedSocket
 from fastlb.lb.page import WorkerStatus
+from fastlb.worker.access_log.access_log import AccessLog
 from fastlb.worker.asgi.connection import AsgiConnection
 from fastlb.worker.asgi.exchange import AsgiService
 from fastlb.worker.http.response import ServerLines
@@ -28,11 +29,17 @@ class OwnHttp:
     """The engine's service for `server`, whose lifespan has started."""
 
     def __init__(
-        self, server: uvicorn.Server, worker: WorkerConfig, status: WorkerStatus, websocket_tasks: "WebSocketTasks"
+        self,
+        server: uvicorn.Server,
+        worker: WorkerConfig,
+        status: WorkerStatus,
+        websocket_tasks: "WebSocketTasks",
+        access_log: AccessLog | None,
     ) -> None:
         loop = asyncio.get_running_loop()
         lines = ServerLines(SERVER_NAME if worker.server_header else "")
-        self.service = AsgiService(loop, TimeoutWheel(loop), worker, lines, server, status, websocket_tasks)
+        log = access_log if access_log is not None and not access_log.needs_end else None  # else LoggedApp records
+        self.service = AsgiService(loop, TimeoutWheel(loop), worker, lines, server, status, websocket_tasks, log)
         self._lines = lines
         self._local_addresses = LocalAddresses(worker.listeners)
 

@@ -125,7 +125,7 @@ class FastlbServer(uvicorn.Server):
     def _serve_http_ourselves(self) -> None:
         from .own_http import OwnHttp
 
-        self._own_http = OwnHttp(self, self._worker, self.status, self._websocket_tasks)
+        self._own_http = OwnHttp(self, self._worker, self.status, self._websocket_tasks, self._access_log)
         self._tasks = self.server_state.tasks = self._own_http.service  # type: ignore[assignment]
 
     def stop(self) -> None:

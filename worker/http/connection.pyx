@@ -250,12 +250,14 @@ cdef class HttpConnection(RequestReader):
         unread, self.unread = self.unread, None
         if unread is not None:
             self.read(unread)
-        if self.answering or self.closing or self.lingering or self.transport is None:
+        if self.closing or self.lingering or self.transport is None:
+            return 0
+        self.resume()
+        if self.answering:
             return 0
         if self.half_closed:
             self.close_now()  # the client has stopped in a request
             return 0
-        self.resume()
         if self.begun:
             if not self.in_head:
                 self.wants_continue = False
