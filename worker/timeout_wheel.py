@@ -42,6 +42,8 @@ class TimeoutWheel:
         tick = int(timed.deadline / TICK) + 1
         if 0 < timed.watched_tick <= tick:
             return
+        if timed.watched_tick:
+            self.forget(timed)  # its later entry would keep it in memory after its end
         timed.watched_tick = tick
         bucket = self._buckets.get(tick)
         if bucket is not None:
