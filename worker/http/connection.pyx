@@ -285,9 +285,7 @@ cdef class HttpConnection(RequestReader):
         if self.transport is None:
             return 0
         self.closing = True
-        self.deadline = 0.0
-        if self.writing_paused:
-            self.arm(self.service.stall_timeout)
+        self.arm(self.service.stall_timeout)  # for the client to take the rest
         self.transport.close()
         return 0
 
