@@ -37,7 +37,7 @@ class EventLine(msgspec.Struct):
 
 
 class LogLine(msgspec.Struct):
-    """One line of `logs --json` and `run --json`. What the app itself wrote as JSON is no such line: it stays as it is."""
+    """One line of `logs --json` and `run --json`, but for one that the app wrote as JSON, which stays as it is."""
 
     timestamp: str | None
     app: str
