@@ -42,6 +42,7 @@ cdef class TurnMeter:
     cdef int64_t decayed_at_ns
     cdef int64_t waited_ns     # for a CPU, as of the last look
     cdef int64_t looked_at_ns
+    cdef int64_t waited_before_ns  # between the two looks before
     cdef uint64_t missed
     cdef int schedstat_fd
 
@@ -60,7 +61,7 @@ cdef class TurnMeter:
         """Begin to measure: connections are about to be taken."""
         self.began_ns = monotonic_ns()
         if self.began_ns - self.looked_at_ns > LOOK_EVERY_NS:
-            self.waited_ns = self.look_waited_ns()
+            self.waited_before_ns = self.waited_since_look_ns()
 
     def end(self, int64_t taken, uint64_t missed):
         """Decide how many to take next, now that `taken` connections have been begun, or wait for their clients.
@@ -70,12 +71,14 @@ cdef class TurnMeter:
         """
         cdef int64_t now_ns = monotonic_ns()
         cdef int64_t held_ns = now_ns - self.began_ns
-        if held_ns > self.limit_ns:
-            held_ns -= self.waited_since_look_ns()
+        cdef int64_t waited_ns = 0
+        if missed != self.missed or held_ns * CONNECTIONS_PER_MESSAGE > self.limit_ns * taken:
+            waited_ns = self.waited_since_look_ns()
+            held_ns -= waited_ns
         held_ns //= max(taken, 1)
-        if missed != self.missed:
-            self.missed = missed
+        if missed != self.missed and waited_ns + self.waited_before_ns < self.limit_ns:
             held_ns = max(held_ns, 2 * self.limit_ns)
+        self.missed = missed
         if max(held_ns, self.longest_ns) * CONNECTIONS_PER_MESSAGE > self.limit_ns or self.most < MOST_PER_TURN:
             self.remember(held_ns, now_ns)
 
