@@ -23,6 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Run apps": (
         "start",
         "run",
+        "serve",
         "stop",
         "restart",
         "reload",
@@ -46,6 +47,7 @@ ALIASES = {
     "startOrReload": "reload",
     "startOrGracefulReload": "reload",
     "ecosystem": "init",
+    "expose": "serve",
     "ls": "list",
     "l": "list",
     "ps": "list",

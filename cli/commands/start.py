@@ -16,7 +16,7 @@ from ..operations import do_each
 from ..options import answers_in_json, complete_target, json_answers
 from ..output import Output
 from ..setting_options import SettingsCommand, given_settings
-from ..start_request import origins_text, requested_start
+from ..start_request import StartRequest, origins_text, requested_start
 from ..starting_again import is_word_for_several, start_again
 
 EXAMPLES = (
@@ -63,11 +63,15 @@ def command(target: str, args: tuple[str, ...], no_wait: bool, asked: OrderOptio
     asked.refuse_without_file("fastlb start")
     if is_word_for_several(target) and target not in known_apps():
         return start_again(target)
-    request = requested_start(target, args, given_settings(given), os.environ)
+    return start_request(requested_start(target, args, given_settings(given), os.environ), wait=not no_wait)
+
+
+def start_request(request: StartRequest, *, wait: bool) -> int:
+    """Start what is asked for, and show what runs then; `wait`: until it has lived for `settle`."""
     config = request.config
 
     def start() -> StartedReport:
-        return launch(config, wait=not no_wait, is_named=request.is_named, origins=request.origins)
+        return launch(config, wait=wait, is_named=request.is_named, origins=request.origins)
 
     if answers_in_json():
         return do_each(lambda name: start().text.removeprefix(f"{name} "), [config.name])

@@ -17,6 +17,7 @@ from ...supervisor.settings.declared import DeclaredSetting
 from ...supervisor.settings.most_workers import usable_workers
 from ...supervisor.settings.targets import name_from_target, usable_name
 from ...supervisor.suggestions import did_you_mean
+from ..serving_files import SCRIPT, site_of_pm2
 from .blocks import AppBlock
 from .file_app import FileApp, Origin
 from .places import KeyPath, KeyPlaces, Place
@@ -115,6 +116,10 @@ class Pm2Words:
             app.problems.append(error(app.place, "an app says no script: what is to run?"))
             return
         script = app.settings["target"]
+        if script == SCRIPT and "interpreter" not in app.settings:
+            app.settings = site_of_pm2(app.settings)
+            app.name = app.settings["name"]
+            return
         if " " in script.strip() and _SHELL_SYNTAX.search(script) and "interpreter" not in app.settings:
             app.settings |= {"target": "bash", "args": ("-c", script), "exec_mode": "fork"}
             app.problems.append(note(app.origins["target"].place, "the script is a line for a shell: bash runs it"))

@@ -46,7 +46,6 @@ SAAS = "Nothing is sent to a service: `fastlb list --json` and `fastlb events --
 GIT = "Let git, or your pipeline, put the new code where the app runs, then `fastlb reload NAME`."
 SETTINGS = "There are no modules to be configured; settings of an app are options of `fastlb start NAME`."
 DAEMON = "There is no daemon that serves all apps: each has its own supervisor, and perf and py-spy look at it."
-STATIC = "A server of static files is to come; until then nginx, or `fastlb start npx -- serve -s dist -l 8080`."
 
 COMMANDS: tuple[Pm2Command, ...] = (
     _row("start", "start a script, a file of apps, or again what is listed", "better",
@@ -105,7 +104,8 @@ COMMANDS: tuple[Pm2Command, ...] = (
     _row("profile:mem profile:cpu", "profile the daemon", "not here", DAEMON),
     _row("init ecosystem", "write a file to begin with", "same", "The same.", "init"),
     _row("create examples", "write examples", "different", "Examples are below every `--help`."),
-    _row("serve expose", "a server of static files", "later", STATIC),
+    _row("serve expose", "a server of static files, each read into memory as a whole", "better",
+         "The same, with ranges, versions and what is compressed; no list of a directory.", "serve"),
     _row("report", "a report for a bug", "better", "The same, without values of variables.", "report"),
     _row("completion", "completion of bash", "better", "The same for bash, zsh and fish.", "completion"),
     _row("deploy", "a script over ssh with git", "not here", GIT),

@@ -140,6 +140,15 @@ OWN_FLAGS: dict[str, tuple[Pm2Flag, ...]] = {
     ),
     "startup": (_row("-u --user V", "same", "As root: whose apps.", "--username"),),
     "unstartup": (_row("-u --user V", "same", "As root: whose apps.", "--username"),),
+    "serve": (
+        _row("--port V", "same", "The same, on every address as there.", "--bind"),
+        _row("--spa", "better", "The same, but a script that is missing is not answered with a page.", "--spa"),
+        _row("--basic-auth-username V", "same", "The same.", "--basic-auth-username"),
+        _row("--basic-auth-password V", "better",
+             "It becomes a variable of the app; better is `--basic-auth-password-file`.", "--env"),
+        _row("--ftp", "not here", "A directory is not listed: give it an index.html."),
+        _row("--monitor V", "not here", APM),
+    ),
     "list": (_row("--watch", "same", "The same.", "--watch"),),
 }
 

@@ -11,6 +11,7 @@ import msgspec
 from ...supervisor.errors import UsageError
 from ...supervisor.settings.targets import is_config_file, is_node_file
 from ...supervisor.suggestions import nearest
+from ...worker.static_files.site import PASSWORD_VARIABLE
 from .commands import COMMANDS, find_command, sentence_of
 from .flags import FLAGS, Pm2Flag, find_flag
 
@@ -21,6 +22,7 @@ APP_STREAMS = ("--out", "--err")
 CHANGING = ("restart", "reload")
 TWO = 2  # words of an option: its name and its value
 NOT_CHANGED = ("--name", "--fork")
+ANY_ADDRESS = "0.0.0.0:"
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -81,7 +83,9 @@ def translate(arguments: Sequence[str], around: Surroundings) -> Translation:
     if line.has("-h", "--help"):
         return Translation([[*ours, "--help"]])  # whatever else stands there is not done
     notes: list[str] = []
-    if ours[0] == "start":
+    if ours[0] == "serve":
+        lines = [_serves(words, line, around, notes)]
+    elif ours[0] == "start":
         lines = _starts(words, line, around, notes)
     else:
         if name == "sendSignal":
@@ -167,6 +171,16 @@ def _starts(words: Sequence[str], line: _Line, around: Surroundings, notes: list
     return lines
 
 
+def _serves(words: Sequence[str], line: _Line, around: Surroundings, notes: list[str]) -> list[str]:
+    """Return the line for a directory of files: by default the one where one is, on port 8080 of every address."""
+    directory, port, *_ = [*words, "", ""]
+    options = _options(line, "serve", around, notes)
+    if port or "--bind" not in options:
+        port, options = port or "8080", [word for word in options if not word.startswith(ANY_ADDRESS)]
+        options = [word for word in options if word != "--bind"] + ["--bind", f"{ANY_ADDRESS}{port}"]
+    return ["serve", *options, directory or "."]
+
+
 def _options(line: _Line, ours: str, around: Surroundings, notes: list[str]) -> list[str]:
     """Return the flags of a line as options of our command; add a note for each that is none."""
     known = around.options_of(ours)
@@ -241,6 +255,10 @@ def _option(flag: Pm2Flag, values: Sequence[str], cpus: int) -> list[str]:
 def _value(flag: Pm2Flag, value: str, cpus: int) -> str:
     if flag.is_milliseconds and NUMBER.fullmatch(value):
         return f"{value}ms"
+    if "--port" in flag.names:
+        return f"{ANY_ADDRESS}{value}"
+    if "--basic-auth-password" in flag.names:
+        return f"{PASSWORD_VARIABLE}={value}"
     if flag.option != "--workers":
         return value
     if value == "0":

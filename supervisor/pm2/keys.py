@@ -114,7 +114,7 @@ KEYS = (APP, ENVIRONMENT, LOGS, LIFE, CLOCK_AND_FILES, MEASURING)
 # What may stand beside the apps in a file.
 FILE_KEYS = (
     plain("apps", "the apps; `pm2` is the same", "same", "The apps.", "", "pm2"),
-    plain("static", "directories that are served as files", "not here", "A program that serves files is an app as any other: `fastlb start npx -n site -- serve -s dist`."),
+    plain("static", "directories that are served as files", "not here", "`fastlb serve DIR PORT`, or an app with `script: serve` and `env: PM2_SERVE_PATH`: docs/serving-files.md."),
     plain("deploy", "where `pm2 deploy` brings the code, by ssh and git", "not here", "Whatever brings new code ends with `fastlb reload NAME`."),
 )  # fmt: skip
 

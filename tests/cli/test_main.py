@@ -140,7 +140,6 @@ def test_value_that_is_not_utf_8_is_refused_and_not_shown(fastlb: Fastlb) -> Non
         ("start a:b --chdir /srv", "did you mean --cwd /srv?"),
         ("deploy production", "there is no command 'deploy'; it is PM2's, and is not here: Let git, or your pipeline"),
         ("deploy shop", "put the new code where the app runs"),
-        ("serve", "there is no command 'serve'; it is PM2's, and is to come: A server of static files"),
         ("delet shop", "there is no command 'delet'; see fastlb --help"),
         ("stpo shop", "there is no command 'stpo'; see fastlb --help"),
         ("resart shop", "there is no command 'resart'; see fastlb --help"),

@@ -99,6 +99,8 @@ def test_every_key_of_pm2_is_set_or_told(tmp_path: Path, key: Any) -> None:
         ({"env": {"A": 1, "B": True, "C": None, "D": [1, {}]}}, "env", {"A": "1", "B": "true", "D": "[1,{}]"}, ""),
         ({"balance": "least-connections"}, "balance", "least-connections", ""),
         ({"stall_timeout": 1500}, "stall_timeout", 1.5, "1500, milliseconds"),
+        ({"script": "serve", "env": {"PM2_SERVE_PORT": 9000}}, "bind", ("0.0.0.0:9000",), ""),
+        ({"script": "serve", "args": "dist 9000", "instances": 2}, "name", "static-page-server-9000", ""),
         ({"script": "cd x && node y"}, "args", ("-c", "cd x && node y"), ""),
     ],
 )

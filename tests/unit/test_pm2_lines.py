@@ -118,6 +118,11 @@ def meaning(line: str, running: tuple[str, ...] = ()) -> Translation:
         ("startOrReload ecosystem.json", ["reload ecosystem.json"]),
         ("sendSignal SIGUSR2 shop", ["signal shop SIGUSR2"]),
         ("dump", ["save"]),
+        ("serve", ["serve --bind 0.0.0.0:8080 ."]),
+        ("serve dist 9000 --spa --name site", ["serve --spa --name site --bind 0.0.0.0:9000 dist"]),
+        ("serve --port 9000 dist", ["serve --bind 0.0.0.0:9000 dist"]),
+        ("serve . --basic-auth-username u --basic-auth-password p",
+         ["serve --basic-auth-username u --env PM2_SERVE_BASIC_AUTH_PASSWORD=p --bind 0.0.0.0:8080 ."]),
         ("-v", ["version --number"]),
         ("init simple", ["init"]),
         ("kill --help", ["kill --help"]),
@@ -154,7 +159,6 @@ def test_flag_without_effect_says_so(line: str, notes: list[str]) -> None:
         ("start app.js -i", "pm2 -i: its value is missing"),
         ("deploy production", "pm2 deploy is not here: Let git, or your pipeline, put the new code"),
         ("install pm2-logrotate", "pm2 install is not here: Nothing is installed into it"),
-        ("serve", "pm2 serve is to come: A server of static files"),
     ],
 )
 def test_what_is_not_here_is_one_sentence(line: str, message: str) -> None:

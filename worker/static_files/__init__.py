@@ -1,0 +1,1 @@
+"""The app that serves a directory: what `fastlb serve` starts."""
