@@ -83,10 +83,8 @@ def translate(arguments: Sequence[str], around: Surroundings) -> Translation:
     if line.has("-h", "--help"):
         return Translation([[*ours, "--help"]])  # whatever else stands there is not done
     notes: list[str] = []
-    if ours[0] == "serve":
-        lines = [_serves(words, line, around, notes)]
-    elif ours[0] == "start":
-        lines = _starts(words, line, around, notes)
+    if ours[0] in ("start", "serve"):
+        lines = (_starts if ours[0] == "start" else _serves)(words, line, around, notes)
     else:
         if name == "sendSignal":
             words = [*words[1:], *words[:1]]
@@ -171,14 +169,14 @@ def _starts(words: Sequence[str], line: _Line, around: Surroundings, notes: list
     return lines
 
 
-def _serves(words: Sequence[str], line: _Line, around: Surroundings, notes: list[str]) -> list[str]:
+def _serves(words: Sequence[str], line: _Line, around: Surroundings, notes: list[str]) -> list[list[str]]:
     """Return the line for a directory of files: by default the one where one is, on port 8080 of every address."""
     directory, port, *_ = [*words, "", ""]
     options = _options(line, "serve", around, notes)
     if port or "--bind" not in options:
         port, options = port or "8080", [word for word in options if not word.startswith(ANY_ADDRESS)]
         options = [word for word in options if word != "--bind"] + ["--bind", f"{ANY_ADDRESS}{port}"]
-    return ["serve", *options, directory or "."]
+    return [["serve", *options, directory or "."]]
 
 
 def _options(line: _Line, ours: str, around: Surroundings, notes: list[str]) -> list[str]:

@@ -69,6 +69,7 @@ OPTIONS = {
     "logs": {"--pm-id", "--lines", "--out", "--err", "--nostream", "--follow"},
     "list": {"--no-color", "--instances", "--watch"},
     "signal": set(),
+    "serve": {"--name", "--bind", "--spa", "--env", "--basic-auth-username"},
 }
 
 

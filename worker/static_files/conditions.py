@@ -3,6 +3,7 @@
 Pure; workers. What it does not understand it takes as not said, as the RFC has it.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from email.utils import formatdate, parsedate_to_datetime
@@ -44,13 +45,12 @@ def wanted(environ: Mapping[str, str], version: Version) -> Wanted:
     if match := environ.get("HTTP_IF_MATCH"):
         if not _has_tag(match, version, is_strong=True):
             return Wanted.ANOTHER_VERSION
-    elif (unmodified := _seconds(environ.get("HTTP_IF_UNMODIFIED_SINCE"))) is not None:
-        if version.modified > unmodified:
-            return Wanted.ANOTHER_VERSION
+    elif version.modified > _seconds(environ.get("HTTP_IF_UNMODIFIED_SINCE"), math.inf):
+        return Wanted.ANOTHER_VERSION
     if none_match := environ.get("HTTP_IF_NONE_MATCH"):
         return Wanted.NOTHING_NEW if _has_tag(none_match, version) else Wanted.FILE
-    since = _seconds(environ.get("HTTP_IF_MODIFIED_SINCE"))
-    return Wanted.NOTHING_NEW if since is not None and version.modified <= since else Wanted.FILE
+    is_known = version.modified <= _seconds(environ.get("HTTP_IF_MODIFIED_SINCE"), -math.inf)
+    return Wanted.NOTHING_NEW if is_known else Wanted.FILE
 
 
 def _has_tag(header: str, version: Version, *, is_strong: bool = False) -> bool:
@@ -62,14 +62,14 @@ def _has_tag(header: str, version: Version, *, is_strong: bool = False) -> bool:
     )
 
 
-def _seconds(date: str | None) -> int | None:
-    """Return a date of HTTP's in seconds since 1970; None: it is none."""
+def _seconds(date: str | None, otherwise: float) -> float:
+    """Return a date of HTTP's in seconds since 1970; `otherwise`: if it is none."""
     if not date:
-        return None
+        return otherwise
     try:
-        return int(parsedate_to_datetime(date).timestamp())
+        return parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
-        return None
+        return otherwise
 
 
 def wanted_part(environ: Mapping[str, str], version: Version, size: int) -> tuple[int, int] | None:

@@ -77,7 +77,9 @@ def read_site(arguments: Sequence[str], environ: Mapping[str, str]) -> Site:
     Raises:
         SiteError: there is no such argument, or half of what a password needs.
     """
-    said: dict[str, object] = {name: environ[variable] for variable, name in _VARIABLES.items() if environ.get(variable)}
+    said: dict[str, object] = {
+        name: environ[variable] for variable, name in _VARIABLES.items() if environ.get(variable)
+    }
     said |= {"is_spa": environ.get("PM2_SERVE_SPA") == "true"}
     said |= {"needs_password": environ.get("PM2_SERVE_BASIC_AUTH") == "true"}
     if environ.get("PM2_SERVE_BASIC_AUTH") == "false":
