@@ -15,10 +15,10 @@ from ..start_request import requested_start
 from .start import start_request
 
 EXAMPLES = (
-    "fastlb serve dist                        # 127.0.0.1:8080",
-    "fastlb serve dist 5000 --spa             # a site of one page, on 127.0.0.1:5000",
+    "fastlb serve dist                   # on 127.0.0.1:8080",
+    "fastlb serve dist 5000 --spa        # a site of one page, on 127.0.0.1:5000",
     "fastlb serve -w max -b :80 --name site public",
-    "fastlb serve docs --basic-auth-username me --basic-auth-password-file ~/docs.password",
+    "fastlb serve docs --basic-auth-username me --basic-auth-password-file pw.txt",
 )
 # Of platforms; they say where to listen, if nothing else does.
 PLACE_VARIABLES = ("FASTLB_BIND", "PORT")
