@@ -6,6 +6,7 @@ import signal
 import socket
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,14 @@ def test_start_returns_when_every_worker_is_admitted(fastlb: Fastlb) -> None:
 def test_processes_of_an_app_are_supervisor_dispatcher_and_workers(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "2")
     assert sorted(fastlb.pids) == sorted([app.supervisor_pid, app.dispatcher_pid, *app.worker_pids])
-    assert {app.get().json()["pid"] for _ in range(4)} == set(app.worker_pids)
+    # On a busy machine one that gets no processor gives what it has to the other.
+    for pid in app.worker_pids:
+        wait_until(partial(answers, app, pid), f"worker {pid} answers")
+
+
+def answers(app: App, pid: int) -> bool:
+    """Return whether it is this worker that answers."""
+    return bool(app.get().json()["pid"] == pid)
 
 
 def test_processes_say_in_ps_whose_they_are(fastlb: Fastlb) -> None:
