@@ -37,7 +37,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "See what runs": ("list", "show", "logs", "events", "env", "pid", "id", "ping", "monit", "jlist", "prettylist"),
     "Speak to workers": ("send", "attach", "signal", "trigger"),
-    "Files of apps": ("flush", "reload-logs", "init", "check", "config", "convert", "advise"),
+    "Files of apps": ("flush", "reload-logs", "init", "check", "config", "convert", "export", "advise"),
     "Keep": ("save", "resurrect", "cleardump", "backup", "restore", "startup", "unstartup"),
     "This program": ("completion", "link-pm2", "report", "version"),
 }
