@@ -252,3 +252,24 @@ def test_line_that_cannot_be_made_costs_no_request(pipe: Pipe, caplog: pytest.Lo
 
     asyncio.run(run())
     assert "a line of the access log could not be made" in caplog.text
+
+
+def test_line_that_cannot_be_made_repeats_none_of_those_written_to_make_room(pipe: Pipe) -> None:
+    log = AccessLog("", Direct(), False, pipe.write_fd)
+    count = 0
+    while log.waiting_bytes < MOST_BYTES:  # no loop runs: the pipe is full
+        record(log, count, padding=1000)
+        count += 1
+    text = pipe.read()
+    before = log.waiting_bytes
+    broken = numbered(count)
+    broken.target = 7  # type: ignore[assignment]
+    log.record(broken)
+    written = pipe.read()
+    assert written
+    assert log.waiting_bytes == before - len(written)
+    text += written
+    while log.waiting_bytes:
+        log.on_writable()
+        text += pipe.read()
+    assert text == "".join(line(number, 1000) for number in range(count))

@@ -114,6 +114,7 @@ cdef class AccessLog:
             if start == 0 and not self.route.is_direct():
                 self.route.log(request, self.maker)
             elif self.has_room():
+                start = self.buffer.length  # to make room some may have been written
                 self.buffer.add_bytes(self.mark)
                 self.maker.add_line(self.buffer, request)
                 self.end_line()
@@ -129,6 +130,7 @@ cdef class AccessLog:
             if start == 0 and not self.route.is_direct():
                 self.route.pass_on(text, client, method, target, version, status)
             elif self.has_room():
+                start = buffer.length
                 buffer.add_bytes(self.mark)
                 buffer.add_escaped(client, 0, len(client))
                 buffer.add(' - "', 4)

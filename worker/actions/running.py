@@ -51,7 +51,16 @@ class ActionRunner:
             text = f"{MOST_AT_A_TIME} actions run in this worker already: try again when one has ended"
             self._answer(ActionAnswer(number=request.number, ok=False, text=text))
             return
-        start_new_thread(self._run, (request, file_fd))
+        try:
+            start_new_thread(self._run, (request, file_fd))
+        except RuntimeError as error:  # as many as this user or control group may have
+            self._give_up(request, file_fd, f"the worker could not begin it: {error}")
+
+    def _give_up(self, request: ActionRequest, file_fd: int | None, reason: str) -> None:
+        close(file_fd)
+        with self._lock:
+            self._running -= 1
+        self._answer(ActionAnswer(number=request.number, ok=False, text=reason))
 
     def _run(self, request: ActionRequest, file_fd: int | None) -> None:
         self.hide_this_thread()
@@ -153,7 +162,13 @@ def on_loop(coroutine: Coroutine[Any, Any, object], request: ActionRequest) -> o
     finally:
         if not future.done():
             future.cancel()
-            loop.call_soon_threadsafe(coroutine.close)  # one that has not begun would complain
+            loop.call_soon_threadsafe(close_unbegun, coroutine)
+
+
+def close_unbegun(coroutine: Coroutine[Any, Any, object]) -> None:
+    """Close a coroutine that has not begun, and would complain; one that has is being cancelled, and may clean up."""
+    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        coroutine.close()
 
 
 def text_of(result: object) -> str:
