@@ -87,6 +87,8 @@ cdef class HttpConnection(RequestReader):
         else:
             self.read(data if type(data) is bytes else bytes(data))
             return
+        # Also if it was paused: an event loop does not heed that before it has begun to read (FirstRead).
+        self.read_paused = False
         self.pause()
 
     def eof_received(self):
