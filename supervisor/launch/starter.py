@@ -10,7 +10,6 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import msgspec
@@ -182,7 +181,7 @@ def spawn_foreground(
 
             process = subprocess.Popen(
                 _command(config.name, request_fd, NO_REPORT_FD),
-                pass_fds={request_fd, request.lock_fd, *_inherited_fds(request)},
+                pass_fds=_that_are_open({request_fd, request.lock_fd, *_inherited_fds(request)}),
                 env=given_environment(),
                 process_group=0,
             )
@@ -233,6 +232,11 @@ def _inherited_fds(request: LaunchRequest) -> set[int]:
     return named | set(range(SYSTEMD_FIRST_FD, SYSTEMD_FIRST_FD + request.systemd_fds))
 
 
+def _that_are_open(fds: set[int]) -> list[int]:
+    """Leave out a wrong fd:N, which is reported where it is used; a link is looked at, not what it names."""
+    return [fd for fd in fds if os.path.lexists(f"/proc/self/fd/{fd}")]
+
+
 def _command(name: str, request_fd: int, report_fd: int) -> list[str]:
     # The name is for those who read `ps`. -P: a file of the app must not shadow a module of ours.
     return [sys.executable, "-P", "-m", "fastlb.supervisor", str(request_fd), str(report_fd), name]
@@ -257,7 +261,7 @@ def _spawn(command: list[str], pass_fds: set[int], error_fd: int) -> "subprocess
             stdout=subprocess.DEVNULL,
             stderr=error_fd,
             env=without_token(given_environment()),  # whoever starts it may be a worker, and the app is to outlive that
-            pass_fds=[fd for fd in pass_fds if Path(f"/proc/self/fd/{fd}").exists()],
+            pass_fds=_that_are_open(pass_fds),
             start_new_session=True,
         )
     except OSError as error:

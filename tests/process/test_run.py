@@ -129,3 +129,12 @@ class TestWithoutAHome:
         result = fastlb.cli("start", "asgi_probe:app", *OPTIONS)
         assert result.returncode == 1
         assert "cannot use /dev/null/home" in result.stderr
+
+
+def test_a_descriptor_that_is_not_open_is_named_when_several_apps_are_run(fastlb: Fastlb, tmp_path: Path) -> None:
+    binds = {"one": "fd:77", "other": "127.0.0.1:0"}
+    apps = (f'[apps.{name}]\ntarget = "asgi_probe:app"\nbind = ["{bind}"]\n' for name, bind in binds.items())
+    (tmp_path / "fastlb.toml").write_text("".join(apps))
+    result = fastlb.cli("run", "fastlb.toml", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "--bind fd:77: descriptor 77 is not open" in result.stderr
