@@ -16,8 +16,7 @@ BEGUN = """
 import gc, os, time
 
 def waiting():
-    kind = "Exchange" if interface == "wsgi" else "RequestResponseCycle"
-    return sum(type(found).__name__ == kind for found in gc.get_objects())
+    return sum(type(found).__name__ in ("Exchange", "RequestResponseCycle") for found in gc.get_objects())
 """
 WSGI = """
 interface = "wsgi"
