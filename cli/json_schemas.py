@@ -100,8 +100,8 @@ ALWAYS_JSON = ("jlist", "prettylist")
 WITHOUT_JSON: dict[str, str] = {
     "attach": "it is a conversation of a person with a program",
     "monit": "it is a view for people: `list --json` has the figures",
+    "metrics": "it prints OpenMetrics text, for monitoring: `list --json` has the figures",
     "convert": "it prints a file",
-    "export": "it prints files of other programs",
     "completion": "it prints a script for a shell",
     "link-pm2": "it makes one link: its exit code says whether it is there",
     "startup": "it prints the files that it writes, and what root must type: its exit code says whether they are there",

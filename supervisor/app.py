@@ -19,7 +19,7 @@ from .autoscaling.watch import Autoscaling, AutoscalingParts
 from .canary.order import CanaryOrder
 from .canary.trial import TrialParts
 from .control.progress import Progress
-from .control.protocol import AppDetails, AppEntry, Changes, WorkersAction
+from .control.protocol import AppDetails, AppEntry, AppMetrics, Changes, WorkersAction
 from .dispatcher.keeper import DispatcherKeeper
 from .dispatcher.refusal import Refusal
 from .errored_retry import ErroredRetry
@@ -29,7 +29,7 @@ from .generations.generations import Generations
 from .health.watch import HealthWatch
 from .limits.watch import LimitWatch
 from .lookout import Lookout
-from .operations import PERSON, STOPPED, Operation, OperationRequest, Operations, T, Work
+from .operations import PERSON, Operation, OperationRequest, Operations, T, Work
 from .output.worker_output import WorkerOutput
 from .processes.environment import number_remark
 from .processes.reaper import Reaper
@@ -55,7 +55,6 @@ from .workers.runtime import RuntimeParts, WorkerRuntime, make_runtime
 TakeOver = Callable[[Successor, OnProgress], Coroutine[Any, Any, str]]
 # A dispatcher that holds nothing has nothing to wait for.
 FORCED_QUIT_TIMEOUT = 1.0
-SUCCEEDED = "another supervisor runs the app now: try again"
 
 
 class App:
@@ -164,6 +163,10 @@ class App:
         """Return what `show` says of the app."""
         return self._status.details(self._operations)
 
+    def metrics(self) -> AppMetrics:
+        """Return all that is counted of the app."""
+        return self._status.metrics(self._operations)
+
     def announce_to(self, announcer: Callable[[], None]) -> None:
         """Call `announcer` whenever another operation begins, or the last one has ended."""
         self._operations.on_change = announcer
@@ -188,22 +191,21 @@ class App:
 
         Args:
             python: the interpreter whose fastlb it is of.
-            take_over: carries the exchange out, and has `stop` called as soon as it has returned: what waits is the
-                successor's to do.
+            take_over: carries the exchange out.
             progress: is told how it goes.
 
         Raises:
             StartFailed: it did not start; nothing was changed.
             BusyError: as of `restart`.
         """
-
-        async def work() -> str:
-            successor = start_successor(self._resources.tenure, self._bequest(), python, self._reaper)
-            text = await take_over(successor, progress)
-            self._is_succeeded = True
-            return text
-
-        return await self._run(Operation.UPDATE, work, progress, is_particular=True)
+        text = await self._run(
+            Operation.UPDATE,
+            lambda: take_over(start_successor(self._resources.tenure, self._bequest(), python, self._reaper), progress),
+            progress,
+            is_particular=True,
+        )
+        self._is_succeeded = True
+        return text
 
     def _bequest(self) -> Bequest:
         # What the load or a pin has made of the number is remembered apart from what the settings ask for.
@@ -213,7 +215,7 @@ class App:
 
     async def stop(self, force: bool = False) -> None:
         """Drain the workers and end everything; with `force` at once. May be called again while it runs."""
-        self._operations.close(SUCCEEDED if self._is_succeeded else STOPPED)
+        self._operations.close()
         if force:
             self._is_forced = True
             self._crew.kill()

@@ -1,4 +1,4 @@
-"""Owns what `list` and `show` say about a running app. Runs in the supervisor process. Changes nothing."""
+"""Owns what `list`, `show` and `metrics` say about a running app. Runs in the supervisor process. Changes nothing."""
 
 import os
 import time
@@ -6,17 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .control.protocol import AppDetails, AppEntry, AppStatus, AutoscalingEntry, WorkerEntry, WorkerStatus
+from .control.protocol import (
+    AppDetails,
+    AppEntry,
+    AppMetrics,
+    AppStatus,
+    AutoscalingEntry,
+    WorkerEntry,
+    WorkerFigures,
+    WorkerStatus,
+)
 from .dispatcher.keeper import DispatcherKeeper
 from .generations.generations import Generations
 from .home.log_files import app_files
 from .home.paths import AppPaths
-from .latency.percentiles import percentile_ms
+from .latency.percentiles import percentile_ms, total
 from .latency.recent import RecentLatencies
 from .limits.pressure import tightest
 from .operations import Operation, Operations
 from .output import wall_clock
-from .processes.usage import Sampler
+from .processes.usage import Sampler, read_cpu_seconds
 from .settings.app_config import AppConfig
 from .settings.changes import changed_settings
 from .settings.declared import hide_secrets
@@ -75,7 +84,7 @@ class StatusSources:
 
 
 class StatusReport:
-    """Answers `list` and `show`."""
+    """Answers `list`, `show` and `metrics`."""
 
     def __init__(self, sources: StatusSources) -> None:
         self._sources = sources
@@ -112,6 +121,28 @@ class StatusReport:
             memory=tightest(self._sources.host.cgroups),
             last_exits=self._sources.host.last_exits.entries,
         )
+
+    def metrics(self, operations: Operations) -> AppMetrics:
+        """Return all that is counted of the app."""
+        source = self._sources
+        members = sorted(source.crew.members, key=lambda member: member.generation)
+        by_id: dict[int, list[WorkerHandle]] = {member.worker_id: [] for member in members}
+        for member in members:
+            by_id[member.worker_id].append(member)
+        return AppMetrics(
+            **self._fields(operations),
+            figures=[self._figures(worker_id, by_id[worker_id]) for worker_id in sorted(by_id)],
+            dispatcher=source.keeper.report() if source.traits.needs_dispatcher else {},
+            logs=source.logs(),
+            max_memory_bytes=source.generations.config.max_memory_restart,
+        )
+
+    def _figures(self, worker_id: int, members: Sequence[WorkerHandle]) -> WorkerFigures:
+        """Return the figures of a worker; `members`: those with its number, the newest last."""
+        alive = [member.incarnation for member in members if member.incarnation]
+        before = self._sources.host.totals.get(worker_id, NOTHING).latency_us
+        latencies = total([before, *(one.link.work_done().latency_us for one in alive)])
+        return WorkerFigures(worker_id, _cpu_seconds(alive[-1].process.pid) if alive else 0.0, latencies)
 
     def _otherwise(self, config: AppConfig) -> dict[str, Any]:
         """Return those of the settings `config` that are others than the newest workers have."""
@@ -216,6 +247,13 @@ class StatusReport:
         failures = [member.life.failure for member in staying(self._sources.crew.members)]
         reasons = [failure.reason for failure in failures if failure]
         return reasons[-1] if reasons else ""
+
+
+def _cpu_seconds(pid: int) -> float:
+    try:
+        return read_cpu_seconds(pid)
+    except (OSError, ValueError, IndexError):  # it is gone
+        return 0.0
 
 
 def _stopped(worker_id: int) -> WorkerEntry:

@@ -23,6 +23,7 @@ from .protocol import (
     PROTOCOL_VERSION,
     AppDetails,
     AppEntry,
+    AppMetrics,
     Changes,
     Done,
     LogsParams,
@@ -32,7 +33,7 @@ from .protocol import (
 
 ANSWER_SECONDS = 5.0
 NOBODY_LISTENS = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, ProcessLookupError)
-RESULTS: dict[str, Any] = {"list": AppEntry, "show": AppDetails, "changes": Changes}
+RESULTS: dict[str, Any] = {"list": AppEntry, "show": AppDetails, "metrics": AppMetrics, "changes": Changes}
 # Types of answers.
 ANSWER_TYPES = (Done, Progress, *RESULTS.values())
 
@@ -129,7 +130,7 @@ class ControlClient:
         params: msgspec.Struct | Mapping[str, object] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Any:
-        """Call a method and wait for its result: AppEntry for list, AppDetails for show, Done for the rest.
+        """Call a method and wait for its result: AppEntry for list, AppDetails for show, Done for most.
 
         Raises:
             OtherVersion: it speaks another version of the protocol, and `method` is not one of FROZEN_METHODS.

@@ -173,8 +173,32 @@ class AppDetails(AppEntry, kw_only=True):
     memory: dict[str, str] = {}
 
 
+class WorkerFigures(msgspec.Struct):
+    """What the entries of a worker leave out; over all of its processes, those that are gone as well.
+
+    `cpu_seconds`: user and system time, of the newest process alone. `latency_us`: a histogram of requests that have
+    ended, as in lb/page.pxd; empty: none was measured.
+    """
+
+    id: int
+    cpu_seconds: float
+    latency_us: list[int]
+
+
+class AppMetrics(AppEntry, kw_only=True):
+    """Result of `metrics`: the entry plus all that is counted.
+
+    `dispatcher`, `logs`: as in AppDetails. `max_memory_bytes`: that a worker may have; 0: there is no limit.
+    """
+
+    figures: list[WorkerFigures]
+    dispatcher: dict[str, Any]
+    logs: dict[str, Any]
+    max_memory_bytes: int
+
+
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Parameters of `list`, `show`, `ping`."""
+    """Parameters of `list`, `show`, `metrics`, `ping`."""
 
 
 class StopParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -327,6 +351,7 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "ping": NoParams,
     "list": NoParams,
     "show": NoParams,
+    "metrics": NoParams,
     "stop": StopParams,
     "update": UpdateParams,
     "restart": RestartParams,

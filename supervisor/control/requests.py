@@ -27,6 +27,7 @@ from .protocol import (
     METHODS,
     AppDetails,
     AppEntry,
+    AppMetrics,
     CanaryParams,
     Changes,
     ChangesParams,
@@ -63,6 +64,9 @@ class ControlledApp(Protocol):
 
     def details(self) -> AppDetails:
         """For `show`."""
+
+    def metrics(self) -> AppMetrics:
+        """For `metrics`."""
 
     async def restart(self, progress: Callable[[Progress], None], change: Change) -> str:
         """Stop and start all workers; return a sentence."""
@@ -158,6 +162,7 @@ class ControlRequests:
             "ping": self._ping,
             "list": self._list,
             "show": self._show,
+            "metrics": self._metrics,
             "stop": self._handle_stop,
             "update": self._handle_update,
             "restart": self._restart,
@@ -193,6 +198,9 @@ class ControlRequests:
 
     async def _show(self, _: object, __: Caller) -> AppDetails:
         return self._app.details()
+
+    async def _metrics(self, _: object, __: Caller) -> AppMetrics:
+        return self._app.metrics()
 
     async def _handle_stop(self, params: StopParams, _: Caller) -> Done:
         await self._stop(params.force)

@@ -8,7 +8,7 @@ import random
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from functools import partial
 from ..errors import FastlbError, StartFailed, UsageError
 from ..generations.generations import Generations
 from ..home.paths import AppPaths
+from ..latency.percentiles import total
 from ..output.event_log import EventLog
 from ..output.worker_output import WorkerOutput
 from ..processes.attributes import attributes_of, becoming
@@ -55,12 +56,14 @@ class Totals:
     """What the dead incarnations of a worker id have counted.
 
     `restarts`: of handles that are gone. `last_exit`: how the last one ended that was not asked to go.
+    `latency_us`: as in WorkDone.
     """
 
     requests: int = 0
     errors: int = 0
     restarts: int = 0
     last_exit: str = ""
+    latency_us: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -285,6 +288,7 @@ class WorkerHost:
         totals = self.totals_of(worker.worker_id)
         totals.requests += done.requests or 0
         totals.errors += done.errors
+        totals.latency_us = total([totals.latency_us, done.latency_us])
         incarnation.close()
 
     def _report(self, worker: WorkerHandle, report: Report) -> None:

@@ -16,7 +16,15 @@ import msgspec
 import uvloop
 from fastlb.supervisor.canary.order import CanaryOrder
 from fastlb.supervisor.control.progress import Progress
-from fastlb.supervisor.control.protocol import AppDetails, AppEntry, Changes, TriggerParams, WorkerAnswer, WorkersAction
+from fastlb.supervisor.control.protocol import (
+    AppDetails,
+    AppEntry,
+    AppMetrics,
+    Changes,
+    TriggerParams,
+    WorkerAnswer,
+    WorkersAction,
+)
 from fastlb.supervisor.control.requests import ControlRequests
 from fastlb.supervisor.control.server import ControlServer
 from fastlb.supervisor.errors import StartFailed
@@ -55,6 +63,10 @@ class SmallApp:
     def details(self) -> AppDetails:
         """A bug, for the test of bugs."""
         raise ZeroDivisionError("a bug in show")
+
+    def metrics(self) -> AppMetrics:
+        """A bug as well."""
+        raise ZeroDivisionError("a bug in metrics")
 
     async def restart(self, progress: Callable[[Progress], None], change: Change) -> str:
         """Fail as an app does whose worker does not start."""

@@ -1,0 +1,1 @@
+"""What monitoring reads of all apps. Runs in the user's shell."""

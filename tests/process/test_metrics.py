@@ -1,0 +1,56 @@
+"""What `fastlb metrics` says of real apps is what was asked of them, and can be read by Prometheus' own parser."""
+
+from pathlib import Path
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from tests.support.fastlb_process import Fastlb
+from tests.support.programs import start_program, write_program
+from tests.support.waiting import wait_until
+
+Samples = dict[tuple[str, ...], float]
+
+
+def scrape(fastlb: Fastlb, *names: str) -> Samples:
+    """Return all samples, by their names and the values of their labels in alphabetical order."""
+    families = text_string_to_metric_families(fastlb.ok("metrics", *names).stdout)
+    samples = [sample for family in families for sample in family.samples]
+    return {(one.name, *(value for _, value in sorted(one.labels.items()))): one.value for one in samples}
+
+
+def test_counts_are_what_was_asked_and_outlast_a_reload(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--max-memory-restart", "1G")
+    for _ in range(7):
+        assert app.get("/plain").status == 200
+    ended = ("fastlb_worker_request_duration_seconds_bucket", "app", "+Inf", "0")
+    wait_until(lambda: scrape(fastlb)[ended] == 7, "all requests have ended")
+    app.ok("reload")
+    app.wait_online(1)
+    app.get("/plain")
+    wait_until(lambda: scrape(fastlb)[ended] == 8, "the request of the new worker has ended")
+    samples = scrape(fastlb, "app")
+    assert samples["fastlb_worker_requests_total", "app", "0"] == 8
+    assert samples["fastlb_worker_request_errors_total", "app", "0"] == 0
+    assert samples["fastlb_dispatcher_accepted_connections_total", "app"] == 8
+    assert samples["fastlb_worker_generation", "app", "0"] == 2
+    assert samples["fastlb_worker_up", "app", "0"] == 1
+    assert samples["fastlb_worker_cpu_seconds_total", "app", "0"] > 0
+    assert samples["fastlb_worker_resident_memory_bytes", "app", "0"] > 1 << 20
+    assert samples["fastlb_app_worker_memory_limit_bytes", "app"] == 1 << 30
+    assert samples["fastlb_app_workers", "app", "online"] == 1
+    assert samples["fastlb_app_status", "app", "online"] == 1
+
+
+def test_stopped_app_has_its_status_alone(fastlb: Fastlb) -> None:
+    fastlb.start("asgi_probe:app").ok("stop")
+    samples = scrape(fastlb)
+    assert samples["fastlb_app_status", "app", "stopped"] == 1
+    assert {key[0] for key, value in samples.items() if value} == {"fastlb_app_status", "fastlb_app_info"}
+
+
+def test_workers_that_nobody_counts_for_have_no_counts(fastlb: Fastlb, tmp_path: Path) -> None:
+    write_program(tmp_path / "worker.sh", "exec sleep 600")
+    start_program(fastlb, tmp_path, "--fork", "worker.sh")
+    names = {key[0] for key in scrape(fastlb)}
+    assert "fastlb_worker_resident_memory_bytes" in names
+    assert not names & {"fastlb_worker_requests_total", "fastlb_worker_request_duration_seconds_bucket"}
