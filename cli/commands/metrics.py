@@ -13,16 +13,36 @@ from ..output import Output
 from ..parallel import ask_each
 from ..targets import resolve_names
 
-EXAMPLES = ("fastlb metrics", "fastlb metrics shop | grep worker_requests")
+EXAMPLES = (
+    "fastlb metrics",
+    "fastlb metrics shop | grep worker_requests",
+    "fastlb metrics --bind 9616                 # http://127.0.0.1:9616/metrics",
+)
 
 
 @click.command("metrics", cls=AppCommand, examples=EXAMPLES, short_help="Print all figures as OpenMetrics text.")
 @click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=complete_names)
-def command(names: tuple[str, ...]) -> None:
+@click.option("--bind", "-b", metavar="ADDRESS", help="Serve it: HOST:PORT, PORT (127.0.0.1) or unix:PATH.")
+def command(names: tuple[str, ...], bind: str | None) -> None:
     """Print the figures of every app, running or stopped, as OpenMetrics text, which Prometheus reads.
 
     docs/metrics.md has all of them. Nothing is measured for it: workers and dispatcher are not asked.
+
+    With --bind they are served at /metrics until SIGTERM or ^C, for everybody who reaches the address; apps that are
+    started later are there as well.
     """
+    if bind is None:
+        Output.for_results().line(_text(names).decode().removesuffix("\n"))
+        return
+    from ..metrics.server import listening, serve
+
+    with listening(bind) as (sock, address):
+        Output.for_errors().line(f"metrics are served at {address}")
+        Output.for_errors().flush()
+        serve(sock, lambda: _text(names))
+
+
+def _text(names: tuple[str, ...]) -> bytes:
     from ..metrics.exposition import metrics_text
 
     wanted = resolve_names(names) if names else list_apps(default_home())
@@ -30,8 +50,7 @@ def command(names: tuple[str, ...]) -> None:
     for state in states:
         if state.problem:
             Output.for_errors().warning(state.problem)
-    text = metrics_text([state.entry for state in states]).decode()
-    Output.for_results().line(text.removesuffix("\n"))
+    return metrics_text([state.entry for state in states])
 
 
 def _read(name: str) -> AppState:

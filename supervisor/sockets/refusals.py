@@ -1,5 +1,6 @@
-"""Owns the sentences for a bind(2) or listen(2) that failed: what, where, what to do. Runs in the supervisor.
+"""Owns the sentences for a bind(2) or listen(2) that failed: what, where, what to do.
 
+Runs in the supervisor, and in the shell that serves metrics.
 Nothing here changes anything.
 """
 

@@ -1,5 +1,6 @@
-"""Owns how a unix socket comes to its path: with its mode from birth, in place of a dead one. Runs in the supervisor.
+"""Owns how a unix socket comes to its path: with its mode from birth, in place of a dead one.
 
+Runs in the supervisor, and in the shell that serves metrics.
 It must never remove a socket that somebody answers on, or a file of another kind or owner.
 """
 

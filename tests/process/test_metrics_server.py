@@ -1,0 +1,77 @@
+"""`fastlb metrics --bind`: what Prometheus scrapes, over TCP and a unix socket, from its start to its end."""
+
+import http.client
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import IO, cast
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from tests.support.fastlb_process import Fastlb
+from tests.support.waiting import scaled
+
+
+def answer(sock: socket.socket, method: str = "GET", path: str = "/metrics") -> http.client.HTTPResponse:
+    """Ask on a connection of its own, and return the answer."""
+    sock.settimeout(scaled(10))
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = sock
+    connection.request(method, path, headers={"Connection": "close"})
+    return connection.getresponse()
+
+
+def begun(fastlb: Fastlb, bind: str) -> tuple[subprocess.Popen[str], str]:
+    """Return the server and what it says of its address."""
+    server = fastlb.popen("metrics", "--bind", bind)
+    line = cast(IO[str], server.stderr).readline()
+    assert line.startswith("metrics are served at "), line
+    return server, line.split()[-1]
+
+
+def end(server: subprocess.Popen[str]) -> None:
+    """End it as a service manager does."""
+    server.send_signal(signal.SIGTERM)
+    out, error = server.communicate(timeout=scaled(20))
+    assert (server.returncode, out, error) == (0, "", "")
+
+
+def test_scrape_over_tcp(fastlb: Fastlb) -> None:
+    fastlb.start("asgi_probe:app").ok("stop")
+    server, url = begun(fastlb, "0")
+    port = int(url.removeprefix("http://127.0.0.1:").removesuffix("/metrics"))
+
+    def ask(method: str = "GET", path: str = "/metrics") -> tuple[int, str, str]:
+        with socket.create_connection(("127.0.0.1", port), scaled(10)) as sock, answer(sock, method, path) as response:
+            return response.status, response.headers["content-type"], response.read().decode()
+
+    status, content_type, text = ask()
+    assert (status, content_type.split(";")[0]) == (200, "application/openmetrics-text")
+    names = {family.name for family in text_string_to_metric_families(text)}
+    assert "fastlb_app_status" in names
+    assert 'fastlb_app_status{app="app",fastlb_app_status="stopped"} 1.0' in text
+    assert [ask("POST")[0], ask(path="/")[0], ask("HEAD")[0]] == [405, 404, 200]
+    end(server)
+
+
+def test_unix_socket_is_gone_at_the_end(fastlb: Fastlb) -> None:
+    path = fastlb.directory / "metrics.sock"
+    server, place = begun(fastlb, f"unix:{path}")
+    assert Path(place.removeprefix("unix:")) == path
+    assert path.stat().st_mode & 0o777 == 0o660
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        with answer(sock) as response:
+            assert response.status == 200
+    end(server)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("bind", "code", "words"), [("fd:3", 2, "metrics are served on"), ("taken", 1, "is in use")])
+def test_address_that_cannot_be_served_is_an_error(fastlb: Fastlb, bind: str, code: int, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = fastlb.cli("metrics", "--bind", str(taken.getsockname()[1]) if bind == "taken" else bind)
+    assert result.returncode == code
+    assert words in result.stderr
