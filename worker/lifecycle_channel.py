@@ -7,6 +7,7 @@ ignored.
 """
 
 import asyncio
+import atexit
 import contextlib
 import socket
 import struct
@@ -51,6 +52,7 @@ class LifecycleChannel:
     def __init__(self, fd: int) -> None:
         global _channel_of_this_process
         self._socket = socket.socket(fileno=fd)
+        atexit.register(self._socket.detach)  # open until the process has ended: its end is the supervisor's news
         self._sending = threading.Lock()
         self._inbox = b""
         self._fds: deque[int | None] = deque()

@@ -71,9 +71,3 @@ def test_every_command_does_what_it_does_there(fastlb: Fastlb, directory: Path) 
         result = run(fastlb, line)
         assert result.returncode == 0, f"pm2 {line}: {result.stdout}{result.stderr}"
         assert printed in result.stdout, f"pm2 {line}"
-
-
-def test_what_is_to_come_says_so(fastlb: Fastlb, directory: Path) -> None:
-    result = run(fastlb, f"trigger {NAME} generateHeapDump")
-    assert result.returncode == 2
-    assert "is to come" in result.stderr

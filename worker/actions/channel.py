@@ -5,6 +5,7 @@ while the event loop is blocked, and while the app is imported; not while code h
 the supervisor hears by silence. It must never raise into the app, nor read or close anything but its own descriptor.
 """
 
+import atexit
 import contextlib
 import socket
 import struct
@@ -66,4 +67,5 @@ def start_action_thread(lifeline_fd: int) -> None:
         sock = socket.socket(fileno=lifeline_fd)
     except OSError:
         return
+    atexit.register(sock.detach)  # the thread sleeps there until the process has ended; the kernel closes it then
     start_new_thread(ActionChannel(sock).serve, ())
