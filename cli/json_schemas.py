@@ -102,6 +102,7 @@ WITHOUT_JSON: dict[str, str] = {
     "monit": "it is a view for people: `list --json` has the figures",
     "metrics": "it prints OpenMetrics text, for monitoring: `list --json` has the figures",
     "convert": "it prints a file",
+    "export": "it prints files of other programs",
     "completion": "it prints a script for a shell",
     "link-pm2": "it makes one link: its exit code says whether it is there",
     "startup": "it prints the files that it writes, and what root must type: its exit code says whether they are there",

@@ -50,7 +50,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "prettylist",
     ),
     "Speak to workers": ("send", "attach", "signal", "trigger"),
-    "Files of apps": ("flush", "reload-logs", "init", "check", "config", "convert", "advise"),
+    "Files of apps": ("flush", "reload-logs", "init", "check", "config", "convert", "export", "advise"),
     "Keep": ("save", "resurrect", "cleardump", "backup", "restore", "startup", "unstartup"),
     "This program": ("completion", "link-pm2", "report", "version"),
 }

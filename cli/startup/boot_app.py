@@ -10,9 +10,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from ...supervisor.errors import FastlbError, UsageError
 from ...supervisor.home.paths import default_home
 from ...supervisor.home.saved_apps import config_of, read_saved
+from ...supervisor.settings.app_config import AppConfig
 from ...supervisor.settings.app_name import check_app_name
 
 # Above kill_timeout: what follows it (SIGTERM, a second, SIGKILL), and the end of the supervisor itself.
@@ -82,20 +85,26 @@ def boot_apps(owner: Owner) -> list[BootApp]:
         if not app.is_running:
             continue
         config, _ = config_of(app)
-        descriptors = max(LEAST_DESCRIPTORS, config.nofile)
-        apps.append(
-            BootApp(
-                name=check_app_name(app.name),
-                cwd=plain(config.cwd or "/", "the working directory"),
-                stop_seconds=config.kill_timeout + STOP_MARGIN_SECONDS,
-                descriptors=descriptors,
-                finished_codes=config.stop_exit_codes,
-                is_restarted=config.autorestart,
-            )
-        )
+        apps.append(boot_app(msgspec.structs.replace(config, name=app.name)))
     if not apps:
         raise FastlbError("no app ran when it was saved: `fastlb start` what is to come back, then `fastlb save`")
     return apps
+
+
+def boot_app(config: AppConfig) -> BootApp:
+    """Return what an init system must know of an app with these settings.
+
+    Raises:
+        UsageError: one of them cannot stand in a file of an init system.
+    """
+    return BootApp(
+        name=check_app_name(config.name),
+        cwd=plain(config.cwd or "/", "the working directory"),
+        stop_seconds=config.kill_timeout + STOP_MARGIN_SECONDS,
+        descriptors=max(LEAST_DESCRIPTORS, config.nofile),
+        finished_codes=config.stop_exit_codes,
+        is_restarted=config.autorestart,
+    )
 
 
 def run_command(name: str) -> list[str]:
