@@ -6,15 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...supervisor.errors import UsageError
-from ...supervisor.kinds import effective_bind
+from ...supervisor.kinds import effective_bind, traits_of
 from ...supervisor.settings.addresses import BindAddress, TcpAddress, UnixAddress, parse_address
 from ...supervisor.settings.app_config import AppConfig
+from ...supervisor.settings.declared import declared_settings
 from ...supervisor.settings.health import HealthPlan, health_plan
 from ...supervisor.settings.scaling import ScalingPlan, scaling_plan
+from ...supervisor.settings.variables import fits
 from ..startup.boot_app import STOP_MARGIN_SECONDS
 
 # Of names in Kubernetes: a label of DNS (RFC 1123).
 LONGEST_LABEL = 63
+KEPT = "timeout_keep_alive"
 _NOT_IN_LABELS = re.compile(r"[^a-z0-9]+")
 
 
@@ -50,7 +53,12 @@ class ExportedApp:
     @property
     def speaks_http(self) -> bool:
         """Whether what its workers speak is known to be HTTP."""
-        return self.config.kind != "fork"
+        return traits_of(self.config).needs_dispatcher
+
+    @property
+    def bounds_http(self) -> bool:
+        """Whether the settings of HTTP, such as how long an idle connection is kept, are for its workers."""
+        return any(fits(found, traits_of(self.config)) for found in declared_settings() if found.name == KEPT)
 
     @property
     def speaks_tls(self) -> bool:

@@ -97,7 +97,7 @@ def _tls(app: ExportedApp) -> str:
 
 def _kept(app: ExportedApp) -> str:
     """Before the app closes an idle connection, HAProxy has."""
-    if not _terminates(app) or app.config.kind != "python":
+    if not _terminates(app) or not app.bounds_http:
         return ""
     return f" pool-purge-delay {max(1, round(app.config.timeout_keep_alive * 500))}ms"
 

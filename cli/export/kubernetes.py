@@ -192,7 +192,7 @@ def _scaling_remarks(app: ExportedApp) -> list[str]:
     plan = app.scaling
     assert plan
     found = ["One worker a pod: pods are what is scaled. It needs the metrics server."]
-    if plan.busy and app.config.kind == "python":
+    if plan.busy and app.bounds_http:
         found.append("--scale-busy: busy threads are no metric that Kubernetes has by itself")
     if plan.memory:
         found.append("--scale-memory: that memory holds no more is found out by the scheduler, from resources")

@@ -72,7 +72,7 @@ def _upstream(app: ExportedApp, backend: Backend) -> str:
         method=METHODS[app.config.balance],
         servers="".join(f"    server {_place(backend, at)} {_patience(app, backend)};\n" for at in backend.addresses),
         kept=KEPT_CONNECTIONS,
-        kept_for=kept_for if app.config.kind == "python" and app.config.timeout_keep_alive else "",
+        kept_for=kept_for if app.bounds_http and app.config.timeout_keep_alive else "",
     )
 
 
@@ -90,7 +90,7 @@ def _server(app: ExportedApp, backend: Backend) -> str:
         name=backend.name,
         port=backend.port or 80,
         scheme="https" if app.speaks_tls else "http",
-        body_size=f"    client_max_body_size {limit};\n" if app.config.kind == "python" else "",
+        body_size=f"    client_max_body_size {limit};\n" if app.bounds_http else "",
     )
 
 
