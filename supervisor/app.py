@@ -29,7 +29,7 @@ from .generations.generations import Generations
 from .health.watch import HealthWatch
 from .limits.watch import LimitWatch
 from .lookout import Lookout
-from .operations import PERSON, Operation, OperationRequest, Operations, T, Work
+from .operations import PERSON, STOPPED, Operation, OperationRequest, Operations, T, Work
 from .output.worker_output import WorkerOutput
 from .processes.environment import number_remark
 from .processes.reaper import Reaper
@@ -55,6 +55,7 @@ from .workers.runtime import RuntimeParts, WorkerRuntime, make_runtime
 TakeOver = Callable[[Successor, OnProgress], Coroutine[Any, Any, str]]
 # A dispatcher that holds nothing has nothing to wait for.
 FORCED_QUIT_TIMEOUT = 1.0
+SUCCEEDED = "another supervisor runs the app now: try again"
 
 
 class App:
@@ -191,21 +192,22 @@ class App:
 
         Args:
             python: the interpreter whose fastlb it is of.
-            take_over: carries the exchange out.
+            take_over: carries the exchange out, and has `stop` called as soon as it has returned: what waits is the
+                successor's to do.
             progress: is told how it goes.
 
         Raises:
             StartFailed: it did not start; nothing was changed.
             BusyError: as of `restart`.
         """
-        text = await self._run(
-            Operation.UPDATE,
-            lambda: take_over(start_successor(self._resources.tenure, self._bequest(), python, self._reaper), progress),
-            progress,
-            is_particular=True,
-        )
-        self._is_succeeded = True
-        return text
+
+        async def work() -> str:
+            successor = start_successor(self._resources.tenure, self._bequest(), python, self._reaper)
+            text = await take_over(successor, progress)
+            self._is_succeeded = True
+            return text
+
+        return await self._run(Operation.UPDATE, work, progress, is_particular=True)
 
     def _bequest(self) -> Bequest:
         # What the load or a pin has made of the number is remembered apart from what the settings ask for.
@@ -215,7 +217,7 @@ class App:
 
     async def stop(self, force: bool = False) -> None:
         """Drain the workers and end everything; with `force` at once. May be called again while it runs."""
-        self._operations.close()
+        self._operations.close(SUCCEEDED if self._is_succeeded else STOPPED)
         if force:
             self._is_forced = True
             self._crew.kill()

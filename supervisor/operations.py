@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 MOST_WAITING = 16
 PERSON = "person"
+STOPPED = "the app is being stopped"
 
 
 class Operation(Enum):
@@ -137,7 +138,7 @@ class Operations:
             result: T = await asyncio.shield(outcome)
         except asyncio.CancelledError:
             if self.current is Operation.STOP:
-                raise _stopped(operation) from None
+                raise _cancelled(operation, STOPPED) from None
             raise
         return result
 
@@ -169,7 +170,7 @@ class Operations:
         if self._running is None:
             self._begin(request, work)
         elif self._running is Operation.STOP:
-            self._drop(request, "the app is being stopped")
+            self._drop(request, STOPPED)
         elif any(request.is_same_as(other) for other in self.waiting):
             self._log.info(f"{verb}_dropped", by=request.by, reason=f"another {verb} waits already")
         elif len(self._waiting) >= MOST_WAITING:
@@ -180,14 +181,14 @@ class Operations:
             self._waiting.append(_Waiting(request, work))
         return self._running is not Operation.STOP
 
-    def close(self) -> None:
-        """Cancel what runs and what waits, and allow nothing more."""
+    def close(self, reason: str = STOPPED) -> None:
+        """Cancel what runs and what waits, for a reason, and allow nothing more."""
         self._running = Operation.STOP
         while self._waiting:
             waiting = self._waiting.popleft()
-            self._drop(waiting.request, "the app is being stopped")
+            self._drop(waiting.request, reason)
             if waiting.outcome and not waiting.outcome.done():
-                waiting.outcome.set_exception(_stopped(waiting.request.operation))
+                waiting.outcome.set_exception(_cancelled(waiting.request.operation, reason))
         if self._task:
             self._task.cancel()
 
@@ -245,8 +246,8 @@ def _details(error: FastlbError, names: dict[str, str]) -> dict[str, str]:
     return {"details": error.details} if names and error.details else {}
 
 
-def _stopped(operation: Operation) -> FastlbError:
-    return FastlbError(f"the {operation.verb} was cancelled, because the app is being stopped")
+def _cancelled(operation: Operation, reason: str) -> FastlbError:
+    return FastlbError(f"the {operation.verb} was cancelled, because {reason}")
 
 
 def _pass_on(outcome: "asyncio.Future[Any]", task: "asyncio.Task[Any]") -> None:

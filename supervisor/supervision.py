@@ -130,7 +130,7 @@ class Supervision:
             await self._start_or_cancel()
             if self._resources.tenure.is_successor:
                 await self._take_over()
-            save_config(self._resources.paths, self._app.wanted)
+            self._save_config()
         except BaseException as error:
             if isinstance(error, StartFailed) and self._resources.terminal and not self._config.autorestart:
                 error.exit_code = error.worker_exit_code or error.exit_code
@@ -153,9 +153,7 @@ class Supervision:
         """
         is_service = self._resources.service_manager is not None
         refuse_what_cannot_be_replaced(self._resources.tenure, is_service=is_service)
-        text = await self._app.update(python or sys.executable, self._give_over, progress)
-        self._run_in_background(self.stop(False))
-        return text
+        return await self._app.update(python or sys.executable, self._give_over, progress)
 
     async def _give_over(self, successor: Successor, progress: OnProgress) -> str:
         manager = self._resources.service_manager
@@ -174,6 +172,7 @@ class Supervision:
         self._control.yield_path()
         self._resources.tenure.give_over()
         self._log.info("given_over", to=successor.pid, version=ready.version)
+        self._run_in_background(self.stop(False))  # before any operation that waits begins
         return f"{started.text}; fastlb {ready.version} runs it, {VERSION} finishes what it has"
 
     async def _take_over(self) -> None:
@@ -187,6 +186,15 @@ class Supervision:
         await self._control.start()
         self._resources.tenure.begin()
         self._announcer.begin()
+
+    def _save_config(self) -> None:
+        try:
+            save_config(self._resources.paths, self._app.wanted)
+        except FastlbError as error:
+            if not self._resources.tenure.is_successor:
+                raise
+            # The app is ours by now, and what the predecessor has saved is there.
+            self._log.error("settings_not_saved", reason=error.message)
 
     async def _start_or_cancel(self) -> None:
         starting = asyncio.create_task(self._app.start(self._reporter.progress, wait=self._wait))

@@ -203,7 +203,10 @@ def _links_on_the_way(root: str) -> Iterator[tuple[str, str]]:
             if os.path.islink(link) and followed < MOST_LINKS:
                 followed += 1
                 yield os.path.split(link)
-                target = os.path.join(os.path.dirname(link), os.readlink(link))
+                try:
+                    target = os.path.join(os.path.dirname(link), os.readlink(link))
+                except OSError:
+                    break  # just being replaced: its directory is watched by now
                 waiting.append(os.path.normpath(os.path.join(target, *parts[at:])))
                 break
 

@@ -1,5 +1,6 @@
 """`fastlb update`: another supervisor takes the place of the one that runs an app, which goes on serving."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -33,6 +34,10 @@ def installed(fastlb: Fastlb) -> Installations:
     installations.install(OLD)
     fastlb.env |= installations.env
     return installations
+
+
+def operations(app: App) -> list[tuple[str, str]]:
+    return [(each["operation"], each["state"]) for each in app.entry()["operations"]]
 
 
 def who_runs(app: App) -> tuple[int, list[int]]:
@@ -92,6 +97,40 @@ def test_an_app_that_does_not_start_any_more_goes_on_as_it_was(fastlb: Fastlb, t
     assert app.get().status == 200, "the file of the socket stays"
     app.ok("stop")
     assert not (fastlb.directory / "app.sock").exists()
+
+
+def test_what_waits_for_an_update_is_not_done_by_the_one_that_has_given_over(fastlb: Fastlb, tmp_path: Path) -> None:
+    (tmp_path / "release.py").write_text(GOOD)
+    started = fastlb.cli("start", "release:app", "--name", "app", "--bind", "127.0.0.1:0", cwd=tmp_path)
+    assert started.returncode == 0, started.stderr
+    app = fastlb.app()
+    old = app.supervisor_pid
+    os.mkfifo(tmp_path / "gate")
+    (tmp_path / "release.py").write_text(f"open({str(tmp_path / 'gate')!r}).close()\n{GOOD}")
+    update = fastlb.popen("update", "app")
+    wait_until(lambda: ("update", "runs") in operations(app), "the new one starts")
+    change = fastlb.popen("set", "app", "reload_parallel=7")
+    wait_until(lambda: ("set", "waits") in operations(app), "the change waits")
+    (tmp_path / "gate").write_text("")  # somebody reads it by then, or will
+    assert update.wait(timeout=scaled(20)) == 0
+    assert change.wait(timeout=scaled(20)) == 1, "nobody would know of it"
+    wait_until(lambda: old not in fastlb.pids, "the old one has ended")
+    app.ok("set", "reload_parallel=7")
+
+
+def test_one_that_has_taken_over_goes_on_when_the_settings_cannot_be_saved(fastlb: Fastlb) -> None:
+    bind = f"unix:{fastlb.directory}/app.sock"
+    app = fastlb.start("asgi_probe:app", "--bind", bind)
+    old = app.supervisor_pid
+    stored = fastlb.home / "apps" / "app" / "config.json"
+    stored.unlink()
+    stored.mkdir()
+    app.ok("update")
+    assert app.supervisor_pid != old
+    wait_until(lambda: old not in fastlb.pids, "the old one has ended")
+    assert app.get().status == 200
+    fastlb.allow_in_logs("settings_not_saved")
+    stored.rmdir()
 
 
 def test_what_the_old_one_still_finishes_ends_with_the_app(fastlb: Fastlb) -> None:
