@@ -203,7 +203,11 @@ class App:
 
         async def work() -> str:
             successor = start_successor(self._resources.tenure, self._bequest(), python, self._reaper)
-            text = await take_over(successor, progress)
+            try:
+                text = await take_over(successor, progress)
+            except BaseException:
+                self._resources.paths.remove_notify_sockets(self._host.next_number)  # its numbers are above ours
+                raise
             self._is_succeeded = True
             return text
 
@@ -476,7 +480,8 @@ class App:
             self._operations.ask(request, self._turnover.autoscale)
         if self._operations.current is None and self._retry.is_due():
             self.ask(OperationRequest(Operation.RETRY, by="errored_retry"))
-        self._cron_restart.look(self.ask)
+        if self._operations.current is not Operation.STOP:
+            self._cron_restart.look(self.ask)
         self._watch.follow_settings()
         self._host.look_for_oom_kills()
         self._status.look()

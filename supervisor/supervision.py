@@ -163,17 +163,26 @@ class Supervision:
                 manager.name_main_process(successor.pid)
             started = await successor.take_over()
         except BaseException:
+            await successor.close()
             if manager:
                 manager.name_main_process(os.getpid())
+            await self._run_it_again()
             raise
-        finally:
-            await successor.close()
+        await successor.close()
         self._announcer.close()
         self._control.yield_path()
         self._resources.tenure.give_over()
         self._log.info("given_over", to=successor.pid, version=ready.version)
         self._run_in_background(self.stop(False))  # before any operation that waits begins
         return f"{started.text}; fastlb {ready.version} runs it, {VERSION} finishes what it has"
+
+    async def _run_it_again(self) -> None:
+        """Have back what a successor may have taken that has died before it said so."""
+        self._resources.tenure.lock.name_holder()
+        try:
+            await self._control.reclaim()
+        except FastlbError as error:
+            self._log.error("control_socket_missing", reason=error.message)
 
     async def _take_over(self) -> None:
         """Take the place of the supervisor that has started this one.

@@ -63,6 +63,15 @@ class ControlServer:
         if self._server:
             self._server.close()
 
+    async def reclaim(self) -> None:
+        """Have the path again after somebody who was to have it has died; the caller holds the app's lock.
+
+        Raises:
+            FastlbError: as `start`.
+        """
+        if not self._is_in_place():
+            await self._listen()
+
     async def close(self) -> None:
         """Close the socket; let requests under way have their answer, for at most CLOSE_SECONDS."""
         if self._watching:

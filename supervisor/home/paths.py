@@ -77,11 +77,13 @@ class AppPaths:
         """The socket by which incarnation `number` speaks to us."""
         return self.app_dir / f"{NOTIFY_SOCKET}{number}"
 
-    def remove_notify_sockets(self) -> None:
-        """Remove those that a supervisor which was killed has left; none of ours may be open."""
+    def remove_notify_sockets(self, first: int = 0) -> None:
+        """Remove those that a supervisor which was killed has left, of incarnations from `first` on: none may live."""
         for path in self.app_dir.glob(f"{NOTIFY_SOCKET}*"):
+            number = path.name.removeprefix(NOTIFY_SOCKET)
             with contextlib.suppress(OSError):
-                path.unlink()
+                if not number.isdecimal() or int(number) >= first:
+                    path.unlink()
 
     def remove(self) -> None:
         """Forget the app; its logs stay. The caller holds the lock, or knows that nobody does."""

@@ -193,3 +193,22 @@ def test_what_cannot_be_replaced_goes_on(fastlb: Fastlb, options: tuple[str, ...
     if process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=scaled(20)) == 0
+
+
+def test_one_that_dies_when_it_takes_over_leaves_the_app_to_the_one_before(
+    fastlb: Fastlb, installed: Installations
+) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    before = who_runs(app)
+    code = fastlb.directory / NEW / "fastlb" / "supervisor" / "supervision.py"
+    begins = "        self._resources.tenure.begin()\n"
+    assert begins in code.read_text()
+    code.write_text(code.read_text().replace(begins, begins + "        os.kill(os.getpid(), signal.SIGKILL)\n"))
+    installed.install(NEW)
+    result = fastlb.cli("update", "app")
+    assert result.returncode == 1
+    assert "died without a word" in result.stderr
+    assert who_runs(app) == before
+    assert app.get().status == 200
+    app.ok("reload")
+    app.ok("stop")
