@@ -18,7 +18,7 @@ from .canary.trial import Trial, TrialParts
 from .control.progress import Progress
 from .control.protocol import WorkersAction
 from .errored_retry import ErroredRetry
-from .errors import FastlbError, StartFailed, UsageError
+from .errors import FastlbError, RolledBack, StartFailed, UsageError
 from .generations.change import Change
 from .generations.generations import Generations
 from .health.watch import HealthWatch
@@ -132,7 +132,10 @@ class Turnover:
             await self._crew.start_workers(worker_ids, lambda ready: None, self.settle)
         except StartFailed as error:
             raise error.after("nothing was changed, the old workers go on") from error
-        return [worker for worker in staying(self._crew.members) if worker.generation == self._crew.generation]
+        canaries = [worker for worker in staying(self._crew.members) if worker.generation == self._crew.generation]
+        if not canaries:
+            raise RolledBack("rolled back, and the old workers have gone on: the new one has ended at once")
+        return canaries
 
     async def replace(self, replacer: Replacer) -> str:
         """Replace the workers that `replacer` says, and start those that went before their replacement came."""

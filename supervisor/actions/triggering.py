@@ -24,6 +24,9 @@ LASTING = {"profile": 10.0, "cpuprofile": 10.0}
 # As long as the heap is large: seconds more than is usual.
 SLOW = {"heapdump": 300.0, "generateHeapDump": 300.0}
 
+# Seconds in which whoever asked takes an answer.
+LONGEST_ANSWER = 30.0
+
 OnAnswer = Callable[[WorkerAnswer], Awaitable[None]]
 
 
@@ -69,17 +72,17 @@ class Actions:
         finally:
             call.close()
         self._note(worker, pid, params.action, outcome, path)
-        await on_answer(
-            WorkerAnswer(
-                worker=worker.worker_id,
-                pid=pid,
-                ok=outcome.ok,
-                text=outcome.text,
-                file=path,
-                known=outcome.known,
-                is_unknown=outcome.is_unknown,
-            )
+        answer = WorkerAnswer(
+            worker=worker.worker_id,
+            pid=pid,
+            ok=outcome.ok,
+            text=outcome.text,
+            file=path,
+            known=outcome.known,
+            is_unknown=outcome.is_unknown,
         )
+        async with asyncio.timeout(LONGEST_ANSWER):  # who reads nothing is not to keep others from asking
+            await on_answer(answer)
 
     async def _run(self, worker: WorkerHandle, call: ActionCall) -> ActionOutcome:
         if worker.incarnation is None:

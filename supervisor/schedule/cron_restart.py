@@ -69,6 +69,7 @@ class CronRestart:
         settings = (config.cron_restart, config.cron_timezone)
         if settings != self._settings:
             self._settings = settings
+            self._is_owed = False
             pattern, zone = settings
             self._schedule = Schedule.begin(pattern, zone_of(zone), now) if is_scheduled(pattern) else None
 

@@ -40,7 +40,9 @@ class ActionChannel:
                 for line in lines:
                     self._take(line)
                 if len(inbox) > MAX_LINE_BYTES:
-                    return
+                    break
+        while self._fds:
+            close(self._fds.pop())
 
     def _receive(self) -> bytes:
         chunk, ancillary, _, _ = self._socket.recvmsg(CHUNK_BYTES, ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)

@@ -148,8 +148,8 @@ cdef class Exchange(Response):
         """Throw an exception into the app, as a coroutine's throw(): a cancellation, above all."""
         try:
             if self.coroutine is None:
-                raise kind
-            waits_for = self.coroutine.throw(kind)
+                raise kind if value is None else value
+            waits_for = self.coroutine.throw(kind if value is None else value)
         except StopIteration as stop:
             self.end(stop.value)
             raise StopIteration

@@ -4,6 +4,7 @@ uvicorn says itself what it has answered. Runs in ASGI workers, around the app.
 A line is recorded when the last part of a response is sent, or when the app gives up before.
 """
 
+import logging
 import os
 
 from libc.stdint cimport int64_t
@@ -15,6 +16,7 @@ from fastlb.worker.access_log.lines cimport AnsweredRequest
 cdef enum:
     ERROR_BODY_BYTES = 21  # what uvicorn answers for an app that failed: Internal Server Error
 
+cdef object logger = logging.getLogger("fastlb.worker")
 cdef dict WANTED = {}  # names of headers as a format has them -> as they stand in a scope
 
 
@@ -91,8 +93,12 @@ cdef class LoggedResponse(AnsweredRequest):
         if not self.is_recorded and self.status:
             self.is_recorded = True
             self.duration_ns = monotonic_ns() - self.began_ns
-            describe(self, self.scope)
-            self.log.record(self)
+            try:
+                describe(self, self.scope)
+            except Exception:  # a middleware may have put anything into the scope
+                logger.exception("a line of the access log could not be made")
+            else:
+                self.log.record(self)
         return 0
 
     cpdef object request_header(self, str name):
