@@ -4,9 +4,6 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
-
-import pytest
 
 from tests.support.fastlb_process import App, Fastlb
 from tests.support.load_plan import Plan
@@ -14,19 +11,6 @@ from tests.support.load_process import LoadProcess
 from tests.support.waiting import scaled, wait_until
 
 ROLLED_BACK = 4
-
-
-@pytest.fixture
-def release(fastlb: Fastlb, tmp_path: Path) -> Callable[[str], None]:
-    """Switch what the next generation of release.py runs."""
-    file = tmp_path / "release"
-    fastlb.env["FASTLB_TEST_RELEASE"] = str(file)
-    file.write_text("asgi_probe")
-
-    def switch(module: str) -> None:
-        file.write_text(module)
-
-    return switch
 
 
 def events(fastlb: Fastlb, name: str) -> list[dict[str, object]]:

@@ -14,19 +14,6 @@ from tests.support.waiting import scaled, wait_until
 QUICK = ("--workers", "2", "--settle", "0.2", "--listen-timeout", f"{scaled(3):g}")
 
 
-@pytest.fixture
-def release(fastlb: Fastlb, tmp_path: Path) -> Callable[[str], None]:
-    """Switch what the next generation of release.py runs."""
-    file = tmp_path / "release"
-    fastlb.env["FASTLB_TEST_RELEASE"] = str(file)
-    file.write_text("asgi_probe")
-
-    def switch(module: str) -> None:
-        file.write_text(module)
-
-    return switch
-
-
 @pytest.mark.parametrize("keep_alive", [False, True], ids=["new-connections", "keep-alive"])
 def test_no_request_fails_during_reloads(fastlb: Fastlb, keep_alive: bool) -> None:
     app = fastlb.start("asgi_probe:app", *QUICK)
