@@ -35,6 +35,7 @@ console.log('to out');
 console.error('to err');
 require('http').createServer((request, response) => response.end('x')).listen(0, '127.0.0.1');
 """
+STREAMS = (("out", "out"), ("err", "error"))  # what they are called, and in the names of files
 DATE = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d\d:\d\d"
 
 
@@ -51,9 +52,9 @@ def test_files_and_lines_are_those_that_the_blocks_ask_for(fastlb: Fastlb, tmp_p
     combined = [logs / f"app-{name}-combined.log" for name in ("0", "1", "cluster")]
     wait_until(lambda: [len(lines(path)) for path in combined] == [2, 2, 4], "all that was printed has been written")
     for number in "01":
-        assert re.fullmatch(f"{DATE}: to out", *lines(logs / f"app-{number}-out.log"))
-        assert re.fullmatch(f"{DATE}: to err", *lines(logs / f"app-{number}-error.log"))
-    for stream, file in (("out", "out"), ("err", "error")):
+        for word, file in STREAMS:
+            assert re.fullmatch(f"{DATE}: to {word}\n", (logs / f"app-{number}-{file}.log").read_text())
+    for stream, file in STREAMS:
         found = [json.loads(line) for line in lines(logs / f"app-cluster-{file}.log")]
         assert sorted((one["worker"], one["stream"], one["message"]) for one in found) == [
             (worker, stream, f"to {stream}") for worker in range(2)
