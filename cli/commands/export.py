@@ -29,7 +29,7 @@ FORMATS = ("kubernetes", "systemd", "compose", "haproxy", "nginx")
 OF_IMAGES = ("kubernetes", "compose")
 OF_HOSTS = ("haproxy", "nginx")
 EXAMPLES = (
-    "fastlb export kubernetes fastlb.toml --image registry.example.com/shop:7 | kubectl apply -f -",
+    "fastlb export kubernetes fastlb.toml --image shop:7 | kubectl apply -f -",
     "fastlb export haproxy shop --host 10.0.0.1 --host 10.0.0.2",
     "fastlb export compose ecosystem.config.js --env production > compose.yaml",
 )
