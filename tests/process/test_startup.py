@@ -145,9 +145,9 @@ def answer_of(fastlb: Fastlb) -> None:
 
 
 def worker_of(systemd: UserSystemd, *command: str) -> int:
-    """Return the pid of the app's one worker."""
+    """Return the pid of the one worker that gets connections; an old one may still be leaving."""
     (app,) = json.loads(systemd.run(*command, "list", "--json").stdout)
-    (worker,) = app["workers"]
+    (worker,) = [worker for worker in app["workers"] if worker["status"] == "online"]
     return int(worker["pid"])
 
 
