@@ -73,12 +73,13 @@ def test_one_app_serves_as_process_1_and_finishes_what_it_has(address: tuple[str
 
 
 def test_all_apps_of_a_file_run_in_one_container(address: tuple[str, int], tmp_path: Path) -> None:
-    job = {"target": "sh -c '(sleep 0.1 &) ; echo done'", "autorestart": False, "settle": "0"}
+    job = {"target": "sh -c '(sleep 0.1 &) ; echo done; : >/dev/shm/said'", "autorestart": False, "settle": "0"}
     web = {"target": "asgi_probe:app", "cwd": str(APPS), "bind": f"127.0.0.1:{address[1]}", "settle": "0.1s"}
     (tmp_path / "fastlb.json").write_text(json.dumps({"apps": {"web": web, "job": job}}))
     readable(tmp_path)
     with Container(str(COMMAND), "run", "--json", "fastlb.json", cwd=tmp_path) as container:
-        wait_until(lambda: answers(address), "the web app serves", 20)
+        said = Path(f"/proc/{container.main_pid}/root/dev/shm/said")
+        wait_until(lambda: answers(address) and said.exists(), "the web app serves, the job is done", 20)
         container.ask_to_stop()
         code, output = container.join()
     assert code == 0, output

@@ -15,6 +15,8 @@ from tests.support.waiting import scaled, wait_until
 
 OFTEN = ("--health-check-interval", "0.1s", "--health-check-grace-period", "0")
 PATIENT = ("--health-check-failures", "1000")
+# What a worker that has nothing to do needs at most for an answer, beside other tests.
+PATIENCE = f"{scaled(0.3):g}s"
 KINDS = ["python", "node"]
 
 
@@ -118,17 +120,17 @@ def test_worker_that_does_not_answer_is_ill(fastlb: Fastlb, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("target", ["asgi_probe:app", "wsgi_probe:app"])
 def test_interval_alone_asks_whether_connections_are_taken(fastlb: Fastlb, target: str) -> None:
-    options = ("--workers", "2", "--health-check-interval", "0.1s", "--health-check-timeout", "0.3s", *PATIENT)
+    options = ("--workers", "2", "--health-check-interval", "0.1s", "--health-check-timeout", PATIENCE, *PATIENT)
     app = fastlb.start(target, *options)
     wait_until(lambda: statuses(app) == ["online"] * 2, "both are well")
     assert "worker_unhealthy" not in app.log("supervisor")
 
 
 def test_worker_with_all_threads_busy_is_busy_and_not_ill(fastlb: Fastlb) -> None:
-    options = ("--workers", "2", "--health-check", "/", *OFTEN, "--health-check-timeout", "0.2s")
+    options = ("--workers", "2", "--health-check", "/", *OFTEN, "--health-check-timeout", PATIENCE)
     app = fastlb.start("wsgi_probe:app", *options)
     with socket.create_connection(("127.0.0.1", app.port)) as client:
-        client.sendall(b"GET /sleep?1.5 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        client.sendall(b"GET /sleep?%g HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % scaled(1))
         assert client.recv(64)
     assert "worker_unhealthy" not in app.log("supervisor")
 

@@ -8,17 +8,18 @@ from pathlib import Path
 from tests.support.http_exchange import read_response
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess, serving_worker
-from tests.worker.test_taken_means_begun import asking_clients, let_go
+from tests.worker.test_taken_means_begun import asking_clients
 
-# /block waits until the test lets it go.
+# /block takes a byte from the gate, and waits until there is one.
 BLOCKING = """
 import os
 os.chdir({directory!r})
 
 def app(environ, start_response):
     if environ["PATH_INFO"] == "/block":
-        with open("gate") as gate:
-            gate.read()
+        gate = os.open("gate", os.O_RDONLY)
+        os.read(gate, 1)
+        os.close(gate)
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 """
@@ -28,8 +29,17 @@ def app(environ, start_response):
 def wsgi_worker(directory: Path, threads: int = 1) -> Iterator[WorkerProcess]:
     """Run a worker whose app can be blocked."""
     os.mkfifo(directory / "gate")
-    with serving_worker(directory, BLOCKING.format(directory=str(directory)), threads=threads) as worker:
-        yield worker
+    gate = os.open(directory / "gate", os.O_RDWR)  # what is written stays until it is read
+    try:
+        with serving_worker(directory, BLOCKING.format(directory=str(directory)), threads=threads) as worker:
+            yield worker
+    finally:
+        os.close(gate)
+
+
+def let_go(directory: Path, count: int = 1) -> None:
+    """Let so many requests that block go on, also those that do not block yet."""
+    (directory / "gate").write_bytes(bytes(count))
 
 
 def wait_requests(worker: WorkerProcess, count: int) -> None:
@@ -42,7 +52,7 @@ def test_worker_that_is_full_takes_the_next_when_one_is_done(tmp_path: Path) -> 
         clients = asking_clients(worker, "/block", "/block", "/block", "/")
         wait_requests(worker, 2)
         assert (worker.counters()["taken"], worker.counters()["busy"]) == (2, 2)
-        let_go(tmp_path)
+        let_go(tmp_path, 2)
         wait_requests(worker, 4)
         assert worker.counters()["taken"] == 4
         let_go(tmp_path)
