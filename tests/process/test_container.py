@@ -78,7 +78,7 @@ def test_all_apps_of_a_file_run_in_one_container(address: tuple[str, int], tmp_p
     (tmp_path / "fastlb.json").write_text(json.dumps({"apps": {"web": web, "job": job}}))
     readable(tmp_path)
     with Container(str(COMMAND), "run", "--json", "fastlb.json", cwd=tmp_path) as container:
-        said = Path(f"/proc/{container.main_pid}/root/dev/shm/said")
+        said = Path(f"/proc/{container.main_pid}/root").joinpath("dev/shm/said")
         wait_until(lambda: answers(address) and said.exists(), "the web app serves, the job is done", 20)
         container.ask_to_stop()
         code, output = container.join()
