@@ -304,8 +304,11 @@ class ClientSession:
     async def hung_up(self) -> None:
         """Return when the client has closed its end; what it sends until then is not looked at."""
         self._is_streaming = True
-        while await self._reader.read(MAX_MESSAGE_BYTES):
-            pass
+        try:
+            while await self._reader.read(MAX_MESSAGE_BYTES):
+                pass
+        finally:
+            self._is_streaming = False
 
     def close_when_answered(self) -> None:
         """Leave after the request under way; now if there is none, or if it would last for ever."""

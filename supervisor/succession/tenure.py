@@ -28,6 +28,8 @@ class Tenure:
         lock: of the app; its descriptor is closed when the app was given over.
         listeners: those of the app, borrowed.
         is_ours: whether we run the app.
+        has_begun: whether it ever was; one that has given the app over still waits for its own predecessor, so that
+            whoever waits for us waits for all.
         predecessor: a pidfd; -1: there is none.
     """
 
@@ -35,6 +37,7 @@ class Tenure:
     lock: AppLock
     listeners: list[BoundListener] = field(default_factory=list)
     is_ours: bool = True
+    has_begun: bool = True
     predecessor: int = -1
     _has_exited: asyncio.Event | None = None
 
@@ -61,7 +64,7 @@ class Tenure:
             listener.take_file(handed.has_file)
             listener.is_inherited = handed.is_inherited
         self.lock.name_holder()
-        self.is_ours = True
+        self.is_ours = self.has_begun = True
 
     def give_over(self) -> None:
         """Leave everything to the successor, which holds the lock as well."""
@@ -73,13 +76,13 @@ class Tenure:
 
     def hurry_predecessor(self) -> None:
         """Have the predecessor end at once, with what it still finishes."""
-        if self.is_ours and self.predecessor >= 0:
+        if self.has_begun and self.predecessor >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.predecessor, signal.SIGQUIT)
 
     async def predecessor_gone(self) -> None:
-        """Return when the predecessor has finished what it had; at once if there is none, or it runs the app again."""
-        if not self.is_ours or self.predecessor < 0:
+        """Return when the predecessor has finished what it had; at once if there is none, or it runs the app still."""
+        if not self.has_begun or self.predecessor < 0:
             return
         if self._has_exited is None:
             self._has_exited = asyncio.Event()
@@ -96,7 +99,7 @@ def claim(request: LaunchRequest) -> Tenure:
     if request.succession is None:
         return Tenure(request, AppLock.inherit(request.lock_fd))
     lock = AppLock.share(request.lock_fd)
-    return Tenure(request, lock, is_ours=False, predecessor=_pidfd_of(os.getppid()))
+    return Tenure(request, lock, is_ours=False, has_begun=False, predecessor=_pidfd_of(os.getppid()))
 
 
 def handed(listeners: Sequence[BoundListener], first_fd: int) -> list[HandedListener]:

@@ -133,13 +133,15 @@ def test_one_that_has_taken_over_goes_on_when_the_settings_cannot_be_saved(fastl
     stored.rmdir()
 
 
-def test_what_the_old_one_still_finishes_ends_with_the_app(fastlb: Fastlb) -> None:
+@pytest.mark.parametrize("updates", [1, 2])
+def test_what_the_old_ones_still_finish_ends_with_the_app(fastlb: Fastlb, updates: int) -> None:
     app = fastlb.start("asgi_probe:app")
     old = app.supervisor_pid
     with Connection(app.address, scaled(20)) as slow:
         slow.send(f"/until?{fastlb.directory / 'never'}")
         wait_until(lambda: fastlb.requests_begun_and_ended()[0] > 0, "the slow request has begun")
-        app.ok("update")
+        for _ in range(updates):
+            app.ok("update")
         assert old in fastlb.pids
         stopping = fastlb.popen("stop", "app")
         wait_until(lambda: app.entry()["status"] == "stopping", "the stop is under way")
