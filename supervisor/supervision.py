@@ -159,15 +159,13 @@ class Supervision:
         manager = self._resources.service_manager
         try:
             ready = await successor.until_ready(progress)
-            if manager:
-                manager.name_main_process(successor.pid)
             started = await successor.take_over()
         except BaseException:
             await successor.close()
-            if manager:
-                manager.name_main_process(os.getpid())
             await self._run_it_again()
             raise
+        if manager:  # not before: a service whose main process dies is over, and only that one may name another
+            manager.name_main_process(successor.pid)
         await successor.close()
         self._announcer.close()
         self._control.yield_path()

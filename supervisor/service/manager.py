@@ -41,8 +41,10 @@ class ServiceManager:
         return True
 
     def name_main_process(self, pid: int) -> None:
-        """Say that another process is the service from here on."""
-        self.send(f"MAINPID={pid}".encode())
+        """Say that another process is the service from here on, and ready; what it has said before may not have been
+        heard (NotifyAccess=main).
+        """
+        self.send(f"READY=1\nMAINPID={pid}".encode())
 
     def close(self) -> None:
         """Say nothing any more."""

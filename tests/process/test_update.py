@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -151,24 +153,40 @@ def test_what_the_old_ones_still_finish_ends_with_the_app(fastlb: Fastlb, update
     assert fastlb.pids == []
 
 
-def test_a_service_stays_the_same_with_another_main_process(fastlb: Fastlb) -> None:
+@contextmanager
+def service(fastlb: Fastlb) -> Iterator[tuple[NotifyListener, subprocess.Popen[str]]]:
+    """Run an app as a service whose manager listens to its main process alone."""
     with NotifyListener(fastlb.directory / "notify") as manager:
         env = {**fastlb.env, **manager.env(watchdog_seconds=2.0)}
         run = ("run", "asgi_probe:app", "--name", "app", "--bind", "127.0.0.1:0", "--log-files")
         process = fastlb.popen(*run, env=env)
+        manager.main_pid = process.pid
         manager.hear("READY=1")
+        yield manager, process
+        manager.hear_all()
+        manager.hear("WATCHDOG=1")
+        fastlb.app().ok("stop")
+        manager.hear("STOPPING=1")
+
+
+def test_a_service_stays_the_same_with_another_main_process(fastlb: Fastlb) -> None:
+    with service(fastlb) as (manager, process):
         app = fastlb.app()
         app.ok("update")
         new = app.supervisor_pid
         assert new != process.pid
-        assert manager.hear("MAINPID=") == [f"MAINPID={new}"]
-        assert f"MAINPID={new}" in manager.hear("READY=1")
+        assert manager.hear("MAINPID=") == ["READY=1", f"MAINPID={new}"]
+        assert manager.main_pid == new
         assert process.wait(timeout=scaled(20)) == 0
-        manager.hear_all()
-        manager.hear("WATCHDOG=1")
         assert app.get().status == 200
-        app.ok("stop")
-        manager.hear("STOPPING=1")
+
+
+def test_a_service_whose_next_main_process_dies_keeps_the_one_before(fastlb: Fastlb, installed: Installations) -> None:
+    with service(fastlb) as (manager, process):
+        install_one_that_dies(fastlb, installed)
+        assert fastlb.cli("update", "app").returncode == 1
+        assert manager.main_pid == process.pid
+    assert process.wait(timeout=scaled(20)) == 0
 
 
 @pytest.mark.parametrize(
@@ -197,16 +215,21 @@ def test_what_cannot_be_replaced_goes_on(fastlb: Fastlb, options: tuple[str, ...
         assert process.wait(timeout=scaled(20)) == 0
 
 
-def test_one_that_dies_when_it_takes_over_leaves_the_app_to_the_one_before(
-    fastlb: Fastlb, installed: Installations
-) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "2")
-    before = who_runs(app)
+def install_one_that_dies(fastlb: Fastlb, installed: Installations) -> None:
+    """Install a version whose supervisor dies when it takes over."""
     code = fastlb.directory / NEW / "fastlb" / "supervisor" / "supervision.py"
     begins = "        self._resources.tenure.begin()\n"
     assert begins in code.read_text()
     code.write_text(code.read_text().replace(begins, begins + "        os.kill(os.getpid(), signal.SIGKILL)\n"))
     installed.install(NEW)
+
+
+def test_one_that_dies_when_it_takes_over_leaves_the_app_to_the_one_before(
+    fastlb: Fastlb, installed: Installations
+) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    before = who_runs(app)
+    install_one_that_dies(fastlb, installed)
     result = fastlb.cli("update", "app")
     assert result.returncode == 1
     assert "died without a word" in result.stderr

@@ -4,6 +4,7 @@ Runs in the test process. It starts nothing and ends nothing.
 """
 
 import socket
+import struct
 import time
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,8 @@ from typing import Self
 from .waiting import scaled
 
 LONGEST_DATAGRAM = 4096
+# pid, uid, gid: unix(7)
+UCRED = struct.Struct("3i")
 
 
 class NotifyListener:
@@ -22,12 +25,16 @@ class NotifyListener:
 
     Attributes:
         said: every datagram, as lines, in the order in which they came.
+        main_pid: who alone is listened to, until it names another, as with NotifyAccess=main of systemd.service(5); 0:
+            everybody is.
     """
 
     def __init__(self, path: Path) -> None:
         self.said: list[list[str]] = []
         self.path = path
+        self.main_pid = 0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._socket.bind(str(path))
 
     def env(self, watchdog_seconds: float = 0.0) -> dict[str, str]:
@@ -50,7 +57,7 @@ class NotifyListener:
 
     def hear_all(self) -> None:
         """Take what waits."""
-        while self._receive(0.0):
+        while self._receive(0.0) is not None:
             pass
 
     def is_silent_for(self, seconds: float) -> bool:
@@ -60,9 +67,15 @@ class NotifyListener:
     def _receive(self, seconds: float) -> list[str] | None:
         self._socket.settimeout(seconds)
         try:
-            lines = self._socket.recv(LONGEST_DATAGRAM).decode().split("\n")
+            data, [(_, _, credentials)], _, _ = self._socket.recvmsg(LONGEST_DATAGRAM, socket.CMSG_SPACE(UCRED.size))
         except (TimeoutError, BlockingIOError):
             return None
+        lines = data.decode().split("\n")
+        if self.main_pid and UCRED.unpack(credentials)[0] != self.main_pid:
+            return []
+        for line in lines:
+            if self.main_pid and line.startswith("MAINPID="):
+                self.main_pid = int(line.removeprefix("MAINPID="))
         self.said.append(lines)
         return lines
 
