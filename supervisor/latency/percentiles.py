@@ -1,4 +1,4 @@
-"""Owns what a latency histogram says: percentiles, and differences of two looks at it. Pure; the supervisor process.
+"""Owns what a latency histogram says: percentiles, and differences of two looks at it. Pure; supervisor and shell.
 
 A histogram is a list of counts; bucket i has requests of less than 2**i microseconds and not less than half of that
 (lb/page.pxd). So a percentile is known to a factor of two, and within its bucket requests are taken to lie evenly.
