@@ -36,7 +36,8 @@ cdef struct WorkerPage:
     int64_t heartbeat_ns        # last turn of the event loop's heartbeat
     int64_t loop_lag_ns         # how late that turn was
     int64_t oldest_request_ns   # when the oldest request that still runs began; 0: none runs
-    uint8_t reserved2[16]
+    uint64_t latency_sum_us     # of all requests that latency_us counts
+    uint8_t reserved2[8]
     # line 3, dispatcher: 1 = "I sleep until a worker moves": write your wake-up eventfd after a move
     uint32_t starved
     uint8_t reserved3[60]

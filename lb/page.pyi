@@ -24,6 +24,7 @@ class WorkerCounters(TypedDict):
     requests: int
     errors: int
     lost: int
+    latency_sum_us: int
     heartbeat_ns: int
     loop_lag_ns: int
     oldest_request_ns: int

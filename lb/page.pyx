@@ -150,12 +150,14 @@ cdef class WorkerStatus:
 
     cpdef void record_request_done(self, int64_t latency_ns, bint failed) noexcept:
         """Put a finished request into the latency histogram; `failed`: it ended in an exception of the app."""
-        cdef uint64_t microseconds = <uint64_t>latency_ns // 1000 if latency_ns > 0 else 0
+        cdef uint64_t taken_us = <uint64_t>latency_ns // 1000 if latency_ns > 0 else 0
+        cdef uint64_t microseconds = taken_us
         cdef int bucket = 0
         while microseconds and bucket < LATENCY_BUCKETS - 1:
             microseconds >>= 1
             bucket += 1
         store_u64(&self.page.latency_us[bucket], self.page.latency_us[bucket] + 1)
+        store_u64(&self.page.latency_sum_us, self.page.latency_sum_us + taken_us)
         if failed:
             store_u64(&self.page.errors, self.page.errors + 1)
 
@@ -222,6 +224,7 @@ cdef class WorkerPageView:
             "requests": _claim(load_u64(&self.page.requests)),
             "errors": _claim(load_u64(&self.page.errors)),
             "lost": _claim(load_u64(&self.page.lost)),
+            "latency_sum_us": _claim(load_u64(&self.page.latency_sum_us)),
             "heartbeat_ns": load_i64(&self.page.heartbeat_ns),
             "loop_lag_ns": load_i64(&self.page.loop_lag_ns),
             "oldest_request_ns": load_i64(&self.page.oldest_request_ns),

@@ -128,7 +128,7 @@ class App:
             autoscaling=self._autoscaling.entry,
             paths=self._resources.paths,
             origins=self._resources.origins,
-            logs=output.report,
+            output=output,
             hide=lambda text: self._resources.log.hide(text),
             cron_next_at=lambda: self._cron_restart.next_at,
         )

@@ -12,6 +12,8 @@ from .control.protocol import (
     AppMetrics,
     AppStatus,
     AutoscalingEntry,
+    EventCounts,
+    ListenerFigures,
     WorkerEntry,
     WorkerFigures,
     WorkerStatus,
@@ -25,17 +27,21 @@ from .latency.recent import RecentLatencies
 from .limits.pressure import tightest
 from .operations import Operation, Operations
 from .output import wall_clock
-from .processes.usage import Sampler, read_cpu_seconds
+from .output.worker_output import WorkerOutput
+from .processes.usage import Sampler, Usage
 from .settings.app_config import AppConfig
 from .settings.changes import changed_settings
 from .settings.declared import hide_secrets
 from .settings.traits import WorkerTraits
+from .sockets.accept_queue import accept_queue
+from .sockets.listeners import BoundListener
 from .version import VERSION
 from .workers.crew import Crew, uptime
 from .workers.handle import WorkerHandle
 from .workers.host import Totals, WorkerHost
 from .workers.life import Lifecycle, State
 from .workers.roster import app_status, staying
+from .workers.runtime import WorkDone
 
 STATUS_WORDS: dict[State, WorkerStatus] = {
     State.STARTING: "starting",
@@ -52,6 +58,17 @@ STATUS_WORDS: dict[State, WorkerStatus] = {
 NOTHING = Totals()
 
 
+@dataclass(frozen=True)
+class Look:
+    """What one look at a process has found: at its page, and at /proc."""
+
+    done: WorkDone
+    usage: Usage
+
+
+Looks = Mapping[int, Look]  # by the number of the incarnation
+
+
 def status_word(life: Lifecycle) -> WorkerStatus:
     """Return one word for a worker."""
     return "unready" if life.is_withheld else STATUS_WORDS[life.state]
@@ -62,8 +79,8 @@ class StatusSources:
     """Where the figures come from; all borrowed.
 
     `config`: the settings that the app was started with. `addresses`: where it listens now. `ailment`: why a worker is
-    ill, or "". `messages`: between workers. `origins` as in LaunchRequest. `logs`: how the log files are. `hide`: of
-    EventLog. `cron_next_at`: of AppEntry.
+    ill, or "". `messages`: between workers. `origins` as in LaunchRequest. `hide`: of EventLog.
+    `cron_next_at`: of AppEntry.
     """
 
     config: AppConfig
@@ -78,7 +95,7 @@ class StatusSources:
     autoscaling: Callable[[], AutoscalingEntry | None]
     paths: AppPaths
     origins: Mapping[str, str]
-    logs: Callable[[], dict[str, Any]]
+    output: WorkerOutput
     hide: Callable[[str], str]
     cron_next_at: Callable[[], str]
 
@@ -117,7 +134,7 @@ class StatusReport:
             files=app_files(self._sources.config, self._sources.paths),
             last_error=self._sources.hide(self._sources.keeper.problem or self._last_error() or operations.failure),
             origins=self._origins(),
-            logs=self._sources.logs(),
+            logs=self._sources.output.report(),
             memory=tightest(self._sources.host.cgroups),
             last_exits=self._sources.host.last_exits.entries,
         )
@@ -129,20 +146,46 @@ class StatusReport:
         by_id: dict[int, list[WorkerHandle]] = {member.worker_id: [] for member in members}
         for member in members:
             by_id[member.worker_id].append(member)
+        seen = self._look_at(members)
+        config = source.generations.config
         return AppMetrics(
-            **self._fields(operations),
-            figures=[self._figures(worker_id, by_id[worker_id]) for worker_id in sorted(by_id)],
+            **self._fields(operations, seen),
+            figures=[self._figures(worker_id, by_id[worker_id], seen) for worker_id in sorted(by_id)],
             dispatcher=source.keeper.report() if source.traits.needs_dispatcher else {},
-            logs=source.logs(),
-            max_memory_bytes=source.generations.config.max_memory_restart,
+            logs=source.output.report(),
+            max_memory_bytes=config.max_memory_restart,
+            max_requests=config.max_requests,
+            max_lifetime_s=config.max_lifetime,
+            log_lines=source.output.line_counts,
+            listeners=[_listener_figures(listener, source.keeper) for listener in source.keeper.wanted.listeners],
+            events=EventCounts(**source.output.event_counts),
         )
 
-    def _figures(self, worker_id: int, members: Sequence[WorkerHandle]) -> WorkerFigures:
+    def _figures(self, worker_id: int, members: Sequence[WorkerHandle], seen: "Looks") -> WorkerFigures:
         """Return the figures of a worker; `members`: those with its number, the newest last."""
+        looks = [seen[member.incarnation.number] for member in members if member.incarnation]
+        before = self._sources.host.totals.get(worker_id, NOTHING)
+        done = [look.done for look in looks]
+        lags = [one.loop_lag_ns for one in done if one.loop_lag_ns is not None]
+        began = [one.oldest_request_ns for one in done if one.oldest_request_ns is not None]
+        running = [began_ns for began_ns in began if began_ns]
+        return WorkerFigures(
+            id=worker_id,
+            cpu_seconds=looks[-1].usage.cpu_seconds if looks else 0.0,
+            latency_us=total([before.latency_us, *(one.latency_us for one in done)]),
+            latency_sum_us=before.latency_sum_us + sum(one.latency_sum_us for one in done),
+            untaken=sum(one.untaken for one in done),
+            busy=sum(one.busy or 0 for one in done) if lags else None,
+            loop_lag_s=max(lags) / 1e9 if lags else None,
+            oldest_request_s=_seconds_since(min(running)) if running else 0.0 if began else None,
+        )
+
+    def _look_at(self, members: Sequence[WorkerHandle]) -> "Looks":
         alive = [member.incarnation for member in members if member.incarnation]
-        before = self._sources.host.totals.get(worker_id, NOTHING).latency_us
-        latencies = total([before, *(one.link.work_done().latency_us for one in alive)])
-        return WorkerFigures(worker_id, _cpu_seconds(alive[-1].process.pid) if alive else 0.0, latencies)
+        usage = self._sampler.usage
+        return {
+            one.number: Look(one.link.work_done(), usage(one.process.pid, one.started_at)) for one in alive
+        }
 
     def _otherwise(self, config: AppConfig) -> dict[str, Any]:
         """Return those of the settings `config` that are others than the newest workers have."""
@@ -163,11 +206,13 @@ class StatusReport:
         asked, now = source.config, source.generations.config
         return {name: origin for name, origin in source.origins.items() if getattr(asked, name) == getattr(now, name)}
 
-    def _fields(self, operations: Operations) -> dict[str, Any]:
+    def _fields(self, operations: Operations, seen: Looks | None = None) -> dict[str, Any]:
+        """Return the fields of AppEntry; `seen`: of all members, if they were looked at already."""
         source = self._sources
         members = sorted(source.crew.members, key=lambda member: (member.worker_id, member.generation))
         newest = {member.worker_id: member for member in members}
-        workers = [self._worker(member, newest[member.worker_id] is member) for member in members]
+        looks = self._look_at(members) if seen is None else seen
+        workers = [self._worker(member, newest[member.worker_id] is member, looks) for member in members]
         workers += [_stopped(worker_id) for worker_id in source.crew.held - {worker.id for worker in workers}]
         workers.sort(key=lambda worker: (worker.id, worker.generation))
         self._sampler.keep_only({worker.pid for worker in workers if worker.pid})
@@ -203,7 +248,7 @@ class StatusReport:
         is_ill = any(source.ailment(member) for member in members)
         return "degraded" if status == "online" and (source.keeper.problem or is_ill) else status
 
-    def _worker(self, member: WorkerHandle, is_newest: bool) -> WorkerEntry:
+    def _worker(self, member: WorkerHandle, is_newest: bool, looks: Looks) -> WorkerEntry:
         # Those that died count for the worker that took their place.
         source = self._sources
         ailment = source.ailment(member)
@@ -226,8 +271,7 @@ class StatusReport:
         incarnation = member.incarnation
         if incarnation is None:
             return entry
-        done = incarnation.link.work_done()
-        usage = self._sampler.usage(incarnation.process.pid, incarnation.started_at)
+        done, usage = looks[incarnation.number].done, looks[incarnation.number].usage
         entry.pid = incarnation.process.pid
         entry.connections = done.connections
         entry.requests = None if done.requests is None else before.requests + done.requests
@@ -249,11 +293,20 @@ class StatusReport:
         return reasons[-1] if reasons else ""
 
 
-def _cpu_seconds(pid: int) -> float:
-    try:
-        return read_cpu_seconds(pid)
-    except (OSError, ValueError, IndexError):  # it is gone
-        return 0.0
+def _listener_figures(listener: BoundListener, keeper: DispatcherKeeper) -> ListenerFigures:
+    counted, queue = keeper.counters.of_listener(listener.listener_id), accept_queue(listener.socket)
+    return ListenerFigures(
+        address=listener.address,
+        accepted=counted["accepted"] if counted else None,
+        errors=counted["errors"] if counted else None,
+        waiting=queue.waiting if queue else None,
+        limit=queue.limit if queue else None,
+        dropped=queue.dropped if queue else None,
+    )
+
+
+def _seconds_since(began_ns: int) -> float:
+    return max(time.monotonic_ns() - began_ns, 0) / 1e9
 
 
 def _stopped(worker_id: int) -> WorkerEntry:

@@ -20,6 +20,7 @@ from .errors import FastlbError, StartFailed, StartStopped
 from .home.stored_config import save_config
 from .kinds import traits_of
 from .launch.reporter import Reporter
+from .metrics.of_app import AppMetricsServer
 from .operations import Operation, OperationRequest
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
@@ -68,6 +69,7 @@ class Supervision:
         self._failure: FastlbError | None = None
         requests = ControlRequests(self._app, output, self.stop, self.update)
         self._control = ControlServer(resources.paths, requests, self._log)
+        self._metrics = AppMetricsServer(config, self._app.metrics, self._log)
         self._stop_wanted = asyncio.Event()
         self._start_finished = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -92,6 +94,7 @@ class Supervision:
                 self._run_in_background(self._end_with_job())
             await self._stopped.wait()
         finally:
+            self._metrics.close()
             await self._control.close()
             hold_signals()  # nothing is left that could be ended sooner
             self._announcer.close()
@@ -127,6 +130,8 @@ class Supervision:
 
     async def _start(self) -> None:
         try:
+            if not self._resources.tenure.is_successor:
+                await self._metrics.start()
             await self._start_or_cancel()
             if self._resources.tenure.is_successor:
                 await self._take_over()
@@ -159,10 +164,13 @@ class Supervision:
         manager = self._resources.service_manager
         try:
             ready = await successor.until_ready(progress)
+            self._metrics.close()  # it is the successor's to listen there
             started = await successor.take_over()
         except BaseException:
             await successor.close()
             await self._run_it_again()
+            self._metrics.close()
+            await self._metrics.start_anyway()
             raise
         if manager:  # not before: a service whose main process dies is over, and only that one may name another
             manager.name_main_process(successor.pid)
@@ -192,6 +200,7 @@ class Supervision:
             raise StartFailed("the start was cancelled")
         await self._control.start()
         self._resources.tenure.begin()
+        await self._metrics.start_anyway()
         self._announcer.begin()
 
     def _save_config(self) -> None:

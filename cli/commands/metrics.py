@@ -2,15 +2,10 @@
 
 import click
 
-from ...supervisor.control.client import NotRunning, OtherVersion
-from ...supervisor.control.protocol import AppMetrics
-from ...supervisor.errors import FastlbError
 from ...supervisor.home.known_apps import list_apps
 from ...supervisor.home.paths import default_home
-from ..apps import ANSWER_SECONDS, AppState, connected, read_state
 from ..options import AppCommand, complete_names
 from ..output import Output
-from ..parallel import ask_each
 from ..targets import resolve_names
 
 EXAMPLES = (
@@ -29,12 +24,13 @@ def command(names: tuple[str, ...], bind: str | None) -> None:
     docs/metrics.md has all of them. Nothing is measured for it: workers and dispatcher are not asked.
 
     With --bind they are served at /metrics until SIGTERM or ^C, for everybody who reaches the address; apps that are
-    started later are there as well.
+    started later are there as well. One app alone is served by its own supervisor: the setting metrics_bind.
     """
     if bind is None:
         Output.for_results().line(_text(names).decode().removesuffix("\n"))
         return
-    from ..metrics.server import listening, serve
+    from ...supervisor.metrics.server import listening
+    from ..metrics.serving import serve
 
     with listening(bind) as (sock, address):
         Output.for_errors().line(f"metrics are served at {address}")
@@ -43,24 +39,12 @@ def command(names: tuple[str, ...], bind: str | None) -> None:
 
 
 def _text(names: tuple[str, ...]) -> bytes:
-    from ..metrics.exposition import metrics_text
+    from ...supervisor.metrics.exposition import metrics_text
+    from ...supervisor.sockets.accept_queue import listen_overflows
+    from ..metrics.reading import read_metrics
 
-    wanted = resolve_names(names) if names else list_apps(default_home())
-    states = [answer for answer in ask_each(_read, wanted) if isinstance(answer, AppState)]
+    states = read_metrics(resolve_names(names) if names else list_apps(default_home()))
     for state in states:
         if state.problem:
             Output.for_errors().warning(state.problem)
-    return metrics_text([state.entry for state in states])
-
-
-def _read(name: str) -> AppState:
-    """Return all that is known of one app. Never raises for one that is stopped, stuck or of another version."""
-    try:
-        with connected(name, ANSWER_SECONDS) as client:
-            answer: AppMetrics = client.call("metrics")
-            return AppState(answer)
-    except (NotRunning, OtherVersion):
-        return read_state(name)
-    except FastlbError as error:
-        state = read_state(name)
-        return AppState(state.entry, state.problem or f"{name}: not all figures: {error.message}")
+    return metrics_text([state.entry for state in states], listen_overflows())

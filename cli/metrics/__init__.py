@@ -1,1 +1,1 @@
-"""What monitoring reads of all apps. Runs in the user's shell."""
+"""Asking all apps for what monitoring reads. Runs in the user's shell."""

@@ -177,24 +177,68 @@ class WorkerFigures(msgspec.Struct):
     """What the entries of a worker leave out; over all of its processes, those that are gone as well.
 
     `cpu_seconds`: user and system time, of the newest process alone. `latency_us`: a histogram of requests that have
-    ended, as in lb/page.pxd; empty: none was measured.
+    ended, as in lb/page.pxd; empty: none was measured. `latency_sum_us`: how long they took together. `untaken`:
+    connections that it has not taken yet. Of living processes: `busy`: connections or requests that occupy it,
+    `loop_lag_s`: how late the last turn of the event loop was, `oldest_request_s`: how long the oldest request runs, 0:
+    none does; None: nobody knows.
     """
 
     id: int
     cpu_seconds: float
     latency_us: list[int]
+    latency_sum_us: int = 0
+    untaken: int = 0
+    busy: int | None = None
+    loop_lag_s: float | None = None
+    oldest_request_s: float | None = None
+
+
+class ListenerFigures(msgspec.Struct, kw_only=True):
+    """What is counted of a listening socket.
+
+    `accepted`, `errors`: by the present dispatcher; None: there is none. `waiting`: connections that wait in the
+    kernel, at most `limit`, and `dropped`: those that it had no room for; None: it is no TCP socket.
+    """
+
+    address: str
+    accepted: int | None = None
+    errors: int | None = None
+    waiting: int | None = None
+    limit: int | None = None
+    dropped: int | None = None
+
+
+class EventCounts(msgspec.Struct, kw_only=True):
+    """How often what was told in events has happened since the supervisor was started.
+
+    `levels`: events by their level. `restarts`: processes that take the place of others, by what made that necessary.
+    `decisions`: of autoscaling: up, down, held. `operations`: how each kind has ended, and `operation_seconds`: how
+    long all of a kind took together.
+    """
+
+    levels: dict[str, int] = {}
+    restarts: dict[str, int] = {}
+    decisions: dict[str, int] = {}
+    operations: dict[str, dict[str, int]] = {}
+    operation_seconds: dict[str, float] = {}
 
 
 class AppMetrics(AppEntry, kw_only=True):
     """Result of `metrics`: the entry plus all that is counted.
 
-    `dispatcher`, `logs`: as in AppDetails. `max_memory_bytes`: that a worker may have; 0: there is no limit.
+    `dispatcher`, `logs`: as in AppDetails. `max_memory_bytes`, `max_requests`, `max_lifetime_s`: what a worker may
+    have; 0: there is no limit. `log_lines`: that the workers have written, by stream.
     """
 
     figures: list[WorkerFigures]
     dispatcher: dict[str, Any]
     logs: dict[str, Any]
     max_memory_bytes: int
+    max_requests: int = 0
+    max_lifetime_s: float = 0.0
+    log_lines: dict[str, int] = {}
+    listeners: list[ListenerFigures] = []
+    events: EventCounts = msgspec.field(default_factory=EventCounts)
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):

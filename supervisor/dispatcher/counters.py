@@ -9,7 +9,7 @@ from ...lb.page import DispatcherPageView, split_position
 from .wanted import WantedState
 
 if TYPE_CHECKING:
-    from ...lb.page import DispatcherCounters, SlotCounters  # names of the stub only
+    from ...lb.page import DispatcherCounters, ListenerCounters, SlotCounters  # names of the stub only
 
 SUMMED = ("accepted", "dispatched", "redispatched", "unsticky", "send_failures", "dropped")
 
@@ -47,6 +47,10 @@ class Counters:
             return None
         row = self._page.read_slot(slot)
         return row if row["incarnation"] == self._wanted.incarnation_in(slot) else None
+
+    def of_listener(self, listener_id: int) -> "ListenerCounters | None":
+        """What the present dispatcher has counted of a listener; None: there is no dispatcher now."""
+        return self._page.read_listener(listener_id) if self._page else None
 
     def untaken(self, slot: int, position: int) -> int:
         """Connections that lie in the channel of the worker in `slot`; `position` is from its page.

@@ -91,6 +91,11 @@ class WantedState:
         self._is_ending = False
 
     @property
+    def listeners(self) -> Sequence[BoundListener]:
+        """The listeners of the app, borrowed."""
+        return self._listeners
+
+    @property
     def link(self) -> DispatcherLink | None:
         """The channel of the present dispatcher, borrowed; None between two."""
         return self._link

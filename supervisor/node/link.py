@@ -342,7 +342,7 @@ class NodeLink(DispatchedLink):
         row = self.keeper.counters.of_slot(self.slot)
         untaken = row["untaken"] if row else 0
         open_now = max(self._descriptors_if_alive() - self.baseline, 0) if self.baseline else 0
-        return WorkDone(open_now + untaken, None, 0)
+        return WorkDone(open_now + untaken, None, 0, untaken=untaken)
 
     def pulse(self) -> Pulse:
         """Return when it last spoke; when it has been silent for a while it is asked, and has to answer.

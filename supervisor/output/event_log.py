@@ -13,6 +13,7 @@ another event.
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..safe_text import escape_line
 from . import wall_clock
 from .event_file import EventFile
 from .event_record import format_time
+from .event_tally import EventTally
 from .line_file import LineFile, Problem
 from .writer_thread import WriterThread
 
@@ -61,6 +63,7 @@ class EventLog:
 
     Attributes:
         hide: what a text becomes before anybody sees it.
+        tally: how often what has happened.
 
     Raises:
         FastlbError: it cannot be opened.
@@ -73,6 +76,7 @@ class EventLog:
         self._echo = echo
         self._path = path
         self.listener: Callable[[bytes], None] = lambda line: None
+        self.tally = EventTally()
         self._events = events
         self._putting = threading.Lock()
         self._lost = 0
@@ -128,6 +132,7 @@ class EventLog:
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         now = wall_clock.now()
+        self.tally.note(level, event, fields, time.monotonic())
         fields = {name: self.hide(value) if isinstance(value, str) else value for name, value in fields.items()}
         line = format_event(now, level, event, fields).encode()
         if self._echo:

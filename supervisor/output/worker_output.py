@@ -6,6 +6,7 @@ does not keep up, and a terminal that stalls makes the workers wait.
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import partial
@@ -64,6 +65,7 @@ class WorkerOutput:
         self._subscriptions: set[Subscription] = set()
         self._attached: set[AttachedOutput] = set()
         self._held_for: set[str] = set()
+        self._lines: Counter[str] = Counter()
         if terminal:
             soon = partial(asyncio.get_running_loop().call_soon_threadsafe)
             terminal.connect(partial(soon, self._hold, "terminal"), partial(soon, self._release, "terminal"))
@@ -111,6 +113,16 @@ class WorkerOutput:
         """Return what `show` says of the files: what waits for the disk, and what is lost."""
         return self._files.report()
 
+    @property
+    def line_counts(self) -> dict[str, int]:
+        """How many lines the workers have written, by stream."""
+        return dict(self._lines)
+
+    @property
+    def event_counts(self) -> dict[str, Any]:
+        """How often what was told in events has happened, as EventTally.counts says."""
+        return self._log.tally.counts()
+
     @contextlib.contextmanager
     def subscribed(
         self, stream: Literal["out", "err", "all", "none"], others: Collection[OtherStream] = ()
@@ -157,6 +169,7 @@ class WorkerOutput:
 
     def _pass_on(self, origin: Origin, lines: bytes) -> None:
         self._files.append(origin, lines)
+        self._lines[origin.stream] += lines.count(b"\n")
         if self._subscriptions:
             self._offer(Chunk(origin.stream, lines, origin.worker, origin.pid, wall_clock.now()))
         if self._terminal and self._settings.log_target == "stdout":

@@ -16,10 +16,11 @@ SHORTEST_INTERVAL = 0.5
 
 @dataclass(frozen=True)
 class Usage:
-    """`cpu_percent`: of one CPU, since the last sample, at first since the process began."""
+    """`cpu_percent`: of one CPU, since the last sample, at first since the process began; `cpu_seconds`: since then."""
 
     rss_bytes: int
     cpu_percent: float
+    cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ class Sampler:
         if last is None or last.taken_at < started_at:  # none yet, or of another process with this pid
             last = _Sample(started_at, 0.0, 0.0)
         elif now - last.taken_at < SHORTEST_INTERVAL:
-            return Usage(rss_bytes, last.cpu_percent)
+            return Usage(rss_bytes, last.cpu_percent, cpu_seconds)
         percent = 100 * (cpu_seconds - last.cpu_seconds) / max(now - last.taken_at, 0.01)
         self._samples[pid] = _Sample(now, cpu_seconds, round(percent, 1))
-        return Usage(rss_bytes, round(percent, 1))
+        return Usage(rss_bytes, round(percent, 1), cpu_seconds)
 
     def keep_only(self, pids: set[int]) -> None:
         """Forget processes that are gone."""

@@ -168,7 +168,18 @@ class PythonLink(DispatchedLink):
         untaken = self.keeper.counters.untaken(self.slot, page["position"])
         requests = max(page["requests"] - self._checks, 0)
         busy_share = min(page["busy"] / self._capacity, 1.0) if self._capacity else None
-        return WorkDone(page["open"] + untaken, requests, page["errors"], self._page.latency_us(), busy_share)
+        return WorkDone(
+            connections=page["open"] + untaken,
+            requests=requests,
+            errors=page["errors"],
+            latency_us=self._page.latency_us(),
+            busy_share=busy_share,
+            latency_sum_us=page["latency_sum_us"],
+            untaken=untaken,
+            busy=page["busy"],
+            loop_lag_ns=max(page["loop_lag_ns"], 0),
+            oldest_request_ns=max(page["oldest_request_ns"], 0),
+        )
 
     def pulse(self) -> Pulse:
         """Return what its page says."""

@@ -16,6 +16,7 @@ from .cron_restart import check_cron_restart
 from .date_format import compile_format
 from .env_names import check_filter
 from .health_question import check_question
+from .metrics_bind import check_metrics_bind
 from .path_templates import check_template
 from .rotation_times import check_rotate_interval
 from .socket_mode import parse_mode
@@ -216,6 +217,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ignore_watch: Annotated[tuple[str, ...], Setting(help="Files that may change: names or paths, with stars. default stands for hidden files, caches, node_modules, logs, virtual environments, databases and what editors leave; what is given replaces it, unless it is among them.", section="When files change", repeatable=True, metavar="PATTERN", check=check_patterns)] = (DEFAULT,)
     watch_include: Annotated[tuple[str, ...], Setting(help="Files that count alone, such as *.py; a hidden one must be named.", section="When files change", repeatable=True, metavar="PATTERN", aliases=("ext",), check=check_patterns)] = ()
     watch_delay: Annotated[float, seconds("Time without a change after which those before it are one.", "When files change", minimum=0)] = 0.25
+
+    metrics_bind: Annotated[str, Setting(help="Where the app's supervisor serves its metrics, at /metrics: HOST:PORT, PORT (127.0.0.1) or unix:PATH; default: nowhere.", section="Metrics", metavar="ADDRESS", check=check_metrics_bind)] = ""
 
     @property
     def kind(self) -> AppKind:

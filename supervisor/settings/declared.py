@@ -39,6 +39,7 @@ NEEDS_START: dict[str, str] = {
     **dict.fromkeys(("bind", "backlog", "socket_mode"), "the sockets outlive the workers"),
     **dict.fromkeys(("balance", "handover_timeout"), "the dispatcher is told once"),
     "cgroup_memory_restart": "the cgroup is that of all workers",
+    "metrics_bind": "the supervisor listens there",
     "broadcast": "workers of both generations would have to hear each other",
     **dict.fromkeys(("out_file", "error_file", "log_file", "merge_logs", "disable_logs"), _FILES_STAY_OPEN),
     **dict.fromkeys(("time", "log_date_format", "log_worker", "log_type", "log_json"), _FILES_STAY_OPEN),

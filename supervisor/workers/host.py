@@ -56,7 +56,7 @@ class Totals:
     """What the dead incarnations of a worker id have counted.
 
     `restarts`: of handles that are gone. `last_exit`: how the last one ended that was not asked to go.
-    `latency_us`: as in WorkDone.
+    `latency_us`, `latency_sum_us`: as in WorkDone.
     """
 
     requests: int = 0
@@ -64,6 +64,7 @@ class Totals:
     restarts: int = 0
     last_exit: str = ""
     latency_us: Sequence[int] = ()
+    latency_sum_us: int = 0
 
 
 @dataclass(frozen=True)
@@ -289,6 +290,7 @@ class WorkerHost:
         totals.requests += done.requests or 0
         totals.errors += done.errors
         totals.latency_us = total([totals.latency_us, done.latency_us])
+        totals.latency_sum_us += done.latency_sum_us
         incarnation.close()
 
     def _report(self, worker: WorkerHandle, report: Report) -> None:

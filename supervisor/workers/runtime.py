@@ -33,7 +33,10 @@ class WorkDone:
     """What is known of one process's work. `requests` is None where nobody counts them.
 
     `latency_us`: histogram of its requests (lb/page.pxd); empty where nobody measures them. `busy_share`: how much of
-    what it can do at a time it does, 0 to 1; None: it has no bound, or nobody knows.
+    what it can do at a time it does, 0 to 1; None: it has no bound, or nobody knows. `latency_sum_us`: of all requests
+    in the histogram. `untaken`: of the connections, those that it has not taken yet. `busy`: that occupy it now; None:
+    nobody knows. `loop_lag_ns`: how late the last turn of its event loop was, and `oldest_request_ns`: monotonic, when
+    the oldest request that runs began, 0: none runs; None: nobody knows.
     """
 
     connections: int
@@ -41,6 +44,11 @@ class WorkDone:
     errors: int
     latency_us: Sequence[int] = ()
     busy_share: float | None = None
+    latency_sum_us: int = 0
+    untaken: int = 0
+    busy: int | None = None
+    loop_lag_ns: int | None = None
+    oldest_request_ns: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """docs/metrics.md has every metric, as it is printed, and no other."""
 
-from fastlb.cli.metrics.exposition import metrics_text
+from fastlb.supervisor.metrics.exposition import metrics_text
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from .pages import CODE, DOCS, section, table_rows

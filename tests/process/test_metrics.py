@@ -1,12 +1,14 @@
 """What `fastlb metrics` says of real apps is what was asked of them, and can be read by Prometheus' own parser."""
 
+import os
+import signal
 from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.support.fastlb_process import Fastlb
 from tests.support.programs import start_program, write_program
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 Samples = dict[tuple[str, ...], float]
 
@@ -38,14 +40,40 @@ def test_counts_are_what_was_asked_and_outlast_a_reload(fastlb: Fastlb) -> None:
     assert samples["fastlb_worker_resident_memory_bytes", "app", "0"] > 1 << 20
     assert samples["fastlb_app_worker_memory_limit_bytes", "app"] == 1 << 30
     assert samples["fastlb_app_workers", "app", "online"] == 1
+    duration = "fastlb_worker_request_duration_seconds"
+    assert samples[f"{duration}_count", "app", "0"] == 8
+    assert 0 < samples[f"{duration}_sum", "app", "0"] < 8 * scaled(5)
+    assert samples["fastlb_operations_total", "app", "reload", "done"] == 1
+    assert 0 < samples["fastlb_operation_duration_seconds_sum", "app", "reload"] < scaled(60)
+    assert samples["fastlb_app_generation", "app"] == 2
+    assert 0 <= samples["fastlb_worker_loop_lag_seconds", "app", "0"] < scaled(60)
+    assert samples["fastlb_worker_untaken_connections", "app", "0"] == 0
+    assert samples["fastlb_events_total", "app", "info"] > 5
+    listener = app.binds[0]
+    assert samples["fastlb_listener_accepted_connections_total", "app", listener] == 8
+    assert samples["fastlb_listener_accept_queue_connections", "app", listener] == 0
+    assert samples["fastlb_listener_accept_queue_limit", "app", listener] > 0
+    assert samples["fastlb_listener_dropped_connections_total", "app", listener] == 0
     assert samples["fastlb_app_status", "app", "online"] == 1
+
+
+def test_restarts_and_lines_are_counted(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app")
+    lines_before = scrape(fastlb).get(("fastlb_log_lines_total", "app", "out"), 0)
+    os.kill(app.worker_pids[0], signal.SIGKILL)
+    crash = ("fastlb_app_restarts_total", "app", "crash")
+    wait_until(lambda: scrape(fastlb).get(crash) == 1, "the crash is counted")
+    app.wait_online(1)
+    assert app.get("/print").status == 200
+    wait_until(lambda: scrape(fastlb)["fastlb_log_lines_total", "app", "out"] > lines_before, "a line is counted")
 
 
 def test_stopped_app_has_its_status_alone(fastlb: Fastlb) -> None:
     fastlb.start("asgi_probe:app").ok("stop")
     samples = scrape(fastlb)
     assert samples["fastlb_app_status", "app", "stopped"] == 1
-    assert {key[0] for key, value in samples.items() if value} == {"fastlb_app_status", "fastlb_app_info"}
+    of_app = {key[0] for key, value in samples.items() if value and not key[0].startswith("fastlb_host_")}
+    assert of_app == {"fastlb_app_status", "fastlb_app_info"}
 
 
 def test_workers_that_nobody_counts_for_have_no_counts(fastlb: Fastlb, tmp_path: Path) -> None:

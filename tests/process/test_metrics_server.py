@@ -1,5 +1,6 @@
 """`fastlb metrics --bind`: what Prometheus scrapes, over TCP and a unix socket, from its start to its end."""
 
+import asyncio
 import http.client
 import signal
 import socket
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import IO, cast
 
 import pytest
+from fastlb.supervisor.metrics.server import MAX_HEAD_BYTES, MetricsServer
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.support.fastlb_process import Fastlb
@@ -75,3 +77,72 @@ def test_address_that_cannot_be_served_is_an_error(fastlb: Fastlb, bind: str, co
         result = fastlb.cli("metrics", "--bind", str(taken.getsockname()[1]) if bind == "taken" else bind)
     assert result.returncode == code
     assert words in result.stderr
+
+
+def test_supervisor_serves_its_own_app(fastlb: Fastlb) -> None:
+    path = fastlb.directory / "app.sock"
+    app = fastlb.start("asgi_probe:app", "--metrics-bind", f"unix:{path}")
+    app.get("/plain")
+
+    def names() -> set[str]:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(path))
+            with answer(sock) as response:
+                assert response.status == 200
+                return {family.name for family in text_string_to_metric_families(response.read().decode())}
+
+    assert "fastlb_worker_requests" in names()
+    app.ok("update")
+    assert "fastlb_worker_requests" in names()  # of the successor, which listens there now
+    app.ok("stop")
+    assert not path.exists()
+
+
+def test_address_of_an_app_that_is_taken_is_an_error_of_its_start(fastlb: Fastlb) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = fastlb.try_start("asgi_probe:app", "--metrics-bind", str(taken.getsockname()[1]))
+    assert result.returncode == 1
+    assert "is in use" in result.stderr
+    assert "--metrics-bind" in result.stderr
+
+
+async def nothing() -> bytes:
+    """Return what a home without apps has."""
+    return b"# EOF\n"
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status"),
+    [(b"GET /metrics\r\n\r\n", 400), (b"\0\xff\r\n\r\n", 400), (b"GET /metrics?a=b HTTP/1.0\r\n\r\n", 200)],
+)
+def test_odd_requests(request_text: bytes, status: int) -> None:
+    async def ask() -> bytes:
+        server = MetricsServer(nothing)
+        listener = socket.create_server(("127.0.0.1", 0))
+        await server.start(listener)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(request_text)
+        answered = await asyncio.wait_for(reader.read(), scaled(10))
+        writer.close()
+        server.close()
+        return answered
+
+    assert asyncio.run(ask()).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_head_that_is_too_long_costs_its_connection_alone() -> None:
+    async def ask() -> bytes:
+        server = MetricsServer(nothing)
+        listener = socket.create_server(("127.0.0.1", 0))
+        await server.start(listener)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(b"GET /metrics HTTP/1.1\r\nx: " + b"y" * (2 * MAX_HEAD_BYTES))
+        try:
+            return await asyncio.wait_for(reader.read(), scaled(10))
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+            server.close()
+
+    assert asyncio.run(ask()) == b""

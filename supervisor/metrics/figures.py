@@ -1,68 +1,14 @@
-"""Owns which metrics there are: names, kinds, meanings, and where in an app's answer each value is.
+"""Owns which figures of apps and workers are metrics: names, kinds, meanings, and where in an answer each value is.
 
-Names and units are those of Prometheus (prometheus.io/docs/practices/naming): seconds and bytes, `_total` for what only
-grows, which the exposition adds. Labels are `app`, `worker` and words of fixed lists, so that the number of series is
-bounded by apps and workers. Pure; runs in the user's shell. It asks nobody and prints nothing.
+Pure; runs in the supervisor process and in the user's shell. It asks nobody and prints nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any
 
-from ...supervisor.control.protocol import AppEntry, AppMetrics, WorkerEntry, WorkerFigures
-
-Subject = TypeVar("Subject")
-
-
-@dataclass(frozen=True)
-class Figure(Generic[Subject]):
-    """A metric with one value for each subject.
-
-    Attributes:
-        name: of the family; that of a counter without `_total`.
-        meaning: for its HELP line and its row in docs/metrics.md.
-        value: takes it from a subject; None: this one has none.
-    """
-
-    name: str
-    kind: Literal["counter", "gauge"]
-    meaning: str
-    value: Callable[[Subject], float | None]
-
-
-@dataclass(frozen=True)
-class WorkerWork:
-    """A worker with all of its processes: during a reload it has two.
-
-    Attributes:
-        entries: one for each process, the newest last.
-        figures: of the worker; None: nobody knows them.
-    """
-
-    id: int
-    entries: Sequence[WorkerEntry]
-    figures: WorkerFigures | None
-
-    @property
-    def newest(self) -> WorkerEntry:
-        """The entry of the newest process."""
-        return self.entries[-1]
-
-    @property
-    def requests(self) -> int | None:
-        """Requests that were begun; None: nobody counts them."""
-        counts = [entry.requests for entry in self.entries if entry.requests is not None]
-        return sum(counts) if counts else None
-
-
-def workers_of(app: AppEntry) -> list[WorkerWork]:
-    """Return the workers of an app, by their numbers."""
-    figures = {one.id: one for one in app.figures} if isinstance(app, AppMetrics) else {}
-    by_id: dict[int, list[WorkerEntry]] = {}
-    for entry in sorted(app.workers, key=lambda worker: (worker.id, worker.generation)):
-        by_id.setdefault(entry.id, []).append(entry)
-    return [WorkerWork(number, entries, figures.get(number)) for number, entries in by_id.items()]
+from ..control.protocol import AppEntry, AppMetrics, ListenerFigures
+from .views import AppView, Figure, Words, WorkerWork
 
 
 def _if_running(value: Callable[[AppEntry], float]) -> Callable[[AppEntry], float | None]:
@@ -85,8 +31,8 @@ def _started_at(app: AppEntry) -> float | None:
     return datetime.fromisoformat(app.started_at).timestamp() if app.started_at else None
 
 
-def _memory_limit(app: AppEntry) -> float | None:
-    return (app.max_memory_bytes or None) if isinstance(app, AppMetrics) else None
+def _limit(name: str) -> Callable[[AppEntry], float | None]:
+    return lambda app: (getattr(app, name) or None) if isinstance(app, AppMetrics) else None
 
 
 APP_FIGURES: tuple[Figure[AppEntry], ...] = (
@@ -107,7 +53,25 @@ APP_FIGURES: tuple[Figure[AppEntry], ...] = (
         "fastlb_app_worker_memory_limit_bytes",
         "gauge",
         "Memory with which a worker is replaced (max_memory_restart), where there is a limit.",
-        _memory_limit,
+        _limit("max_memory_bytes"),
+    ),
+    Figure(
+        "fastlb_app_worker_requests_limit",
+        "gauge",
+        "Requests after which a worker is replaced (max_requests), where there is a limit.",
+        _limit("max_requests"),
+    ),
+    Figure(
+        "fastlb_app_worker_lifetime_limit_seconds",
+        "gauge",
+        "Time after which a worker is replaced (max_lifetime), where there is a limit.",
+        _limit("max_lifetime_s"),
+    ),
+    Figure(
+        "fastlb_app_generation",
+        "gauge",
+        "The newest generation of its workers: every reload and restart counts one up.",
+        _if_running(lambda app: max((worker.generation for worker in app.workers), default=0)),
     ),
     Figure(
         "fastlb_autoscaling_min_workers",
@@ -131,7 +95,7 @@ APP_FIGURES: tuple[Figure[AppEntry], ...] = (
         "fastlb_log_lost_lines",
         "counter",
         "Lines that did not get into their log file.",
-        _of_logs(lambda logs: sum(logs.get("lost_lines", {}).values())),
+        _of_logs(lambda logs: sum(logs.get("lost_lines", {}).values()) + logs.get("dropped_now", 0)),
     ),
     Figure(
         "fastlb_log_waiting_bytes",
@@ -202,6 +166,83 @@ APP_FIGURES: tuple[Figure[AppEntry], ...] = (
     ),
 )
 
+
+def _of_events(name: str) -> Callable[[AppView], Mapping[str, float]]:
+    return lambda app: getattr(app.metrics.events, name) if app.metrics else {}
+
+
+def _operation_results(app: AppView) -> Mapping[tuple[str, str], float]:
+    operations = app.metrics.events.operations if app.metrics else {}
+    return {(verb, result): count for verb, results in operations.items() for result, count in results.items()}
+
+
+APP_WORDS: tuple[Words, ...] = (
+    Words(
+        "fastlb_app_restarts",
+        "counter",
+        ("reason",),
+        "Processes that took, or are to take, the place of others, by what made that necessary.",
+        _of_events("restarts"),
+    ),
+    Words(
+        "fastlb_operations",
+        "counter",
+        ("operation", "result"),
+        "Operations such as a reload that have ended.",
+        _operation_results,
+    ),
+    Words(
+        "fastlb_autoscaling_decisions",
+        "counter",
+        ("decision",),
+        "Steps that the load has asked for: up, down, or held back for lack of memory.",
+        _of_events("decisions"),
+    ),
+    Words(
+        "fastlb_events", "counter", ("level",), "Events of the app (fastlb events), by level.", _of_events("levels")
+    ),
+    Words(
+        "fastlb_log_lines",
+        "counter",
+        ("stream",),
+        "Lines that the workers have written.",
+        lambda app: app.metrics.log_lines if app.metrics else {},
+    ),
+)
+
+LISTENER_FIGURES: tuple[Figure[ListenerFigures], ...] = (
+    Figure(
+        "fastlb_listener_accepted_connections",
+        "counter",
+        "Connections taken from this listener by the present dispatcher.",
+        lambda listener: listener.accepted,
+    ),
+    Figure(
+        "fastlb_listener_accept_errors",
+        "counter",
+        "Times that the present dispatcher could not accept, for lack of descriptors or memory.",
+        lambda listener: listener.errors,
+    ),
+    Figure(
+        "fastlb_listener_accept_queue_connections",
+        "gauge",
+        "Connections that wait in the kernel, of TCP.",
+        lambda listener: listener.waiting,
+    ),
+    Figure(
+        "fastlb_listener_accept_queue_limit",
+        "gauge",
+        "So many may wait there: backlog, as far as the system allows it.",
+        lambda listener: listener.limit,
+    ),
+    Figure(
+        "fastlb_listener_dropped_connections",
+        "counter",
+        "Connections for which there was no room there; clients try again after a second or more.",
+        lambda listener: listener.dropped,
+    ),
+)
+
 WORKER_FIGURES: tuple[Figure[WorkerWork], ...] = (
     Figure(
         "fastlb_worker_up",
@@ -232,6 +273,30 @@ WORKER_FIGURES: tuple[Figure[WorkerWork], ...] = (
         "gauge",
         "Connections of clients that are open, those that wait for the worker to take them included.",
         lambda worker: sum(entry.connections for entry in worker.entries),
+    ),
+    Figure(
+        "fastlb_worker_busy_connections",
+        "gauge",
+        "Connections or requests that it works on now, where somebody counts them.",
+        lambda worker: worker.figure("busy"),
+    ),
+    Figure(
+        "fastlb_worker_untaken_connections",
+        "gauge",
+        "Connections that were handed to it and that it has not taken yet.",
+        lambda worker: worker.figure("untaken"),
+    ),
+    Figure(
+        "fastlb_worker_loop_lag_seconds",
+        "gauge",
+        "How late the last turn of its event loop was, where there is one.",
+        lambda worker: worker.figure("loop_lag_s"),
+    ),
+    Figure(
+        "fastlb_worker_oldest_request_seconds",
+        "gauge",
+        "How long the oldest request runs that has not ended; 0: none runs.",
+        lambda worker: worker.figure("oldest_request_s"),
     ),
     Figure(
         "fastlb_worker_cpu_seconds",
