@@ -21,6 +21,7 @@ from .commands.restore import Restored
 from .commands.save import SavedFile
 from .commands.trigger import TriggerAnswer
 from .commands.version import Version
+from .doctor.finding import Diagnosis
 from .instances import WorkerNumber
 from .operations import Answer
 
@@ -76,6 +77,7 @@ PRINTED: dict[str, Any] = {
     "backup": WrittenBackup,
     "restore": Restored,
     "report": Report,
+    "doctor": Diagnosis,
     "check": CheckedFile,
     "config": dict[str, ShownSetting],
     "advise": AdvisedApp,

@@ -41,6 +41,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "logs",
         "events",
         "metrics",
+        "doctor",
         "env",
         "pid",
         "id",

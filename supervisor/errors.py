@@ -4,6 +4,8 @@ EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_NOT_RUNNING = 3  # as `systemctl is-active` says it
 EXIT_ROLLED_BACK = 4
+EXIT_FOUND_WARNING = 5
+EXIT_FOUND_ERROR = 6
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 # All exit codes of the command, each with its meaning: docs/exit-codes.md is made of it.
@@ -15,6 +17,8 @@ EXIT_CODES = {
     " an environment variable, or in a file that an option names), a target that is not there or cannot be imported.",
     EXIT_NOT_RUNNING: "`fastlb show NAME --quiet`: the app does not run. 0: it does, however well.",
     EXIT_ROLLED_BACK: "`fastlb canary NAME`: the new code did worse, or did not prove itself, and was rolled back.",
+    EXIT_FOUND_WARNING: "`fastlb doctor`: requests will be lost, or slow, as soon as something else happens.",
+    EXIT_FOUND_ERROR: "`fastlb doctor`: they are now, or something does not work.",
     EXIT_INTERRUPTED: "^C ended the command; a start under way is given up.",
 }
 
