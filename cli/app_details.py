@@ -48,6 +48,7 @@ def print_details(details: AppDetails, namespace: str, output: Output) -> None:
         output.table(worker_table(details.workers))
     _print_operations(details, output)
     _print_autoscaling(details, output)
+    _print_alerts(details, output)
     _print_words(details, output)
     logs = details.logs if any(details.logs.values()) else {}
     counted = {
@@ -88,6 +89,13 @@ def _print_autoscaling(details: AppDetails, output: Output) -> None:
         output.line(f"{mode}, {scaling.min_instances} to {scaling.max_instances} workers")
         if scaling.last_decision:
             output.line(f"{scaling.decided_at}: {scaling.last_decision}")
+
+
+def _print_alerts(details: AppDetails, output: Output) -> None:
+    if details.alerts:
+        output.heading("alerts")
+    for alert in details.alerts:
+        output.line(f"{alert.name} since {alert.began_at}: {alert.text}")
 
 
 def _print_words(details: AppDetails, output: Output) -> None:

@@ -158,7 +158,9 @@ def format_latency(milliseconds: float | None) -> str:
 
 
 def _mode(app: AppEntry) -> str:
-    return f" {app.autoscaling.mode}" if app.autoscaling else ""
+    """Return who says how many there are, and the mark of alerts that are on: how many."""
+    scaled = f" {app.autoscaling.mode}" if app.autoscaling else ""
+    return f"{scaled} !{len(app.alerts)}" if app.alerts else scaled
 
 
 def url_of(binds: Sequence[str], *, is_tls: bool) -> str:

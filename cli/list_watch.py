@@ -61,6 +61,7 @@ def gist_of(entries: Sequence[AppEntry]) -> list[Any]:
             entry.target_workers,
             [(one.operation, one.by, one.state) for one in entry.operations],
             entry.autoscaling and (entry.autoscaling.mode, entry.autoscaling.last_decision),
+            [(one.name, one.began_at) for one in entry.alerts],
             [(one.id, one.pid, one.status, one.generation, one.restarts) for one in entry.workers],
         )
         for entry in entries

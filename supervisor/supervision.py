@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Coroutine
 from typing import Any
 
+from .alerts.sampling import Surroundings
+from .alerts.watch import AlertWatch, WatchParts
 from .app import App
 from .app_resources import AppResources
 from .control.requests import ControlRequests
@@ -65,9 +67,10 @@ class Supervision:
         ends_when_abandoned = resources.terminal and not config.errored_retry and not resources.restarts_on_change
         self._app.abandonment.on_abandoned = self._on_abandoned if ends_when_abandoned else None
         self._announcer = Announcer(resources.service_manager, self._app.status, self._app.failure)
-        self._app.announce_to(self._announcer.look)
+        self._alerts = self._make_alerts()
+        self._app.announce_to(self._on_operations)
         self._failure: FastlbError | None = None
-        requests = ControlRequests(self._app, output, self.stop, self.update)
+        requests = ControlRequests(self._app, output, self.stop, self.update, self._alerts)
         self._control = ControlServer(resources.paths, requests, self._log)
         self._metrics = AppMetricsServer(config, self._app.metrics, self._log)
         self._stop_wanted = asyncio.Event()
@@ -76,6 +79,15 @@ class Supervision:
         self._tasks: set[asyncio.Task[None]] = set()
         self._exit_code = 0
         self._had_terminal = _has_terminal()
+
+    def _make_alerts(self) -> AlertWatch:
+        surroundings = Surroundings(self._resources.paths.logs_dir, self._resources.listeners)
+        app = self._app
+        return AlertWatch(WatchParts(lambda: app.config, app.metrics, app.failure, surroundings, self._log))
+
+    def _on_operations(self) -> None:
+        self._announcer.look()
+        self._alerts.note_operations(self._app.status())
 
     async def run(self) -> int:
         """Run the app from its start to its end; return the exit code: that of a job in the foreground, or 0.
@@ -110,6 +122,7 @@ class Supervision:
         """
         self._stop_wanted.set()
         self._announcer.stopping()
+        self._alerts.close()
         await self._start_finished.wait()
         if force:
             self._resources.tenure.hurry_predecessor()
@@ -144,6 +157,7 @@ class Supervision:
         finally:
             self._start_finished.set()
         self._announcer.ready()
+        self._alerts.begin()
         self._reporter.started(self._app.what_runs(), self._app.remarks)
 
     async def update(self, python: str, progress: OnProgress) -> str:

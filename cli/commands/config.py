@@ -100,7 +100,9 @@ def _origins(name: str, config: AppConfig) -> dict[str, str]:
 def _hidden(setting: DeclaredSetting, value: Any) -> Any:
     if not setting.about.secret or not value:
         return value
-    return dict.fromkeys(value, HIDDEN) if setting.is_map else HIDDEN
+    if setting.is_map:
+        return dict.fromkeys(value, HIDDEN)
+    return [HIDDEN] if setting.is_list else HIDDEN
 
 
 def _as_json(config: AppConfig, origins: dict[str, str]) -> dict[str, ShownSetting]:

@@ -98,3 +98,5 @@ def _show(states: Sequence[AppState], *, as_json: bool, per_worker: bool, output
                 output.line(f"{entry.name} is run by fastlb {entry.version}: {advice}")
             for operation in entry.operations:
                 output.line(f"{entry.name}: {operation.operation} {operation.state}, asked for by {operation.by}")
+            for alert in entry.alerts:
+                output.line(f"{entry.name}: alert {alert.name} since {alert.began_at}: {alert.text}")

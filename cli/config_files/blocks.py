@@ -10,6 +10,7 @@ import msgspec
 from ...supervisor.errors import UsageError
 from ...supervisor.pm2.keys import FILE_KEYS
 from ...supervisor.suggestions import did_you_mean
+from .alert_words import TABLES as ALERT_TABLES
 from .places import KeyPath, Place
 from .problems import Problem, error, note, warning
 from .reading import FileContent
@@ -53,11 +54,11 @@ def app_blocks(content: FileContent) -> AppBlocks:
     if content.is_toml or (isinstance(data, dict) and isinstance(data.get("apps"), dict) and not _is_app(data["apps"])):
         return _in_our_words(content)
     path, listed = _pm2_list(content)
-    blocks, problems = [], []
+    blocks, problems, shared = [], [], _alerts_of_all(content)
     for index, item in enumerate(listed if isinstance(listed, list) else [listed]):
         where = (*path, index) if isinstance(listed, list) else path
         if isinstance(item, dict):
-            blocks.append(AppBlock(where, item))
+            blocks.append(AppBlock(where, shared | item))
         else:
             what = f"app {index} is no object" if isinstance(listed, list) else "apps is no list of apps"
             problems.append(error(content.places.place(path), f"{what}, but {item!r:.60}"))
@@ -107,6 +108,13 @@ def _pm2_list(content: FileContent) -> tuple[KeyPath, Any]:
     return ("apps",), []
 
 
+def _alerts_of_all(content: FileContent) -> dict[str, Any]:
+    """Return the tables about alerts that stand beside the apps."""
+    data = content.data
+    is_beside = isinstance(data, dict) and not _is_app(data)
+    return {key: data[key] for key in ALERT_TABLES if key in data} if is_beside else {}
+
+
 def _is_app(data: Any) -> bool:
     return isinstance(data, dict) and any(isinstance(data.get(key), str) for key in PM2_SCRIPT_KEYS)
 
@@ -119,7 +127,7 @@ def _other_keys(content: FileContent) -> list[Problem]:
     problems = []
     known = {key.name: key for key in FILE_KEYS}
     for key in data:
-        if key in PM2_LISTS or key.startswith("$"):
+        if key in (*PM2_LISTS, *ALERT_TABLES) or key.startswith("$"):
             continue
         place: Place = content.places.place((key,))
         if key in known:

@@ -6,6 +6,7 @@ from typing import Any
 from ...supervisor.pm2.keys import find_key
 from ...supervisor.settings.declared import WORDS, DeclaredSetting
 from ...supervisor.suggestions import did_you_mean
+from .alert_words import alert_words, is_alert_table, no_effect
 from .blocks import AppBlock
 from .file_app import FileApp, Origin
 from .places import KeyPath, KeyPlaces, Place
@@ -45,7 +46,9 @@ class OurWords:
         chosen = ENVIRONMENT_PREFIX + app.environment
         for key, value in block.values.items():
             path = (*block.path, key)
-            if key in self._settings:
+            if is_alert_table(key, value):
+                self._add_alerts(app, key, value, path)
+            elif key in self._settings:
                 self._set(app, self._settings[key], value, path)
             elif key.startswith(ENVIRONMENT_PREFIX):
                 self._add_environment(app, key, value, path)
@@ -53,6 +56,16 @@ class OurWords:
                 app.problems.append(unknown_setting(self._places.place(path), key, self._settings.values()))
         if app.environment and chosen in block.values:
             self._set(app, self._settings["env"], block.values[chosen], (*block.path, chosen))
+
+    def _add_alerts(self, app: FileApp, key: str, value: Any, path: KeyPath) -> None:
+        try:
+            for word in alert_words(key, value):
+                if word.setting:
+                    self._set(app, word.setting, word.value, (*path[:-1], *word.path))
+                else:
+                    app.problems.append(no_effect(self._places.place((*path[:-1], *word.path)), word))
+        except ValueError as problem:
+            app.problems.append(error(self._places.place(path), f"{key}: {problem}"))
 
     def _add_environment(self, app: FileApp, key: str, value: Any, path: KeyPath) -> None:
         name = key.removeprefix(ENVIRONMENT_PREFIX)
@@ -63,6 +76,8 @@ class OurWords:
 
     def _set(self, app: FileApp, setting: DeclaredSetting, value: Any, path: KeyPath) -> None:
         place = self._places.place(path)
+        if not place.line:  # it stands in a table of one line, which has a place
+            place = self._places.place(path[:-1])
         try:
             found = setting_value(setting, value)
         except ValueError as problem:

@@ -18,6 +18,7 @@ from ...supervisor.settings.most_workers import usable_workers
 from ...supervisor.settings.targets import name_from_target, usable_name
 from ...supervisor.suggestions import did_you_mean
 from ..serving_files import SCRIPT, site_of_pm2
+from .alert_words import alert_words, is_alert_table, no_effect
 from .blocks import AppBlock
 from .file_app import FileApp, Origin
 from .places import KeyPath, KeyPlaces, Place
@@ -75,6 +76,8 @@ class Pm2Words:
         elif known.name == "env":
             self._add_variables(app, value, place)
             self._note_variables(app, (*path, key))
+        elif is_alert_table(known.name, value):
+            self._take_alerts(app, known, path, value)
         elif known.name == "autostart":
             app.autostart = setting_value(self._settings["autorestart"], value)
         elif known.setting in self._settings:
@@ -92,6 +95,15 @@ class Pm2Words:
         app.origins[setting.name] = Origin(place, how)
         if setting.name == "name" and how:
             app.problems.append(note(place, f"the app is called {app.settings['name']}, not {how}"))
+
+    def _take_alerts(self, app: FileApp, known: Pm2Key, path: KeyPath, value: Any) -> None:
+        for word in alert_words(known.name, value):
+            place = self._places.place((*path, *word.path), word.value)
+            if not word.setting:
+                app.problems.append(no_effect(place, word))
+                continue
+            app.settings[word.setting.name], how = _usual(known, word.setting, word.value)
+            app.origins[word.setting.name] = Origin(place, how)
 
     def _add_variables(self, app: FileApp, value: Any, place: Place) -> None:
         app.settings["env"] = app.settings.get("env", {}) | variables(value)

@@ -103,6 +103,17 @@ class AutoscalingEntry(msgspec.Struct):
     decided_at: str = ""
 
 
+class AlertEntry(msgspec.Struct):
+    """An alert of an app that is on.
+
+    `name`: as in settings/alerting.py. `began_at`: UTC, as in events. `text`: what is wrong, with the figures.
+    """
+
+    name: str
+    began_at: str
+    text: str
+
+
 class AppEntry(msgspec.Struct, kw_only=True):
     """One app in `list --json`. `pid` is the supervisor's; None for a stopped app.
 
@@ -112,7 +123,8 @@ class AppEntry(msgspec.Struct, kw_only=True):
     `last_exit`: as in WorkerEntry, the latest, with the worker in front. `target_workers`: how many there are to be; 0:
     not known. `pm_ids`: of all workers, in the order of their numbers in the app; the command line fills it in.
     `operations`: what runs, then what waits, in its order. `cron_next_at`: when `cron_restart` is due next, with the
-    zone: 2026-03-01T03:00:00+01:00; empty: never. `autoscaling`: None where the load decides nothing.
+    zone: 2026-03-01T03:00:00+01:00; empty: never. `autoscaling`: None where the load decides nothing. `alerts`: that
+    are on, the oldest first.
     """
 
     name: str
@@ -135,6 +147,7 @@ class AppEntry(msgspec.Struct, kw_only=True):
     operations: list[OperationEntry] = []
     cron_next_at: str = ""
     autoscaling: AutoscalingEntry | None = None
+    alerts: list[AlertEntry] = []
 
 
 class ExitEntry(msgspec.Struct):

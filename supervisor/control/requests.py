@@ -7,7 +7,7 @@ typed: what does not fit is refused before anything happens.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ from .protocol import (
     ERROR_INVALID_PARAMS,
     ERROR_UNKNOWN_METHOD,
     METHODS,
+    AlertEntry,
     AppDetails,
     AppEntry,
     AppMetrics,
@@ -48,6 +49,7 @@ from .protocol import (
     WorkersParams,
 )
 
+E = TypeVar("E", bound=AppEntry)
 # Fewer than connections of a user, so that a `stop` always finds one.
 MAX_FOLLOWERS = 16
 
@@ -104,6 +106,13 @@ class ControlledApp(Protocol):
         """Asks the workers to do something."""
 
 
+class Alerts(Protocol):
+    """What is wrong with an app: the part of AlertWatch that is used here."""
+
+    def entries(self) -> list[AlertEntry]:
+        """Return the alerts that are on."""
+
+
 class Triggers(Protocol):
     """What workers can be asked to do: the part of Actions that is used here."""
 
@@ -145,6 +154,7 @@ class ControlRequests:
         output: for `logs`.
         stop: ends the app and, soon after it returned, this process; the argument is `force`.
         update: has another supervisor take our place, of the fastlb that an interpreter has; returns a sentence.
+        alerts: what is wrong with the app.
     """
 
     def __init__(
@@ -153,11 +163,13 @@ class ControlRequests:
         output: WorkerOutput,
         stop: Callable[[bool], Awaitable[None]],
         update: Callable[[str, Callable[[Progress], None]], Awaitable[str]],
+        alerts: Alerts,
     ) -> None:
         self._app = app
         self._output = output
         self._stop = stop
         self._update = update
+        self._alerts = alerts
         self._handlers: dict[str, Callable[[Any, Caller], Awaitable[object]]] = {
             "ping": self._ping,
             "list": self._list,
@@ -194,13 +206,17 @@ class ControlRequests:
         return Done("pong")
 
     async def _list(self, _: object, __: Caller) -> AppEntry:
-        return self._app.status()
+        return self._with_alerts(self._app.status())
 
     async def _show(self, _: object, __: Caller) -> AppDetails:
-        return self._app.details()
+        return self._with_alerts(self._app.details())
 
     async def _metrics(self, _: object, __: Caller) -> AppMetrics:
-        return self._app.metrics()
+        return self._with_alerts(self._app.metrics())
+
+    def _with_alerts(self, entry: E) -> E:
+        entry.alerts = self._alerts.entries()
+        return entry
 
     async def _handle_stop(self, params: StopParams, _: Caller) -> Done:
         await self._stop(params.force)

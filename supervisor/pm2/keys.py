@@ -109,7 +109,14 @@ MEASURING = KeySection("Measuring", (
     plain("disable_source_map_support", "Node does not read source maps", "not here", "Node reads none unless `node_args` has --enable-source-maps: leave it out."),
 ))  # fmt: skip
 
-KEYS = (APP, ENVIRONMENT, LOGS, LIFE, CLOCK_AND_FILES, MEASURING)
+ALERTS = KeySection("Alerts", (
+    unknown_there(millis("alerts", "nothing: a guide has a script that tells", "better", "Who is told when something is wrong: `email`, `webhook`, `command`, `sms`; true: nobody, but it is shown.", "alerts")),
+    unknown_there(millis("thresholds", "nothing", "better", "Limits of alerts: `cpu`, `memory` in percent, `restart` in a number, `response_time` in milliseconds.", "alerts")),
+    unknown_there(millis("intervals", "nothing", "better", "How often alerts look (`health_check`), and how long something must last (`performance`); nothing reads what the logs say.", "alerts")),
+    unknown_there(millis("monitoring", "nothing", "better", "The three above in one object.", "alerts")),
+))  # fmt: skip
+
+KEYS = (APP, ENVIRONMENT, LOGS, LIFE, CLOCK_AND_FILES, MEASURING, ALERTS)
 
 # What may stand beside the apps in a file.
 FILE_KEYS = (

@@ -219,6 +219,25 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     watch_delay: Annotated[float, seconds("Time without a change after which those before it are one.", "When files change", minimum=0)] = 0.25
 
     metrics_bind: Annotated[str, Setting(help="Where the app's supervisor serves its metrics, at /metrics: HOST:PORT, PORT (127.0.0.1) or unix:PATH; default: nowhere.", section="Metrics", metavar="ADDRESS", check=check_metrics_bind)] = ""
+    alerts: Annotated[bool, Setting(help="Look for what is wrong, and say when it begins and when it ends: in list, show and events, and to whoever is named below, which turns it on as well.", section="Alerts")] = False
+    alert_cpu: Annotated[int, Setting(help="Percent of one core above which the busiest worker is; 0: as busy as it likes.", section="Alerts", minimum=0, maximum=100, metavar="PERCENT")] = 80
+    alert_memory: Annotated[int, Setting(help="Percent of its memory above which a worker is (of max_memory_restart), or its cgroup, or the machine; 0: it is not looked at.", section="Alerts", minimum=0, maximum=100, metavar="PERCENT")] = 85
+    alert_restarts: Annotated[int, Setting(help="More restarts than this within alert_restarts_window, of workers that crashed or were over a limit; 0: any number.", section="Alerts", minimum=0, maximum=1_000_000, metavar="N")] = 5
+    alert_restarts_window: Annotated[float, seconds("Length of the window of alert_restarts.", "Alerts", minimum=1)] = 600.0
+    alert_response_time: Annotated[float, seconds("Time within which 99 of 100 requests were answered, above which it is too long; 0: it is not looked at. Nobody measures that of Node workers and in fork mode.", "Alerts")] = 1.0
+    alert_errors: Annotated[int, Setting(help="Percent of the requests that end in an exception of the app; 0: it is not looked at.", section="Alerts", minimum=0, maximum=100, metavar="PERCENT")] = 5
+    alert_disk: Annotated[int, Setting(help="Percent of the disk of the logs that is used; 0: it is not looked at.", section="Alerts", minimum=0, maximum=100, metavar="PERCENT")] = 90
+    alert_for: Annotated[float, seconds("Time for which something must be so before an alert begins, or ends; the window of response times and errors.", "Alerts")] = 60.0
+    alert_interval: Annotated[float, seconds("Time between two looks.", "Alerts", minimum=0.2)] = 10.0
+    alert_ignore: Annotated[tuple[str, ...], Setting(help="Alert that nobody wants: cpu, memory, restarts, response_time, errors, unhealthy, errored, reload_failed, disk, listen_overflow or channel.", section="Alerts", repeatable=True, metavar="ALERT")] = ()
+    alert_group_wait: Annotated[float, seconds("Time that a message waits for other alerts that begin or end, so that all are one message.", "Alerts")] = 10.0
+    alert_max_per_hour: Annotated[int, Setting(help="Most messages within an hour; what else begins or ends is told together when there may be another.", section="Alerts", minimum=1, maximum=3600)] = 20
+    alert_email: Annotated[tuple[str, ...], Setting(help="Address of e-mail to be told.", section="Alerts", repeatable=True, metavar="ADDRESS")] = ()
+    alert_email_from: Annotated[str, Setting(help="Sender of the e-mail; default fastlb at this machine.", section="Alerts", metavar="ADDRESS")] = ""
+    alert_smtp: Annotated[str, Setting(help="Server that takes the e-mail: smtp://USER:PASSWORD@HOST:PORT (TLS where it is offered; a password is sent over nothing else), smtps://..., or env:NAME or file:PATH, where that stands. Default: port 25 of this machine.", section="Alerts", metavar="URL", secret=True)] = ""
+    alert_webhook: Annotated[tuple[str, ...], Setting(help="Address that is sent a JSON object; Slack's, Discord's and Teams' have their own form, which slack+, discord+, teams+ or json+ in front says of others; or env:NAME or file:PATH, where it stands.", section="Alerts", repeatable=True, metavar="URL", secret=True)] = ()
+    alert_command: Annotated[str, Setting(help="Command that gets the JSON object on its standard input: the way to SMS, pagers and whatever else.", section="Alerts", metavar="COMMAND")] = ""
+    alert_sms: Annotated[tuple[str, ...], Setting(help="Telephone number for alert_command, which finds it in the object.", section="Alerts", repeatable=True, metavar="NUMBER")] = ()
 
     @property
     def kind(self) -> AppKind:

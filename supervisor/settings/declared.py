@@ -13,6 +13,7 @@ import msgspec
 from ..errors import UsageError
 from ..suggestions import did_you_mean
 from .addresses import parse_address
+from .alerting import check_alerts
 from .app_config import AppConfig, Setting
 from .app_name import check_app_name
 from .health import check_health
@@ -155,7 +156,7 @@ def hide_secrets(config: AppConfig) -> dict[str, Any]:
         if setting.about.secret and setting.is_map:
             shown[setting.name] = dict.fromkeys(shown[setting.name], HIDDEN)
         elif setting.about.secret and shown[setting.name]:
-            shown[setting.name] = HIDDEN
+            shown[setting.name] = [HIDDEN] if setting.is_list else HIDDEN
     return shown
 
 
@@ -180,6 +181,7 @@ def check_config(config: AppConfig, traits: WorkerTraits) -> None:
     check_readiness(config, traits)
     check_health(config)
     check_scaling(config)
+    check_alerts(config)
     for address in config.bind:
         parse_address(address)
     if bool(config.ssl_certfile) is not bool(config.ssl_keyfile):

@@ -12,6 +12,7 @@ from fastlb.supervisor.settings.cpus import usable_cpus
 from fastlb.supervisor.settings.most_workers import usable_workers
 
 PM2_VALUES: dict[str, Any] = {
+    "alerts": {"cpu": 80},
     "args": ["-v"],
     "autostart": False,
     "cwd": "sub",
@@ -21,12 +22,14 @@ PM2_VALUES: dict[str, Any] = {
     "filter_env": ["A"],
     "instances": "max",
     "ignore_watch": ["logs"],
+    "intervals": {"performance": 60000},
     "log_type": "json",
     "max_memory_restart": "1.5G",
     "max_size": "10M",
     "max_instances": "max",
     "min_instances": 2,
     "min_uptime": "10s",
+    "monitoring": {"thresholds": {"cpu": 80}},
     "name": "shop",
     "namespace": "web",
     "node_args": "--expose-gc --gc-interval=100",
@@ -34,6 +37,7 @@ PM2_VALUES: dict[str, Any] = {
     "scale_memory": 80,
     "script": "app.js",
     "stop_exit_codes": [0, 3],
+    "thresholds": {"cpu": 80},
     "watch_options": {},
     "io": {},
 }

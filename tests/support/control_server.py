@@ -17,6 +17,7 @@ import uvloop
 from fastlb.supervisor.canary.order import CanaryOrder
 from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.control.protocol import (
+    AlertEntry,
     AppDetails,
     AppEntry,
     AppMetrics,
@@ -136,6 +137,14 @@ class SmallApp:
         return f"signal {number} to {worker_id}"
 
 
+class NoAlerts:
+    """Nothing is wrong."""
+
+    def entries(self) -> list[AlertEntry]:
+        """None is on."""
+        return []
+
+
 class RunningServer:
     """A ControlServer that serves until the end of the context."""
 
@@ -177,7 +186,7 @@ class RunningServer:
         out_read, self._worker_out = os.pipe()
         err_read, err_write = os.pipe()
         attached = output.attach(0, os.getpid(), out_read, err_read)
-        server = ControlServer(self.paths, ControlRequests(self.app, output, self._stop, self._update), log)
+        server = ControlServer(self.paths, ControlRequests(self.app, output, self._stop, self._update, NoAlerts()), log)
         await server.start()
         self._ready.set()
         await self._end.wait()

@@ -1,0 +1,134 @@
+"""Owns the alerts of an app while it runs: looks again and again, and has those told who want to know.
+
+Runs in the supervisor process, on its event loop, by a timer of its own. It changes nothing of the app, and no error
+of it does: the next look may find better times.
+"""
+
+import asyncio
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..control.protocol import AlertEntry, AppEntry, AppMetrics
+from ..output import wall_clock
+from ..output.event_log import EventLog
+from ..output.event_record import format_time
+from ..settings.alerting import MOST_SAMPLES, AlertName, AlertRules, alert_rules
+from ..settings.app_config import AppConfig
+from .judge import AlertState, judge
+from .sample import Sample
+from .sampling import Surroundings, sample_of
+from .telling import Told, due_at, tell
+
+# What these operations have done to the app is what a failed reload leaves.
+RENEWING = ("reload", "restart", "canary")
+
+
+@dataclass(frozen=True)
+class WatchParts:
+    """What an AlertWatch works with; all borrowed.
+
+    Attributes:
+        config: returns the settings of the newest workers.
+        metrics: returns all that is counted of the app.
+        failure: returns why the last operation failed; "": it did not.
+        surroundings: of the app.
+        log: is told what begins and ends.
+    """
+
+    config: Callable[[], AppConfig]
+    metrics: Callable[[], AppMetrics]
+    failure: Callable[[], str]
+    surroundings: Surroundings
+    log: EventLog
+
+
+class AlertWatch:
+    """Watches one app. Make it on the event loop."""
+
+    def __init__(self, parts: WatchParts) -> None:
+        self._parts = parts
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = True
+        self._forget()
+        self._running = ""
+        self._reload_failure = ""
+
+    def _forget(self) -> None:
+        self._samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
+        self._states: dict[AlertName, AlertState] = {}
+        self._began: dict[AlertName, str] = {}
+        self._told = Told()
+        self._next_at = 0.0
+
+    def begin(self) -> None:
+        """Look from here on, if the settings say so."""
+        self._is_closed = False
+        self._plan(0.0)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._is_closed = True
+        if self._timer:
+            self._timer.cancel()
+
+    def note_operations(self, entry: AppEntry) -> None:
+        """Take note of what is done to the app now: settings may be others, and what was done may have failed."""
+        if self._running in RENEWING:
+            failure = self._parts.failure()
+            self._reload_failure = failure if failure.startswith(RENEWING) else ""
+        running = [operation.operation for operation in entry.operations if operation.state == "runs"]
+        self._running = running[0] if running else ""
+        if not self._is_closed:
+            self._plan(0.0)
+
+    def entries(self) -> list[AlertEntry]:
+        """Return the alerts that are on, the oldest first."""
+        on = [(name, state) for name, state in self._states.items() if state.is_on]
+        on.sort(key=lambda one: one[1].began_at)
+        return [AlertEntry(name, self._began[name], state.text) for name, state in on]
+
+    def _plan(self, delay: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(max(delay, 0.0), self._look)
+
+    def _look(self) -> None:
+        rules = alert_rules(self._parts.config())
+        if rules is None:
+            self._forget()
+            return
+        now = time.monotonic()
+        try:
+            if now >= self._next_at:
+                self._next_at = now + rules.sample_interval
+                self._take_sample(rules, now)
+            self._tell(rules, now)
+        except Exception:  # noqa: BLE001 - the next look may find better times
+            self._parts.log.error("look_failed", traceback=traceback.format_exc())
+        self._plan(min(self._next_at, due_at(self._told, rules)) - now)
+
+    def _take_sample(self, rules: AlertRules, now: float) -> None:
+        around = replace(self._parts.surroundings.look(), reload_failure=self._reload_failure)
+        self._samples.append(sample_of(self._parts.metrics(), around, now))
+        while len(self._samples) > 1 and self._samples[1].at <= now - rules.longest_window:
+            self._samples.popleft()
+        before, self._states = self._states, judge(self._states, self._samples, rules)
+        for name, state in self._states.items():
+            was_on = name in before and before[name].is_on
+            if state.is_on is not was_on:
+                self._report(name, state)
+
+    def _report(self, name: AlertName, state: AlertState) -> None:
+        if state.is_on:
+            self._began[name] = format_time(wall_clock.now())
+            self._parts.log.warning("alert_begun", alert=name, reason=state.text)
+        else:
+            self._parts.log.info("alert_ended", alert=name, reason=state.text)
+
+    def _tell(self, rules: AlertRules, now: float) -> None:
+        on: set[AlertName] = {name for name, state in self._states.items() if state.is_on}
+        self._told, _ = tell(self._told, on, rules, now, is_silent=False)

@@ -1,0 +1,102 @@
+"""Alerts of real apps, from what provokes them to their end: seen in `list`, `show` and events."""
+
+import contextlib
+import json
+import os
+import signal
+from pathlib import Path
+
+from tests.support.fastlb_process import App, Fastlb
+from tests.support.load_plan import Plan
+from tests.support.load_process import LoadProcess
+from tests.support.waiting import wait_until
+
+# What the machine of the tests uses is no matter of theirs.
+ALONE = ("--alert-memory", "0", "--alert-disk", "0", "--alert-cpu", "0")
+QUICK = ("--alerts", "--alert-interval", "0.2s", "--alert-for", "1s", *ALONE)
+WAIT = 30.0
+
+
+def alerts(app: App) -> dict[str, str]:
+    return {alert["name"]: alert["text"] for alert in app.entry()["alerts"]}
+
+
+def told_events(fastlb: Fastlb) -> list[tuple[str, str]]:
+    lines = fastlb.ok("events", "app", "--lines", "1000", "--json").stdout.splitlines()
+    events = [json.loads(line) for line in lines]
+    return [(event["event"], event["alert"]) for event in events if event["event"].startswith("alert_")]
+
+
+def begun_and_ended(fastlb: Fastlb, name: str) -> None:
+    """Look at the events once nothing is wrong any more: it was said when it began and when it ended, in turns."""
+    ends = wait_until(lambda: [event for event in told_events(fastlb) if event[1] == name], "events are written")
+    assert ends == [("alert_begun", name), ("alert_ended", name)] * (len(ends) // 2)
+
+
+def kill_workers(app: App) -> None:
+    for pid in app.worker_pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_restarts_are_an_alert_until_they_stop(fastlb: Fastlb) -> None:
+    rules = ("--alert-restarts", "1", "--alert-restarts-window", "2s", "--max-restarts", "1000")
+    app = fastlb.start("asgi_probe:app", "--workers", "2", *QUICK, *rules)
+    assert alerts(app) == {}
+
+    def has_restarted_too_often() -> bool:
+        kill_workers(app)
+        return "restarts" in alerts(app)
+
+    wait_until(has_restarted_too_often, "workers have been restarted", WAIT)
+    wait_until(lambda: alerts(app) == {}, "nothing is wrong any more", WAIT)
+    begun_and_ended(fastlb, "restarts")
+
+
+def test_slow_responses_are_an_alert_as_long_as_they_come(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", *QUICK, "--alert-response-time", "20ms")
+    with LoadProcess(Plan(address=app.address, path="/sleep?0.1", clients=8)) as load:
+        wait_until(lambda: "response_time" in alerts(app), "responses are slow", WAIT)
+        assert "took longer than" in alerts(app)["response_time"]
+        assert " !1 " in fastlb.ok("list", "--apps").stdout
+        assert "alert response_time since" in fastlb.ok("list", "--apps").stdout
+        assert "response_time since" in app.ok("show").stdout
+        load.stop()
+    wait_until(lambda: alerts(app) == {}, "nothing is asked any more", WAIT)
+    begun_and_ended(fastlb, "response_time")
+
+
+def test_ill_worker_is_an_alert_until_it_is_well(fastlb: Fastlb, tmp_path: Path) -> None:
+    file = tmp_path / "ill"
+    often = ("--health-check-interval", "0.1s", "--health-check-grace-period", "0", "--health-check-failures", "1000")
+    check = ("--health-check", "/health", "--env", f"HEALTH_FILE={file}", *often)
+    app = fastlb.start("healthy:app", "--workers", "2", *check, *QUICK)
+    file.write_text("0")
+    wait_until(lambda: "unhealthy" in alerts(app), "one is ill", WAIT)
+    assert alerts(app)["unhealthy"].startswith("worker 0 is ill: GET /health: answered 503")
+    file.unlink()
+    wait_until(lambda: alerts(app) == {}, "it is well", WAIT)
+    begun_and_ended(fastlb, "unhealthy")
+
+
+def test_reload_that_fails_is_an_alert_until_one_succeeds(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", *QUICK)
+    fastlb.ok("set", "app", "target=syntax_error:app")
+    fastlb.allow_in_logs("Traceback")
+    assert fastlb.cli("reload", "app").returncode == 1
+    wait_until(lambda: "reload_failed" in alerts(app), "it has failed", WAIT)
+    fastlb.ok("set", "app", "target=asgi_probe:app")
+    app.ok("reload")
+    wait_until(lambda: alerts(app) == {}, "another has not", WAIT)
+    begun_and_ended(fastlb, "reload_failed")
+
+
+def test_without_being_asked_nothing_is_looked_at_and_a_reload_asks(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app")
+    assert alerts(app) == {}
+    fastlb.ok("set", "app", "alerts=on", "alert_memory=1", "alert_for=0", "alert_interval=0.2s")
+    app.ok("reload")
+    wait_until(lambda: "memory" in alerts(app), "some memory is used", WAIT)
+    fastlb.ok("set", "app", "alerts=off")
+    app.ok("reload")
+    assert alerts(app) == {}
