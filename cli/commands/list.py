@@ -93,10 +93,15 @@ def _show(states: Sequence[AppState], *, as_json: bool, per_worker: bool, output
         output.table(app_table(entries))
     if not as_json:
         for entry in entries:
-            if entry.version not in ("", VERSION):
-                advice = f"`fastlb update {entry.name}` has it run by {VERSION}"
-                output.line(f"{entry.name} is run by fastlb {entry.version}: {advice}")
-            for operation in entry.operations:
-                output.line(f"{entry.name}: {operation.operation} {operation.state}, asked for by {operation.by}")
-            for alert in entry.alerts:
-                output.line(f"{entry.name}: alert {alert.name} since {alert.began_at}: {alert.text}")
+            _print_remarks(entry, output)
+
+
+def _print_remarks(entry: AppEntry, output: Output) -> None:
+    """Print what is to be known of an app and stands in no column."""
+    if entry.version not in ("", VERSION):
+        advice = f"`fastlb update {entry.name}` has it run by {VERSION}"
+        output.line(f"{entry.name} is run by fastlb {entry.version}: {advice}")
+    for operation in entry.operations:
+        output.line(f"{entry.name}: {operation.operation} {operation.state}, asked for by {operation.by}")
+    for alert in entry.alerts:
+        output.line(f"{entry.name}: alert {alert.name} since {alert.began_at}: {alert.text}")

@@ -116,7 +116,7 @@ class AlertWatch:
         self._samples.append(sample_of(self._parts.metrics(), around, now))
         while len(self._samples) > 1 and self._samples[1].at <= now - rules.longest_window:
             self._samples.popleft()
-        before, self._states = self._states, judge(self._states, self._samples, rules)
+        before, self._states = self._states, judge(self._states, list(self._samples), rules)
         for name, state in self._states.items():
             was_on = name in before and before[name].is_on
             if state.is_on is not was_on:

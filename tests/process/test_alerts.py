@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 
 # What the machine of the tests uses is no matter of theirs.
 ALONE = ("--alert-memory", "0", "--alert-disk", "0", "--alert-cpu", "0")
-QUICK = ("--alerts", "--alert-interval", "0.2s", "--alert-for", "1s", *ALONE)
+QUICK = ("--alerts", "--alert-interval", "0.2s", "--alert-for", "1s", "--alert-restarts-window", "30s", *ALONE)
 WAIT = 30.0
 
 
