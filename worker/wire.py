@@ -74,6 +74,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     timeout_keep_alive: float
     stall_timeout: float
+    minimum_rate: int
     limit_concurrency: int
     limit_request_head: int
     limit_request_body: int

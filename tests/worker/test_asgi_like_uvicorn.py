@@ -37,7 +37,7 @@ async def answer(send, body, status=200, headers=()):
     await send({"type": "http.response.body", "body": body})
 
 async def shown(scope, receive, send):
-    told = {key: value for key, value in scope.items() if key not in ("client", "server")}
+    told = {key: value for key, value in scope.items() if key not in ("client", "server", "extensions")}
     messages = [await receive()]
     while messages[-1].get("more_body"):
         messages.append(await receive())

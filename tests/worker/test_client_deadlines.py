@@ -64,7 +64,7 @@ PART = {
 @contextlib.contextmanager
 def serving(directory: Path, kind: str) -> Iterator[WorkerProcess]:
     source, settings = KINDS[kind]
-    with serving_worker(directory, source, stall_timeout=STALL_TIMEOUT, **settings) as worker:
+    with serving_worker(directory, source, stall_timeout=STALL_TIMEOUT, minimum_rate=0, **settings) as worker:
         yield worker
 
 

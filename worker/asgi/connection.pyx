@@ -12,11 +12,14 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memchr
 
 from fastlb.worker.asgi.exchange cimport AsgiService, Exchange
+from fastlb.worker.asgi.extended_exchange cimport ExtendedExchange
 from fastlb.worker.http.connection cimport HttpConnection
 
 from uvicorn.protocols.http.flow_control import service_unavailable
 
 cdef object logger = logging.getLogger("uvicorn.error")
+# What the messages of an app may be besides those of the core (asgi.readthedocs.io, Extensions).
+cdef dict EXTENSIONS = {"http.response.early_hint": {}, "http.response.pathsend": {}, "http.response.trailers": {}}
 
 
 cdef class AsgiConnection(HttpConnection):
@@ -55,7 +58,7 @@ cdef class AsgiConnection(HttpConnection):
         cdef Exchange exchange
         if self.upgrades:
             return 0
-        exchange = Exchange()
+        exchange = ExtendedExchange()
         exchange.service = service
         exchange.connection = self
         exchange.half_closed = self.half_closed
@@ -67,7 +70,12 @@ cdef class AsgiConnection(HttpConnection):
         exchange.app = service.app if not service.limit_concurrency else self.app_below_limit()
         self.exchange = exchange
         self.answering = True
-        return exchange.run()
+        return 0
+
+    cdef int on_fed(self) except -1:
+        exchange = self.exchange
+        # A first step that runs now would find what the response before it has set in its context.
+        return exchange.run(not self.in_response) if exchange is not None and not exchange.began_ns else 0
 
     cdef int on_body(self, const char *data, size_t length) except? -1:
         # A body whose response is complete is read to its end, and thrown away.
@@ -131,6 +139,7 @@ cdef class AsgiConnection(HttpConnection):
             "path": service.root_path + path if service.root_path else path,
             "raw_path": service.raw_root_path + self.path if service.root_path else self.path,
             "query_string": self.query,
+            "extensions": EXTENSIONS.copy(),
         }
 
     cdef int take_over(self) except -1:

@@ -16,6 +16,7 @@ cdef class AsgiService(HttpService):
     cdef WorkerStatus status
     cdef object create_task
     cdef object create_future
+    cdef object task_factory      # returns the loop's; None: an app's first step is never run at once
     cdef AccessLog access_log     # None: there is none, or a line tells what is known at the end (LoggedApp)
     cdef dict exchanges           # that run, oldest first
     cdef readonly object websocket_tasks
@@ -38,6 +39,9 @@ cdef class Exchange(Response):
     cdef bint started             # the app has sent http.response.start
     cdef bint complete            # the response is
     cdef bint disconnected        # the client has gone
+    cdef bint told_gone           # ... or sends no more, and the app knows
+    cdef bint trailers            # the app will send http.response.trailers
+    cdef object sending           # what a message that takes longer is to be awaited by
     cdef bint half_closed         # the client sends no more
     cdef bint request_complete
     cdef bint end_given           # the app has got the last part of the body
@@ -46,7 +50,7 @@ cdef class Exchange(Response):
     cdef list readers             # futures of receive()
     cdef list writers             # of send()
 
-    cdef int run(self) except -1
+    cdef int run(self, bint at_once) except -1
     cdef int add_body(self, bytes piece) except -1
     cdef int end_body(self) except -1
     cdef int disconnect(self) except -1
@@ -59,6 +63,7 @@ cdef class Exchange(Response):
     cdef dict next_message(self)
     cdef int take(self, message) except -1
     cdef int put_body(self, bytes body, bint is_last) except -1
+    cdef bytes make_head(self, const uint8_t *text, Py_ssize_t copied, Py_ssize_t length, bint is_last)
     cdef int put_large_chunk(self, bytes body, bint is_last) except -1
     cdef int put_head(self, const uint8_t *text, Py_ssize_t copied, Py_ssize_t length, bint is_last) except -1
     cdef int flush_head(self) except -1
@@ -69,3 +74,6 @@ cdef class Exchange(Response):
     cdef int answer_failure(self) except -1
     cdef int break_off(self) except -1
     cdef int leave(self, bint failed) except -1
+    # for a subclass
+    cdef int take_other(self, kind, message) except -1
+    cdef int put_last_part(self, bytes body) except -1

@@ -5,7 +5,9 @@ when that waits, it sends a head that was held back for its body. Messages and e
 know. Never touches a socket: the connection does.
 """
 
+import asyncio
 import logging
+import sys
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
@@ -91,6 +93,7 @@ cdef class AsgiService(HttpService):
         self.status = status
         self.create_task = loop.create_task
         self.create_future = loop.create_future
+        self.task_factory = loop.get_task_factory if sys.version_info >= (3, 12) else None
         self.exchanges = {}
         self.websocket_tasks = websocket_tasks
         self.root_path = config.root_path
@@ -119,14 +122,19 @@ cdef class Exchange(Response):
     Besides what Response has: `scope` and `app` are set by the connection, then run() starts the task.
     """
 
-    cdef int run(self) except -1:
-        """Begin, as a task of its own."""
+    cdef int run(self, bint at_once) except -1:
+        """Begin, as a task of its own; `at_once`: the app's first step may run now, where Python can do that."""
         service = self.service
         self.began_ns = monotonic_ns()
         service.exchanges[self] = None
         service.status.record_request_begun()
         service.status.record_busy(1)
-        self.task = service.create_task(self)
+        if not at_once or service.task_factory is None or service.task_factory() is not None:
+            self.task = service.create_task(self)
+            return 0
+        task = asyncio.Task(self, loop=service.loop, eager_start=True)
+        if self.app is not None:  # else it is over
+            self.task = task
         return 0
 
     # the coroutine of the task
@@ -206,7 +214,9 @@ cdef class Exchange(Response):
     def respond(self, message):
         """Send a message of the app. ASGI's send(): what it returns is to be awaited."""
         if self.connection is None:
-            if self.complete and not self.disconnected:
+            if self.complete and not self.disconnected and not (
+                self.trailers and message["type"] == "http.response.trailers"
+            ):
                 raise RuntimeError(
                     f"Unexpected ASGI message '{message['type']}' sent, after response already completed."
                 )
@@ -214,19 +224,26 @@ cdef class Exchange(Response):
         if self.connection.writing_paused:
             return self.respond_later(message)
         self.take(message)
-        return DONE
+        if self.sending is None:
+            return DONE
+        sending, self.sending = self.sending, None
+        return sending
 
     async def respond_later(self, message):
         while self.connection is not None and self.connection.writing_paused:
-            writer = self.service.create_future()
-            if self.writers is None:
-                self.writers = []
-            self.writers.append(writer)
-            try:
-                await writer
-            finally:
-                self.writers.remove(writer)
+            await self.await_writable()
         await self.respond(message)
+
+    async def await_writable(self):
+        """Wait until the client takes more, or is gone."""
+        writer = self.service.create_future()
+        if self.writers is None:
+            self.writers = []
+        self.writers.append(writer)
+        try:
+            await writer
+        finally:
+            self.writers.remove(writer)
 
     # the request
 
@@ -279,6 +296,7 @@ cdef class Exchange(Response):
         cdef bytes body
         cdef list pieces = self.pieces
         if self.disconnected or self.complete or (self.end_given and self.half_closed):
+            self.told_gone = not self.complete
             return {"type": "http.disconnect"}
         if pieces is None:
             body = b""
@@ -296,16 +314,19 @@ cdef class Exchange(Response):
         kind = message["type"]
         if not self.started:
             if kind != "http.response.start":
-                raise RuntimeError(f"Expected ASGI message 'http.response.start', but got '{kind}'.")
+                return self.take_other(kind, message)
             self.start(message["status"], message.get("headers", ()))
+            self.trailers = bool(message.get("trailers", False))
             self.started = True
             return 0
         if kind != "http.response.body":
-            raise RuntimeError(f"Expected ASGI message 'http.response.body', but got '{kind}'.")
+            return self.take_other(kind, message)
         body = message.get("body", b"")
         if type(body) is not bytes:
             body = bytes(memoryview(body))
-        return self.put_body(<bytes>body, not message.get("more_body", False))
+        if message.get("more_body", False):
+            return self.put_body(<bytes>body, False)
+        return self.put_last_part(<bytes>body) if self.trailers else self.put_body(<bytes>body, True)
 
     cdef int put_body(self, bytes body, bint is_last) except -1:
         cdef Py_ssize_t length = PyBytes_GET_SIZE(body)
@@ -337,6 +358,9 @@ cdef class Exchange(Response):
 
     cdef int put_head(self, const uint8_t *text, Py_ssize_t copied, Py_ssize_t length, bint is_last) except -1:
         """Send the head, and with it `copied` bytes of the body: all `length` of its first part, or none."""
+        return self.connection.write(self.make_head(text, copied, length, is_last))
+
+    cdef bytes make_head(self, const uint8_t *text, Py_ssize_t copied, Py_ssize_t length, bint is_last):
         cdef HttpConnection connection = self.connection
         if self.service.draining or not connection.keep_alive or connection.wants_continue:
             # The last: a client that has not been told to send its body may send it yet, or not.
@@ -345,7 +369,7 @@ cdef class Exchange(Response):
         connection.wants_continue = False
         if self.service.access_log is not None:
             self.log_access()
-        return connection.write(head)
+        return head
 
     cdef int flush_head(self) except -1:
         """Send a head that was held back for its body: the app waits for something else."""
@@ -383,6 +407,9 @@ cdef class Exchange(Response):
             self.break_off()
             return self.leave(True)
         if self.connection is None:
+            return self.leave(False)
+        if self.told_gone:
+            self.break_off()
             return self.leave(False)
         if self.started:
             logger.error("ASGI callable returned without completing response.")
@@ -427,6 +454,17 @@ cdef class Exchange(Response):
         service.status.record_busy(-1)
         self.coroutine = self.app = self.scope = self.task = self.pieces = None
         return 0
+
+    # for a subclass
+
+    cdef int take_other(self, kind, message) except -1:
+        """Take a message that is none of the core's, or comes at the wrong time."""
+        expected = "http.response.body" if self.started else "http.response.start"
+        raise RuntimeError(f"Expected ASGI message '{expected}', but got '{kind}'.")
+
+    cdef int put_last_part(self, bytes body) except -1:
+        """Send the last part of a body behind which the app will send trailers."""
+        return self.put_body(body, True)
 
 
 cdef object coroutine_of(awaitable):

@@ -1,6 +1,6 @@
 # Owns what an adapter sees of a connection and of what all connections share. Runs in Python workers.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from fastlb.worker.http.request_reader cimport RequestReader
 from fastlb.worker.http.response cimport ServerLines
@@ -15,6 +15,7 @@ cdef class HttpService:
     cdef readonly double stall_timeout
     cdef readonly size_t head_limit
     cdef readonly uint64_t body_limit
+    cdef readonly double minimum_rate  # bytes a second; 0: none
     cdef readonly bint secure
     cdef public bint draining     # every response says that its connection ends
     cdef readonly ServerLines lines
@@ -27,22 +28,34 @@ cdef class HttpConnection(RequestReader):
     cdef bytes unread             # what came behind the request that is answered; reading is paused
     cdef bint answering           # a request has no complete response
     cdef bint answered            # one had
+    cdef bint in_response         # the end of a response is what makes us read: its app runs
     cdef bint read_paused
     cdef bint writing_paused
+    cdef object file_sender       # what sends a file past the transport
     cdef bint half_closed         # the client sends no more
     cdef bint lingering           # nothing is read any more but to throw it away
     cdef bint closing
     cdef bint aborted             # ... by a reset
-    cdef size_t unsent_bytes      # when progress was looked for
+    cdef double body_since        # the client has been waited for since then, for body_seen; 0: it is not
+    cdef uint64_t body_seen       # bytes of the body that had come then
+    cdef int64_t given_bytes      # of responses that were given to transport or kernel
+    cdef int64_t taken_bytes      # of these, what the client had taken when that was looked at, at taken_at
+    cdef double taken_at
+    cdef double held_seconds      # how long it has held us back since its rate was judged
+    cdef int64_t held_bytes       # what it took meanwhile
     cdef public double deadline   # as TimeoutWheel wants them
     cdef public long watched_tick
 
     cdef int read(self, bytes data) except -1
     cdef int write(self, bytes data) except -1
     cdef int write_both(self, bytes head, data) except -1
+    cdef object begin_file(self, bytes head, int fd, Py_ssize_t count)
+    cdef int end_file(self) except -1
     cdef int pause(self) except -1
     cdef int resume(self) except -1
     cdef int await_body(self) except -1
+    cdef int hold_back(self) except -1
+    cdef int go_on(self) except -1
     cdef int end_response(self, bint keep_alive) except -1
     cdef int send_refusal(self, int code) except -1
     cdef int close_now(self) except -1
@@ -54,10 +67,16 @@ cdef class HttpConnection(RequestReader):
     cdef int end(self) except -1
     cdef int await_end(self) except -1
     cdef int look_for_progress(self) except -1
+    cdef bint sends_body_slowly(self) except -1
+    cdef bint takes_slowly(self) except -1
+    cdef int64_t taken(self) except? -1
+    cdef int look_for_client(self) except -1
+    cdef int await_app(self) except -1
     cdef int arm(self, double timeout) except -1
 
     # for subclasses
     cdef int refuse_current(self, int code) except -1
+    cdef int on_fed(self) except -1
     cdef int on_lost(self) except -1
     cdef int on_half_closed(self) except -1
     cdef int on_writable(self) except -1

@@ -8,9 +8,15 @@ import logging
 from http import HTTPStatus
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t
 
-from fastlb.lb.posix cimport SO_LINGER, SOL_SOCKET, linger, monotonic_ns, setsockopt
+from fastlb.lb.posix cimport monotonic_ns
+from fastlb.worker.http.peer cimport (
+    CLIENT_GONE, CLIENT_OPEN, ClientEnd, client_end, probe_client, reset_at_close, send_head, unacknowledged_bytes,
+)
 from fastlb.worker.http.response cimport ServerLines
+
+from fastlb.worker.http.file_sender import FileSender
 
 cdef object logger = logging.getLogger("fastlb.worker")
 
@@ -18,17 +24,11 @@ cdef double TICK = 0.01         # of TimeoutWheel
 # After a refusal: how long what the client still sends is thrown away, so that it can read why.
 cdef double LINGER = 2.0
 cdef double NANOSECONDS = 1e-9
+cdef double MOST_PROBE_SECONDS = 60
 
 
 cdef inline double seconds_now() noexcept:
     return monotonic_ns() * NANOSECONDS
-
-
-cdef void reset_at_close(int fd) noexcept nogil:
-    """Let the close of `fd` be a reset; nothing happens when it cannot be."""
-    cdef linger at_once
-    at_once.l_onoff, at_once.l_linger = 1, 0
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once))
 
 
 cdef class HttpService:
@@ -49,6 +49,7 @@ cdef class HttpService:
         self.connections = connections
         self.keep_alive_timeout = config.timeout_keep_alive
         self.stall_timeout = config.stall_timeout
+        self.minimum_rate = config.minimum_rate
         self.head_limit = config.limit_request_head
         self.secure = bool(config.ssl_certfile)
         self.lines = lines
@@ -90,13 +91,19 @@ cdef class HttpConnection(RequestReader):
         # Also if it was paused: an event loop does not heed that before it has begun to read (FirstRead).
         self.read_paused = False
         self.pause()
+        if not self.writing_paused:
+            self.arm(self.service.stall_timeout)  # whoever is not read is not seen to leave
 
     def eof_received(self):
         """Keep a connection open whose client sends no more, as long as there is something to answer."""
         if self.service.secure or self.begun or not self.answering or self.lingering or self.closing:
             return False
+        if client_end(self.handed.fileno()) == CLIENT_GONE:
+            return False
         self.half_closed = True
         self.on_half_closed()
+        if not self.writing_paused:
+            self.look_for_client()
         return True
 
     def connection_lost(self, exc):
@@ -116,20 +123,11 @@ cdef class HttpConnection(RequestReader):
 
     def pause_writing(self):
         """Note that the client does not take what is written."""
-        self.writing_paused = True
-        self.unsent_bytes = self.transport.get_write_buffer_size()
-        self.arm(self.service.stall_timeout)
+        self.hold_back()
 
     def resume_writing(self):
         """Go on: the client has taken enough."""
-        self.writing_paused = False
-        self.deadline = 0.0
-        if self.transport is not None and not self.closing:
-            if self.begun and not self.in_head:
-                self.await_body()
-            elif not self.answering:
-                self.arm(self.service.keep_alive_timeout)
-        self.on_writable()
+        self.go_on()
 
     # what TimeoutWheel calls
 
@@ -142,7 +140,8 @@ cdef class HttpConnection(RequestReader):
         elif self.writing_paused or self.closing:
             self.look_for_progress()
         elif self.answering and not self.begun:
-            return
+            if self.half_closed or self.read_paused:
+                self.look_for_client()
         elif self.read_paused or (self.begun and not self.in_head and self.wants_continue):
             return  # it is we who are waited for
         elif self.handed.has_unread():
@@ -186,12 +185,17 @@ cdef class HttpConnection(RequestReader):
                 self.pause()
                 break
             at += self.feed(text + at, length - at)
+            if not self.begun:
+                self.body_since = 0.0
+            elif not self.in_head and self.sends_body_slowly():
+                self.refuse(408, "the client sends its body too slowly")
             if self.refusal:
                 self.end_refused()
                 return 0
             if self.upgrades:
                 self.take_over()
                 return 0
+            self.on_fed()
             if self.ended and not self.begun:
                 break
         if self.begun:
@@ -200,20 +204,52 @@ cdef class HttpConnection(RequestReader):
             elif not was_in_head or not self.deadline:
                 self.arm(self.service.stall_timeout)
         elif self.answering and not self.writing_paused:
-            self.deadline = 0.0
+            self.await_app()
         return 0
 
     cdef int write(self, bytes data) except -1:
         """Send `data`."""
         if self.transport is not None:
+            self.given_bytes += PyBytes_GET_SIZE(data)
             self.transport.write(data)
         return 0
 
     cdef int write_both(self, bytes head, data) except -1:
         """Send `head` and `data`, which is too long to be copied."""
         if self.transport is not None:
+            self.given_bytes += PyBytes_GET_SIZE(head) + len(data)
             self.transport.writelines((head, data))
         return 0
+
+    cdef object begin_file(self, bytes head, int fd, Py_ssize_t count):
+        """Send `head`, and then `count` bytes of the file `fd` in the kernel; return the FileSender.
+
+        on_writable() tells that it has ended; end_file() must follow. None: the head waits in the transport, and the
+        file must be written there. Not for TLS.
+        """
+        cdef Py_ssize_t length = PyBytes_GET_SIZE(head), sent = 0
+        cdef int socket_fd = self.handed.fileno()
+        if not self.transport.get_write_buffer_size():
+            sent = send_head(socket_fd, PyBytes_AS_STRING(head), length)
+            self.given_bytes += sent
+        if sent < length:
+            self.write(head[sent:])
+            return None
+        self.file_sender = FileSender(self.service.loop, socket_fd, fd, count, self.on_file_end)
+        self.hold_back()
+        return self.file_sender
+
+    def on_file_end(self):
+        """Go on behind a file (the FileSender calls it)."""
+        self.end_file()
+
+    cdef int end_file(self) except -1:
+        """A file is sent, or is not sent any further. May be called twice."""
+        sender, self.file_sender = self.file_sender, None
+        if sender is None:
+            return 0
+        self.given_bytes += sender.sent_bytes
+        return self.go_on()
 
     cdef int pause(self) except -1:
         """Read nothing more of the client for now."""
@@ -233,11 +269,38 @@ cdef class HttpConnection(RequestReader):
     cdef int await_body(self) except -1:
         """Give the client time for the next part of a body, unless it is not to send one."""
         if self.read_paused or self.wants_continue:
+            self.body_since = 0.0
             if not self.writing_paused:
                 self.deadline = 0.0
         else:
+            if not self.body_since:
+                self.body_since = seconds_now()
+                self.body_seen = self.body_bytes
             self.arm(self.service.stall_timeout)
         return 0
+
+    cdef int hold_back(self) except -1:
+        """The client holds us back: nothing more is written before go_on(), and how much it takes is looked at."""
+        self.writing_paused = True
+        self.taken_bytes = self.taken()
+        self.taken_at = seconds_now()
+        return self.arm(self.service.stall_timeout)
+
+    cdef int go_on(self) except -1:
+        """The client has taken enough for more to be written, unless that took it too long."""
+        self.writing_paused = False
+        if self.transport is None or self.closing or self.lingering:
+            return self.on_writable()
+        self.deadline = 0.0
+        if self.takes_slowly():
+            return self.abort()
+        if self.begun and not self.in_head:
+            self.await_body()
+        elif self.answering:
+            self.await_app()
+        else:
+            self.arm(self.service.keep_alive_timeout)
+        return self.on_writable()
 
     cdef int end_response(self, bint keep_alive) except -1:
         """A response is complete: go on with the next request, or end the connection."""
@@ -251,7 +314,9 @@ cdef class HttpConnection(RequestReader):
             return 0
         unread, self.unread = self.unread, None
         if unread is not None:
+            self.in_response = True
             self.read(unread)
+            self.in_response = False
         if self.closing or self.lingering or self.transport is None:
             return 0
         self.resume()
@@ -287,7 +352,7 @@ cdef class HttpConnection(RequestReader):
         if self.transport is None:
             return 0
         self.closing = True
-        self.arm(self.service.stall_timeout)  # for the client to take the rest
+        self.hold_back()  # for the client to take the rest
         self.transport.close()
         return 0
 
@@ -317,6 +382,10 @@ cdef class HttpConnection(RequestReader):
         """Answer a request whose body is being read so, if its response has not begun; otherwise end the connection."""
         return 0
 
+    cdef int on_fed(self) except -1:
+        """All that has come of a request was read: its answering may begin."""
+        return 0
+
     cdef int on_lost(self) except -1:
         """The connection is gone."""
         return 0
@@ -339,6 +408,8 @@ cdef class HttpConnection(RequestReader):
         logger.debug("refused with %d: %s", self.refusal, self.refusal_reason)
         if self.answering:
             return self.refuse_current(self.refusal)
+        if self.refusal == 408 and self.begun and not self.in_head:
+            return self.close_now()  # it has its response
         return self.send_refusal(self.refusal)
 
     cdef int end(self) except -1:
@@ -358,13 +429,64 @@ cdef class HttpConnection(RequestReader):
         return self.arm(LINGER)
 
     cdef int look_for_progress(self) except -1:
-        """Give a client that took something of its response more time; end one that took nothing."""
-        cdef size_t unsent = self.transport.get_write_buffer_size()
-        if unsent and unsent == self.unsent_bytes:
-            logger.debug("a client took nothing of its response for %g s", self.service.stall_timeout)
+        """Give a client that takes its response fast enough more time; end one that does not."""
+        return self.abort() if self.takes_slowly() else self.arm(self.service.stall_timeout)
+
+    cdef bint sends_body_slowly(self) except -1:
+        """Judge the client's rate, once in stall_timeout: a part of a body has come."""
+        cdef double now, waited
+        cdef double sent
+        if not self.body_since or not self.service.minimum_rate:
+            return False
+        now = seconds_now()
+        waited = now - self.body_since
+        if waited < self.service.stall_timeout:
+            return False
+        sent = <double>(self.body_bytes - self.body_seen)
+        self.body_since = now
+        self.body_seen = self.body_bytes
+        return sent < self.service.minimum_rate * waited
+
+    cdef bint takes_slowly(self) except -1:
+        """Judge how fast a client takes its response, as often as it has held us back for stall_timeout in all."""
+        cdef int64_t taken = self.taken()
+        cdef double now = seconds_now()
+        cdef bint is_slow
+        self.held_bytes += taken - self.taken_bytes
+        self.held_seconds += now - self.taken_at
+        self.taken_bytes = taken
+        self.taken_at = now
+        if self.held_seconds < self.service.stall_timeout:
+            return False
+        is_slow = self.held_bytes <= 0 or self.held_bytes < self.service.minimum_rate * self.held_seconds
+        if is_slow:
+            logger.debug("a client took %d bytes of its response in %.1f s", self.held_bytes, self.held_seconds)
+        self.held_bytes, self.held_seconds = 0, 0.0
+        return is_slow
+
+    cdef int64_t taken(self) except? -1:
+        """Return how much of all responses the client's kernel has taken; TLS makes it a little less than it is."""
+        cdef int64_t unsent = self.transport.get_write_buffer_size()
+        if self.file_sender is not None:
+            unsent -= self.file_sender.sent_bytes
+        return self.given_bytes - unsent - unacknowledged_bytes(self.handed.fileno())
+
+    cdef int look_for_client(self) except -1:
+        """End the connection of a client that is gone while the app runs; look again at one that sends no more."""
+        cdef double patience = self.service.stall_timeout
+        cdef ClientEnd found = client_end(self.handed.fileno())
+        if found == CLIENT_GONE:
             return self.abort()
-        self.unsent_bytes = unsent
-        return self.arm(self.service.stall_timeout)
+        if found != CLIENT_OPEN:
+            probe_client(self.handed.fileno(), max(1, <int>min(patience, MOST_PROBE_SECONDS)))
+        return self.arm(patience)
+
+    cdef int await_app(self) except -1:
+        """It is the app that is waited for: there is no deadline, but for one whose end the event loop does not see."""
+        if self.half_closed or self.read_paused:
+            return self.arm(self.service.stall_timeout)
+        self.deadline = 0.0
+        return 0
 
     cdef int arm(self, double timeout) except -1:
         """Call on_deadline() in `timeout` seconds, unless the deadline is moved before."""

@@ -1,0 +1,60 @@
+"""Owns the sending of a file by the kernel (sendfile(2)) on the socket of a plain connection.
+
+Runs in Python workers, on the event loop's thread. Goes on when the socket can take more; never waits for a client.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+# A turn's share: a fast client with a large file must not keep the loop from the others.
+TURN_BYTES = 1024 * 1024
+
+
+class FileSender:
+    """Sends `count` bytes of a file, from its beginning; its transport must hold nothing, and not be written to.
+
+    Attributes:
+        sent_bytes: that the kernel has taken.
+        ended: nothing more is sent.
+        error: why it ended early; None: it has not.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, socket_fd: int, file_fd: int, count: int, on_end: Callable[[], object]
+    ) -> None:
+        """Call `on_end` once, later, unless close() comes before. Both descriptors are borrowed."""
+        self.sent_bytes = 0
+        self.ended = False
+        self.error: Exception | None = None
+        self._loop = loop
+        # The event loop refuses to watch a descriptor that a transport owns, not a duplicate of it.
+        self._socket_fd = os.dup(socket_fd)
+        self._file_fd = file_fd
+        self._count = count
+        self._on_end = on_end
+        loop.add_writer(self._socket_fd, self._send)
+
+    def close(self) -> None:
+        """Stop. May be called twice."""
+        self.ended = True
+        if self._socket_fd >= 0:
+            self._loop.remove_writer(self._socket_fd)
+            os.close(self._socket_fd)
+            self._socket_fd = -1
+
+    def _send(self) -> None:
+        left = self._count - self.sent_bytes
+        try:
+            sent = os.sendfile(self._socket_fd, self._file_fd, self.sent_bytes, min(left, TURN_BYTES))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.error = error
+        else:
+            self.sent_bytes += sent
+            if not sent:
+                self.error = RuntimeError("the file has become shorter than its Content-Length")
+        if self.error is not None or self.sent_bytes == self._count:
+            self.close()
+            self._on_end()
