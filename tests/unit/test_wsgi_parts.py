@@ -1,4 +1,4 @@
-"""The parts of a WSGI worker that need no process: proxies, headers, outbox, timeout wheel, body."""
+"""The parts of a WSGI worker that need no process: proxies, outbox, timeout wheel, body."""
 
 import asyncio
 import os
@@ -10,10 +10,8 @@ import pytest
 from fastlb.worker.timeout_wheel import TICK, TimeoutWheel
 from fastlb.worker.wsgi import outbox as outbox_module
 from fastlb.worker.wsgi.body_spool import BodySpool, BodyWriter
-from fastlb.worker.wsgi.environ import is_host
 from fastlb.worker.wsgi.outbox import ClientGone, Outbox
 from fastlb.worker.wsgi.request_body import MEMORY_BYTES, RequestBody
-from fastlb.worker.wsgi.response_head import ResponseHead
 from fastlb.worker.wsgi.trusted_proxies import TrustedProxies
 
 from tests.support.waiting import scaled, wait_until
@@ -53,22 +51,6 @@ def test_trusted_proxies(allowed: str, address: str, trusted: bool) -> None:
 )
 def test_client_behind_proxies(allowed: str, forwarded_for: str, client: str) -> None:
     assert TrustedProxies(allowed).client_of(forwarded_for) == client
-
-
-@pytest.mark.parametrize("host", ["a", "a.b:80", "[::1]", "[fe80::1%25eth0]:1", "", "a_b"])
-def test_hosts(host: str) -> None:
-    assert is_host(host)
-
-
-@pytest.mark.parametrize("host", ["a b", "a/b", "a,b", "a@b", "[::1", "a:b", "a\tb", "a:80:80"])
-def test_what_is_no_host(host: str) -> None:
-    assert not is_host(host)
-
-
-def test_response_head_keeps_what_matters_apart() -> None:
-    head = ResponseHead("404 Not Found", [("Content-Length", "7"), ("X-A", "b"), ("Connection", "Close")])
-    assert head.text == "HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\nX-A: b"
-    assert (head.code, head.content_length, head.close) == (404, 7, True)
 
 
 @pytest.fixture

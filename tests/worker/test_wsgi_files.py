@@ -1,5 +1,6 @@
 """wsgi.file_wrapper: real files go out without the app's thread, anything else block by block."""
 
+import contextlib
 import gzip
 import os
 import ssl
@@ -87,8 +88,10 @@ def test_file_arrives_from_its_position_on(probe: Probe, name: str, offset: int,
 
 
 def open_files(probe: Probe) -> list[str]:
-    directory = Path(f"/proc/{probe.worker.process.pid}/fd")
-    links = [os.readlink(entry) for entry in directory.iterdir() if entry.is_symlink()]
+    links: list[str] = []
+    for entry in Path(f"/proc/{probe.worker.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed by now
+            links.append(os.readlink(entry))
     return [link for link in links if link.startswith(str(probe.directory)) and "output" not in link]
 
 

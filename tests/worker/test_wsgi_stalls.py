@@ -1,4 +1,4 @@
-"""Clients that stop in the middle: each wait for a client ends, and each state of a connection is left.
+"""Clients that stop in the middle: each wait for a client ends, and a connection is left however far it came.
 
 The connection's code runs in this process, on an event loop in a thread, because the real limit is a minute.
 """
@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 import uvloop
 from fastlb.lb.page import WorkerStatus, create_worker_page
-from fastlb.worker.wsgi.connection import Connection
-from fastlb.worker.wsgi.connection_state import TRANSITIONS, ConnectionState, arrival_state
-from fastlb.worker.wsgi.environ import connection_environ, worker_environ
-from fastlb.worker.wsgi.service import Service, WsgiApp
+from fastlb.worker.http.response import ServerLines
+from fastlb.worker.timeout_wheel import TimeoutWheel
+from fastlb.worker.wire import WorkerConfig
+from fastlb.worker.wsgi.connection import WsgiConnection
+from fastlb.worker.wsgi.environ import WsgiApp, address_environ, worker_environ
+from fastlb.worker.wsgi.exchange import WsgiService
+from fastlb.worker.wsgi.request_environ import EnvironMaker
 
 from tests.support.raw_http import CutShort, RawClient, get, request
 from tests.support.waiting import scaled, wait_until
@@ -60,39 +63,35 @@ class Place:
     def end_sending(self) -> None:
         """Leave the end of the connection to its close."""
 
+    def peer_address(self) -> None:
+        """Say that the client has no address."""
 
-Transition = tuple[ConnectionState, ConnectionState]
+    def fileno(self) -> int:
+        """Return no descriptor: only a connection that is reset is looked at."""
+        return -1
 
 
-class WatchedConnection(Connection):
-    """A connection whose changes of state are noted."""
+class PlacedConnection(WsgiConnection):
+    """A connection whose place can be looked at."""
 
-    __slots__ = ("_noted", "place")
-
-    def __init__(self, service: Service, noted: list[Transition], base: dict[str, Any]) -> None:
-        self._noted = noted
+    def __init__(self, service: WsgiService, maker: EnvironMaker) -> None:
         self.place = Place()
-        super().__init__(service, self.place, base)
-
-    def _enter(self, state: ConnectionState, timeout: float = 0.0) -> None:
-        before = getattr(self, "_state", None)
-        if before is not None:
-            self._noted.append((before, state))
-        super()._enter(state, timeout)
+        super().__init__(service, self.place, maker)  # type: ignore[arg-type]  # what it asks of a HandedSocket
 
 
 class LocalServer:
     """The connections of a worker without the worker."""
 
-    connection_class = WatchedConnection
+    connection_class = PlacedConnection
 
-    def __init__(self, wsgi_app: WsgiApp, status: WorkerStatus) -> None:
+    def __init__(self, wsgi_app: WsgiApp, status: WorkerStatus, config: WorkerConfig = CONFIG) -> None:
         self.loop = uvloop.new_event_loop()
-        self.service = Service(wsgi_app, CONFIG, self.loop, status)
+        self.status = status
+        self.wheel = TimeoutWheel(self.loop)
+        self.service = WsgiService(wsgi_app, self.loop, self.wheel, config, ServerLines("test"), status, None)
         self.service.stall_timeout = STALL_TIMEOUT
         self.service.threads.start()
-        self.transitions: list[Transition] = []
-        self._base = connection_environ(worker_environ(CONFIG, sys.stderr), None, None, False)
+        self.maker = EnvironMaker(address_environ(worker_environ(config, sys.stderr), None, False), None)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._server = self.loop.run_until_complete(
             self.loop.create_server(self._create_connection, sock=self._listener)
@@ -100,8 +99,8 @@ class LocalServer:
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
 
-    def _create_connection(self) -> Connection:
-        return self.connection_class(self.service, self.transitions, self._base)
+    def _create_connection(self) -> Any:
+        return self.connection_class(self.service, self.maker)
 
     def client(self, sent: bytes) -> RawClient:
         """Return a client that has sent `sent`."""
@@ -120,7 +119,7 @@ class LocalServer:
 
     async def _close(self) -> None:
         self._server.close()
-        self.service.wheel.stop()
+        self.wheel.stop()
 
 
 @pytest.fixture
@@ -130,7 +129,6 @@ def server() -> Iterator[LocalServer]:
     local = LocalServer(app, WorkerStatus(page_fd, wakeup_fd))
     yield local
     local.close()
-    assert [(before, after) for before, after in local.transitions if after not in TRANSITIONS[before]] == []
     os.close(page_fd)
     os.close(wakeup_fd)
 
@@ -198,63 +196,52 @@ def test_refused_client_that_stays_is_disconnected_soon(server: LocalServer) -> 
         wait_until(lambda: not server.service.connections, "the server has closed its side as well", timeout=10)
 
 
-NEW, HEAD, BODY, IDLE, ANSWERING, LINGERING, CLOSING, CLOSED = ConnectionState
 BODY_HEAD = request("POST", "/", "Content-Length: 4")
 CHUNKED_HEAD = request("POST", "/", "Transfer-Encoding: chunked")
+ANSWERED, IN_HEAD, IN_BODY = "answered", "in a head", "in a body"
 
 
-# What a client sends, each after the server has changed to the state beside it, then the last transition.
-WAYS: dict[str, list[tuple[bytes, ConnectionState]]] = {
-    "asks at once": [(get("/"), ANSWERING)],
-    "is late": [(b"", HEAD), (get("/"), ANSWERING)],
-    "is late with a body": [(b"", HEAD), (BODY_HEAD, BODY), (b"12", BODY), (b"34", ANSWERING)],
-    "sends nonsense at once": [(b"nonsense\r\n\r\n", LINGERING)],
-    "sends nonsense late": [(b"", HEAD), (b"nonsense\r\n\r\n", LINGERING)],
-    "sends no chunk": [(b"", HEAD), (CHUNKED_HEAD, BODY), (b"nonsense", LINGERING)],
-    "asks again": [(get("/"), IDLE), (get("/"), ANSWERING)],
-    "asks again in pieces": [(get("/"), IDLE), (b"GET /", HEAD), (b" HTTP/1.1\r\nHost: a\r\n\r\n", ANSWERING)],
-    "goes on with a body": [(get("/"), IDLE), (BODY_HEAD, BODY), (b"1234", ANSWERING)],
-    "goes on with nonsense": [(get("/"), IDLE), (b"nonsense\r\n\r\n", LINGERING)],
-    "asks twice at once": [(get("/") + get("/"), ANSWERING)],
-    "sends a request and a half": [(get("/") + b"GET /", HEAD)],
-    "sends a request and a head": [(get("/") + BODY_HEAD, BODY)],
-    "sends a request and nonsense": [(get("/") + b"nonsense\r\n\r\n", LINGERING)],
-    "wants no more": [(get("/", "Connection: close"), CLOSING)],
+# What a client sends, and how far each piece brings it.
+WAYS: dict[str, list[tuple[bytes, str]]] = {
+    "asks at once": [(get("/"), ANSWERED)],
+    "stops in a head": [(b"GET /", IN_HEAD)],
+    "stops in a body": [(BODY_HEAD, IN_BODY), (b"12", IN_BODY)],
+    "asks late": [(BODY_HEAD, IN_BODY), (b"1234", ANSWERED)],
+    "sends nonsense": [(b"nonsense\r\n\r\n", ANSWERED)],
+    "sends no chunk": [(CHUNKED_HEAD, IN_BODY), (b"nonsense", ANSWERED)],
+    "asks again in pieces": [(get("/"), ANSWERED), (b"GET /", IN_HEAD), (b" HTTP/1.1\r\nHost: a\r\n\r\n", ANSWERED)],
+    "goes on with a body": [(get("/"), ANSWERED), (BODY_HEAD, IN_BODY)],
+    "sends a request and a half": [(get("/") + b"GET /", IN_HEAD)],
+    "sends a request and a head": [(get("/") + BODY_HEAD, IN_BODY)],
+    "wants no more": [(get("/", "Connection: close"), ANSWERED)],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
-def test_client_that_leaves_is_forgotten_in_every_state(
-    server: LocalServer, way: list[tuple[bytes, ConnectionState]]
-) -> None:
+def test_client_that_leaves_is_forgotten_however_far_it_came(server: LocalServer, way: list[tuple[bytes, str]]) -> None:
+    server.service.stall_timeout = 600.0
     with server.client(b"") as client:
-        noted = 0  # a client that says nothing is late before we have looked
+        wait_until(lambda: server.service.connections, "the client is connected")
+        (connection,) = server.service.connections
         for sent, reached in way:
             client.send(sent)
-            wait_until(lambda: reached in [after for _, after in server.transitions[noted:]], f"it is {reached.name}")  # noqa: B023
-            noted = len(server.transitions)
-    wait_until(lambda: server.transitions[-1][1] is CLOSED, "it is closed")
-
-
-def test_every_state_can_be_reached_and_left() -> None:
-    assert set(TRANSITIONS) == set(ConnectionState)
-    reached, unseen = set[ConnectionState](), {NEW}
-    while unseen:
-        reached |= unseen
-        unseen = {after for before in unseen for after in TRANSITIONS[before]} - reached
-    assert reached == set(ConnectionState)
-    assert all(CLOSED in followers for state, followers in TRANSITIONS.items() if state is not CLOSED)
-    assert (TRANSITIONS[CLOSED], arrival_state(in_head=True), arrival_state(in_head=False)) == (frozenset(), HEAD, BODY)
+            if reached == ANSWERED:
+                client.response()
+                continue
+            at = (True, reached == IN_HEAD)
+            wait_until(lambda: (connection.begun, connection.in_head) == at, f"the client is {reached}")  # noqa: B023
+    wait_until(lambda: not server.service.connections, "it is forgotten")
 
 
 def test_handshake_occupies_nothing(server: LocalServer) -> None:
-    server.service.secure = True
-    connection = WatchedConnection(server.service, [], {})
+    config = worker_config(ssl_certfile="any")
+    service = WsgiService(app, server.loop, server.wheel, config, ServerLines(""), server.status, None)
+    connection = PlacedConnection(service, server.maker)
     assert not connection.place.occupied
 
 
 def places(server: LocalServer) -> list[bool]:
-    return [connection.place.occupied for connection in server.service.connections]  # type: ignore[attr-defined]
+    return [connection.place.occupied for connection in server.service.connections]
 
 
 SLOW = {"silent": b"", "part of a head": b"GET / HTTP/1.1\r\nHo", "head without its body": BODY_HEAD}
@@ -275,5 +262,5 @@ def test_after_a_slow_client_nobody_slow_is_waited_for(server: LocalServer) -> N
         with server.client(b"GET /") as client:
             wait_until(lambda: len(server.service.connections) == 2, "the second one is connected")
             wait_until(lambda: places(server) == [False, False], "no place is occupied")
-            assert [connection._grace is None for connection in server.service.connections].count(True) == 1
+            assert [connection.grace is None for connection in server.service.connections].count(True) == 1
             assert client.send(b" HTTP/1.1\r\nHost: a\r\n\r\n").response().status == 200

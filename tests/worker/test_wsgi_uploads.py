@@ -16,7 +16,7 @@ from tests.support.raw_http import RawClient, get, request
 from tests.support.waiting import scaled, wait_until
 from tests.support.worker_process import serving_worker
 from tests.support.wsgi_probe import Probe, hello
-from tests.worker.test_wsgi_stalls import LocalServer, WatchedConnection
+from tests.worker.test_wsgi_stalls import LocalServer, PlacedConnection
 
 MEBIBYTE = 1024 * 1024
 # What may be under way beside what waits for the disk: one read of the event loop.
@@ -86,8 +86,8 @@ def body_of(size: int) -> bytes:
 
 def held_bytes(server: LocalServer) -> int:
     """Return how much has been read of bodies that are not whole."""
-    readers = [connection._reader for connection in server.service.connections]
-    return sum(reader._body.size for reader in readers if reader and reader._body)
+    bodies = [connection.body for connection in server.service.connections]
+    return sum(body.size for body in bodies if body)
 
 
 def test_quick_client_has_a_small_share_of_each_turn_of_the_loop(server: LocalServer) -> None:
@@ -97,7 +97,7 @@ def test_quick_client_has_a_small_share_of_each_turn_of_the_loop(server: LocalSe
         turns.append(0)
         server.loop.call_soon(count_turns)
 
-    class Counted(WatchedConnection):
+    class Counted(PlacedConnection):
         def data_received(self, data: bytes) -> None:
             turns[-1] += len(data)
             super().data_received(data)

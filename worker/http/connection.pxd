@@ -12,7 +12,7 @@ cdef class HttpService:
     cdef object forget
     cdef readonly object connections  # a set of those that are open
     cdef public double keep_alive_timeout  # seconds, as all times here
-    cdef readonly double stall_timeout
+    cdef public double stall_timeout
     cdef readonly size_t head_limit
     cdef readonly uint64_t body_limit
     cdef readonly double minimum_rate  # bytes a second; 0: none

@@ -10,6 +10,7 @@ from .response import ServerLines
 
 class HttpService:
     keep_alive_timeout: float
+    stall_timeout: float
     draining: bool
     def __init__(
         self,

@@ -69,7 +69,7 @@ cdef class RequestReader:
         return False
 
     cdef int on_head(self) except? -1:
-        """A head is complete, and right."""
+        """A head is complete, and right; what refuse() returns when the subclass finds it wrong."""
         return 0
 
     cdef int on_body(self, const char *data, size_t length) except? -1:
@@ -220,8 +220,7 @@ cdef class RequestReader:
         )
         self.parser.upgrade = self.upgrades
         self.field_bytes = 0
-        self.on_head()
-        return 2 if self.upgrades else 0
+        return self.on_head() or (2 if self.upgrades else 0)
 
 
 cdef inline bint equals_text(bytes text, bytes lower):

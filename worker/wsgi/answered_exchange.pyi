@@ -1,5 +1,5 @@
 from fastlb.worker.access_log.lines import AnsweredRequest
-from fastlb.worker.wsgi.exchange import Exchange
+from fastlb.worker.wsgi.exchange import WsgiExchange
 
 class AnsweredExchange(AnsweredRequest):
-    def __init__(self, exchange: Exchange) -> None: ...
+    def __init__(self, exchange: WsgiExchange) -> None: ...

@@ -8,19 +8,20 @@ import os
 
 from fastlb.lb.posix cimport monotonic_ns
 from fastlb.worker.access_log.lines cimport AnsweredRequest
+from fastlb.worker.wsgi.exchange cimport WsgiExchange
 
 
 cdef class AnsweredExchange(AnsweredRequest):
     """A request that the app is done with: `exchange`."""
 
-    cdef object exchange
+    cdef WsgiExchange exchange
     cdef dict environ
 
-    def __cinit__(self, exchange):
+    def __cinit__(self, WsgiExchange exchange not None):
         cdef dict environ = exchange.environ
         self.environ = environ
         self.exchange = exchange
-        self.status = exchange.code
+        self.status = exchange.status
         self.body_bytes = exchange.body_bytes
         self.duration_ns = monotonic_ns() - exchange.began_ns
         self.client = text(environ.get("REMOTE_ADDR"))
@@ -37,7 +38,7 @@ cdef class AnsweredExchange(AnsweredRequest):
 
     cpdef object response_header(self, str name):
         """Return a header of the response."""
-        return self.exchange.response_header(name)
+        return self.exchange.header(name)
 
     cpdef object variable(self, str name):
         """Return a variable of the environ, else of the process."""

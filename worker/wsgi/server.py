@@ -9,24 +9,34 @@ import logging
 import signal
 import ssl
 import sys
+from typing import Any
 
 import uvloop
 from fastlb.lb.inbox import ConnectionInbox, HandedSocket
 from fastlb.lb.page import WorkerStatus
+from fastlb.worker.http.response import ServerLines
 from fastlb.worker.orphan_guard import end_process_group, give_time_to_finish
+from fastlb.worker.wsgi.connection import WsgiConnection
+from fastlb.worker.wsgi.exchange import WsgiService
+from fastlb.worker.wsgi.request_environ import EnvironMaker
 
+from ..access_log.route import make_access_log
 from ..adopter import Adopter
 from ..channel_server import ChannelServer
 from ..fork_guard import ForkGuard
 from ..heartbeat import Heartbeat
 from ..lifecycle_channel import LifecycleChannel
-from ..local_addresses import LocalAddresses
+from ..local_addresses import LocalAddress, LocalAddresses
 from ..quiet_drain import ORPHAN_QUIET_TIME, QuietDrain
+from ..timeout_wheel import TimeoutWheel
 from ..tls import create_ssl_context
 from ..wire import Serving, WorkerConfig, first_listener_id
-from .connection import Connection
-from .environ import Environ, connection_environ, worker_environ
-from .service import Service, WsgiApp
+from .environ import WsgiApp, address_environ, worker_environ
+from .trusted_proxies import TrustedProxies
+
+SERVER_NAME = "fastlb"
+# Of our addresses that clients have come to, how many are remembered: few, unless every address is ours (AnyIP).
+REMEMBERED_ADDRESSES = 256
 
 logger = logging.getLogger("fastlb.worker")
 
@@ -43,6 +53,7 @@ class WsgiServer:
 
     Args:
         service: what its connections share.
+        wheel: holds their deadlines.
         config: the worker's settings.
         inbox: where connections come from.
         ssl_context: None: plain.
@@ -50,16 +61,20 @@ class WsgiServer:
 
     def __init__(
         self,
-        service: Service,
+        service: WsgiService,
+        wheel: TimeoutWheel,
         config: WorkerConfig,
         inbox: ConnectionInbox,
         ssl_context: ssl.SSLContext | None,
     ) -> None:
         self._service = service
         self._config = config
+        self._wheel = wheel
         self._base = worker_environ(config, sys.stderr)
+        self._makers: dict[LocalAddress | None, EnvironMaker] = {}
         self._local_addresses = LocalAddresses(config.listeners)
         self._secure = ssl_context is not None
+        self._proxies = TrustedProxies(config.forwarded_allow_ips) if config.proxy_headers else None
         self._ended = asyncio.Event()
         self._stopping = False
         self._drain = QuietDrain(service.loop, inbox, self, self.stop)
@@ -83,7 +98,7 @@ class WsgiServer:
         """Return when stop() has been asked for and all running requests are answered."""
         await self._ended.wait()
         self._heartbeat.stop()
-        self._service.wheel.stop()
+        self._wheel.stop()
         self._service.threads.stop()
         self._service.body_writer.stop()
 
@@ -105,7 +120,7 @@ class WsgiServer:
     def end_unused(self) -> None:
         """Drain: close the connections that never began a request."""
         for connection in list(self._service.connections):
-            if connection.is_unused:
+            if connection.is_unused():
                 connection.shutdown()
 
     def shorten_keep_alive(self, seconds: float) -> None:
@@ -115,7 +130,7 @@ class WsgiServer:
     def end_idle(self) -> None:
         """Drain: close kept connections on which nothing of another request has arrived."""
         for connection in list(self._service.connections):
-            if connection.is_idle:
+            if connection.is_idle():
                 connection.shutdown()
 
     def is_empty(self) -> bool:
@@ -145,14 +160,17 @@ class WsgiServer:
         if self._stopping and self.is_empty():
             self._ended.set()
 
-    def _create_connection(self, handed: HandedSocket) -> Connection:
-        return Connection(self._service, handed, self._environ_of(handed))
+    def _create_connection(self, handed: HandedSocket) -> Any:
+        return WsgiConnection(self._service, handed, self._maker_of(self._local_addresses.of(handed)))
 
-    def _environ_of(self, handed: HandedSocket) -> Environ:
-        host, port = self._local_addresses.of(handed) or ("", None)
-        # A unix socket has no port, and CGI no other way to say so than the defaults.
-        server = None if port is None else (host, port)
-        return connection_environ(self._base, handed.peer_address(), server, self._secure)
+    def _maker_of(self, address: LocalAddress | None) -> EnvironMaker:
+        maker = self._makers.get(address)
+        if maker is None:
+            if len(self._makers) >= REMEMBERED_ADDRESSES:
+                self._makers.clear()
+            environ = address_environ(self._base, address, self._secure)
+            maker = self._makers[address] = EnvironMaker(environ, self._proxies)
+        return maker
 
 
 async def _serve(
@@ -166,7 +184,10 @@ async def _serve(
     status = WorkerStatus(config.page_fd, config.wakeup_fd)
     inbox = ConnectionInbox(config.channel_fd, status)
     guard.cover(loop, inbox)
-    server = WsgiServer(Service(app, config, loop, status), config, inbox, ssl_context)
+    wheel = TimeoutWheel(loop)
+    lines = ServerLines(SERVER_NAME if config.server_header else "")
+    service = WsgiService(app, loop, wheel, config, lines, status, make_access_log(config))
+    server = WsgiServer(service, wheel, config, inbox, ssl_context)
     await server.start()
     give_time_to_finish(config.kill_timeout)
     lifecycle.watch(

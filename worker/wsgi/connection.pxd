@@ -1,0 +1,34 @@
+# Owns the declaration of a connection of a WSGI worker. Runs in WSGI workers.
+
+from libc.stdint cimport int64_t
+
+from fastlb.worker.http.connection cimport HttpConnection
+from fastlb.worker.wsgi.exchange cimport WsgiExchange, WsgiService
+from fastlb.worker.wsgi.request_environ cimport EnvironMaker
+
+
+cdef class WsgiConnection(HttpConnection):
+    cdef WsgiService wsgi
+    cdef EnvironMaker maker
+    cdef str client               # address; "" of a unix socket
+    cdef str client_port          # None: of a unix socket
+    cdef dict environ             # of the request that is being read
+    cdef readonly object body             # RequestBody of that request; None: nothing of it has come
+    cdef WsgiExchange exchange    # the request that is answered; None: there is none
+    cdef object file_sender
+    cdef readonly object grace             # timer: a new connection counts as busy without a whole request
+    cdef bint is_new              # it had no whole request yet, and counts as busy
+    cdef int64_t unsent_of_file   # when progress was looked for
+
+    # inside
+    cdef int wait_a_moment(self) except -1
+    cdef int end_grace(self) except -1
+    cdef int refuse_unstored(self, error) except? -1
+    cdef int pause_turn(self) except -1
+    cdef bint is_body_behind(self) except -1
+    cdef object take_input(self)
+    cdef int pump(self) except -1
+    cdef int finish(self) except -1
+    cdef int send_file(self) except -1
+    cdef int break_off(self) except -1
+    cdef int look_for_progress_of_file(self) except -1

@@ -1,0 +1,3 @@
+from ..http.response import Response
+
+class WsgiResponse(Response): ...
