@@ -9,7 +9,6 @@ from ...supervisor.control.protocol import AppEntry
 from ...supervisor.home.known_apps import list_apps
 from ...supervisor.home.paths import default_home
 from ...supervisor.version import VERSION
-from ..metrics.reading import read_metrics
 from ..options import AppCommand, complete_names, json_option
 from ..output import Output
 from ..targets import resolve_names
@@ -62,6 +61,8 @@ def command(names: tuple[str, ...], seconds: float, quiet: bool, as_json: bool) 
 
 
 def _ask(names: Sequence[str]) -> Sequence[tuple[AppEntry, str]]:
+    from ..metrics.reading import read_metrics
+
     return [(state.entry, state.problem) for state in read_metrics(names)]
 
 
