@@ -1,7 +1,7 @@
 # Owns the messages between supervisor and dispatcher: a fixed struct each way on a SEQPACKET socketpair, one message
-# each, descriptors as SCM_RIGHTS; behind the struct of SEND and WORKER_MESSAGE comes text. Both ends are of one
-# release, so any release may change the layout. Commands are idempotent: the same one twice changes nothing (but SEND,
-# which says something twice).
+# each, descriptors as SCM_RIGHTS; behind the struct of SEND, EXPECT_PROXY and WORKER_MESSAGE comes text. Both ends
+# are of one release, so any release may change the layout. Commands are idempotent: the same one twice changes
+# nothing (but SEND, which says something twice).
 #
 # What a message is about stands in its head; what else its kind has stands in the member of `fields` that names the
 # kind. A field means one thing, and a field that the kind does not have is 0.
@@ -9,7 +9,7 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef enum:
-    COMMAND_MAGIC = 0x344D4C46  # "FLM4"
+    COMMAND_MAGIC = 0x354D4C46  # "FLM5"
     # A line for a Node worker. The kernel queues so much whole or not at all (a stream socket's message up to
     # 32 KiB is one buffer), so a dispatcher that dies never leaves half a line.
     LONGEST_SEND_BYTES = 16384
@@ -36,6 +36,7 @@ cdef enum CommandKind:
     COMMAND_SERVE = 15           # a Node worker: whose connections it may get
     COMMAND_PROBE = 16           # a Node worker: ask it for a sign of life
     COMMAND_WITHDRAW = 17        # a worker: out of the policy, told nothing, until ADMIT
+    COMMAND_EXPECT_PROXY = 18    # a PROXY header comes first on every connection; the text: `networks` structs Network
 
 # When a Node worker that is drained is told to disconnect
 cdef enum DrainWordKind:
@@ -70,6 +71,11 @@ cdef struct NodeWorkerFields:
     uint32_t unanswered        # handles sent by predecessors and not answered yet
     uint32_t history           # NodeHistory
 
+cdef struct ProxyFields:
+    int64_t timeout_ns         # for a whole header, from the accept on
+    uint32_t networks          # who may send one
+    uint32_t unix_peers        # 1 = and who comes by a unix socket
+
 cdef union CommandFields:
     ConfigureFields configure      # CONFIGURE
     ListenerFields listener        # ADD_LISTENER, REMOVE_LISTENER
@@ -80,6 +86,7 @@ cdef union CommandFields:
     uint32_t policy                # SET_POLICY: PolicyKind
     uint64_t ping_token            # PING: comes back in PONG
     uint64_t listeners             # SERVE: bit i: it may get connections of listener i
+    ProxyFields proxy              # EXPECT_PROXY
 
 cdef struct Command:
     uint32_t magic

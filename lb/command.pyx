@@ -9,6 +9,7 @@ from typing import NamedTuple
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from fastlb.lb.opening.networks cimport MAX_NETWORKS, Network
 from fastlb.lb.policy cimport POLICY_COUNT, POLICY_IP_HASH, POLICY_LEAST_CONNECTIONS, POLICY_ROUND_ROBIN
 
 
@@ -44,6 +45,7 @@ class CommandName(IntEnum):
     SERVE = COMMAND_SERVE
     PROBE = COMMAND_PROBE
     WITHDRAW = COMMAND_WITHDRAW
+    EXPECT_PROXY = COMMAND_EXPECT_PROXY
 
 
 class DrainWord(IntEnum):
@@ -289,6 +291,33 @@ def encode_probe(slot, incarnation):
     """Encode "ask the Node worker for a sign of life, unless it owes one"."""
     cdef Command command = command_of(COMMAND_PROBE, slot, incarnation)
     return encoded(&command)
+
+
+def encode_expect_proxy(timeout_ns, networks, unix_peers):
+    """Encode "a PROXY header comes first on every connection", to be sent before the listeners.
+
+    `networks`: who may send one: pairs of an address (16 bytes, IPv4 as ::ffff:a.b.c.d) and the bits of its prefix.
+    `unix_peers`: and who comes by a unix socket. Raises ValueError for what is no network, or more than MAX_NETWORKS.
+    """
+    cdef Command command = command_of(COMMAND_EXPECT_PROXY)
+    command.fields.proxy.timeout_ns = timeout_ns
+    command.fields.proxy.networks = len(networks)
+    command.fields.proxy.unix_peers = unix_peers
+    return encoded(&command) + encoded_networks(networks)
+
+
+cdef bytes encoded_networks(networks):
+    cdef Network network
+    if len(networks) > MAX_NETWORKS:
+        raise ValueError(f"{len(networks)} networks, at most {MAX_NETWORKS}")
+    text = b""
+    for address, bits in networks:
+        if len(address) != sizeof(network.address) or not 0 <= bits <= 128:
+            raise ValueError(f"no network of IPv6: {address!r}/{bits}")
+        memcpy(network.address, <const char *>address, sizeof(network.address))
+        network.bits = bits
+        text += (<const char *>&network)[:sizeof(Network)]
+    return text
 
 
 cdef dict fields_of(const Event *event):

@@ -3,13 +3,13 @@
 # command twice changes nothing (but SEND).
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastlb.lb.command cimport (
     COMMAND_ADD_LISTENER, COMMAND_ADD_NODE_WORKER, COMMAND_ADD_WORKER, COMMAND_ADMIT, COMMAND_CONFIGURE, COMMAND_DRAIN,
-    COMMAND_MAGIC, COMMAND_PAUSE, COMMAND_PING, COMMAND_PROBE, COMMAND_QUIT, COMMAND_REMOVE, COMMAND_REMOVE_LISTENER,
-    COMMAND_RESUME, COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, COMMAND_WITHDRAW, DRAIN_TELL_LATER, Command,
-    ConfigureFields, ListenerFields,
+    COMMAND_EXPECT_PROXY, COMMAND_MAGIC, COMMAND_PAUSE, COMMAND_PING, COMMAND_PROBE, COMMAND_QUIT, COMMAND_REMOVE,
+    COMMAND_REMOVE_LISTENER, COMMAND_RESUME, COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, COMMAND_WITHDRAW,
+    DRAIN_TELL_LATER, Command, ConfigureFields, ListenerFields, ProxyFields,
 )
 from fastlb.lb.epoll cimport watch_end
 from fastlb.lb.events cimport report_rejected
@@ -17,6 +17,7 @@ from fastlb.lb.listeners cimport listener_adopt, listener_close, listener_remove
 from fastlb.lb.node.attend cimport orphan_nodes
 from fastlb.lb.node.channel cimport NODE_MARKER
 from fastlb.lb.node.write cimport OutgoingLine, node_probe, node_say
+from fastlb.lb.opening.networks cimport MAX_NETWORKS, Network
 from fastlb.lb.page cimport (
     DISPATCHER_PAGE_MAGIC, MAX_LISTENERS, MAX_SLOTS, SLOT_ADDED, SLOT_ADMITTED, SLOT_FREE, DispatcherPage, page_map,
 )
@@ -227,6 +228,26 @@ cdef inline int handle_set_policy(Dispatcher *d, uint32_t policy) noexcept nogil
     return 0
 
 
+cdef inline int handle_expect_proxy(
+    Dispatcher *d, const ProxyFields *wanted, const Received *received, const char *text
+) noexcept nogil:
+    """Carry out EXPECT_PROXY; what is wrong in it changes nothing."""
+    cdef const Network *networks = <const Network *>text
+    cdef ssize_t length = received.length - <ssize_t>sizeof(Command)
+    if wanted.timeout_ns <= 0 or wanted.networks > MAX_NETWORKS or wanted.unix_peers > 1 or received.fd_count:
+        return -EINVAL
+    if length != <ssize_t>(wanted.networks * sizeof(Network)):
+        return -EINVAL
+    for i in range(wanted.networks):
+        if networks[i].bits > 128:
+            return -EINVAL
+    memcpy(d.openings.proxies.networks, networks, length)
+    d.openings.proxies.count, d.openings.proxies.unix_peers = wanted.networks, wanted.unix_peers
+    d.openings.proxy_timeout_ns = wanted.timeout_ns
+    d.openings.wanted = True
+    return 0
+
+
 cdef inline int handle_ping(Dispatcher *d, uint64_t token) noexcept nogil:
     d.outbox.pong = True
     d.outbox.ping_token = token
@@ -263,6 +284,8 @@ cdef inline int handle_command(
         return handle_node_command(d, command, received, text)
     if kind == COMMAND_PAUSE or kind == COMMAND_RESUME:
         return handle_flag(&d.paused, kind == COMMAND_PAUSE)
+    if kind == COMMAND_EXPECT_PROXY:
+        return handle_expect_proxy(d, &command.fields.proxy, received, text)
     if kind == COMMAND_SET_POLICY:
         return handle_set_policy(d, command.fields.policy)
     return -EINVAL
@@ -270,11 +293,13 @@ cdef inline int handle_command(
 
 cdef inline int check_command(const Command *command, const Received *received) noexcept nogil:
     """Check that a message is one whole command; 0 or -errno."""
+    cdef bint has_text
     if received.flags & MSG_CTRUNC:  # our table was full: the supervisor has its own copies, and can try again
         return -EMFILE
     if received.flags & MSG_TRUNC or received.length < <ssize_t>sizeof(Command) or command.magic != COMMAND_MAGIC:
         return -EINVAL
-    return 0 if received.length == sizeof(Command) or command.kind == COMMAND_SEND else -EINVAL
+    has_text = command.kind == COMMAND_SEND or command.kind == COMMAND_EXPECT_PROXY
+    return 0 if received.length == sizeof(Command) or has_text else -EINVAL
 
 
 cdef inline bint peer_is_gone(int fd) noexcept nogil:

@@ -7,6 +7,7 @@ from libc.string cimport memset
 
 from fastlb.lb.listeners cimport is_accepting
 from fastlb.lb.node.attend cimport next_node_deadline_ns
+from fastlb.lb.opening.reading cimport next_opening_deadline_ns
 from fastlb.lb.policy cimport POLICY_IP_HASH
 from fastlb.lb.posix cimport TFD_TIMER_ABSTIME, itimerspec, timerfd_settime
 from fastlb.lb.slots cimport WorkerSlot
@@ -65,6 +66,8 @@ cdef inline int64_t next_deadline_ns(const Dispatcher *d) noexcept nogil:
         soonest = min(soonest, d.now_ns + SEND_PAUSE_NS)
     if d.node_workers:
         soonest = min(soonest, next_node_deadline_ns(d))
+    if d.openings.count:
+        soonest = min(soonest, next_opening_deadline_ns(d))
     if is_accepting(d):
         soonest = min(soonest, next_pause_end_ns(d))
         if d.table.with_room == 0:

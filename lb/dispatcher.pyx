@@ -16,8 +16,8 @@ from fastlb.lb.descriptors cimport (
     descriptor_adopted, descriptor_close, descriptor_count, descriptor_table_open, invariant,
 )
 from fastlb.lb.epoll cimport (
-    WATCHED_CONTROL, WATCHED_LISTENER, WATCHED_NODE, WATCHED_PIDFD, WATCHED_TIMER, watch_begin, watched_data,
-    watched_index, watched_kind,
+    WATCHED_CONTROL, WATCHED_LISTENER, WATCHED_NODE, WATCHED_OPENING, WATCHED_PIDFD, WATCHED_TIMER, watch_begin,
+    watched_data, watched_index, watched_kind,
 )
 from fastlb.lb.errors cimport check
 from fastlb.lb.events cimport flush_events, on_control_writable
@@ -27,6 +27,7 @@ from fastlb.lb.listeners cimport (
     accept_from_all, drop_held_of_removed, is_accepting, listener_remove, listeners_poll, on_listener_event,
 )
 from fastlb.lb.node.attend cimport attend_nodes, on_node_event, waits_for_orphans
+from fastlb.lb.opening.reading cimport on_opening_event, openings_drop, openings_expire
 from fastlb.lb.page cimport MAX_LISTENERS, SLOT_ADMITTED, SLOT_DRAINING, SLOT_FREE, DispatcherPage
 from fastlb.lb.posix cimport (
     CLOCK_MONOTONIC, EPOLL_CLOEXEC, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, SIG_IGN, SIGHUP, SIGINT, SIGPIPE,
@@ -69,6 +70,8 @@ cdef void turn(Dispatcher *d, const epoll_event *events, int event_count) noexce
     if commands:
         read_commands(d)
     d.retry_wanted = False
+    if d.openings.count:
+        openings_expire(d)
     if d.node_workers:
         attend_nodes(d)
     candidates_refresh(d)
@@ -114,6 +117,8 @@ cdef void on_event(Dispatcher *d, const epoll_event *event, bint *commands) noex
         worker_died(d, index)
     elif kind == WATCHED_NODE:
         on_node_event(d, index, event.events)
+    elif kind == WATCHED_OPENING:
+        on_opening_event(d, index, event.events)
     elif kind == WATCHED_TIMER:
         d.timer_at_ns = 0
     elif kind == WATCHED_CONTROL:
@@ -127,6 +132,7 @@ cdef void publish(Dispatcher *d) noexcept nogil:
     """Store in our page what this turn has left."""
     publish_changed(d)
     store_u64(&d.page.held, d.held.count)
+    store_u64(&d.page.openings, d.openings.count)
     store_u64(&d.page.starved, d.starved)
     store_u64(&d.page.open_fds, <uint64_t>descriptor_count())
     store_i64(&d.page.heartbeat_ns, d.now_ns)
@@ -187,7 +193,7 @@ cdef bint is_finished(const Dispatcher *d) noexcept nogil:
     """Whether nothing is left to do after QUIT: held connections wait for a worker as long as one is admitted."""
     if waits_for_orphans(d):
         return False
-    return d.finishing and (d.held.count == d.held_unserved or d.admitted == 0)
+    return d.finishing and ((d.held.count == d.held_unserved and d.openings.count == 0) or d.admitted == 0)
 
 
 cdef void dispatcher_close(Dispatcher *d) noexcept nogil:
@@ -197,6 +203,7 @@ cdef void dispatcher_close(Dispatcher *d) noexcept nogil:
     for index in range(d.slots_end):
         if d.slots[index].state != SLOT_FREE:
             slot_release(d, index)
+    openings_drop(d)
     while d.held.count:
         descriptor_close(&held_first(&d.held).fd)
         held_drop_first(&d.held)

@@ -12,6 +12,7 @@ cdef enum WatchedKind:
     WATCHED_PIDFD = 3     # index: the worker's slot
     WATCHED_TIMER = 4
     WATCHED_NODE = 5      # a Node worker's channel; index: its slot
+    WATCHED_OPENING = 6   # a connection to which something must come; index: its place (opening/table.pxd)
 
 
 cdef inline uint64_t watched_data(WatchedKind kind, uint32_t index) noexcept nogil:

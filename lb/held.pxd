@@ -17,12 +17,13 @@ cdef struct Connection:
 cdef struct HeldQueue:
     uint32_t first
     uint32_t count
+    uint32_t reserved     # places for openings (opening/table.pxd), for when they are whole
     Connection ring[HELD_CAPACITY]
 
 
 cdef inline uint32_t held_room(const HeldQueue *held) noexcept nogil:
     """Return how many more connections can be held."""
-    return HELD_CAPACITY - held.count
+    return HELD_CAPACITY - held.count - held.reserved
 
 
 cdef inline Connection *held_push(HeldQueue *held) noexcept nogil:

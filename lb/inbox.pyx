@@ -86,7 +86,7 @@ cdef class HandedSocket:
 
     @property
     def peer_family(self):
-        """The connection's real family: AF_INET, AF_INET6 or AF_UNIX."""
+        """The family of the peer's address: AF_INET, AF_INET6 or AF_UNIX; of one that a proxy names, the client's."""
         return self.record.family
 
     @property

@@ -44,6 +44,10 @@ class DispatcherCounters(TypedDict):
     dropped: int
     open_fds: int
     malformed: int
+    openings: int
+    proxy_untrusted: int
+    proxy_malformed: int
+    proxy_late: int
 
 class SlotCounters(TypedDict):
     incarnation: int

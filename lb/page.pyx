@@ -274,6 +274,10 @@ cdef class DispatcherPageView:
             "dropped": load_u64(&self.page.dropped),
             "open_fds": load_u64(&self.page.open_fds),
             "malformed": load_u64(&self.page.malformed),
+            "openings": load_u64(&self.page.openings),
+            "proxy_untrusted": load_u64(&self.page.proxy_untrusted),
+            "proxy_malformed": load_u64(&self.page.proxy_malformed),
+            "proxy_late": load_u64(&self.page.proxy_late),
         }
 
     def read_slot(self, int slot):

@@ -118,6 +118,7 @@ cdef extern from "<sys/un.h>" nogil:
 
 cdef extern from "<arpa/inet.h>" nogil:
     const char *inet_ntop(int family, const void *address, char *text, socklen_t size)
+    int inet_pton(int family, const char *text, void *address)
 
 
 cdef extern from "<net/if.h>" nogil:

@@ -9,6 +9,7 @@ from fastlb.lb.command cimport LONGEST_SEND_BYTES, Command
 from fastlb.lb.connection cimport position_sent
 from fastlb.lb.held cimport HeldQueue
 from fastlb.lb.node.channel cimport node_is_slow, node_may_be_sent, node_places
+from fastlb.lb.opening.table cimport Openings
 from fastlb.lb.page cimport MAX_LISTENERS, MAX_SLOTS, SLOT_ADMITTED, DispatcherPage, DispatcherSlotRow
 from fastlb.lb.policy cimport Candidate, CandidateTable, POLICY_IP_HASH, STICKY_CREDIT, hash_seed_of
 from fastlb.lb.slots cimport (
@@ -99,6 +100,7 @@ cdef struct Dispatcher:
     DispatcherPage private_page
     CandidateTable table
     HeldQueue held
+    Openings openings
     Outbox outbox
     uint64_t staged[BITMAP_WORDS]       # slots with a message in the making
     uint64_t outstanding[BITMAP_WORDS]  # slots with untaken connections

@@ -25,9 +25,8 @@ class CountedSocket(socket.socket):
     """A real socket, which asyncio's own loop needs; counts its close and knows the peer from the message."""
 
     def __init__(self, handed: HandedSocket) -> None:
-        # With the protocol given asyncio sets TCP_NODELAY itself.
-        protocol = 0 if handed.peer_family == socket.AF_UNIX else socket.IPPROTO_TCP
-        super().__init__(handed.peer_family, socket.SOCK_STREAM, protocol, handed.fileno())
+        # Its kind is asked of the kernel, as the peer may be one that a proxy has named.
+        super().__init__(fileno=handed.fileno())
         self._handed = handed
 
     def close(self) -> None:

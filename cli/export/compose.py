@@ -82,9 +82,9 @@ def _test(app: ExportedApp) -> dict[str, Any] | None:
 def _test_command(app: ExportedApp, plan: HealthPlan) -> list[str] | None:
     if plan.kind == "command":
         return ["CMD-SHELL", plan.command]
-    if not app.tcp:
+    port = app.probe_port
+    if not port:
         return None
-    port = app.tcp[0].port
     if plan.kind == "tcp":
         return ["CMD", "python3", "-c", ASK_TCP.format(port=port, timeout=plan.timeout)]
     url = f"{'https' if plan.is_tls else 'http'}://127.0.0.1:{port}{plan.path}"
@@ -117,8 +117,8 @@ def _remarks(app: ExportedApp) -> list[str]:
     if not plan:
         return [*found, "--health-check was not given, so there is no healthcheck"]
     found.append("healthcheck: compose only shows what it finds; fastlb in the container replaces what is ill")
-    if plan.kind != "command" and not app.tcp:
-        found.append("--health-check: no port is known, so there is no healthcheck")
+    if plan.kind != "command" and app.why_no_probe:
+        found.append(f"{app.why_no_probe}, so there is no healthcheck")
     if plan.text:
         found.append("--health-check-text: the healthcheck looks at the status alone")
     return found

@@ -51,6 +51,18 @@ class ExportedApp:
         return tuple(found.path for found in self._binds if isinstance(found, UnixAddress))
 
     @property
+    def probe_port(self) -> int:
+        """Where another system can ask whether it is well; 0: at no port, or it would have to say a PROXY header."""
+        return self.tcp[0].port if self.tcp and not self.config.proxy_protocol else 0
+
+    @property
+    def why_no_probe(self) -> str:
+        """Why there is no such port; empty: there is one."""
+        if self.config.proxy_protocol and self.tcp:
+            return "--proxy-protocol: who asks would have to say a PROXY header"
+        return "" if self.tcp else "--health-check: no port is known"
+
+    @property
     def speaks_http(self) -> bool:
         """Whether what its workers speak is known to be HTTP."""
         return traits_of(self.config).needs_dispatcher

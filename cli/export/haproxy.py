@@ -23,9 +23,9 @@ defaults
     option redispatch 1
 """
 
+FORWARDED = "    option forwardfor\n"
 HTTP = """\
     mode http
-    option forwardfor
     # Only what may be repeated goes to another host after it was sent.
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless METH_GET
@@ -55,6 +55,7 @@ def _sections(app: ExportedApp, backend: Backend) -> str:
     bind = f"    bind :{backend.port}\n" if backend.port else "    bind :80\n"
     frontend = f"frontend {backend.name}-in\n    mode {mode}\n{bind}    default_backend {backend.name}\n"
     lines = HTTP if mode == "http" else f"    mode {mode}\n"
+    lines += FORWARDED if mode == "http" and not app.config.proxy_protocol else ""
     return (
         f"{frontend}\nbackend {backend.name}\n{lines}"
         f"    balance {ALGORITHMS[app.config.balance]}\n{_check(app)}{_servers(app, backend)}"
@@ -81,7 +82,7 @@ def _check(app: ExportedApp) -> str:
 
 
 def _servers(app: ExportedApp, backend: Backend) -> str:
-    lines = [f"default-server check {_rhythm(app, app.health)}{_tls(app)}{_kept(app)}"]
+    lines = [f"default-server check {_rhythm(app, app.health)}{_tls(app)}{_kept(app)}{_proxy(app)}"]
     lines += [f"server host{number} {_place(backend, at)}" for number, at in enumerate(backend.addresses, 1)]
     return "".join(f"    {line}\n" for line in lines)
 
@@ -100,6 +101,11 @@ def _kept(app: ExportedApp) -> str:
     if not _terminates(app) or not app.bounds_http:
         return ""
     return f" pool-purge-delay {max(1, round(app.config.timeout_keep_alive * 500))}ms"
+
+
+def _proxy(app: ExportedApp) -> str:
+    """What is said first on every connection; the checks say it, too."""
+    return " send-proxy-v2" if app.config.proxy_protocol else ""
 
 
 def _place(backend: Backend, address: str) -> str:
@@ -125,9 +131,15 @@ def _remarks(app: ExportedApp, hosts: Sequence[str]) -> list[str]:
         found.append("--health-check-timeout: an answer has until the next question")
     if plan and plan.text and not plan.text.isprintable():
         found.append("--health-check-text: it has characters that cannot stand here")
+    return found + _client_remarks(app)
+
+
+def _client_remarks(app: ExportedApp) -> list[str]:
+    """Return how the app gets to know its clients."""
+    if app.config.proxy_protocol:
+        return ["--proxy-protocol: each host must know HAProxy's address: --proxy-allow-ips ADDRESS"]
     if app.speaks_tls:
-        found.append("The app speaks TLS, which passes through: the app sees the address of HAProxy for everybody")
+        return ["The app speaks TLS, which passes through: it sees HAProxy for everybody, but with --proxy-protocol"]
     if _terminates(app):
-        found.append("Clients: let the app believe HAProxy's X-Forwarded-For, by --forwarded-allow-ips ADDRESS")
-    found.append("PROXY protocol: send-proxy is not said to any server, since fastlb does not read it")
-    return found
+        return ["Clients: let the app believe HAProxy's X-Forwarded-For, by --forwarded-allow-ips ADDRESS"]
+    return []

@@ -33,8 +33,8 @@ def probe_remarks(app: ExportedApp) -> list[str]:
     found = ["A probe asks any one of the workers of a pod; fastlb in it asks each, and replaces the one that is ill."]
     if plan.kind == "tcp":
         found.append("--health-check tcp: the listener answers as long as fastlb runs: give /PATH, which asks workers")
-    if plan.kind != "command" and not app.tcp:
-        found.append("--health-check: no port is known, so there are no probes")
+    if plan.kind != "command" and app.why_no_probe:
+        found.append(f"{app.why_no_probe}, so there are no probes")
     if plan.text:
         found.append("--health-check-text: a probe looks at the status alone")
     return found
@@ -43,9 +43,9 @@ def probe_remarks(app: ExportedApp) -> list[str]:
 def _question(app: ExportedApp, plan: HealthPlan) -> dict[str, Any] | None:
     if plan.kind == "command":
         return {"exec": {"command": ["sh", "-c", plan.command]}}
-    if not app.tcp:
+    port = app.probe_port
+    if not port:
         return None
-    port = app.tcp[0].port
     if plan.kind == "tcp":
         return {"tcpSocket": {"port": port}}
     headers = {"httpHeaders": [{"name": "Host", "value": plan.host}]} if plan.host != DEFAULT_HOST else {}

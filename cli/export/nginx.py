@@ -61,6 +61,8 @@ def _of_app(app: ExportedApp, hosts: Sequence[str]) -> str:
     if not app.speaks_http:
         why = "what a program speaks is not known: if it is no HTTP, it belongs into stream {}, by hand"
         return comments([f"{app.name} is left out: {why}"])
+    if app.config.proxy_protocol:
+        return comments(_in_stream(app, hosts))
     sections = [_upstream(app, backend) + "\n" + _server(app, backend) for backend in backends(app, hosts)]
     return comments(_remarks(app, hosts)) + "\n".join(sections)
 
@@ -102,6 +104,16 @@ def _place(backend: Backend, address: str) -> str:
     return f"unix:{address}"
 
 
+def _in_stream(app: ExportedApp, hosts: Sequence[str]) -> list[str]:
+    """Return what is to be done by hand for an app whose connections begin with a PROXY header."""
+    lines = [f"{app.name} is left out: with --proxy-protocol it wants a header that nginx says in stream {{}} alone:"]
+    for backend in backends(app, hosts):
+        servers = " ".join(f"server {_place(backend, at)};" for at in backend.addresses)
+        lines += [f"  upstream {backend.name} {{ {servers} }}"]
+        lines += [f"  server {{ listen {backend.port or 80}; proxy_pass {backend.name}; proxy_protocol on; }}"]
+    return lines
+
+
 def _remarks(app: ExportedApp, hosts: Sequence[str]) -> list[str]:
     found = [f"{app.name}, written by `fastlb export`. Workers, limits and reloads stay fastlb's, on each host."]
     found += host_remarks(app, hosts)
@@ -112,5 +124,4 @@ def _remarks(app: ExportedApp, hosts: Sequence[str]) -> list[str]:
     if app.config.balance == "ip-hash":
         found.append("--balance ip-hash: on each host it sees the address of nginx for everybody")
     found.append("Clients: let the app believe nginx's X-Forwarded-For, by --forwarded-allow-ips ADDRESS")
-    found.append("PROXY protocol: nginx says it in stream {} alone (proxy_protocol on), and fastlb does not read it")
     return found

@@ -11,7 +11,8 @@ from .wanted import WantedState
 if TYPE_CHECKING:
     from ...lb.page import DispatcherCounters, ListenerCounters, SlotCounters  # names of the stub only
 
-SUMMED = ("accepted", "dispatched", "redispatched", "unsticky", "send_failures", "dropped")
+PROXY = ("proxy_untrusted", "proxy_malformed", "proxy_late")
+SUMMED = ("accepted", "dispatched", "redispatched", "unsticky", "send_failures", "dropped", *PROXY)
 
 
 class Counters:

@@ -32,6 +32,7 @@ from ..version import VERSION
 from .agreement import Agreement
 from .counters import Counters
 from .node_lines import NodeLines
+from .openings import send_openings
 from .process import PING_TIMEOUT, DispatcherProcess, start_dispatcher
 from .slots import FreeSlots
 from .wanted import WantedState
@@ -219,6 +220,7 @@ class DispatcherKeeper:
         handover_timeout_ns = int(self._config.handover_timeout * 1e9)
         configure = encode_configure(self._epoch, policy_of(self._config.balance), handover_timeout_ns)
         dispatcher.link.send(configure, (dispatcher.page_fd,))
+        send_openings(dispatcher.link, self._config)
         self.wanted.connect(dispatcher.link)
         for question in self._open_questions:
             self._ask(question)

@@ -25,6 +25,8 @@ SCALING = (
     *("min_instances", "max_instances", "scale_cpu", "scale_memory"),
     *("scale_up_cooldown", "scale_down_cooldown"),
 )
+# Its processes accept themselves, and read what comes first themselves.
+PROXY = ("proxy_protocol", "proxy_allow_ips")
 FORK_TRAITS = WorkerTraits(
     kind="fork",
     title="fork-mode",
@@ -36,7 +38,7 @@ FORK_TRAITS = WorkerTraits(
     is_ready_by_living=True,
     works_before_ready=True,
     # Nobody hands its processes connections, and nobody sees into them.
-    without_meaning=("balance", "credit", "max_connections", "handover_timeout", *SCALING),
+    without_meaning=("balance", "credit", "max_connections", "handover_timeout", *PROXY, *SCALING),
     not_serving="was not ready (--ready-when)",
     not_said=(
         "did not write \"ready\" to its channel (descriptor NODE_CHANNEL_FD; in Node process.send('ready')), nor say"

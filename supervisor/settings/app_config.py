@@ -17,6 +17,7 @@ from .date_format import compile_format
 from .env_names import check_filter
 from .health_question import check_question
 from .metrics_bind import check_metrics_bind
+from .networks import parse_networks
 from .path_templates import check_template
 from .rotation_times import check_rotate_interval
 from .socket_mode import parse_mode
@@ -122,6 +123,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     socket_mode: Annotated[str, Setting(help="Mode of a unix socket, octal.", section="Network", metavar="MODE", check=parse_mode)] = "0660"
     credit: Annotated[int, Setting(help="How many connections may wait for one worker; 0 = default: 16, for Node 2.", section="Network", minimum=0, maximum=128)] = 0
     max_connections: Annotated[int, Setting(help="Most open connections of a worker; 0: as its descriptor limit allows, and no bound for Node.", section="Network", aliases=("worker_connections",), minimum=0, maximum=1_000_000)] = 0
+    proxy_protocol: Annotated[bool, Setting(help="Every connection begins with a PROXY header (version 1 or 2), as HAProxy's send-proxy and nginx's proxy_protocol write it: the client in it is the one that workers see.", section="Network")] = False
+    proxy_allow_ips: Annotated[str, Setting(help="Who may send a PROXY header, comma separated: addresses, networks, unix: (whoever may connect to a unix socket of --bind), or *. All others are closed.", section="Network", metavar="LIST", aliases=("proxy_allow_from", "set_real_ip_from"), check=parse_networks)] = "127.0.0.1,::1,unix:"
     handover_timeout: Annotated[float, seconds("After this a connection that its worker has not taken goes to another.", "Network", minimum=0.001)] = 0.005
 
     http: Annotated[Literal["auto", "fastlb", "httptools", "h11"], Setting(help="What speaks HTTP in ASGI workers: fastlb itself (auto), or uvicorn on httptools or h11.", section="HTTP", kinds=PYTHON, interfaces=ASGI)] = "auto"

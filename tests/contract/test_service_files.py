@@ -97,9 +97,9 @@ def test_rules_are_understood_by_logrotate(tmp_path: Path) -> None:
 
 
 def test_configuration_is_understood_by_haproxy(tmp_path: Path) -> None:
-    (text,) = blocks("deploying.md", "haproxy")
-    (tmp_path / "haproxy.cfg").write_text(text)
-    check("haproxy", "-c", "-f", str(tmp_path / "haproxy.cfg"))
+    for text in blocks("deploying.md", "haproxy"):
+        (tmp_path / "haproxy.cfg").write_text(text)
+        check("haproxy", "-c", "-f", str(tmp_path / "haproxy.cfg"))
 
 
 def test_configuration_is_understood_by_caddy(tmp_path: Path) -> None:

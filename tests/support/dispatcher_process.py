@@ -280,7 +280,8 @@ class DispatcherProcess:
         of_ours = len(self.workers) - of_node
         of_workers = DESCRIPTORS_PER_NODE_WORKER * of_node + DESCRIPTORS_PER_WORKER * of_ours
         given = len(self.listeners) + of_workers
-        return OWN_DESCRIPTORS + given + self.counters()["held"] + self.expected_copies()
+        waiting = self.counters()["held"] + self.counters()["openings"]
+        return OWN_DESCRIPTORS + given + waiting + self.expected_copies()
 
     def expected_copies(self) -> int:
         """How many connections Node workers have been sent and neither accepted nor given back."""
@@ -306,7 +307,9 @@ class DispatcherProcess:
         """Assert that every connection was handed over as often as it came, or is held."""
         totals = self.counters()
         arrived = totals["accepted"] + totals["redispatched"]
-        assert arrived == totals["dispatched"] + totals["held"] + totals["dropped"], totals
+        refused = totals["proxy_untrusted"] + totals["proxy_malformed"] + totals["proxy_late"]
+        closed = totals["dropped"] + refused
+        assert arrived == totals["dispatched"] + totals["held"] + totals["openings"] + closed, totals
 
     def quit(self) -> int:
         """Say QUIT and return the exit code."""

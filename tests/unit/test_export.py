@@ -51,7 +51,8 @@ SHOP = app(
 JOB = app(name="Job_1", target="sleep", exec_mode="fork", args=("1000",))
 TLS = app(name="tls", ssl_certfile="/c.pem", ssl_keyfile="/k.pem", balance="ip-hash")
 SOCKET = app(name="local", bind=("unix:/run/shop/app.sock",), health_check="test -e 'a b'")
-ALL = (SHOP, JOB, TLS, SOCKET)
+PROXIED = app(name="proxied", bind=(":8000",), proxy_protocol=True, health_check="/health")
+ALL = (SHOP, JOB, TLS, SOCKET, PROXIED)
 
 
 def objects(one: ExportedApp) -> dict[str, Any]:
@@ -142,8 +143,18 @@ def test_haproxy_knows_all_hosts_and_asks_them() -> None:
     assert "    server host1 10.0.0.1:8000\n    server host2 [fd00::2]:8000\n" in text
     assert "check inter 4000ms fastinter 500ms fall 2 rise 1" in text
     assert "http-check send meth GET uri" in text
-    directives = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    assert not [line for line in directives if "send-proxy" in line], "fastlb would take it for a request"
+    assert "option forwardfor" in text
+    assert "send-proxy" not in text, "fastlb would take it for a request"
+
+
+def test_what_wants_a_proxy_header_gets_one_and_is_asked_by_nobody_who_says_none() -> None:
+    text = haproxy([PROXIED], HOSTS)
+    assert re.search(r"default-server check .* send-proxy-v2\n", text)
+    assert "option forwardfor" not in text
+    assert "\n#   server { listen 8000; proxy_pass proxied; proxy_protocol on; }\n" in nginx([PROXIED], HOSTS)
+    assert "\nupstream proxied" not in nginx([PROXIED], HOSTS)
+    assert "readinessProbe" not in objects(PROXIED)["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    assert "healthcheck" not in yaml.safe_load(compose([PROXIED], ""))["services"]["proxied"]
 
 
 def test_haproxy_understands_it(tmp_path: Path) -> None:

@@ -1,0 +1,3 @@
+MOST_BYTES: int
+
+def parse(data: bytes) -> tuple[str, int, tuple[bytes, int] | None]: ...
