@@ -47,6 +47,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "id",
         "ping",
         "monit",
+        "console",
         "jlist",
         "prettylist",
     ),
