@@ -103,6 +103,7 @@ WITHOUT_JSON: dict[str, str] = {
     "attach": "it is a conversation of a person with a program",
     "monit": "it is a view for people: `list --json` has the figures",
     "console": "it is a view for people: `list --json` has the figures",
+    "top": "it is a view for people, and of a moment: `list --json` has the figures",
     "metrics": "it prints OpenMetrics text, for monitoring: `list --json` has the figures",
     "convert": "it prints a file",
     "export": "it prints files of other programs",

@@ -46,6 +46,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "pid",
         "id",
         "ping",
+        "top",
         "monit",
         "console",
         "jlist",

@@ -1,20 +1,31 @@
-"""`fastlb monit`: the list, renewed. Runs in the user's shell."""
+"""`fastlb monit`: a console on the terminal. Runs in the user's shell."""
+
+import sys
 
 import click
 
+from ...supervisor.errors import UsageError
+from ...supervisor.home.known_apps import list_apps
+from ...supervisor.home.paths import default_home
 from ..options import AppCommand, complete_names
+from ..targets import resolve_names
 
 EXAMPLES = ("fastlb monit", "fastlb monit shop")
 
 
-@click.command("monit", cls=AppCommand, examples=EXAMPLES, short_help="Watch what runs: list --watch.")
+@click.command("monit", cls=AppCommand, examples=EXAMPLES, short_help="Watch apps, and steer them by keys.")
 @click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=complete_names)
-@click.pass_context
-def command(context: click.Context, names: tuple[str, ...]) -> None:
-    """Show the list, and renew it when something happens and every two seconds, until ^C.
+def command(names: tuple[str, ...]) -> None:
+    """Show apps, their workers, graphs and output, until q is typed; keys reload, restart, scale and stop an app, after
+    a second one.
 
-    A console with more is to come.
+    For a terminal of 80 x 24 and more; colours unless NO_COLOR is set. Without one: `fastlb top`.
     """
-    from .list import command as list_command
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("monit needs a terminal: `fastlb top` prints the same figures")
+    from ..metrics.reading import read_metrics
+    from ..monit.console import MonitApp
 
-    context.invoke(list_command, names=names, as_json=False, instances=None, watch=True)
+    if names:
+        resolve_names(names)  # a word that means nobody is told before the terminal is taken
+    MonitApp(lambda: read_metrics(resolve_names(names) if names else list_apps(default_home()))).run()

@@ -1,0 +1,1 @@
+"""What runs, as it goes on, for people. Runs in the user's shell."""
