@@ -110,6 +110,11 @@ cdef class AsgiConnection(HttpConnection):
         exchange.disconnect()
         return self.close_now() if exchange.begun else self.send_refusal(code)
 
+    cdef int send_refusal(self, int code) except -1:
+        if code == 408 and self.begun and not self.in_head:
+            return self.close_now()  # it has the response to the request whose body is thrown away
+        return HttpConnection.send_refusal(self, code)
+
     cdef object app_below_limit(self):
         """Return the app, or what says 503 in its place when there are too many connections or requests."""
         cdef AsgiService service = self.asgi

@@ -31,7 +31,7 @@ cdef class HttpConnection(RequestReader):
     cdef bint in_response         # the end of a response is what makes us read: its app runs
     cdef bint read_paused
     cdef bint writing_paused
-    cdef object file_sender       # what sends a file past the transport
+    cdef object sending_file       # what sends a file past the transport
     cdef bint half_closed         # the client sends no more
     cdef bint lingering           # nothing is read any more but to throw it away
     cdef bint closing

@@ -235,9 +235,9 @@ cdef class HttpConnection(RequestReader):
         if sent < length:
             self.write(head[sent:])
             return None
-        self.file_sender = FileSender(self.service.loop, socket_fd, fd, count, self.on_file_end)
+        self.sending_file = FileSender(self.service.loop, socket_fd, fd, count, self.on_file_end)
         self.hold_back()
-        return self.file_sender
+        return self.sending_file
 
     def on_file_end(self):
         """Go on behind a file (the FileSender calls it)."""
@@ -245,7 +245,7 @@ cdef class HttpConnection(RequestReader):
 
     cdef int end_file(self) except -1:
         """A file is sent, or is not sent any further. May be called twice."""
-        sender, self.file_sender = self.file_sender, None
+        sender, self.sending_file = self.sending_file, None
         if sender is None:
             return 0
         self.given_bytes += sender.sent_bytes
@@ -408,8 +408,6 @@ cdef class HttpConnection(RequestReader):
         logger.debug("refused with %d: %s", self.refusal, self.refusal_reason)
         if self.answering:
             return self.refuse_current(self.refusal)
-        if self.refusal == 408 and self.begun and not self.in_head:
-            return self.close_now()  # it has its response
         return self.send_refusal(self.refusal)
 
     cdef int end(self) except -1:
@@ -467,8 +465,8 @@ cdef class HttpConnection(RequestReader):
     cdef int64_t taken(self) except? -1:
         """Return how much of all responses the client's kernel has taken; TLS makes it a little less than it is."""
         cdef int64_t unsent = self.transport.get_write_buffer_size()
-        if self.file_sender is not None:
-            unsent -= self.file_sender.sent_bytes
+        if self.sending_file is not None:
+            unsent -= self.sending_file.sent_bytes
         return self.given_bytes - unsent - unacknowledged_bytes(self.handed.fileno())
 
     cdef int look_for_client(self) except -1:
