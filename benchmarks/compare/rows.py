@@ -106,6 +106,10 @@ MODEL = Service(app="model_wsgi", interface="wsgi", workers=12)
 NODE = Service(app="node_hello.js", interface="node")
 NODE_LEAST = Service(app="node_hello.js", interface="node", balance="least-connections")
 NODE_MODEL = Service(app="node_model.js", interface="node", workers=12)
+FASTAPI = Service(app="bench_fastapi:app")
+STARLETTE = Service(app="bench_starlette:app")
+FLASK = Service(app="bench_flask:app", interface="wsgi", threads=8)
+DJANGO = Service(app="bench_django:app", interface="wsgi", threads=8)
 NODE_SERVERS = (OURS, "node-cluster", "pm2")
 
 ASGI_SERVERS = (OURS, "uvicorn", "granian", "gunicorn")
@@ -126,6 +130,21 @@ def uneven_row(key: str, service: Service, workers: str, most: float = 0.5) -> R
         budget=f"<= {most:g} stranded a block, and no more than {peer}",
         is_kept=strands_at_most(most, peer),
         against=(peer,),
+    )
+
+
+def framework_row(key: str, title: str, service: Service) -> Row:
+    """Return a row with keep-alive connections to an app of a framework, in which we are to be ahead of all."""
+    others = ("uvicorn", "granian") if service.interface == "asgi" else ("gunicorn", "granian")
+    return Row(
+        key=key,
+        title=f"{title}, keep-alive, 2 workers",
+        service=service,
+        servers=(OURS, *others),
+        load=lambda seconds: keep_alive(CLIENTS, seconds),
+        budget=f">= 1.0 x {others[0]} and {others[1]}",
+        is_kept=throughput_at_least(1.0, *others),
+        against=others,
     )
 
 
@@ -214,6 +233,10 @@ ROWS = (
         is_kept=throughput_at_least(1.0, "gunicorn"),
         against=("gunicorn",),
     ),
+    framework_row("fastapi", "FastAPI, an endpoint with a model", FASTAPI),
+    framework_row("starlette", "Starlette, JSON", STARLETTE),
+    framework_row("flask", "Flask hello, 8 threads", FLASK),
+    framework_row("django", "Django hello, 8 threads", DJANGO),
     Row(
         key="model",
         title="12 workers, one request of 8.33 ms at a time, ab -n 2000 -c 20",

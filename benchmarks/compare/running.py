@@ -22,7 +22,7 @@ class Service(msgspec.Struct, frozen=True):
     """What a server is asked to run.
 
     Attributes:
-        app: function in apps/bench_apps.py; of Node a script in apps/.
+        app: function in apps/bench_apps.py, or module:name in apps/; of Node a script there.
         threads: of each WSGI worker.
         access_log: every server writes a line for each request; off for all where it is not asked for.
         balance: our policy; "": the default. Others have none to choose.
@@ -40,7 +40,9 @@ class Service(msgspec.Struct, frozen=True):
     @property
     def target(self) -> str:
         """The app as every server for its language names it."""
-        return str(APPS / self.app) if self.interface == "node" else f"bench_apps:{self.app}"
+        if self.interface == "node":
+            return str(APPS / self.app)
+        return self.app if ":" in self.app else f"bench_apps:{self.app}"
 
 
 class RunningServer(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from . import (
     dispatcher_deaths,
     distribution,
     fork_servers,
+    http_memory,
     idle_clients,
     leaks,
     log_disks,
@@ -57,6 +58,7 @@ TRIALS: dict[int, Trial] = {
     23: updates.run,
     24: autoscaling.run,
     25: canaries.run,
+    26: http_memory.run,
 }
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

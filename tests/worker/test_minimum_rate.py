@@ -10,7 +10,7 @@ import pytest
 from tests.support.raw_http import CutShort, RawClient, get, request
 from tests.support.waiting import scaled, wait_until
 from tests.support.worker_process import WorkerProcess, serving_worker
-from tests.worker.test_client_deadlines import ASGI
+from tests.worker.test_client_deadlines import ASGI, WSGI
 
 STALL_TIMEOUT = 0.5
 FASTEST = 1 << 40  # nobody sends or takes so much in a second
@@ -20,10 +20,10 @@ HEADERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+@pytest.fixture(scope="module", params=[ASGI, WSGI], ids=["asgi", "wsgi"])
+def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
     directory = tmp_path_factory.mktemp("rate")
-    with serving_worker(directory, ASGI, stall_timeout=STALL_TIMEOUT, minimum_rate=FASTEST) as worker:
+    with serving_worker(directory, request.param, stall_timeout=STALL_TIMEOUT, minimum_rate=FASTEST) as worker:
         yield worker
 
 

@@ -108,7 +108,7 @@ cdef class AsgiConnection(HttpConnection):
         self.exchange = None
         self.answering = False
         exchange.disconnect()
-        return self.close_now() if exchange.begun else self.send_refusal(code)
+        return self.close_now() if exchange.begun else HttpConnection.send_refusal(self, code)
 
     cdef int send_refusal(self, int code) except -1:
         if code == 408 and self.begun and not self.in_head:
