@@ -59,7 +59,7 @@ def unchanged(app: App, what: str, load: Callable[[], None]) -> Finding:
 
 def settled_bytes(app: App) -> int:
     """Return the worker's memory when it has no connection."""
-    wait_until(lambda: not sum(worker["open"] for worker in app.show()["workers"]), "no connection is open", 60)
+    wait_until(lambda: not sum(worker["connections"] or 0 for worker in app.show()["workers"]), "no connection is open", 60)
     return processes.rss_bytes(app.worker_pids[0])
 
 
