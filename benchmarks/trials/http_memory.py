@@ -41,7 +41,7 @@ def idle(app: App, interface: str, count: int) -> Finding:
     before = settled_bytes(app)
     with contextlib.ExitStack() as clients:
         for _ in range(count):
-            client = clients.enter_context(socket.create_connection(app.address))
+            client = clients.enter_context(connect(app.address))
             exchange(client)
         each = (processes.rss_bytes(app.worker_pids[0]) - before) / count
         promise = f"{interface}: {count:,} idle keep-alive connections: {IDLE_CONNECTION_BYTES} bytes of RSS each"
@@ -59,8 +59,18 @@ def unchanged(app: App, what: str, load: Callable[[], None]) -> Finding:
 
 def settled_bytes(app: App) -> int:
     """Return the worker's memory when it has no connection."""
-    wait_until(lambda: not sum(worker["connections"] or 0 for worker in app.show()["workers"]), "no connection is open", 60)
+
+    def connections() -> int:
+        return sum(worker["connections"] or 0 for worker in app.show()["workers"])
+
+    wait_until(lambda: connections() == 0, "no connection is open", 60)
     return processes.rss_bytes(app.worker_pids[0])
+
+
+def connect(address: Address) -> socket.socket:
+    """Return a connection."""
+    assert not isinstance(address, str)
+    return socket.create_connection(address)
 
 
 def exchange(client: socket.socket) -> int:
@@ -71,7 +81,7 @@ def exchange(client: socket.socket) -> int:
 
 def ask_again_and_again(address: Address, count: int) -> None:
     """Ask `count` times on one connection, many at once."""
-    with socket.create_connection(address) as client:
+    with connect(address) as client:
         length = exchange(client)
         for _ in range(count // PIPELINED):
             client.sendall(REQUEST * PIPELINED)
@@ -83,6 +93,6 @@ def ask_again_and_again(address: Address, count: int) -> None:
 def connect_again_and_again(address: Address, count: int) -> None:
     """Ask once on each of `count` connections, and reset it."""
     for _ in range(count):
-        with socket.create_connection(address) as client:
+        with connect(address) as client:
             exchange(client)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
