@@ -41,6 +41,13 @@ def test_stub_lies_beside_its_module(module: str) -> None:
     assert origin(module).with_name(f"{module.rpartition('.')[2]}.pyi").is_file()
 
 
+def test_page_of_the_console_is_there() -> None:
+    page = origin("fastlb.cli.console").with_name("page")
+    files = {path.name: path.stat().st_size for path in page.iterdir()}
+    assert {"index.html", "login.html", "console.css", "console.js"} <= set(files)
+    assert sum(files.values()) < 150_000, "the whole page"
+
+
 def test_command_is_installed() -> None:
     (command,) = importlib.metadata.entry_points(group="console_scripts", name="fastlb")
     assert callable(command.load())

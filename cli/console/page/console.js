@@ -49,7 +49,8 @@ function take(newer) {
   document.title = `${worst()}fastlb · ${state.host}`;
   setText(byId("mode"), state.may_act ? "Actions are allowed." : "Read only: fastlb console --allow-actions");
   setText(byId("version"), `fastlb ${state.version}`);
-  showLink(state.problem ? "bad" : "good", state.problem || `live · ${new Date().toTimeString().slice(0, 8)}`);
+  showLink(state.problem ? "bad" : "good", state.problem || "live");
+  setText(byId("clock"), new Date().toTimeString().slice(0, 8));
   if (!find(chosen)) choose((inOrder(state.apps)[0] || { name: "" }).name);
   else if (was && was.pid !== find(chosen).pid && find(chosen).pid) connect(); // started again: its log goes on
   if (isStep) moveSparks(state.apps);
