@@ -20,11 +20,11 @@ from ..apps import AppState
 from ..commands.events import Readers
 from ..event_reader import last_events
 from ..event_text import describe_event
+from ..metrics.reading import read_metrics
 from .daemon_threads import in_thread
 from .feeds import MAX_FEEDS, Feed
 from .history import STEP_SECONDS, Histories
 from .points import METERS, Meters, point_of
-from .reading import read_apps
 from .view import view_of
 
 INTERVAL_SECONDS = STEP_SECONDS / METERS
@@ -91,7 +91,8 @@ class Watch:
 
     def _read(self) -> tuple[list[AppState], list[Event]]:
         """In a thread: all that there is to be read."""
-        states = read_apps(list_apps(default_home()))
+        names = list_apps(default_home())
+        states = read_metrics(names) if names else []
         events = self._readers.new_events() if self.events else last_events(self._readers.present(), KEPT_EVENTS)
         return states, events
 

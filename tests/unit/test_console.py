@@ -23,7 +23,7 @@ from fastlb.cli.console.history import LENGTH, MAX_APPS, STEP_SECONDS, Histories
 from fastlb.cli.console.points import METERS, NOTHING, Meters, Point, point_of
 from fastlb.cli.console.view import troubles_of, view_of
 from fastlb.cli.log_view.records import Record
-from fastlb.supervisor.control.protocol import AppEntry, AppMetrics, WorkerEntry, WorkerFigures
+from fastlb.supervisor.control.protocol import AppEntry, AppMetrics, ListenerFigures, WorkerEntry, WorkerFigures
 from fastlb.supervisor.errors import FastlbError, UsageError
 
 
@@ -174,10 +174,12 @@ def test_history_is_an_hour_and_bounded() -> None:
 def test_what_is_wrong_is_said_with_the_worst_first() -> None:
     ill = worker(1, status="unhealthy", impediment="is ill: GET /health: 500")
     crashed = worker(2, status="errored", pid=None, last_exit="exit code 3")
-    state = AppState(app(worker(0), ill, crashed, status="degraded", logs={"hanging_s": 4.2}))
-    assert [(one.severity, one.text) for one in troubles_of(state)] == [
+    shaky = worker(0, unstable_restarts=2, last_exit="SIGSEGV")
+    state = AppState(app(shaky, ill, crashed, status="degraded", logs={"hanging_s": 4.2}))
+    assert [(one.severity, one.text) for one in troubles_of(state, None)] == [
         ("bad", "the disk of its logs has hung for 4 s"),
         ("warning", "1 of 3 workers get connections"),
+        ("warning", "worker 0 ended 2 times soon after its start: SIGSEGV"),
         ("warning", "worker 1 is ill: GET /health: 500"),
         ("warning", "worker 2 is errored: exit code 3"),
     ]
@@ -201,6 +203,30 @@ def test_entry_of_an_older_supervisor_is_enough() -> None:
     rates = Meters().look(entry, 0, 1.0)
     view = view_of(AppState(entry), point_of(entry, rates), rates)
     assert (view.workers[0].requests_per_s, view.live["connections"]) == (None, 2)
+
+
+def test_notes_tell_what_holds_a_worker() -> None:
+    old, new = worker(0, pid=5, status="draining"), worker(0, pid=6, generation=2)
+    figures = [WorkerFigures(0, 1.0, [], busy=3, loop_lag_s=0.9, oldest_request_s=61.0)]
+    shown = view_of(AppState(app(old, new, figures=figures)), NOTHING, None).workers
+    assert [(one.busy, one.note) for one in shown] == [
+        (None, ""),
+        (3, "a request has run for 61 s; its event loop was held for 0.9 s"),
+    ]
+
+
+def test_many_errors_are_seen() -> None:
+    meters, rates = Meters(), None
+    for turn in range(2):
+        entry = app(worker(0, requests=100 * turn, errors=6 * turn))
+        rates = meters.look(entry, turn, 2.0 * turn)
+    assert [one.text for one in troubles_of(AppState(entry), rates)] == ["6 % of its requests fail"]
+
+
+def test_full_queue_of_the_kernel_is_seen() -> None:
+    listeners = [ListenerFigures(address="*:80", waiting=waiting, limit=10) for waiting in (9, 10, None)]
+    troubles = troubles_of(AppState(app(worker(0), listeners=listeners)), None)
+    assert [one.severity for one in troubles] == ["bad"]
 
 
 def test_lines_are_text() -> None:

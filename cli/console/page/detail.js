@@ -10,7 +10,7 @@ const LENGTH = 600;
 const LENGTHS = [50, 100, 200, 300, LENGTH];
 const CHARTS = [
   new Chart("Requests/s", [{ field: "requests_per_s", name: "", tone: "plain" }], rate),
-  new Chart("Response p50, p99", [{ field: "p50_ms", name: "p50", tone: "plain" }, { field: "p99_ms", name: "p99", tone: "second" }], ms),
+  new Chart("p50, p99", [{ field: "p50_ms", name: "p50", tone: "plain" }, { field: "p99_ms", name: "p99", tone: "second" }], ms),
   new Chart("Errors/s", [{ field: "errors_per_s", name: "", tone: "bad" }], rate),
   new Chart("Connections", [{ field: "connections", name: "", tone: "plain" }], count),
   new Chart("CPU", [{ field: "cpu_percent", name: "", tone: "plain" }], percent),
@@ -64,9 +64,10 @@ function showWorkers(workers) {
   const all = workers.reduce((sum, worker) => sum + worker.connections, 0);
   keep(byId("workers").tBodies[0], workers, (one) => `${one.id}/${one.generation}/${one.pid}`, makeRow, (row, worker) => {
     const texts = {
-      0: String(worker.id), 2: worker.pid ? String(worker.pid) : "–", 3: String(worker.generation), 5: rate(worker.requests_per_s),
-      6: ms(worker.p50_ms), 7: ms(worker.p99_ms), 8: worker.requests === null ? "–" : count(worker.errors), 9: percent(worker.cpu_percent),
-      10: bytes(worker.rss_bytes), 11: count(worker.restarts), 12: worker.pid ? duration(worker.uptime_s) : "–", 13: worker.note,
+      0: String(worker.id), 2: worker.pid ? String(worker.pid) : "–", 3: String(worker.generation), 5: count(worker.busy),
+      6: rate(worker.requests_per_s), 7: ms(worker.p50_ms), 8: ms(worker.p99_ms), 9: worker.requests === null ? "–" : count(worker.errors),
+      10: percent(worker.cpu_percent), 11: bytes(worker.rss_bytes), 12: count(worker.restarts),
+      13: worker.pid ? duration(worker.uptime_s) : "–", 14: worker.note,
     };
     for (const [at, text] of Object.entries(texts)) setText(row.cells[at], text);
     showStatus(row.cells[1], worker.status);
@@ -77,7 +78,7 @@ function showWorkers(workers) {
 }
 
 function makeRow() {
-  const classes = ["n", "", "n mid", "n wide", "spread-cell", "n", "n wide", "n", "n", "n mid", "n mid", "n wide", "n wide", "note mid"];
+  const classes = ["n", "", "n mid", "n wide", "spread-cell", "n mid", "n", "n wide", "n", "n", "n mid", "n mid", "n wide", "n wide", "note mid"];
   const row = make("tr", {}, ...classes.map((value, at) => make(at ? "td" : "th", value ? { class: value } : {})));
   row.cells[0].scope = "row";
   row.cells[4].append(make("div", { class: "spread" }, make("span", { class: "bar", "aria-hidden": "true" }, make("span")), make("span")));
