@@ -121,6 +121,7 @@ def troubles_of(state: AppState, rates: AppRates | None) -> list[Trouble]:
         online = sum(worker.status == "online" for worker in app.workers)
         text = f"{online} of {app.target_workers} workers get connections"
         found.append(Trouble("warning" if online else "bad", text))
+    found += [Trouble("warning", _cut(f"alert {alert.name}: {alert.text}")) for alert in app.alerts]
     found += [trouble for worker in app.workers if (trouble := _trouble_of(worker))]
     if rates and rates.app.error_percent >= MANY_ERRORS:
         found.append(Trouble("warning", f"{rates.app.error_percent:.0f} % of its requests fail"))

@@ -23,7 +23,14 @@ from fastlb.cli.console.history import LENGTH, MAX_APPS, STEP_SECONDS, Histories
 from fastlb.cli.console.points import METERS, NOTHING, Meters, Point, point_of
 from fastlb.cli.console.view import troubles_of, view_of
 from fastlb.cli.log_view.records import Record
-from fastlb.supervisor.control.protocol import AppEntry, AppMetrics, ListenerFigures, WorkerEntry, WorkerFigures
+from fastlb.supervisor.control.protocol import (
+    AlertEntry,
+    AppEntry,
+    AppMetrics,
+    ListenerFigures,
+    WorkerEntry,
+    WorkerFigures,
+)
 from fastlb.supervisor.errors import FastlbError, UsageError
 
 
@@ -175,10 +182,12 @@ def test_what_is_wrong_is_said_with_the_worst_first() -> None:
     ill = worker(1, status="unhealthy", impediment="is ill: GET /health: 500")
     crashed = worker(2, status="errored", pid=None, last_exit="exit code 3")
     shaky = worker(0, unstable_restarts=2, last_exit="SIGSEGV")
-    state = AppState(app(shaky, ill, crashed, status="degraded", logs={"hanging_s": 4.2}))
+    alerts = [AlertEntry("memory", "2026-03-01T12:00:01.000Z", "worker 1 has 90 % of its limit")]
+    state = AppState(app(shaky, ill, crashed, alerts=alerts, status="degraded", logs={"hanging_s": 4.2}))
     assert [(one.severity, one.text) for one in troubles_of(state, None)] == [
         ("bad", "the disk of its logs has hung for 4 s"),
         ("warning", "1 of 3 workers get connections"),
+        ("warning", "alert memory: worker 1 has 90 % of its limit"),
         ("warning", "worker 0 ended 2 times soon after its start: SIGSEGV"),
         ("warning", "worker 1 is ill: GET /health: 500"),
         ("warning", "worker 2 is errored: exit code 3"),
