@@ -57,11 +57,12 @@ def test_client_that_takes_too_slowly_is_disconnected(worker: WorkerProcess) -> 
 
 
 def test_client_that_is_fast_enough_is_served(tmp_path: Path) -> None:
+    stall_timeout = scaled(0.3)
     with (
-        serving_worker(tmp_path, ASGI, stall_timeout=0.1, minimum_rate=1) as worker,
+        serving_worker(tmp_path, ASGI, stall_timeout=stall_timeout, minimum_rate=1) as worker,
         RawClient(worker.connect()).send(request("POST", "/", "Content-Length: 20")) as client,
     ):
-        client.socket.settimeout(0.02)
+        client.socket.settimeout(stall_timeout / 10)
         for _ in range(19):
             client.send(b"x")
             with pytest.raises(TimeoutError):
