@@ -23,7 +23,7 @@ cdef enum CommandKind:
     COMMAND_ADD_LISTENER = 2     # the listening socket
     COMMAND_REMOVE_LISTENER = 3
     COMMAND_ADD_WORKER = 4       # our end of its channel, a duplicate of the worker's end, pidfd, its page, its eventfd
-    COMMAND_ADD_NODE_WORKER = 5  # our end of its IPC channel, its /proc/PID/fd, pidfd
+    COMMAND_ADD_NODE_WORKER = 5  # our end of its IPC channel, its /proc/PID/fd, pidfd, a duplicate of its end or none
     COMMAND_ADMIT = 6            # a worker: into the policy
     COMMAND_DRAIN = 7            # a worker: out of the policy, and told that nothing more comes
     COMMAND_REMOVE = 8           # a worker that has exited

@@ -202,6 +202,8 @@ def encode_add_worker(worker):
 def encode_add_node_worker(worker, listeners, channel_history=ChannelHistory()):
     """Encode "know this NewWorker", which is Node's. Descriptors: our end of its IPC channel, its /proc/PID/fd, pidfd.
 
+    A duplicate of the worker's end may follow: then connections that the worker has not read of are taken back. Only
+    the dispatcher may write to such a channel, and the duplicate must be closed everywhere once the worker drains.
     `listeners` is a mask: bit i set, it may get connections of listener i.
     """
     cdef Command command = command_of(COMMAND_ADD_NODE_WORKER, worker.slot, worker.incarnation)

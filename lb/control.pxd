@@ -31,8 +31,8 @@ from fastlb.lb.received cimport Received, close_rights, receive
 from fastlb.lb.slots cimport WorkerSlot
 from fastlb.lb.state cimport Dispatcher, candidates_refresh
 from fastlb.lb.workers cimport (
-    NODE_WORKER_FDS, WORKER_CHANNEL_FD, WORKER_DUPLICATE_FD, WORKER_FDS, node_add, worker_add, worker_admit,
-    worker_drain, worker_forget, worker_serve, worker_withdraw,
+    NODE_DUPLICATE_FD, NODE_WORKER_FDS, WORKER_CHANNEL_FD, WORKER_DUPLICATE_FD, WORKER_FDS, node_add, worker_add,
+    worker_admit, worker_drain, worker_forget, worker_serve, worker_withdraw,
 )
 
 cdef enum:
@@ -134,7 +134,11 @@ cdef inline bint are_worker_fds(const Command *command, Received *received) noex
     """Whether the descriptors of ADD_WORKER or ADD_NODE_WORKER are what command.pxd says, as far as can be seen."""
     cdef int *fds = received.fds
     if command.kind == COMMAND_ADD_NODE_WORKER:
-        return received.fd_count == NODE_WORKER_FDS and is_channel(fds[WORKER_CHANNEL_FD], SOCK_STREAM)
+        if received.fd_count == NODE_WORKER_FDS:
+            fds[NODE_DUPLICATE_FD] = -1
+        elif received.fd_count != NODE_WORKER_FDS + 1 or not is_channel(fds[NODE_DUPLICATE_FD], SOCK_STREAM):
+            return False
+        return is_channel(fds[WORKER_CHANNEL_FD], SOCK_STREAM)
     return (
         received.fd_count == WORKER_FDS
         and is_channel(fds[WORKER_CHANNEL_FD], SOCK_SEQPACKET) and is_channel(fds[WORKER_DUPLICATE_FD], SOCK_SEQPACKET)

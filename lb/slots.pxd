@@ -50,7 +50,7 @@ cdef struct WorkerSlot:
     # what we own
     uint64_t incarnation
     int channel_fd
-    int duplicate_fd      # of the worker's end: what it has not taken can be taken back from here; Node: -1
+    int duplicate_fd      # of the worker's end: what it has not taken can be taken back from here; -1: it cannot
     int pidfd
     int wakeup_fd         # the worker writes it when it moves and we sleep; never read; Node: -1
     NodeChannel *node     # NULL: a worker with a channel of ours

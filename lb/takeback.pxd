@@ -12,6 +12,7 @@ from fastlb.lb.descriptors cimport SPARE_DESCRIPTORS, descriptors_free
 from fastlb.lb.events cimport report_slot
 from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node.read cimport node_empty_channel
+from fastlb.lb.node.takeback cimport node_take_back
 from fastlb.lb.page cimport MAX_SLOTS, SLOT_ADMITTED, SLOT_DRAINING
 from fastlb.lb.policy cimport POLICY_IP_HASH, candidate_close
 from fastlb.lb.posix cimport FIONREAD, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, ioctl, recv
@@ -67,6 +68,8 @@ cdef inline TakeBack take_back_message(Dispatcher *d, WorkerSlot *slot, bint hop
     # A recvmsg into a full descriptor table would lose the connections without an error (MSG_CTRUNC).
     if held_room(&d.held) < CONNECTIONS_PER_MESSAGE:
         return TAKEBACK_LATER
+    if slot.node != NULL:
+        return TAKEBACK_DONE if node_take_back(d, slot) else TAKEBACK_EMPTY
     if not descriptors_free(d.descriptor_table_fd, d.epoll_fd, wanted):
         d.retry_wanted = True
         return TAKEBACK_LATER
@@ -201,6 +204,8 @@ cdef inline void rescue_overdue(Dispatcher *d) noexcept nogil:
             return
         if result == TAKEBACK_EMPTY:
             slot.messages = 0  # the worker has taken them and not said so yet, or never will: no use to try again
+        elif slot.node != NULL:
+            candidate_close(&d.table, slot.candidate)
         elif not waits:
             pass_over(d, slot)
         index = oldest_to_rescue(d)

@@ -18,6 +18,7 @@ from fastlb.lb.events cimport drop_slot_reports
 from fastlb.lb.node.channel cimport NodeChannel
 from fastlb.lb.node.look cimport node_begin_counting
 from fastlb.lb.node.read cimport node_close_reading
+from fastlb.lb.node.takeback cimport node_stop_taking_back
 from fastlb.lb.node.write cimport node_count, node_disconnect, node_note_disconnected, node_poll
 from fastlb.lb.page cimport (
     SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WORKER_PAGE_MAGIC, DispatcherSlotRow, WorkerPage,
@@ -38,6 +39,7 @@ cdef enum:
     WORKER_FDS = 5
     NODE_DESCRIPTORS_FD = 1  # in place of the duplicate; channel and pidfd stand where they do above
     NODE_WORKER_FDS = 3
+    NODE_DUPLICATE_FD = 3    # of the worker's end; may be missing
     # A connection's number = epoch << NODE_NUMBER_SHIFT | n, so that an answer to a predecessor means nothing
     NODE_NUMBER_SHIFT = 32
 
@@ -116,7 +118,7 @@ cdef inline void node_fill(
     """Fill a slot with what only Node workers have; predecessors of ours may have spoken to the worker."""
     cdef NodeChannel *node = slot.node
     slot.page = &node.page
-    slot.duplicate_fd = -1
+    slot.duplicate_fd = fds[NODE_DUPLICATE_FD]
     slot.serves = wanted.listeners
     node.descriptors_fd = fds[NODE_DESCRIPTORS_FD]
     node.last_number = d.epoch << NODE_NUMBER_SHIFT
@@ -139,7 +141,7 @@ cdef inline void node_begin_history(Dispatcher *d, const Command *command) noexc
 
 
 cdef inline int node_add(Dispatcher *d, const Command *command, int *fds) noexcept nogil:
-    """Take over a Node worker's three descriptors, checked by the caller; 0 or -errno (then the caller owns them)."""
+    """Take over a Node worker's descriptors, checked by the caller; 0 or -errno (then the caller owns them)."""
     cdef WorkerSlot *slot = &d.slots[command.slot]
     cdef const NodeWorkerFields *wanted = &command.fields.node_worker
     cdef NodeChannel *node = <NodeChannel *>calloc(1, sizeof(NodeChannel))
@@ -202,6 +204,8 @@ cdef inline void worker_drain(Dispatcher *d, WorkerSlot *slot, uint32_t word) no
         slot_enter(d, slot, SLOT_DRAINING)
         if slot.node == NULL:
             shutdown(slot.channel_fd, SHUT_WR)
+        else:
+            node_stop_taking_back(slot)
         start_emptying(d, slot, EVENT_DRAINED)
     if slot.state == SLOT_DRAINING and slot.node != NULL:
         node_tell_end(d, <uint32_t>(slot - d.slots), word)
@@ -214,6 +218,8 @@ cdef inline void worker_died(Dispatcher *d, uint32_t index) noexcept nogil:
         return
     watch_end(d.epoll_fd, slot.pidfd)  # a pidfd stays readable for ever
     slot.died = True
+    if slot.node != NULL:
+        node_stop_taking_back(slot)
     slot_enter(d, slot, SLOT_DEAD)
     start_emptying(d, slot, EVENT_WORKER_DIED)
 

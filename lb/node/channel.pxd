@@ -30,6 +30,7 @@ cdef enum:
     MESSAGE_BYTES_PER_SECOND = 4 << 20
     NODE_BACKOFF_NS = 10_000_000  # after a refusal: else the connection would come back at once
     NODE_QUIET_NS = 1_000_000_000  # without an answer, after which a successor asks by a probe
+    NODE_HELD_UP_NS = 1_000_000_000  # how long a worker that left a connection waiting gets one at a time
 
 cdef enum PendingState:
     PENDING_SENT = 0
@@ -54,6 +55,7 @@ cdef enum StaleState:
 # A connection that the worker has not accepted yet; the descriptor is our copy, the worker has or will have another.
 cdef struct PendingConnection:
     uint64_t number
+    uint64_t begins_at  # its line, in all that was `written`
     int64_t sent_at_ns
     int fd
     PendingState state
@@ -86,6 +88,9 @@ cdef struct NodeChannel:
     int64_t backoff_until_ns
     ReadingState reading
     WritingState writing
+    uint64_t written          # bytes, by this dispatcher
+    uint64_t others_end       # of these, up to where something else than connections was written
+    int64_t held_up_until_ns  # a connection was taken back from it not long ago
     bint polled               # epoll watches the channel
     uint32_t answers          # answers that are read, and not counted in our page yet
     uint32_t forwarded        # bytes of the first unread line that the supervisor has
@@ -123,9 +128,15 @@ cdef inline uint64_t node_taken(const NodeChannel *node) noexcept nogil:
     return node.accepted + node.received_count
 
 
-cdef inline uint32_t node_places(const NodeChannel *node) noexcept nogil:
-    """Return how many more connections can be remembered: all places fill when a worker never answers for any."""
-    return min(MAX_CREDIT - node.pending_count, EXPECTED_CAPACITY - node.expected_count)
+cdef inline uint32_t node_places(const NodeChannel *node, int64_t now_ns) noexcept nogil:
+    """Return how many more connections can be remembered: all places fill when a worker never answers for any.
+
+    One that was held up not long ago is sent one at a time, whatever its credit.
+    """
+    cdef uint32_t places = min(MAX_CREDIT - node.pending_count, EXPECTED_CAPACITY - node.expected_count)
+    if node.held_up_until_ns > now_ns:
+        return min(places, <uint32_t>(node.pending_count == node.received_count))
+    return places
 
 
 cdef inline bint node_is_slow(const NodeChannel *node, int64_t handover_timeout_ns, int64_t now_ns) noexcept nogil:
@@ -158,6 +169,18 @@ cdef inline uint64_t next_answered(NodeChannel *node) noexcept nogil:
     node.expected_count -= 1
     node.probes -= number == NODE_PROBE
     return number
+
+
+cdef inline void forget_answer(NodeChannel *node, uint64_t number) noexcept nogil:
+    """Expect no answer about the connection of this number: the worker has not read of it, and never will."""
+    cdef uint32_t i, place, kept = 0
+    for i in range(node.expected_count):
+        place = (node.expected_first + i) % EXPECTED_CAPACITY
+        if node.expected[place] == number:
+            continue
+        node.expected[(node.expected_first + kept) % EXPECTED_CAPACITY] = node.expected[place]
+        kept += 1
+    node.expected_count = kept
 
 
 cdef inline void stale_answered(NodeChannel *node, bint missed) noexcept nogil:

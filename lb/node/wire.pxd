@@ -134,6 +134,17 @@ cdef inline size_t append_number(char *text, size_t length, uint64_t number) noe
     return length + count
 
 
+cdef inline uint64_t announced_number(const char *line, size_t length) noexcept nogil:
+    """Return the number of the connection that a line of announce_connection is about; 0: it is none."""
+    cdef size_t begin = length - 3 if length > 3 else 0, end = begin
+    cdef uint64_t number
+    if not has_prefix(line, length, CONNECTION) or memcmp(line + end, b"}}\n", 3) != 0:
+        return 0
+    while begin and 48 <= line[begin - 1] <= 57:
+        begin -= 1
+    return number if read_number(line + begin, end - begin, &number) else 0
+
+
 cdef inline size_t announce_connection(char *text, uint32_t key, uint64_t number) noexcept nogil:
     """Write the line that goes with a connection's descriptor into `text`, of ANNOUNCEMENT_BYTES; return its length.
 

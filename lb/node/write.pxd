@@ -21,8 +21,8 @@ from fastlb.lb.posix cimport (
     SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, iovec, msghdr, sendmsg,
 )
 from fastlb.lb.send_error cimport SEND_BROKEN, SEND_FULL, SEND_PAUSE, SendVerdict, classify_send_error
-from fastlb.lb.slots cimport WorkerSlot
-from fastlb.lb.state cimport SEND_PAUSE_NS, Dispatcher, count, slot_mark_changed
+from fastlb.lb.slots cimport WorkerSlot, slot_record_sent
+from fastlb.lb.state cimport SEND_PAUSE_NS, Dispatcher, bitmap_set, count, slot_mark_changed
 
 cdef enum:
     ONE_RIGHT_WORDS = 3  # CMSG_SPACE(one descriptor), in 8-byte words so that it is aligned
@@ -87,6 +87,17 @@ cdef inline int write_line(int channel_fd, const OutgoingLine *line) noexcept no
     return 0 if sent == <ssize_t>line.length else -EPROTO
 
 
+cdef inline int node_write_line(WorkerSlot *slot, const OutgoingLine *line) noexcept nogil:
+    """Write one line, whole, and count it; 0 or -errno."""
+    cdef NodeChannel *node = slot.node
+    cdef int result = write_line(slot.channel_fd, line)
+    if result == 0:
+        node.written += line.length
+        if line.number <= NODE_PROBE:
+            node.others_end = node.written
+    return result
+
+
 cdef inline int node_write(Dispatcher *d, uint32_t index, const OutgoingLine *line) noexcept nogil:
     """Write a line now, and note that it will be answered; 0 or -errno, then nothing was written.
 
@@ -96,14 +107,14 @@ cdef inline int node_write(Dispatcher *d, uint32_t index, const OutgoingLine *li
     cdef uint64_t *handles_sent = &d.page.slots[index].handles_sent
     cdef int result
     if not line.is_answered:
-        return write_line(d.slots[index].channel_fd, line)
+        return node_write_line(&d.slots[index], line)
     if node.expected_count == EXPECTED_CAPACITY:
         return -EAGAIN
     # An answer that is owed to a predecessor may be that to a probe.
     if line.fd >= 0 and (owes_a_probe(node) or node.stale_answers):
         return -EAGAIN
     count(handles_sent, 1)
-    result = write_line(d.slots[index].channel_fd, line)
+    result = node_write_line(&d.slots[index], line)
     if result < 0:
         store_u64(handles_sent, handles_sent[0] - 1)
     else:
@@ -250,9 +261,13 @@ cdef inline int node_hand_over(Dispatcher *d, uint32_t index) noexcept nogil:
     node.last_number = line.number
     pending = pending_push(node)
     pending.number, pending.sent_at_ns, pending.state = line.number, d.now_ns, PENDING_SENT
+    pending.begins_at = node.written - line.length
     pending.fd, pending.record = slot.stage.fds[0], slot.stage.message.records[0]
     slot.stage.count = 0
     slot.sent_position += 1
+    if slot.duplicate_fd >= 0:
+        slot_record_sent(slot, d.now_ns, pending.record.hops)
+        bitmap_set(d.outstanding, index)
     node_count(slot)
     slot_mark_changed(d, slot)
     count(&d.page.dispatched, 1)

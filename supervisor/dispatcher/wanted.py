@@ -31,6 +31,7 @@ from ..sockets.listeners import BoundListener
 from .link import DispatcherLink
 
 NO_HISTORY = ChannelHistory()
+NODE_WORKER_FDS = 3  # the duplicate of its end, which may follow, is closed when it drains
 
 
 class WorkerKind(Enum):
@@ -125,7 +126,9 @@ class WantedState:
         """
         worker = self._workers[slot]
         if worker.membership is not Membership.DRAINING or worker.drain_word is DrainWord.LATER:
-            self._change_membership(replace(worker, membership=Membership.DRAINING, drain_word=word))
+            # Nothing is taken back from a Node worker that drains: it has to be seen when it closes its channel.
+            fds = worker.fds[:NODE_WORKER_FDS] if worker.kind is WorkerKind.NODE else worker.fds
+            self._change_membership(replace(worker, membership=Membership.DRAINING, drain_word=word, fds=fds))
 
     def remove(self, slot: int) -> None:
         """Forget a worker that has exited; what it has not taken goes to others."""

@@ -119,12 +119,14 @@ class NodeChannel:
         slot: in that table.
         ours, worker_end: both ends.
         spare_fd: keeps a place for /proc/PID/fd, which there is only once the process runs.
+        duplicate: of the worker's end, by which the dispatcher takes connections back; None: it cannot.
     """
 
     slot: int
     ours: socket.socket
     worker_end: socket.socket
     spare_fd: int
+    duplicate: socket.socket | None
 
 
 class NodeLink(DispatchedLink):
@@ -167,6 +169,7 @@ class NodeLink(DispatchedLink):
         self.events = EventBudget()
         self._parts = parts
         self._channel = channel.ours
+        self._duplicate = channel.duplicate
         self.mailbox = WorkerMailbox(asyncio.get_running_loop(), channel.ours)
         self.actions = NodeActions(self)
         self._descriptors_fd = open_descriptor_table(started.process.pid, channel.spare_fd)
@@ -184,7 +187,7 @@ class NodeLink(DispatchedLink):
                 incarnation=self.started.number,
                 bounds=bounds,
                 hash_key=self.worker.worker_id,
-                fds=(self._channel.fileno(), self._descriptors_fd, self.started.process.pidfd),
+                fds=self._descriptors(),
                 on_event=self.on_event,
                 kind=WorkerKind.NODE,
                 listeners=0,
@@ -206,6 +209,7 @@ class NodeLink(DispatchedLink):
         told, which ends keep-alive connections and says when none is open.
         """
         self.admitted_at = None
+        self._stop_taking_back()
         if not self.keeper.wanted.knows(self.slot):
             return
         if self._parts.config.shutdown_with_message and not by_itself and not quietly:
@@ -367,8 +371,19 @@ class NodeLink(DispatchedLink):
         self._conversation.on_closed(self)
         self.mailbox.close()
         self.actions.close()
+        self._stop_taking_back()
         self._channel.close()
         os.close(self._descriptors_fd)
+
+    def _descriptors(self) -> tuple[int, ...]:
+        own = (self._channel.fileno(), self._descriptors_fd, self.started.process.pidfd)
+        return own if self._duplicate is None else (*own, self._duplicate.fileno())
+
+    def _stop_taking_back(self) -> None:
+        """Close the duplicate, as the dispatcher does: while it is open nobody sees the worker close its channel."""
+        if self._duplicate is not None:
+            self._duplicate.close()
+            self._duplicate = None
 
     def _descriptors_if_alive(self) -> int:
         try:

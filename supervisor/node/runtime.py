@@ -70,7 +70,6 @@ class NodeRuntime:
         """
         parts = self._parts.of(worker.generation)
         env = worker_environment(parts.config, worker.worker_id, parts.environment)
-        channel = self._open_channel(ours, theirs)
         env |= {
             "FASTLB_WORKER_ID": str(worker.worker_id),
             "NODE_CHANNEL_FD": str(CHANNEL_FD),
@@ -83,6 +82,9 @@ class NodeRuntime:
             self._parts.log.info("inspector_port", worker_id=worker.worker_id, port=inspect_port)
         # Who is stopped by a debugger does not hang.
         answers_probes = command.answers_probes and inspect_port is None
+        # A connection is taken back only from who can be asked then, and if nobody but the dispatcher writes there.
+        takes_back = answers_probes and not parts.config.broadcast
+        channel = self._open_channel(ours, theirs, takes_back=takes_back)
         return NodeStart(self, worker, channel, command.for_worker(inspect_port), env, answers_probes)
 
     def connect(self, start: "NodeStart", started: StartedProcess) -> NodeLink:
@@ -104,7 +106,7 @@ class NodeRuntime:
         """Close all listeners: from now on clients are refused."""
         self._listeners.close()
 
-    def _open_channel(self, ours: ExitStack, theirs: ExitStack) -> NodeChannel:
+    def _open_channel(self, ours: ExitStack, theirs: ExitStack, *, takes_back: bool) -> NodeChannel:
         slots = self._parts.keeper.slots
         slot = slots.take()
         ours.callback(slots.give_back, slot)
@@ -114,7 +116,8 @@ class NodeRuntime:
         channel.setblocking(False)
         spare_fd = os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)
         ours.callback(os.close, spare_fd)
-        return NodeChannel(slot, channel, worker_end, spare_fd)
+        duplicate = ours.enter_context(worker_end.dup()) if takes_back else None
+        return NodeChannel(slot, channel, worker_end, spare_fd, duplicate)
 
     def _repeat_answers(self) -> None:
         for link in self._links.values():

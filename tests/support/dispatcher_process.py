@@ -52,7 +52,6 @@ RUN_LOOP = "sys.exit(run(int(sys.argv[1])))"
 NEVER_NS = 3600 * 10**9
 OWN_DESCRIPTORS = 4  # epoll, control, timer, /proc/self/fd
 DESCRIPTORS_PER_WORKER = 4  # channel, duplicate of the worker's end, pidfd, eventfd
-DESCRIPTORS_PER_NODE_WORKER = 3  # channel, /proc/PID/fd, pidfd
 
 AnyWorker = ChannelWorker | NodeChannelWorker
 
@@ -276,9 +275,8 @@ class DispatcherProcess:
 
     def expected_descriptors(self) -> int:
         """How many it should have: its own, what it was given, and connections that are still its own too."""
-        of_node = sum(isinstance(worker, NodeChannelWorker) for worker in self.workers.values())
-        of_ours = len(self.workers) - of_node
-        of_workers = DESCRIPTORS_PER_NODE_WORKER * of_node + DESCRIPTORS_PER_WORKER * of_ours
+        of_node = [len(worker.fds) for worker in self.workers.values() if isinstance(worker, NodeChannelWorker)]
+        of_workers = sum(of_node) + DESCRIPTORS_PER_WORKER * (len(self.workers) - len(of_node))
         given = len(self.listeners) + of_workers
         waiting = self.counters()["held"] + self.counters()["openings"]
         return OWN_DESCRIPTORS + given + waiting + self.expected_copies()

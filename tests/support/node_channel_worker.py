@@ -275,6 +275,28 @@ class NodeChannelWorker:
         self.channel.close()
 
 
+class TakenBackNodeWorker(NodeChannelWorker):
+    """A Node worker of whose channel the dispatcher has both ends, and so takes back what is not read of it."""
+
+    def __init__(self, slot: int, bounds: WorkerBounds = NODE_BOUNDS) -> None:
+        super().__init__(slot, 1000 + slot, bounds)
+        self.duplicate = self.channel.dup()
+
+    @property
+    def fds(self) -> list[int]:
+        """What ADD_WORKER carries, in its order, until `stop_taking_back`."""
+        return super().fds + [fd for fd in [self.duplicate.fileno()] if fd >= 0]
+
+    def stop_taking_back(self) -> None:
+        """Close the supervisor's duplicate, as it does when the worker drains or has died."""
+        self.duplicate.close()
+
+    def close(self) -> None:
+        """End the process and close all descriptors that are still ours."""
+        self.duplicate.close()
+        super().close()
+
+
 class CountedNodeWorker(NodeChannelWorker):
     """A Node worker whose process opens and closes descriptors, as connections that come and go."""
 

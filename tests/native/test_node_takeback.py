@@ -1,0 +1,122 @@
+"""Taking back from a live Node worker what it has not read: only whole lines about connections, and only that."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from fastlb.lb.command import DrainWord, EventName
+
+from tests.support.dispatcher_process import DispatcherProcess
+from tests.support.node_channel_worker import MISSED, PROBE, RECEIVED, TakenBackNodeWorker
+from tests.support.waiting import wait_until
+
+SOON_NS = 5_000_000
+CREDIT = 2
+HELD_UP = 0.9  # seconds in which it is sent one at a time, and a bit less
+LINE = b'"a message of the app"'
+
+
+@pytest.fixture
+def dispatcher() -> Iterator[DispatcherProcess]:
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        yield dispatcher
+
+
+def add_workers(dispatcher: DispatcherProcess, *slots: int) -> list[TakenBackNodeWorker]:
+    """Make, add and admit workers."""
+    workers = [TakenBackNodeWorker(slot) for slot in slots]
+    for worker in workers:
+        dispatcher.add_node_worker(worker)
+    dispatcher.admit(*workers)
+    return workers
+
+
+def test_what_a_stuck_worker_has_not_read_goes_to_another(dispatcher: DispatcherProcess) -> None:
+    (stuck,) = add_workers(dispatcher, 0)
+    clients = dispatcher.connect(count=2)
+    dispatcher.wait_dispatched(2)
+    (other,) = add_workers(dispatcher, 1)
+    other.wait_taken(2)
+    other.serve_all(b"served")
+    assert [client.recv(8) for client in clients] == [b"served"] * 2
+    assert stuck.texts() == [PROBE]
+    assert not stuck.announced
+    assert dispatcher.slot(stuck)["taken_back"] == 2
+
+
+def test_stuck_worker_gets_nothing_until_it_has_answered_and_one_at_a_time_then(
+    dispatcher: DispatcherProcess,
+) -> None:
+    began = time.monotonic()
+    (stuck,) = add_workers(dispatcher, 0)
+    dispatcher.connect()
+    dispatcher.wait_dispatched(1)
+    (other,) = add_workers(dispatcher, 1)
+    for served in range(5):
+        wait_until(other.serve_all, f"{served} were served by the other")
+        dispatcher.connect()
+    wait_until(other.serve_all, "the last one, too")
+    assert stuck.texts() == [PROBE]
+    assert dispatcher.slot(stuck)["sent"] == 1
+    stuck.say(MISSED)
+    wait_until(lambda: dispatcher.slot(stuck)["unanswered"] == 0, "the answer is heard")
+    dispatcher.connect(count=6)
+    wait_until(lambda: dispatcher.slot(stuck)["sent"] > 1, "it gets connections again")
+    wait_until(lambda: dispatcher.slot(other)["untaken"] == CREDIT, "the other has what its credit allows")
+    if time.monotonic() - began < HELD_UP:
+        assert dispatcher.slot(stuck)["sent"] == 2
+
+
+def test_what_it_has_read_stays_its_own_and_its_answers_are_told_apart(dispatcher: DispatcherProcess) -> None:
+    (slow,) = add_workers(dispatcher, 0)
+    dispatcher.connect()
+    (read,) = slow.wait_taken(1)
+    dispatcher.connect()
+    dispatcher.wait_dispatched(2)
+    (other,) = add_workers(dispatcher, 1)
+    wait_until(other.serve_all, "what was not read")
+    slow.wait_line(PROBE)
+    slow.say(RECEIVED, slow.verdict(read.seq, accepted=True), MISSED)
+    slow.finish(read)
+    wait_until(lambda: dispatcher.slot(slow)["unanswered"] == 0, "all answers are heard")
+    assert dispatcher.slot(slow)["taken_back"] == 1
+    assert dispatcher.slot(slow)["refused"] == 0
+
+
+def test_nothing_is_taken_from_behind_a_line_of_another_kind(dispatcher: DispatcherProcess) -> None:
+    (stuck,) = add_workers(dispatcher, 0)
+    dispatcher.send_line(stuck, LINE)
+    dispatcher.connect()
+    dispatcher.wait_dispatched(1)
+    (empty,) = add_workers(dispatcher, 2)
+    dispatcher.connect(count=2)  # one at least for whom there is no other line
+    wait_until(lambda: dispatcher.slot(empty)["sent"], "another one that reads nothing")
+    add_workers(dispatcher, 1)
+    wait_until(lambda: dispatcher.slot(empty)["taken_back"], "what lies in front is taken back")
+    assert dispatcher.slot(stuck)["taken_back"] == 0
+    assert stuck.wait_line(LINE)
+    assert stuck.taken
+
+
+def test_worker_that_drains_is_seen_to_close_its_channel(dispatcher: DispatcherProcess) -> None:
+    (worker,) = add_workers(dispatcher, 0)
+    worker.stop_taking_back()
+    dispatcher.drain(worker, DrainWord.NEVER)
+    dispatcher.wait_event(EventName.DRAINED)
+    worker.close_channel()
+    assert dispatcher.wait_event(EventName.CHANNEL_CLOSED).error == 0
+
+
+def test_connections_of_one_that_dies_are_its_clients_no_more(dispatcher: DispatcherProcess) -> None:
+    """Its unread lines go with its channel, and the copies in them: else a client would not see its end."""
+    (victim,) = add_workers(dispatcher, 0)
+    (client,) = dispatcher.connect()
+    dispatcher.wait_dispatched(1)
+    victim.stop_taking_back()
+    victim.die()
+    dispatcher.wait_event(EventName.WORKER_DIED)
+    (other,) = add_workers(dispatcher, 1)
+    wait_until(other.serve_all, "it goes to another")
+    assert client.recv(8) == b"x"
+    assert client.recv(8) == b""
