@@ -70,7 +70,7 @@ cdef inline int64_t next_deadline_ns(const Dispatcher *d) noexcept nogil:
         soonest = min(soonest, next_opening_deadline_ns(d))
     if is_accepting(d):
         soonest = min(soonest, next_pause_end_ns(d))
-        if d.table.with_room == 0:
+        if d.table.with_room == 0 or d.rescue_wanted:
             soonest = min(soonest, next_pass_over_end_ns(d))
     return soonest
 

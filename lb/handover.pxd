@@ -94,6 +94,7 @@ cdef inline void stage_refused(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
         connection = held_push_first(&d.held)
         connection.fd = slot.stage.fds[slot.stage.count]
         connection.record = slot.stage.message.records[slot.stage.count]
+        connection.rescued = connection.record.hops > 0
 
 
 cdef inline void channel_broken(Dispatcher *d, WorkerSlot *slot, int error) noexcept nogil:
@@ -161,12 +162,17 @@ cdef inline int32_t choose_for(Dispatcher *d, const ConnectionRecord *record) no
     """Return the index of the candidate that gets a connection, or NOBODY."""
     cdef bint unsticky = False
     cdef int32_t index
-    if record.hops and d.policy != POLICY_IP_HASH:
-        return choose_rescuer(&d.table, listener_bit(record.listener_id))
     index = choose(&d.table, d.policy, record, &unsticky)
     if unsticky:
         count(&d.page.unsticky, 1)
     return index
+
+
+cdef inline int32_t choose_for_held(Dispatcher *d, const Connection *held) noexcept nogil:
+    """Return the index of the candidate that gets a held connection, or NOBODY."""
+    if held.rescued and d.policy != POLICY_IP_HASH:
+        return choose_rescuer(&d.table, listener_bit(held.record.listener_id))
+    return choose_for(d, &held.record)
 
 
 cdef inline bint is_served(const Dispatcher *d, uint32_t listener_id) noexcept nogil:
@@ -220,7 +226,7 @@ cdef inline bint stage_held(Dispatcher *d) noexcept nogil:
     while left and may_take(d):
         left -= 1
         first = held_first(&d.held)[0]
-        index = choose_for(d, &first.record)
+        index = choose_for_held(d, &first)
         if index == NOBODY and d.node_workers == 0:
             break
         held_drop_first(&d.held)  # before staging, which may put refused ones in front

@@ -13,6 +13,7 @@ cdef enum:
 cdef struct Connection:
     int fd
     ConnectionRecord record
+    bint rescued  # taken back from a live worker: it goes to one that will take it at once
 
 cdef struct HeldQueue:
     uint32_t first

@@ -47,13 +47,18 @@ cdef inline bint is_connection_message(const ConnectionMessage *message, const R
 cdef inline void hold_message(
     Dispatcher *d, WorkerSlot *slot, ConnectionMessage *message, Received *received, bint hop
 ) noexcept nogil:
-    """Hold the connections of a message that was taken back; `hop`: from a live worker, which did not take it."""
+    """Hold the connections of a message that was taken back; `hop`: from a live worker, which did not take it.
+
+    One that has waited for a full worker has not hopped: it may move as often as another has room.
+    """
     cdef Connection *connection
+    cdef bint waited = slot_is_full(slot)
     for i in range(message.count):
         connection = held_push(&d.held)
         connection.fd = received.fds[i]
         connection.record = message.records[i]
-        connection.record.hops += hop
+        connection.record.hops += hop and not waited
+        connection.rescued = hop
     slot.taken_back += message.count
     slot_mark_changed(d, slot)
     slot_settle(slot, message.position)

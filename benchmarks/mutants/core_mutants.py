@@ -14,7 +14,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
     "a connection hops twice at most": (
         (STATE, "    MAX_HOPS = 2\n", "    MAX_HOPS = 2000\n"),
         (STATE, "    MAX_HOPS = 2\n", "    MAX_HOPS = 1\n"),
-        (TAKEBACK, "        connection.record.hops += hop\n", "        connection.record.hops += 0\n"),
+        (TAKEBACK, "        connection.record.hops += hop and not waited\n", "        connection.record.hops += 0\n"),
         (TAKEBACK, "take_back_message(d, slot, True)", "take_back_message(d, slot, False)"),
     ),
     "the position is stored last": (
@@ -32,7 +32,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
     ),
     "under ip-hash nothing is taken back from a live worker": (
         (TAKEBACK, "if d.policy == POLICY_IP_HASH or d.admitted < 2:", "if d.admitted < 2:"),
-        (HANDOVER, "if record.hops and d.policy != POLICY_IP_HASH:", "if record.hops:"),
+        (HANDOVER, "if held.rescued and d.policy != POLICY_IP_HASH:", "if held.rescued:"),
         (STATE, "STICKY_CREDIT if d.policy == POLICY_IP_HASH else 0", "0"),
     ),
     "from a live worker only what is overdue is taken back": (

@@ -41,6 +41,7 @@ cdef inline void node_hold(Dispatcher *d, WorkerSlot *slot, PendingConnection *p
     connection.fd = pending.fd
     connection.record = pending.record
     connection.record.hops += 1
+    connection.rescued = True
     slot.taken_back += 1
     slot_mark_changed(d, slot)
     count(&d.page.redispatched, 1)

@@ -88,7 +88,7 @@ cdef inline bint opening_begin(Dispatcher *d, int fd, ConnectionRecord *record) 
     if verdict == PROXY_MALFORMED:
         refuse(&opening.connection.fd, &d.page.proxy_malformed)
         return False
-    opening.connection.record = record[0]
+    opening.connection.record, opening.connection.rescued = record[0], False
     opening.deadline_ns = d.now_ns + d.openings.proxy_timeout_ns
     opening_wait(d, &opening)
     return False

@@ -7,6 +7,7 @@ from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.waiting import wait_until
 
+SOON_NS = 5_000_000
 ONE_AT_A_TIME = WorkerBounds(credit=16, capacity=1, max_connections=0)
 
 
@@ -29,6 +30,11 @@ def holder_of_next(dispatcher: DispatcherProcess, workers: list[ChannelWorker]) 
     after = [dispatcher.slot(worker)["untaken"] for worker in workers]
     (index,) = [index for index, count in enumerate(before) if count != after[index]]
     return workers[index]
+
+
+def wait_redispatched(dispatcher: DispatcherProcess, count: int) -> None:
+    """Wait until so many were taken back."""
+    wait_until(lambda: dispatcher.counters()["redispatched"] == count, f"{count} taken back")
 
 
 @pytest.mark.parametrize("policy", [Policy.ROUND_ROBIN, Policy.LEAST_CONNECTIONS])
@@ -58,11 +64,45 @@ def test_it_goes_at_once_to_another_worker_that_has_room_the_one_that_waits_long
         for count, holder in ((1, first), (2, second)):
             idle.finish_all()
             wait_until(idle.take, "what waited for another")
-            assert idle.taken[0].hops == 1
+            assert idle.taken[0].hops == 0
             assert dispatcher.counters()["redispatched"] == count
             assert dispatcher.slot(holder)["taken_back"] == 1
         holder = holder_of_next(dispatcher, workers)  # no one is passed over for it
         assert dispatcher.slot(holder)["untaken"] == 1
+
+
+def test_it_moves_as_often_as_another_has_room() -> None:
+    """It has not been left by a worker that is stuck, of which there are two at most."""
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        workers = dispatcher.start_workers(2, ONE_AT_A_TIME)
+        fill(dispatcher, workers)
+        holder = holder_of_next(dispatcher, workers)
+        for moves in range(1, 5):
+            (other,) = [worker for worker in workers if worker is not holder]
+            other.status.record_busy(-1)
+            wait_redispatched(dispatcher, moves)
+            other.status.record_busy(1)
+            dispatcher.ping()
+            holder = other
+        message = holder.take()
+        assert message
+        assert [connection.hops for connection in message.connections] == [0]
+
+
+def test_it_goes_to_one_that_was_passed_over_when_that_ends() -> None:
+    """Nothing else wakes the dispatcher: the worker has not moved, and a waiting place is open."""
+    with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
+        dispatcher.listen()
+        workers = dispatcher.start_workers(3, ONE_AT_A_TIME)
+        stuck, *others = workers
+        dispatcher.connect(count=3)
+        for worker in others:
+            wait_until(worker.take, "a connection for each")
+        others[0].finish_all()
+        wait_until(others[0].take, "what the stuck one has left")
+        dispatcher.connect()
+        wait_until(lambda: dispatcher.slot(stuck)["sent"] == 2, "its time is over")
 
 
 def test_it_stays_with_the_only_worker_and_under_ip_hash_nobody_waits() -> None:
