@@ -1,8 +1,8 @@
 # Owns taking back from a live Node worker: a line that announces a connection, through our duplicate of the worker's
 # end, while it is not read. Runs in the dispatcher process. The channel is a stream that carries other lines, too, and
 # a read ends behind a descriptor, but begins with all that lies in front. So nothing is read here unless all that is
-# unread are announcements of ours: the kernel tells how much is (FIONREAD), and nobody else writes. Without a duplicate
-# (the supervisor writes there as well, or the worker drains) a worker keeps what it was sent.
+# unread are announcements of ours: the kernel tells how much is (FIONREAD), and no other process writes. Without a
+# duplicate (the supervisor writes there as well, or the worker drains) a worker keeps what it was sent.
 
 from libc.stdint cimport uint32_t, uint64_t
 
