@@ -26,6 +26,7 @@ from .metrics.of_app import AppMetricsServer
 from .operations import Operation, OperationRequest
 from .output.terminal import TerminalOutput
 from .output.worker_output import WorkerOutput
+from .own_metrics.of_app import OwnMetrics
 from .processes.held_signals import hold_signals
 from .service.announcer import Announcer
 from .settings.app_config import AppConfig
@@ -72,7 +73,9 @@ class Supervision:
         self._failure: FastlbError | None = None
         requests = ControlRequests(self._app, output, self.stop, self.update, self._alerts)
         self._control = ControlServer(resources.paths, requests, self._log)
-        self._metrics = AppMetricsServer(config, self._app.metrics, self._log)
+        own = OwnMetrics(lambda: self._app.config, resources.paths, self._app.actions.told_by_all)
+        requests.complete = own.add_to
+        self._metrics = AppMetricsServer(config, lambda: own.add_to(self._app.metrics()), self._log)
         self._stop_wanted = asyncio.Event()
         self._start_finished = asyncio.Event()
         self._stopped = asyncio.Event()

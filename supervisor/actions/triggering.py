@@ -58,6 +58,27 @@ class Actions:
             self._running -= 1
         return f"{len(workers)} workers were asked"
 
+    async def told_by_all(self, action: str, seconds: float) -> dict[int, str]:
+        """Ask each worker for an action of ours that only tells something; return the texts, by number of the worker.
+
+        One that has not answered in time, or cannot, is left out. Nothing is logged.
+        """
+
+        async def told_by(worker: WorkerHandle) -> str:
+            call = ActionCall(action, None, seconds, worker.worker_id, self._files)
+            try:
+                async with asyncio.timeout(seconds):
+                    outcome = await self._run(worker, call)
+            except TimeoutError:
+                return ""
+            finally:
+                call.close()
+            return outcome.text if outcome.ok else ""
+
+        newest = {worker.worker_id: worker for worker in sorted(self._crew.members, key=lambda one: one.generation)}
+        texts = await asyncio.gather(*(told_by(worker) for worker in newest.values()))
+        return {number: text for number, text in zip(newest, texts, strict=True) if text}
+
     async def _ask(self, worker: WorkerHandle, params: TriggerParams, on_answer: OnAnswer) -> None:
         pid = worker.incarnation.process.pid if worker.incarnation else 0
         call = ActionCall(

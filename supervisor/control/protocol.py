@@ -236,11 +236,29 @@ class EventCounts(msgspec.Struct, kw_only=True):
     operation_seconds: dict[str, float] = {}
 
 
+class OwnSample(msgspec.Struct, array_like=True):
+    """A sample of an app's own; `value` as a line of OpenMetrics has it."""
+
+    name: str
+    labels: dict[str, str]
+    value: str
+
+
+class OwnFamily(msgspec.Struct):
+    """Metrics of one name that an app counts itself. `kind`: counter, gauge, histogram, summary or unknown."""
+
+    name: str
+    kind: str
+    meaning: str
+    samples: list[OwnSample]
+
+
 class AppMetrics(AppEntry, kw_only=True):
     """Result of `metrics`: the entry plus all that is counted.
 
     `dispatcher`, `logs`: as in AppDetails. `max_memory_bytes`, `max_requests`, `max_lifetime_s`: what a worker may
-    have; 0: there is no limit. `log_lines`: that the workers have written, by stream.
+    have; 0: there is no limit. `log_lines`: that the workers have written, by stream. `own`: what the app
+    counts itself (metrics_app), without `own_left_out` samples that had no room.
     """
 
     figures: list[WorkerFigures]
@@ -252,6 +270,8 @@ class AppMetrics(AppEntry, kw_only=True):
     log_lines: dict[str, int] = {}
     listeners: list[ListenerFigures] = []
     events: EventCounts = msgspec.field(default_factory=EventCounts)
+    own: list[OwnFamily] = []
+    own_left_out: int = 0
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):

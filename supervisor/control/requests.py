@@ -155,6 +155,9 @@ class ControlRequests:
         stop: ends the app and, soon after it returned, this process; the argument is `force`.
         update: has another supervisor take our place, of the fastlb that an interpreter has; returns a sentence.
         alerts: what is wrong with the app.
+
+    Attributes:
+        complete: puts into the answer to `metrics` what only the app itself knows.
     """
 
     def __init__(
@@ -170,6 +173,7 @@ class ControlRequests:
         self._stop = stop
         self._update = update
         self._alerts = alerts
+        self.complete: Callable[[AppMetrics], Awaitable[AppMetrics]] = _as_it_is
         self._handlers: dict[str, Callable[[Any, Caller], Awaitable[object]]] = {
             "ping": self._ping,
             "list": self._list,
@@ -212,7 +216,7 @@ class ControlRequests:
         return self._with_alerts(self._app.details())
 
     async def _metrics(self, _: object, __: Caller) -> AppMetrics:
-        return self._with_alerts(self._app.metrics())
+        return await self.complete(self._with_alerts(self._app.metrics()))
 
     def _with_alerts(self, entry: E) -> E:
         entry.alerts = self._alerts.entries()
@@ -292,6 +296,10 @@ class ControlRequests:
                 hanging_up.cancel()
                 await asyncio.gather(forwarding, hanging_up, return_exceptions=True)
         return Done("")
+
+
+async def _as_it_is(metrics: AppMetrics) -> AppMetrics:
+    return metrics
 
 
 def decode_params(request: ControlRequest) -> msgspec.Struct:

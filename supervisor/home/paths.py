@@ -5,7 +5,7 @@ another user may change.
 
     HOME/                 0700
       apps/NAME/          0700: lock, control.sock, config.json, source.json, autoscaling.json;
-                          notify-N, a socket of each process
+                          notify-N, a socket of each process; prometheus, prometheus-gone: what the app counts
       logs/NAME-*.log     0640
       logs/NAME-events.jsonl, NAME-events.1.jsonl  0640
 """

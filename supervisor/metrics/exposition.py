@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..control.protocol import AppEntry
 from .families import FAMILIES, Family, Sample
+from .own_lines import own_lines
 from .views import AppView, escaped
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -27,6 +28,7 @@ def metrics_text(apps: Sequence[AppEntry], machine: Mapping[str, int] | None = N
     for family in FAMILIES:
         lines += head(family)
         lines += _lines(family.samples(views, machine or {}))
+    lines += own_lines(views)
     lines.append(END)
     return "".join(lines).encode()
 

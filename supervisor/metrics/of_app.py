@@ -4,7 +4,7 @@ Runs in the supervisor process, off its loop's way: a thread makes the text.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 
 from ..control.protocol import AppMetrics
@@ -25,7 +25,7 @@ class AppMetricsServer:
         log: is told where, and if it cannot be.
     """
 
-    def __init__(self, config: AppConfig, metrics: Callable[[], AppMetrics], log: EventLog) -> None:
+    def __init__(self, config: AppConfig, metrics: Callable[[], Awaitable[AppMetrics]], log: EventLog) -> None:
         self._bind = config.metrics_bind
         self._metrics = metrics
         self._log = log
@@ -64,5 +64,5 @@ class AppMetricsServer:
         self._held.close()
 
     async def _text(self) -> bytes:
-        metrics = self._metrics()
+        metrics = await self._metrics()
         return await asyncio.to_thread(lambda: metrics_text([metrics], listen_overflows()))

@@ -21,6 +21,8 @@ from .preload import ActionBegun, ActionDone, encode_action, encode_question
 ENDINGS = {"heapdump": "heapsnapshot", "generateHeapDump": "heapsnapshot", "cpuprofile": "cpuprofile"}
 BLOCKED = "does not answer, and nothing was done: its event loop is blocked, or its process is stopped"
 APP_BLOCKED = "does not answer: its event loop is blocked, or its process is stopped; it may do it when that is over"
+# Ours, which only tell something, and are no actions that people ask for.
+TELLING = frozenset({"fastlb:metrics"})
 SILENCING = frozenset({"heapdump", "generateHeapDump"})
 NO_PRELOAD = "has nothing of ours loaded that could do it (--no-node-preload, or another runtime than Node)"
 
@@ -85,7 +87,7 @@ class NodeActions:
         Raises:
             FastlbError: the file for it cannot be created.
         """
-        if call.name not in self._offered and call.name not in ENDINGS:
+        if call.name not in self._offered and call.name not in ENDINGS and call.name not in TELLING:
             return self._unknown(call.name)
         if not self._link.is_written_to:
             return ActionOutcome(False, "is about to go, and is asked for nothing any more")
@@ -119,8 +121,8 @@ class NodeActions:
     async def _ask_preload(self, number: int, call: ActionCall) -> None:
         if not self.is_preloaded:
             raise FastlbError(NO_PRELOAD)
-        file = await call.open_file(ENDINGS[call.name])
-        self._link.write(encode_action(number, call, str(file.path)))
+        path = "" if call.name in TELLING else str((await call.open_file(ENDINGS[call.name])).path)
+        self._link.write(encode_action(number, call, path))
 
     async def _outcome(self, waiting: Waiting, call: ActionCall) -> ActionOutcome:
         """Return how an action of ours ends; who dumps its heap does not hang."""

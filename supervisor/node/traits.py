@@ -19,6 +19,7 @@ NODE_TRAITS = WorkerTraits(
     runtime="fastlb.supervisor.node.runtime:NodeRuntime",
     check=_check,
     finishes_through_dispatcher=True,
+    tells_own_metrics=True,
     default_credit=2,  # each connection is acknowledged, so nothing is gained by sending more ahead
     not_serving=(
         "runs, but did not listen on a port of this app (a script that starts another process, or listens with"

@@ -223,6 +223,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     watch_delay: Annotated[float, seconds("Time without a change after which those before it are one.", "When files change", minimum=0)] = 0.25
 
     metrics_bind: Annotated[str, Setting(help="Where the app's supervisor serves its metrics, at /metrics: HOST:PORT, PORT (127.0.0.1) or unix:PATH; default: nowhere.", section="Metrics", metavar="ADDRESS", check=check_metrics_bind)] = ""
+    metrics_app: Annotated[bool, Setting(help="Join what the app counts itself, by prometheus-client (Python) or prom-client (Node), into its metrics.", section="Metrics", kinds=(*PYTHON, *NODE))] = False
+
     alerts: Annotated[bool, Setting(help="Look for what is wrong, and say when it begins and when it ends: in list, show and events, and to whoever is named below, which turns it on as well.", section="Alerts")] = False
     alert_cpu: Annotated[int, Setting(help="Percent of one core above which the busiest worker is; 0: as busy as it likes.", section="Alerts", minimum=0, maximum=100, metavar="PERCENT")] = 80
     alert_memory: Annotated[int, Setting(help="Percent of its memory above which a worker is (of max_memory_restart), or its cgroup, or the machine; 0: it is not looked at.", section="Alerts", minimum=0, maximum=100, metavar="PERCENT")] = 85

@@ -42,6 +42,7 @@ class WorkerTraits(msgspec.Struct, frozen=True, kw_only=True):
         bounded_by_descriptors: a worker gets no more connections than its descriptor limit allows, because it cannot
             say itself that it has none left.
         counts_requests: a worker counts its requests and errors.
+        tells_own_metrics: a worker is asked by message for what its app counts; else that is in files (metrics_app).
         is_ready_by_living: nobody sees whether a worker serves: it is ready when it has lived for `settle`, if nothing
             else is wanted.
         works_before_ready: a worker that is not ready yet may be at work: it is stopped as patiently as a ready one.
@@ -64,6 +65,7 @@ class WorkerTraits(msgspec.Struct, frozen=True, kw_only=True):
     default_credit: int = 1
     bounded_by_descriptors: bool = False
     counts_requests: bool = False
+    tells_own_metrics: bool = False
     is_ready_by_living: bool = False
     works_before_ready: bool = False
     without_meaning: tuple[str, ...] = ()

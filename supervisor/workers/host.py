@@ -19,6 +19,7 @@ from ..home.paths import AppPaths
 from ..latency.percentiles import total
 from ..output.event_log import EventLog
 from ..output.worker_output import WorkerOutput
+from ..own_metrics.files import CountingFiles, counting_environment
 from ..processes.attributes import attributes_of, becoming
 from ..processes.cgroup import memory_cgroups
 from ..processes.hang import HangLimits, WorkerWatch
@@ -114,6 +115,7 @@ class WorkerHost:
         self._exit_reports: set[asyncio.Task[None]] = set()
         if parts.first_number == 1:
             parts.paths.remove_notify_sockets()
+            CountingFiles.of(generations.config, parts.paths).remove()
 
     @property
     def next_number(self) -> int:
@@ -186,6 +188,7 @@ class WorkerHost:
             notify = self._open_notify_socket(worker, number)
             ours.callback(notify.close)
             env = self._parts.strays.tokens.environment(number) | {"NOTIFY_SOCKET": notify.address}
+            env |= counting_environment(self._generations.of(worker.generation).config, self._parts.paths)
             started = StartedProcess(number, spawn(self._plan(worker, start, pipes, env)))
             ours.pop_all()
         process = started.process
@@ -276,6 +279,9 @@ class WorkerHost:
             self.last_exit = f"worker {worker.worker_id} {reason}"
             self.last_exits.note(worker.worker_id, incarnation.process.pid, reason, hide(details))
         self.on_exit()
+        config = self._generations.config
+        if config.metrics_app:
+            await asyncio.to_thread(CountingFiles.of(config, self._parts.paths).add_up_gone)
 
     def look_for_oom_kills(self) -> None:
         """Take note, and say, that the kernel has ended processes of our cgroup: call it now and then."""

@@ -5,6 +5,8 @@
 
 const fs = require('fs');
 
+const PROM_CLIENT = /[\\/]prom-client[\\/]index\.js$/;
+const MOST_BYTES = 262144;
 const SHORTEST = 1;
 const USUAL = 10;
 const LONGEST = 300;
@@ -61,7 +63,18 @@ function cpuprofile({ param, path }) {
   });
 }
 
-const ACTIONS = { heapdump, generateHeapDump: heapdump, cpuprofile };
+/** What the app counts by prom-client, whichever copies of it are loaded; too much for a message is an error. */
+async function metrics() {
+  const loaded = Object.keys(require.cache).filter((path) => PROM_CLIENT.test(path));
+  const found = await Promise.all(loaded.map((path) => require.cache[path].exports.register.getMetricsAsJSON()));
+  const text = JSON.stringify(found.flat().map(({ name, type, help, values }) => ({ name, type, help, values })));
+  if (Buffer.byteLength(text) > MOST_BYTES) throw new Error(`more than ${MOST_BYTES} bytes`);
+  return text;
+}
+
+const ACTIONS = {
+  'fastlb:metrics': metrics, heapdump, generateHeapDump: heapdump, cpuprofile,
+};
 
 /** Do what a message asks for; `say` is called with the answer. */
 exports.run = async (message, say) => {

@@ -1,0 +1,160 @@
+"""What apps count themselves: sums outlast processes, files of workers are not believed."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from fastlb.supervisor.control.protocol import AppMetrics, OwnFamily, OwnSample
+from fastlb.supervisor.metrics.exposition import metrics_text
+from fastlb.supervisor.own_metrics.families import MOST_BYTES, OwnFamilies, of_prom_client, text_of
+from fastlb.supervisor.own_metrics.files import CountingFiles, Values, joined, values_in
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+DEAD = 2**22 + 1  # above the largest pid
+
+
+def files_in(path: Path) -> CountingFiles:
+    (path / "live").mkdir()
+    return CountingFiles(path / "live", path / "gone")
+
+
+def write(path: Path, value: float, name: str = "hits_total") -> None:
+    file = MmapedDict(str(path))
+    file.write_value(mmap_key("hits", name, [], [], "Help."), value, 0.0)
+    file.close()
+
+
+def read(files: CountingFiles) -> dict[str, float]:
+    return {sample.name: sample.value for metric in files.read() for sample in metric.samples}
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"), [("sum", (5.0, 0.0)), ("max", (3.0, 0.0)), ("min", (2.0, 0.0)), ("mostrecent", (2.0, 9.0))]
+)
+def test_what_two_processes_have_counted_is_joined(rule: str, expected: tuple[float, float]) -> None:
+    before: Values = {"a": (2.0, 9.0), "b": (1.0, 0.0)}
+    after: Values = {"a": (3.0, 4.0), "c": (1.0, 0.0)}
+    assert joined(before, after, rule) == {"a": expected, "b": (1.0, 0.0), "c": (1.0, 0.0)}
+
+
+def test_counters_of_dead_processes_go_on_in_one_file(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    write(files.directory / f"counter_{os.getpid()}.db", 4)
+    for number in range(5):
+        write(files.directory / f"counter_{DEAD + number}.db", 10)
+        assert read(files) == {"hits_total": 4.0 + 10 * (number + 1)}
+    assert [path.name for path in files.directory.iterdir()] == [f"counter_{os.getpid()}.db"]
+    assert [path.name for path in files.gone.iterdir()] == ["counter_0.db"]
+    files.remove()
+    assert read(files) == {}
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("liveall", {}), ("livesum", {}), ("all", {}), ("max", {"hits": 7.0}), ("sum", {"hits": 7.0})],
+)
+def test_gauges_of_dead_processes_are_gone_but_for_those_that_last(
+    tmp_path: Path, mode: str, expected: dict[str, float]
+) -> None:
+    files = files_in(tmp_path)
+    write(files.directory / f"gauge_{mode}_{DEAD}.db", 7, "hits")
+    assert read(files) == expected
+
+
+def make_link(path: Path) -> None:
+    path.symlink_to("/etc/passwd")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        make_link,
+        os.mkfifo,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"\xff" * 5000),
+        lambda path: path.write_bytes(b"\x00\x01\x00\x00" + b"\x00" * 5000),
+        lambda path: path.write_bytes(b"\x30\x00\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00[1, 2]  " + b"\x00" * 5000),
+        lambda path: write_key(path, '["a", "b", {"c": 1}, "d"]'),
+    ],
+    ids=["link", "fifo", "empty", "nonsense", "too-short", "no-key", "label-no-text"],
+)
+def test_files_that_are_none_cost_nothing_but_themselves(tmp_path: Path, make: Callable[[Path], Any]) -> None:
+    files = files_in(tmp_path)
+    path = files.directory / f"counter_{os.getpid()}.db"
+    make(path)
+    write(files.directory / f"counter_{DEAD}.db", 3)
+    assert not values_in(path)
+    assert read(files) == {"hits_total": 3.0}
+
+
+def write_key(path: Path, key: str) -> None:
+    file = MmapedDict(str(path))
+    file.write_value(key, 1.0, 0.0)
+    file.close()
+
+
+@pytest.mark.parametrize(
+    ("family", "is_kept"),
+    [
+        (OwnFamily("hits", "counter", "", [OwnSample("hits_total", {}, "1.0")]), True),
+        (OwnFamily("hits", "counter", "", [OwnSample("hits", {}, "1.0")]), False),
+        (OwnFamily("fastlb_worker_up", "gauge", "", [OwnSample("fastlb_worker_up", {}, "1.0")]), False),
+        (OwnFamily("a b", "gauge", "", [OwnSample("a b", {}, "1.0")]), False),
+        (OwnFamily("hits", "nonsense", "", [OwnSample("hits", {}, "1.0")]), False),
+        (OwnFamily("hits", "gauge", "", [OwnSample("hits", {"a\n": "b"}, "1.0")]), False),
+        (OwnFamily("hits", "gauge", "", [OwnSample("hits", {"a": "x" * MOST_BYTES}, "1.0")]), False),
+    ],
+)
+def test_only_what_can_be_said_is_kept(family: OwnFamily, is_kept: bool) -> None:
+    found = OwnFamilies()
+    found.add(family)
+    assert sum(len(one.samples) for one in found.families.values()) == is_kept
+    assert found.left_out == (not is_kept)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.5, "1.5"), (float("inf"), "+Inf"), (float("-inf"), "-Inf"), (float("nan"), "NaN")]
+)
+def test_numbers_are_written_as_lines_have_them(value: float, text: str) -> None:
+    assert text_of(value) == text
+
+
+def test_metrics_of_prom_client_are_told_apart_by_worker() -> None:
+    metrics = [
+        {"name": "hits_total", "type": "counter", "help": "Hits.", "values": [{"value": 3, "labels": {"code": 200}}]},
+        {
+            "name": "took",
+            "type": "histogram",
+            "help": "",
+            "values": [
+                {"value": 1, "labels": {"le": "+Inf"}, "metricName": "took_bucket"},
+                {"value": None, "labels": {}, "metricName": "took_sum"},
+            ],
+        },
+    ]
+    hits, took = of_prom_client(msgspec.json.encode(metrics).decode(), 2)
+    assert (hits.name, hits.samples) == ("hits", [OwnSample("hits_total", {"code": "200", "worker": "2"}, "3.0")])
+    assert took.samples == [OwnSample("took_bucket", {"le": "+Inf", "worker": "2"}, "1.0")]
+    assert of_prom_client("{", 0) == []
+
+
+def app(name: str, *own: OwnFamily) -> AppMetrics:
+    return AppMetrics(
+        name=name, status="online", pid=1, uptime_s=1.0, restarts=0, binds=[], balance="", workers=[],
+        figures=[], dispatcher={}, logs={}, max_memory_bytes=0, own=list(own),
+    )  # fmt: skip
+
+
+def test_families_of_several_apps_are_one_each() -> None:
+    hits = OwnFamily("hits", "counter", 'a "word"', [OwnSample("hits_total", {"app": "b\n", "k": "v"}, "1.0")])
+    other = OwnFamily("hits", "gauge", "", [OwnSample("hits", {}, "1.0")])
+    text = metrics_text([app("one", hits), app("two", hits), app("three", other)]).decode()
+    (family,) = [family for family in text_string_to_metric_families(text) if family.name == "hits"]
+    assert [sample.labels for sample in family.samples] == [
+        {"app": "one", "exported_app": "b\n", "k": "v"},
+        {"app": "two", "exported_app": "b\n", "k": "v"},
+    ]
