@@ -12,6 +12,7 @@ import msgspec
 from ..supervisor.control.protocol import AppDetails, AppEntry
 from .backup import WrittenBackup
 from .commands.advise import AdvisedApp
+from .commands.alerts import AppAlerts
 from .commands.check import CheckedFile
 from .commands.cleardump import Forgotten
 from .commands.config import ShownSetting
@@ -84,6 +85,7 @@ PRINTED: dict[str, Any] = {
     "init": WrittenConfig,
     "trigger": list[TriggerAnswer],
     "version": Version,
+    "alerts": list[AppAlerts],
     "jlist": list[Pm2Process],
     "events": EventLine,
     "logs": LogLine,

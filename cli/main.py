@@ -40,6 +40,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "show",
         "logs",
         "events",
+        "alerts",
         "metrics",
         "doctor",
         "env",

@@ -12,7 +12,10 @@ import traceback
 from collections.abc import Coroutine
 from typing import Any
 
+from .alerts.channels.delivery import deliver
+from .alerts.outbox import Outbox
 from .alerts.sampling import Surroundings
+from .alerts.silence import Silence
 from .alerts.watch import AlertWatch, WatchParts
 from .app import App
 from .app_resources import AppResources
@@ -85,8 +88,20 @@ class Supervision:
 
     def _make_alerts(self) -> AlertWatch:
         surroundings = Surroundings(self._resources.paths.logs_dir, self._resources.listeners)
-        app = self._app
-        return AlertWatch(WatchParts(lambda: app.config, app.metrics, app.failure, surroundings, self._log))
+        app, log = self._app, self._log
+        parts = WatchParts(
+            config=lambda: app.config,
+            metrics=app.metrics,
+            failure=app.failure,
+            surroundings=surroundings,
+            outbox=Outbox(lambda channel, message: deliver(channel, message, self._environment()), log),
+            silence=Silence(self._resources.paths),
+            log=log,
+        )
+        return AlertWatch(parts)
+
+    def _environment(self) -> dict[str, str]:
+        return {**self._resources.environment, **self._app.config.env}
 
     def _on_operations(self) -> None:
         self._announcer.look()

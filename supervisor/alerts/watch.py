@@ -5,23 +5,29 @@ of it does: the next look may find better times.
 """
 
 import asyncio
+import os
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from ..control.protocol import AlertEntry, AppEntry, AppMetrics
+from ..control.protocol import AlertEntry, AlertsReport, AppEntry, AppMetrics, ChannelEntry
 from ..output import wall_clock
 from ..output.event_log import EventLog
 from ..output.event_record import format_time
 from ..settings.alerting import MOST_SAMPLES, AlertName, AlertRules, alert_rules
 from ..settings.app_config import AppConfig
+from .channels.channel import channels_of
 from .judge import AlertState, judge
+from .message import Alert, Message
+from .outbox import Outbox
 from .sample import Sample
 from .sampling import Surroundings, sample_of
-from .telling import Told, due_at, tell
+from .silence import Silence
+from .telling import Tell, Told, due_at, tell
 
+HOST = os.uname().nodename
 # What these operations have done to the app is what a failed reload leaves.
 RENEWING = ("reload", "restart", "canary")
 
@@ -35,6 +41,8 @@ class WatchParts:
         metrics: returns all that is counted of the app.
         failure: returns why the last operation failed; "": it did not.
         surroundings: of the app.
+        outbox: tells.
+        silence: of the app.
         log: is told what begins and ends.
     """
 
@@ -42,6 +50,8 @@ class WatchParts:
     metrics: Callable[[], AppMetrics]
     failure: Callable[[], str]
     surroundings: Surroundings
+    outbox: Outbox
+    silence: Silence
     log: EventLog
 
 
@@ -70,10 +80,11 @@ class AlertWatch:
         self._plan(0.0)
 
     def close(self) -> None:
-        """Look no more."""
+        """Look no more, and give up what waits to be told."""
         self._is_closed = True
         if self._timer:
             self._timer.cancel()
+        self._parts.outbox.close()
 
     def note_operations(self, entry: AppEntry) -> None:
         """Take note of what is done to the app now: settings may be others, and what was done may have failed."""
@@ -91,6 +102,37 @@ class AlertWatch:
         on.sort(key=lambda one: one[1].began_at)
         return [AlertEntry(name, self._began[name], state.text) for name, state in on]
 
+    def report(self, channels: Sequence[tuple[str, str]] | None = None) -> AlertsReport:
+        """Return what is on, who is told, and until when nobody is.
+
+        `channels`: the title of each, and why it took nothing; None: as far as it is known.
+        """
+        told = self._parts.outbox.problems() if channels is None else channels
+        silence = self._parts.silence
+        return AlertsReport(
+            is_watched=alert_rules(self._parts.config()) is not None,
+            on=self.entries(),
+            channels=[ChannelEntry(title, problem) for title, problem in told],
+            silent_until=format_time(silence.until) if silence.is_on else "",
+        )
+
+    async def test(self) -> AlertsReport:
+        """Tell everybody that nothing is wrong; return who has taken it."""
+        self._parts.outbox.follow(channels_of(self._parts.config(), HOST))
+        return self.report(await self._parts.outbox.test(self._message(Tell(), is_test=True)))
+
+    def silence(self, seconds: float) -> AlertsReport:
+        """Tell nobody for so long; 0: tell again.
+
+        Raises:
+            FastlbError: it could not be written down.
+        """
+        self._parts.silence.begin(seconds)
+        self._parts.log.info("alerts_silenced", seconds=seconds)
+        if not self._is_closed:
+            self._plan(0.0)
+        return self.report()
+
     def _plan(self, delay: float) -> None:
         if self._timer:
             self._timer.cancel()
@@ -100,6 +142,7 @@ class AlertWatch:
         rules = alert_rules(self._parts.config())
         if rules is None:
             self._forget()
+            self._parts.outbox.follow([])
             return
         now = time.monotonic()
         try:
@@ -112,7 +155,11 @@ class AlertWatch:
         self._plan(min(self._next_at, due_at(self._told, rules)) - now)
 
     def _take_sample(self, rules: AlertRules, now: float) -> None:
-        around = replace(self._parts.surroundings.look(), reload_failure=self._reload_failure)
+        self._parts.outbox.follow(channels_of(self._parts.config(), HOST))
+        dead = [f"{title}: {problem}" for title, problem in self._parts.outbox.problems() if problem]
+        around = replace(
+            self._parts.surroundings.look(), reload_failure=self._reload_failure, dead_channels=dead
+        )
         self._samples.append(sample_of(self._parts.metrics(), around, now))
         while len(self._samples) > 1 and self._samples[1].at <= now - rules.longest_window:
             self._samples.popleft()
@@ -131,4 +178,22 @@ class AlertWatch:
 
     def _tell(self, rules: AlertRules, now: float) -> None:
         on: set[AlertName] = {name for name, state in self._states.items() if state.is_on}
-        self._told, _ = tell(self._told, on, rules, now, is_silent=False)
+        self._told, found = tell(self._told, on, rules, now, is_silent=self._parts.silence.is_on)
+        if found.begun or found.ended:
+            self._parts.outbox.put(self._message(found))
+
+    def _message(self, found: Tell, *, is_test: bool = False) -> Message:
+        config = self._parts.config()
+        return Message(
+            app=config.name,
+            host=HOST,
+            at=format_time(wall_clock.now()),
+            begun=[self._alert(name) for name in found.begun],
+            ended=[self._alert(name) for name in found.ended],
+            on=[entry.name for entry in self.entries()],
+            is_test=is_test,
+            sms=list(config.alert_sms),
+        )
+
+    def _alert(self, name: AlertName) -> Alert:
+        return Alert(name, self._began[name], self._states[name].text)

@@ -21,6 +21,7 @@ from .progress import Progress
 from .protocol import (
     FROZEN_METHODS,
     PROTOCOL_VERSION,
+    AlertsReport,
     AppDetails,
     AppEntry,
     AppMetrics,
@@ -33,7 +34,13 @@ from .protocol import (
 
 ANSWER_SECONDS = 5.0
 NOBODY_LISTENS = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, ProcessLookupError)
-RESULTS: dict[str, Any] = {"list": AppEntry, "show": AppDetails, "metrics": AppMetrics, "changes": Changes}
+RESULTS: dict[str, Any] = {
+    "list": AppEntry,
+    "show": AppDetails,
+    "metrics": AppMetrics,
+    "changes": Changes,
+    "alerts": AlertsReport,
+}
 # Types of answers.
 ANSWER_TYPES = (Done, Progress, *RESULTS.values())
 

@@ -114,6 +114,25 @@ class AlertEntry(msgspec.Struct):
     text: str
 
 
+class ChannelEntry(msgspec.Struct):
+    """By which somebody is told of alerts. `title`: which, without secrets. `problem`: why it took nothing, or ""."""
+
+    title: str
+    problem: str = ""
+
+
+class AlertsReport(msgspec.Struct):
+    """What is wrong with an app, and who is told.
+
+    `is_watched`: alerts are asked for. `silent_until`: UTC; until then nobody is told; empty: somebody is.
+    """
+
+    is_watched: bool
+    on: list[AlertEntry] = []
+    channels: list[ChannelEntry] = []
+    silent_until: str = ""
+
+
 class AppEntry(msgspec.Struct, kw_only=True):
     """One app in `list --json`. `pid` is the supervisor's; None for a stopped app.
 
@@ -360,6 +379,13 @@ class SignalParams(msgspec.Struct, forbid_unknown_fields=True):
     worker: int | None = None
 
 
+class AlertsParams(msgspec.Struct, forbid_unknown_fields=True):
+    """`action`: show them, tell everybody that nothing is wrong, or tell nobody for `seconds`; 0: tell again."""
+
+    action: Literal["show", "test", "silence"] = "show"
+    seconds: float = 0.0
+
+
 class TriggerParams(msgspec.Struct, forbid_unknown_fields=True):
     """What workers are asked to do; each answer is a notification `answer`, a WorkerAnswer, as soon as it comes.
 
@@ -442,6 +468,7 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "reset": ResetParams,
     "signal": SignalParams,
     "trigger": TriggerParams,
+    "alerts": AlertsParams,
     "logs": LogsParams,
     "reopen_logs": NoParams,
 }

@@ -18,6 +18,7 @@ from ..output.follower import Subscription
 from ..output.worker_output import WorkerOutput
 from ..processes.environment import decoded_environment
 from ..settings.app_config import MAX_WORKERS, AppConfig
+from ..settings.quantities import format_duration
 from ..suggestions import did_you_mean, harmless
 from .framing import ControlRequest, RequestError, encode_notification
 from .progress import Progress
@@ -26,6 +27,8 @@ from .protocol import (
     ERROR_UNKNOWN_METHOD,
     METHODS,
     AlertEntry,
+    AlertsParams,
+    AlertsReport,
     AppDetails,
     AppEntry,
     AppMetrics,
@@ -52,6 +55,7 @@ from .protocol import (
 E = TypeVar("E", bound=AppEntry)
 # Fewer than connections of a user, so that a `stop` always finds one.
 MAX_FOLLOWERS = 16
+LONGEST_SILENCE = 366 * 86400.0
 
 
 class ControlledApp(Protocol):
@@ -111,6 +115,15 @@ class Alerts(Protocol):
 
     def entries(self) -> list[AlertEntry]:
         """Return the alerts that are on."""
+
+    def report(self) -> AlertsReport:
+        """Return what is on, and who is told."""
+
+    async def test(self) -> AlertsReport:
+        """Tell everybody that nothing is wrong."""
+
+    def silence(self, seconds: float) -> AlertsReport:
+        """Tell nobody for so long."""
 
 
 class Triggers(Protocol):
@@ -192,6 +205,7 @@ class ControlRequests:
             "reset": self._reset,
             "signal": self._signal,
             "trigger": self._trigger,
+            "alerts": self._handle_alerts,
             "logs": self._logs,
             "reopen_logs": self._reopen_logs,
         }
@@ -276,6 +290,15 @@ class ControlRequests:
                 await caller.send(encode_notification("answer", answer))
 
         return Done(await self._app.actions.trigger(params, tell))
+
+    async def _handle_alerts(self, params: AlertsParams, _: Caller) -> AlertsReport:
+        if params.action == "test":
+            return await self._alerts.test()
+        if params.action == "silence":
+            if not 0 <= params.seconds <= LONGEST_SILENCE:
+                raise UsageError(f"a silence is at most {format_duration(LONGEST_SILENCE)} long")
+            return self._alerts.silence(params.seconds)
+        return self._alerts.report()
 
     async def _reopen_logs(self, _: object, __: Caller) -> Done:
         await self._output.reopen()

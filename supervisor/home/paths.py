@@ -4,7 +4,7 @@ Runs in the supervisor process and in the user's shell; imports little. It must 
 another user may change.
 
     HOME/                 0700
-      apps/NAME/          0700: lock, control.sock, config.json, source.json, autoscaling.json;
+      apps/NAME/          0700: lock, control.sock, config.json, source.json, autoscaling.json, alerts.json;
                           notify-N, a socket of each process; prometheus, prometheus-gone: what the app counts
       logs/NAME-*.log     0640
       logs/NAME-events.jsonl, NAME-events.1.jsonl  0640
@@ -63,6 +63,7 @@ class AppPaths:
         self.config = self.app_dir / "config.json"
         self.source = self.app_dir / "source.json"
         self.autoscaling = self.app_dir / "autoscaling.json"
+        self.alerts = self.app_dir / "alerts.json"
         self.log_index = self.app_dir / "log-index"
         self.logs_dir = home / "logs"
         self.out_log = self.logs_dir / f"{name}-out.log"

@@ -18,6 +18,7 @@ from fastlb.supervisor.canary.order import CanaryOrder
 from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.control.protocol import (
     AlertEntry,
+    AlertsReport,
     AppDetails,
     AppEntry,
     AppMetrics,
@@ -143,6 +144,18 @@ class NoAlerts:
     def entries(self) -> list[AlertEntry]:
         """None is on."""
         return []
+
+    def report(self) -> AlertsReport:
+        """Nobody looks."""
+        return AlertsReport(is_watched=False)
+
+    async def test(self) -> AlertsReport:
+        """Nobody is told."""
+        return self.report()
+
+    def silence(self, seconds: float) -> AlertsReport:
+        """Nobody is told anyway."""
+        return self.report()
 
 
 class RunningServer:

@@ -1,0 +1,1 @@
+"""How those are told who want to know of alerts. Runs in the supervisor process."""

@@ -1,0 +1,61 @@
+"""Owns telling by a command, which finds the object on its standard input. Runs in the supervisor process.
+
+It is a process of the supervisor's user, in the app's directory; what it writes goes nowhere.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+
+from ...errors import FastlbError
+from ...processes.programs import split_words
+from ...processes.reaper import ExitStatus, Reaper, kill_group
+from ...processes.spawn import STDIN, SpawnPlan, spawn
+from ..message import Message, as_json
+
+SECONDS = 60.0
+
+
+async def run(command: str, cwd: str, env: Mapping[str, str], message: Message, *, seconds: float = SECONDS) -> str:
+    """Run a command with a message; return "" when it has exited with 0, else why not.
+
+    It is killed, with its process group, after so many seconds, and when this is cancelled.
+    """
+    stdin_fd = os.memfd_create("fastlb-alert", os.MFD_CLOEXEC)
+    try:
+        os.write(stdin_fd, as_json(message))
+        os.lseek(stdin_fd, 0, os.SEEK_SET)
+        with open(os.devnull, "wb") as nothing:
+            argv = split_words("--alert-command", command)
+            plan = SpawnPlan(argv, {STDIN: stdin_fd}, env, cwd, nothing.fileno(), nothing.fileno())
+            process = spawn(plan)
+    except (FastlbError, OSError) as error:
+        return getattr(error, "message", None) or str(error)
+    finally:
+        os.close(stdin_fd)
+    return await _outcome(process.pid, process.pidfd, seconds)
+
+
+async def _outcome(pid: int, pidfd: int, seconds: float) -> str:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[ExitStatus] = loop.create_future()
+    is_reaped = False
+
+    def on_exit(status: ExitStatus) -> None:
+        nonlocal is_reaped
+        is_reaped = True
+        os.close(pidfd)
+        if not ended.done():
+            ended.set_result(status)
+
+    Reaper(loop).watch(pid, pidfd, on_exit)
+    try:
+        status = await asyncio.wait_for(ended, seconds)
+    except TimeoutError:
+        return f"it has not ended within {seconds:g} s"
+    finally:
+        if not is_reaped:
+            with suppress(OSError):
+                kill_group(pid, pidfd)
+    return "" if status.code == 0 else f"it has {status}" if status.signal is None else f"it was {status}"
