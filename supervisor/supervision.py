@@ -41,6 +41,9 @@ from .succession.successor import Successor, refuse_what_cannot_be_replaced
 from .turnover import OnProgress
 from .version import VERSION
 
+# For telling that an app has ended by itself.
+LAST_WORDS_SECONDS = 5.0
+
 
 class Supervision:
     """Starts an app, waits until it is to end, ends it.
@@ -265,7 +268,11 @@ class Supervision:
         if not self._stop_wanted.is_set():
             self._failure = FastlbError(f"{self._config.name} has ended: {error.message}", exit_code=error.exit_code)
             self._stop_wanted.set()
-            self._run_in_background(self.stop(False))
+            self._run_in_background(self._end_abandoned())
+
+    async def _end_abandoned(self) -> None:
+        await self._alerts.finish(LAST_WORDS_SECONDS)
+        await self.stop(False)
 
     def _on_signal(self, meaning: SignalMeaning, number: signal.Signals) -> None:
         match meaning:

@@ -86,6 +86,16 @@ class AlertWatch:
             self._timer.cancel()
         self._parts.outbox.close()
 
+    async def finish(self, seconds: float) -> None:
+        """Look once more, tell at once what is on, and wait so long for it to be taken: the app ends by itself."""
+        rules = alert_rules(self._parts.config())
+        if rules is None or self._is_closed:
+            return
+        now = time.monotonic()
+        self._take_sample(rules, now)
+        self._tell(replace(rules, group_wait=0.0), now)
+        await self._parts.outbox.finish(seconds)
+
     def note_operations(self, entry: AppEntry) -> None:
         """Take note of what is done to the app now: settings may be others, and what was done may have failed."""
         if self._running in RENEWING:

@@ -6,15 +6,22 @@ import os
 import signal
 from pathlib import Path
 
+from tests.support.alert_servers import http_server, smtp_server
 from tests.support.fastlb_process import App, Fastlb
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 # What the machine of the tests uses is no matter of theirs.
 ALONE = ("--alert-memory", "0", "--alert-disk", "0", "--alert-cpu", "0")
+SECRET = "s3cret-of-a-hook"
 QUICK = ("--alerts", "--alert-interval", "0.2s", "--alert-for", "1s", "--alert-restarts-window", "30s", *ALONE)
 WAIT = 30.0
+WHAT_SHOWS = (
+    *(("list", "--json"), ("show", "app"), ("show", "app", "--json"), ("jlist",), ("report",)),
+    *(("config", "show", "app"), ("config", "show", "app", "--json"), ("alerts", "--json"), ("events", "app")),
+)
 
 
 def alerts(app: App) -> dict[str, str]:
@@ -89,6 +96,54 @@ def test_reload_that_fails_is_an_alert_until_one_succeeds(fastlb: Fastlb) -> Non
     app.ok("reload")
     wait_until(lambda: alerts(app) == {}, "another has not", WAIT)
     begun_and_ended(fastlb, "reload_failed")
+
+
+def test_everybody_is_told_once_of_both_and_a_dead_channel_is_an_alert(fastlb: Fastlb, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    dead = f"http://127.0.0.1:{free_port()}/{SECRET}"
+    options = ("--alert-group-wait", "0.2s", "--alert-command", f"sh -c 'cat >> {told}'", "--alert-sms", "+12345")
+    with http_server() as hook, smtp_server() as mail:
+        hooks = ("--alert-webhook", f"http://127.0.0.1:{hook.port}/{SECRET}", "--alert-webhook", dead)
+        letters = ("--alert-email", "ops@example.org", "--alert-smtp", f"smtp://127.0.0.1:{mail.port}")
+        app = fastlb.start("asgi_probe:app", *QUICK[1:], *options, *hooks, *letters)
+        fastlb.ok("set", "app", "target=syntax_error:app")
+        fastlb.allow_in_logs("Traceback")
+        assert fastlb.cli("reload", "app").returncode == 1
+        fastlb.ok("set", "app", "target=asgi_probe:app")
+        both = ["reload_failed", "channel"]
+        wait_until(lambda: names_told(hook.bodies, "begun") == both, "a channel is dead, which is told", WAIT)
+        app.ok("reload")
+        wait_until(lambda: names_told(hook.bodies, "ended") == ["reload_failed"], "its end is told", WAIT)
+        wait_until(lambda: told.read_text().count("\n") == 3, "so it is there", WAIT)
+        assert [json.loads(line)["sms"] for line in told.read_text().splitlines()] == [["+12345"]] * 3
+        wait_until(lambda: len(mail.bodies) == 3, "and by letter", WAIT)
+        tested = fastlb.cli("alerts", "test", "app")
+        assert tested.returncode == 1
+        assert "webhook 127.0.0.1 has taken it" in tested.stdout
+        assert "takes nothing: Connection refused" in tested.stdout
+        assert hook.bodies[-1]["is_test"]
+        shown = [fastlb.ok(*words).stdout for words in WHAT_SHOWS]
+        assert not [text for text in [*shown, fastlb.logs_text(1 << 20)] if SECRET in text]
+
+
+def names_told(bodies: list[dict[str, list[dict[str, str]]]], of: str) -> list[str]:
+    return [alert["name"] for body in bodies for alert in body[of]]
+
+
+def test_silence_tells_nobody_through_an_update_and_its_end_what_is_on(fastlb: Fastlb) -> None:
+    with http_server() as hook:
+        sudden = ("--alert-group-wait", "0", "--alert-for", "0", "--alert-interval", "0.2s", "--alert-disk", "0")
+        app = fastlb.start("asgi_probe:app", "--alert-webhook", f"http://127.0.0.1:{hook.port}/", *sudden)
+        assert "nobody is told until" in fastlb.ok("alerts", "silence", "1h", "app").stdout
+        fastlb.ok("set", "app", "alert_memory=1")
+        app.ok("reload")
+        app.ok("update")
+        wait_until(lambda: "memory" in alerts(app), "some memory is used", WAIT)
+        report = json.loads(fastlb.ok("alerts", "--json").stdout)[0]
+        assert (report["app"], report["is_watched"], bool(report["silent_until"])) == ("app", True, True)
+        assert hook.bodies == []
+        fastlb.ok("alerts", "silence", "off")
+        wait_until(lambda: names_told(hook.bodies, "begun") == ["memory"], "it is told", WAIT)
 
 
 def test_without_being_asked_nothing_is_looked_at_and_a_reload_asks(fastlb: Fastlb) -> None:

@@ -51,11 +51,13 @@ async def _outcome(pid: int, pidfd: int, seconds: float) -> str:
 
     Reaper(loop).watch(pid, pidfd, on_exit)
     try:
-        status = await asyncio.wait_for(ended, seconds)
-    except TimeoutError:
-        return f"it has not ended within {seconds:g} s"
+        done, _ = await asyncio.wait({ended}, timeout=seconds)
     finally:
         if not is_reaped:
             with suppress(OSError):
                 kill_group(pid, pidfd)
+    if not done:
+        await asyncio.wait({ended}, timeout=SECONDS)
+        return f"it has not ended within {seconds:g} s"
+    status = ended.result()
     return "" if status.code == 0 else f"it has {status}" if status.signal is None else f"it was {status}"

@@ -20,8 +20,8 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 CONTEXT: Callable[[], ssl.SSLContext] = ssl.create_default_context
 
 
-class _NoTls(Exception):
-    """A password is to be sent, and the server offers no TLS."""
+class _NoLogin(Exception):
+    """The server does not know who we are; its text says why, without what it said."""
 
 
 def send(
@@ -47,8 +47,8 @@ def send(
         with cut_off(lambda: server.sock, whole), contextlib.closing(server):
             server.connect(parts.hostname or "", parts.port or 0)
             return _said(server, parts, _letter(envelope, message), context)
-    except _NoTls:
-        return "it offers no TLS, without which no password is sent"
+    except _NoLogin as error:
+        return str(error)
     except smtplib.SMTPResponseException as error:
         return f"it answered {error.smtp_code}"
     except smtplib.SMTPRecipientsRefused as error:
@@ -77,12 +77,19 @@ def _said(
         is_safe = True
     if parts.username is not None:
         if not is_safe and parts.hostname not in LOCAL:
-            raise _NoTls
-        server.login(unquote(parts.username), unquote(parts.password or ""))
+            raise _NoLogin("it offers no TLS, without which no password is sent")
+        _log_in(server, unquote(parts.username), unquote(parts.password or ""))
     refused = server.send_message(letter)
     with contextlib.suppress(smtplib.SMTPException, OSError):  # it was taken
         server.quit()
     return f"it takes nothing for {', '.join(refused)}" if refused else ""
+
+
+def _log_in(server: smtplib.SMTP, user: str, password: str) -> None:
+    try:
+        server.login(user, password)
+    except (smtplib.SMTPAuthenticationError, smtplib.SMTPServerDisconnected):
+        raise _NoLogin("it refuses the login") from None
 
 
 def _letter(envelope: tuple[str, Sequence[str]], message: Message) -> EmailMessage:
