@@ -67,10 +67,11 @@ def test_every_file_has_its_row() -> None:
     paths = AppPaths(ROOT / "HOME", "NAME")
     logs = (paths.out_log, paths.error_log, paths.supervisor_log, paths.events)
     of_the_home = (worker_ids.FILE_NAME, saved_apps.FILE_NAME, saved_apps.FORMER_FILE_NAME)
-    ours = (paths.lock, paths.control_socket, paths.config, paths.source, paths.autoscaling, paths.log_index, *logs)
+    ours = (paths.lock, paths.control_socket, paths.config, paths.source, paths.autoscaling, paths.log_index)
     rows = first_words(section(FILES, "Where everything is"))
     assert sorted(rows) == sorted(
-        ["$FASTLB_HOME", "apps/NAME/", *of_the_home, *(str(path.relative_to(paths.home)) for path in ours)]
+        ["$FASTLB_HOME", "apps/NAME/", *of_the_home]
+        + [str(path.relative_to(paths.home)) for path in (*ours, paths.alerts, *logs)]
     )
 
 
