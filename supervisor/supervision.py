@@ -42,7 +42,7 @@ from .turnover import OnProgress
 from .version import VERSION
 
 # For telling that an app has ended by itself.
-LAST_WORDS_SECONDS = 5.0
+LAST_WORDS_SECONDS = 10.0
 
 
 class Supervision:

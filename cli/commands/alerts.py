@@ -43,13 +43,13 @@ def command(words: tuple[str, ...], as_json: bool) -> int:
     not. `silence` has nobody told for so long, through restarts; `off` ends it. What is still on then is told.
     """
     params, names = parse(words)
-    running = _reports(params, resolve_names(names) if names else list_apps(default_home()))
+    running, is_complete = _reports(params, resolve_names(names) if names else list_apps(default_home()))
     if as_json:
         Output.for_results().json([_of_app(name, report) for name, report in running.items()])
     else:
         _print(running, params)
     is_taken = params.action != "test" or not any(one.problem for report in running.values() for one in report.channels)
-    return 0 if is_taken else EXIT_FAILURE
+    return 0 if is_taken and is_complete else EXIT_FAILURE
 
 
 def parse(words: tuple[str, ...]) -> tuple[AlertsParams, tuple[str, ...]]:
@@ -77,8 +77,8 @@ def _seconds(text: str) -> float:
         raise UsageError(f"fastlb alerts silence: {error}") from None
 
 
-def _reports(params: AlertsParams, names: list[str]) -> dict[str, AlertsReport]:
-    """Return what each app says that runs; what others say is shown at once."""
+def _reports(params: AlertsParams, names: list[str]) -> tuple[dict[str, AlertsReport], bool]:
+    """Return what each app says that runs, and whether all do that are not stopped; why one does not is shown."""
     found: dict[str, AlertsReport] = {}
 
     def ask(name: str) -> str:
@@ -86,10 +86,11 @@ def _reports(params: AlertsParams, names: list[str]) -> dict[str, AlertsReport]:
             found[name] = client.call("alerts", params)
         return ""
 
-    for answer in ask_each(ask, names):
-        if isinstance(answer, FastlbError) and not isinstance(answer, NotRunning):
-            Output.for_errors().error(answer.message)
-    return {name: found[name] for name in names if name in found}
+    answers = ask_each(ask, names)
+    failures = [one for one in answers if isinstance(one, FastlbError) and not isinstance(one, NotRunning)]
+    for failure in failures:
+        Output.for_errors().error(failure.message)
+    return {name: found[name] for name in names if name in found}, not failures
 
 
 def _of_app(name: str, report: AlertsReport) -> AppAlerts:

@@ -11,7 +11,7 @@ from tests.support.fastlb_process import App, Fastlb
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
 from tests.support.ports import free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 # What the machine of the tests uses is no matter of theirs.
 ALONE = ("--alert-memory", "0", "--alert-disk", "0", "--alert-cpu", "0")
@@ -144,6 +144,17 @@ def test_silence_tells_nobody_through_an_update_and_its_end_what_is_on(fastlb: F
         assert hook.bodies == []
         fastlb.ok("alerts", "silence", "off")
         wait_until(lambda: names_told(hook.bodies, "begun") == ["memory"], "it is told", WAIT)
+
+
+def test_app_that_ends_by_itself_says_so_before(fastlb: Fastlb) -> None:
+    with http_server() as hook:
+        telling = ("--alert-webhook", f"http://127.0.0.1:{hook.port}/", "--alert-interval", "1h")
+        only_once = ("--max-restarts", "1", "--min-uptime", "60", "--settle", "0.1", "--name", "app")
+        process = fastlb.popen("run", "asgi_probe:app", "--bind", "127.0.0.1:0", *telling, *only_once)
+        wait_until(lambda: [app for app in fastlb.list_json() if app["status"] == "online"], "it is online", WAIT)
+        kill_workers(fastlb.app())
+        process.communicate(timeout=scaled(WAIT))
+        assert "errored" in names_told(hook.bodies, "begun")
 
 
 def test_without_being_asked_nothing_is_looked_at_and_a_reload_asks(fastlb: Fastlb) -> None:
