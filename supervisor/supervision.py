@@ -37,6 +37,7 @@ from .settings.cron_restart import is_scheduled
 from .settings.quantities import format_duration
 from .signals import SignalMeaning, pass_on_signals
 from .sockets.listeners import close_all
+from .statsd.sender import StatsdSender
 from .succession.successor import Successor, refuse_what_cannot_be_replaced
 from .turnover import OnProgress
 from .version import VERSION
@@ -82,6 +83,7 @@ class Supervision:
         own = OwnMetrics(lambda: self._app.config, resources.paths, self._app.actions.told_by_all)
         requests.complete = own.add_to
         self._metrics = AppMetricsServer(config, lambda: own.add_to(self._app.metrics()), self._log)
+        self._statsd = StatsdSender(config, self._app.metrics, self._log)
         self._stop_wanted = asyncio.Event()
         self._start_finished = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -123,11 +125,13 @@ class Supervision:
         pass_on_signals(self._on_signal)
         try:
             await self._start()
+            self._statsd.begin()
             if self._resources.terminal and not self._starts_again:
                 self._run_in_background(self._end_with_job())
             await self._stopped.wait()
         finally:
             self._metrics.close()
+            self._statsd.close()
             await self._control.close()
             hold_signals()  # nothing is left that could be ended sooner
             self._announcer.close()

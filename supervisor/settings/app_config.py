@@ -21,6 +21,7 @@ from .networks import parse_networks
 from .path_templates import check_template
 from .rotation_times import check_rotate_interval
 from .socket_mode import parse_mode
+from .statsd_host import check_statsd_host, check_statsd_prefix
 from .targets import AppKind, ExecMode, worker_kind
 from .time_zone import zone_of
 from .watch_words import DEFAULT, check_patterns
@@ -224,6 +225,8 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     metrics_bind: Annotated[str, Setting(help="Where the app's supervisor serves its metrics, at /metrics: HOST:PORT, PORT (127.0.0.1) or unix:PATH; default: nowhere.", section="Metrics", metavar="ADDRESS", check=check_metrics_bind)] = ""
     metrics_app: Annotated[bool, Setting(help="Join what the app counts itself, by prometheus-client (Python) or prom-client (Node), into its metrics.", section="Metrics", kinds=(*PYTHON, *NODE))] = False
+    statsd_host: Annotated[str, Setting(help="StatsD server, HOST:PORT, that is told once a second by UDP what the app does, by gunicorn's names; default: none.", section="Metrics", metavar="HOST:PORT", check=check_statsd_host)] = ""
+    statsd_prefix: Annotated[str, Setting(help="In front of these names, with a dot between.", section="Metrics", metavar="TEXT", check=check_statsd_prefix)] = ""
 
     alerts: Annotated[bool, Setting(help="Look for what is wrong, and say when it begins and when it ends: in list, show and events, and to whoever is named below, which turns it on as well.", section="Alerts")] = False
     alert_cpu: Annotated[int, Setting(help="Percent of one core above which the busiest worker is; 0: as busy as it likes.", section="Alerts", minimum=0, maximum=100, metavar="PERCENT")] = 80

@@ -42,6 +42,7 @@ NEEDS_START: dict[str, str] = {
     **dict.fromkeys(("proxy_protocol", "proxy_allow_ips"), "the dispatcher is told once"),
     "cgroup_memory_restart": "the cgroup is that of all workers",
     "metrics_bind": "the supervisor listens there",
+    **dict.fromkeys(("statsd_host", "statsd_prefix"), "the supervisor asks once where to send"),
     "broadcast": "workers of both generations would have to hear each other",
     **dict.fromkeys(("out_file", "error_file", "log_file", "merge_logs", "disable_logs"), _FILES_STAY_OPEN),
     **dict.fromkeys(("time", "log_date_format", "log_worker", "log_type", "log_json"), _FILES_STAY_OPEN),

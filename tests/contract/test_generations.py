@@ -12,7 +12,7 @@ from .sources import ROOT, code_files, shown
 MADE_ONCE = (
     *("supervisor/dispatcher/", "supervisor/sockets/", "supervisor/output/"),
     "supervisor/limits/watch.py",
-    "supervisor/metrics/of_app.py",
+    *("supervisor/metrics/of_app.py", "supervisor/statsd/sender.py"),
     *("supervisor/node/conversation.py", "supervisor/node/listen_requests.py", "supervisor/home/log_files.py"),
 )
 # What they may look at as well: where that matters, a change needs a start (settings/changes.py).

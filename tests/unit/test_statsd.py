@@ -1,0 +1,54 @@
+"""What a StatsD server is told: gunicorn's names, counts of the time in between, datagrams that fit."""
+
+import pytest
+from fastlb.supervisor.rates.meter import AppRates, Rates
+from fastlb.supervisor.settings.statsd_host import StatsdAddress, check_statsd_prefix, parse_statsd_host
+from fastlb.supervisor.statsd.lines import MOST_BYTES, datagrams, lines_of
+
+
+def rates(requests: float | None, latency_us: tuple[int, ...] = ()) -> AppRates:
+    return AppRates(2.0, Rates(requests, 0.0, 0.0, 0, 0, latency_us), {}, None)
+
+
+def test_requests_and_durations_have_the_names_of_gunicorn() -> None:
+    assert lines_of(rates(10.0, (0, 1, 4)), 3, "") == [
+        "gunicorn.workers:3|g",
+        "gunicorn.requests:20|c",
+        "gunicorn.request.duration:0.0015|ms",
+        "gunicorn.request.duration:0.003|ms|@0.25",
+    ]
+
+
+@pytest.mark.parametrize("requests", [None, 0.0])
+def test_nothing_is_told_of_what_was_not_counted(requests: float | None) -> None:
+    assert lines_of(rates(requests), 1, "shop") == ["shop.gunicorn.workers:1|g"]
+
+
+def test_prefix_may_end_with_its_dot() -> None:
+    assert lines_of(rates(None), 1, "shop.") == lines_of(rates(None), 1, "shop")
+
+
+def test_datagrams_fit_and_lose_no_line() -> None:
+    lines = [f"gunicorn.request.duration:{number}|ms" for number in range(200)]
+    packed = datagrams(lines)
+    assert max(map(len, packed)) <= MOST_BYTES
+    assert b"\n".join(packed).decode().split("\n") == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("stats:8125", ("stats", 8125)), ("[::1]:8125", ("::1", 8125)), ("127.0.0.1:1", ("127.0.0.1", 1))],
+)
+def test_addresses_are_understood(text: str, address: tuple[str, int]) -> None:
+    assert parse_statsd_host(text) == StatsdAddress(*address)
+
+
+@pytest.mark.parametrize("text", ["stats", "stats:", "stats:0", "stats:70000", ":8125", "a b:1", "::1:8125"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        parse_statsd_host(text)
+
+
+def test_prefix_cannot_break_a_line() -> None:
+    with pytest.raises(ValueError, match="prefix"):
+        check_statsd_prefix("a\nb:1|c")
