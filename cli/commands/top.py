@@ -62,5 +62,5 @@ def _show(output: Output, histories: Histories, *, has_names: bool) -> None:
     for app in running if has_names else [one for one in (busiest,) if one]:
         output.heading(app.entry.name)
         rows = worker_rows(app)
-        kept = rows.rows[: max(lines_left, 1)] if output.is_terminal and len(running) == 1 else rows.rows
+        kept = rows.rows[: max(lines_left, 1)] if output.is_terminal and not has_names else rows.rows
         output.table(Table(rows.columns, kept))

@@ -229,7 +229,8 @@ class ListenerFigures(msgspec.Struct, kw_only=True):
     """What is counted of a listening socket.
 
     `accepted`, `errors`: by the present dispatcher; None: there is none. `waiting`: connections that wait in the
-    kernel, at most `limit`, and `dropped`: those that it had no room for; None: it is no TCP socket.
+    kernel, at most `limit`, and `dropped`: those that it had no room for; None: the kernel does not tell, as of a unix
+    socket.
     """
 
     address: str

@@ -226,7 +226,7 @@ LISTENER_FIGURES: tuple[Figure[ListenerFigures], ...] = (
     Figure(
         "fastlb_listener_accept_queue_connections",
         "gauge",
-        "Connections that wait in the kernel, of TCP.",
+        "Connections that wait in the kernel.",
         lambda listener: listener.waiting,
     ),
     Figure(
@@ -238,7 +238,7 @@ LISTENER_FIGURES: tuple[Figure[ListenerFigures], ...] = (
     Figure(
         "fastlb_listener_dropped_connections",
         "counter",
-        "Connections for which there was no room there; clients try again after a second or more.",
+        "Connections for which there was no room there, of TCP; clients try again after a second or more.",
         lambda listener: listener.dropped,
     ),
 )
