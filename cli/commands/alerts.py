@@ -40,7 +40,8 @@ def command(words: tuple[str, ...], as_json: bool) -> int:
     """Show the alerts that are on, and who is told of them, of all apps that run or those that are named.
 
     `test` tells everybody that nothing is wrong, at once, and says who has taken it: the exit code is 1 if somebody has
-    not. `silence` has nobody told for so long, through restarts; `off` ends it. What is still on then is told.
+    not, or if there is nobody. `silence` has nobody told for so long, through restarts; `off` ends it. What is still on
+    then is told.
     """
     params, names = parse(words)
     running, is_complete = _reports(params, resolve_names(names) if names else list_apps(default_home()))
@@ -48,8 +49,15 @@ def command(words: tuple[str, ...], as_json: bool) -> int:
         Output.for_results().json([_of_app(name, report) for name, report in running.items()])
     else:
         _print(running, params)
-    is_taken = params.action != "test" or not any(one.problem for report in running.values() for one in report.channels)
+    is_taken = params.action != "test" or is_heard(list(running.values()), wants_all=bool(names))
     return 0 if is_taken and is_complete else EXIT_FAILURE
+
+
+def is_heard(reports: list[AlertsReport], *, wants_all: bool) -> bool:
+    """Whether everybody who is to be told has taken the test; `wants_all`: each app must have somebody."""
+    has_channels = [bool(report.channels) for report in reports]
+    is_told = all(has_channels) if wants_all else any(has_channels)
+    return is_told and not any(channel.problem for report in reports for channel in report.channels)
 
 
 def parse(words: tuple[str, ...]) -> tuple[AlertsParams, tuple[str, ...]]:

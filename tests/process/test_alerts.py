@@ -166,3 +166,11 @@ def test_without_being_asked_nothing_is_looked_at_and_a_reload_asks(fastlb: Fast
     fastlb.ok("set", "app", "alerts=off")
     app.ok("reload")
     assert alerts(app) == {}
+
+
+def test_a_test_that_nobody_hears_fails(fastlb: Fastlb) -> None:
+    fastlb.start("asgi_probe:app", "--alerts")
+    tested = fastlb.cli("alerts", "test", "app")
+    assert tested.returncode == 1
+    assert "nobody is told: give --alert-email" in tested.stdout
+    assert fastlb.cli("alerts", "test").returncode == 1
