@@ -80,7 +80,7 @@ class Supervision:
         self._failure: FastlbError | None = None
         requests = ControlRequests(self._app, output, self.stop, self.update, self._alerts)
         self._control = ControlServer(resources.paths, requests, self._log)
-        own = OwnMetrics(lambda: self._app.config, resources.paths, self._app.actions.told_by_all)
+        self._own = own = OwnMetrics(lambda: self._app.config, resources.paths, self._app.actions.told_by_all)
         requests.complete = own.add_to
         self._metrics = AppMetricsServer(config, lambda: own.add_to(self._app.metrics()), self._log)
         self._statsd = StatsdSender(config, self._app.metrics, self._log)
@@ -132,6 +132,8 @@ class Supervision:
         finally:
             self._metrics.close()
             self._statsd.close()
+            if self._resources.tenure.is_ours:
+                self._own.close()
             await self._control.close()
             hold_signals()  # nothing is left that could be ended sooner
             self._announcer.close()

@@ -70,6 +70,14 @@ class CountingFiles:
                 with contextlib.suppress(OSError):
                     path.unlink()
 
+    def leave_nothing_outside(self, app_dir: Path) -> None:
+        """Remove what is not in the directory of the app, and so would stay when that is removed."""
+        if app_dir not in self.directory.parents:
+            for path in _entries(self.directory):
+                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.directory.rmdir()
+
     def add_up_gone(self) -> None:
         """Add what processes that have ended have counted to files of ours, and remove theirs."""
         with _one_at_a_time:

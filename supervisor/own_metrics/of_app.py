@@ -5,10 +5,12 @@ does not answer soon is left out.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from ..control.protocol import AppMetrics
+from ..errors import FastlbError
 from ..home.paths import AppPaths
 from ..kinds import traits_of
 from ..settings.app_config import AppConfig
@@ -53,6 +55,12 @@ class OwnMetrics:
                     found.add(family)
             metrics.own, metrics.own_left_out = [*found.families.values()], found.left_out
         return metrics
+
+    def close(self) -> None:
+        """Leave nothing outside of the app's directory; no worker lives any more."""
+        if self._config().metrics_app:
+            with contextlib.suppress(OSError, FastlbError):  # its user may be gone meanwhile
+                CountingFiles.of(self._config(), self._paths).leave_nothing_outside(self._paths.app_dir)
 
     def _read(self, config: AppConfig) -> list["Metric"]:
         return CountingFiles.of(config, self._paths).read()

@@ -158,3 +158,11 @@ def test_families_of_several_apps_are_one_each() -> None:
         {"app": "one", "exported_app": "b\n", "k": "v"},
         {"app": "two", "exported_app": "b\n", "k": "v"},
     ]
+
+
+@pytest.mark.parametrize("is_inside", [True, False])
+def test_directory_outside_of_the_app_goes_with_it(tmp_path: Path, is_inside: bool) -> None:
+    files = files_in(tmp_path)
+    write(files.directory / f"counter_{os.getpid()}.db", 4)
+    files.leave_nothing_outside(tmp_path if is_inside else tmp_path / "app")
+    assert files.directory.exists() is is_inside
