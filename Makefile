@@ -31,7 +31,7 @@ demo: $(VENV)/.installed ## set up, start the example on 8 workers, show it answ
 
 # Compiled beforehand, as some machines forbid Python to keep what it compiles: each of a thousand processes would.
 test: $(VENV)/.installed-test ## set up and run every test
-	$(BIN)/python -m compileall -q src cli lb supervisor worker tests/support/*.py
+	$(BIN)/python -m compileall -q src cli client lb supervisor worker tests/support/*.py
 	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist worksteal $(TESTS)
 
 lint: $(VENV)/.installed-test ## ruff and cython-lint
@@ -57,6 +57,7 @@ docs: $(VENV)/.installed ## regenerate the pages that derive from the code, and 
 	$(BIN)/python -m fastlb.cli.command_page > docs/commands.md
 	$(BIN)/python -m fastlb.cli.pm2_page > docs/coming-from-pm2.md
 	$(BIN)/python -m fastlb.cli.json_schemas docs/json
+	$(BIN)/python -m fastlb.cli.protocol_page docs
 	$(BIN)/python -m benchmarks.picture
 	$(BIN)/python -m benchmarks.scaling_picture
 

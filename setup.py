@@ -33,7 +33,7 @@ ANNOTATE = os.environ.get("FASTLB_ANNOTATE") == "1"
 def link_import_view() -> None:
     package = IMPORT_VIEW / "fastlb"
     package.mkdir(parents=True, exist_ok=True)
-    links = {name: ROOT / name for name in ("lb", "supervisor", "cli", "worker")}
+    links = {name: ROOT / name for name in ("lb", "supervisor", "cli", "client", "worker")}
     links |= {name: ROOT / "src" / "fastlb" / name for name in ("__init__.py", "__main__.py", "py.typed")}
     for name, target in links.items():
         link = package / name

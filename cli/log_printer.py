@@ -101,8 +101,8 @@ class LogPrinter:
                 # Only connecting is bounded in time: the app's next line may be hours away.
                 with connected(name, ANSWER_SECONDS) as client:
                     print_tail = partial(self._print_tail, paths, take_tail)
-                    for note in client.stream_lines(self._asked(), print_tail):
-                        record = _record_of(note, name, shape)
+                    for note in client.stream_lines(asked_of(self._wanted.selection), print_tail):
+                        record = record_of(note, name, shape)
                         if coming.wants(record, 0.0):
                             self._pass_on(record, following.live)
             except NotRunning:
@@ -121,30 +121,50 @@ class LogPrinter:
                 self._output.log_text(self._format(record))
             self._output.flush()
 
-    def _asked(self) -> LogsParams:
-        streams = self._wanted.selection.streams
-        others: list[Literal["access", "event"]] = [stream for stream in ("access", "event") if stream in streams]
-        if {"out", "err"} <= streams:
-            return LogsParams("all", others)
-        return LogsParams("out" if "out" in streams else "err" if "err" in streams else "none", others)
-
     def _print_tail(self, paths: AppPaths, take: "TakeTail", ends: Ends | None) -> None:
         with contextlib.ExitStack() as opened:
             take(self._tail(opened, paths, ends))
 
     def _tail(self, opened: contextlib.ExitStack, paths: AppPaths, ends: Ends | None) -> list[Stretch]:
-        _allow_many_files()
-        sources = log_sources(paths, self._wanted.selection.streams, ends)
-        for source in sources:
-            opened.callback(source.close)
-        with _readable(sources):
-            return find_tail(sources, self._wanted.of(paths.name), self._wanted.lines)
+        return tail_of(opened, paths, self._wanted.of(paths.name), self._wanted.lines, ends)
 
     def _print_all(self, stretches: Sequence[Stretch]) -> None:
         with self._printing:
             for record in in_order(stretches):
                 self._output.log_text(self._format(record))
             self._output.flush()
+
+
+def asked_of(selection: Selection) -> LogsParams:
+    """Return how a supervisor is asked for the lines of a selection."""
+    streams = selection.streams
+    others: list[Literal["access", "event"]] = [stream for stream in ("access", "event") if stream in streams]
+    if {"out", "err"} <= streams:
+        return LogsParams("all", others)
+    return LogsParams("out" if "out" in streams else "err" if "err" in streams else "none", others)
+
+
+def tail_of(
+    opened: contextlib.ExitStack, paths: AppPaths, selection: Selection, count: int | None, ends: Ends | None = None
+) -> list[Stretch]:
+    """Return where the last lines of an app are that are wanted.
+
+    Args:
+        opened: closes the files in the end.
+        paths: of the app.
+        selection: which are wanted.
+        count: how many; None: all.
+        ends: as Chain takes them.
+
+    Raises:
+        FastlbError: a file cannot be read.
+    """
+    _allow_many_files()
+    sources = log_sources(paths, selection.streams, ends)
+    for source in sources:
+        opened.callback(source.close)
+    with _readable(sources):
+        return find_tail(sources, selection, count)
 
 
 TakeTail = Callable[[Sequence[Stretch]], None]
@@ -174,7 +194,8 @@ class _Following:
                 self.tails.stay_away()
 
 
-def _record_of(note: LineNote, app: str, shape: Shape) -> Record:
+def record_of(note: LineNote, app: str, shape: Shape) -> Record:
+    """Return what is known of a line that a supervisor has sent. `shape`: of the lines of the app."""
     record = Record(app, note.stream, note.text.encode(errors="backslashreplace"), note.text)
     record.time, record.worker, record.pid = note.time or None, note.worker, note.pid
     return recognize(record, "events" if note.stream == "event" else shape)

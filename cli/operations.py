@@ -60,6 +60,19 @@ def operate(name: str, method: str, params: msgspec.Struct | None = None) -> str
     return done.text
 
 
+# What cannot be done to an app that is stopped, and what to do instead.
+WHEN_STOPPED = {
+    "reload": "there is nothing to reload: `fastlb start {name}`",
+    "scale": "there are no workers to scale: `fastlb start {name} --workers N`",
+    "trigger": "no worker can do it: `fastlb start {name}`",
+}
+
+
+def refusal_when_stopped(name: str, method: str) -> FastlbError:
+    """Return why `method`, one of WHEN_STOPPED, is not done to an app that is stopped."""
+    return FastlbError(f"{name} is stopped, so {WHEN_STOPPED[method].format(name=name)}")
+
+
 def do_each(do: Callable[[str], str], names: Sequence[str]) -> int:
     """Do something to one app after the other, whether or not it fails for some. Return the exit code."""
     if answers_in_json():

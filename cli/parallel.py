@@ -5,6 +5,7 @@ The threads are daemons: ^C ends the command at once, whatever they wait for.
 
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -34,7 +35,7 @@ def ask_each(ask: Callable[[str], Answer], names: Sequence[str]) -> list[Answer 
             arriving.put((name, error))
 
     for name in names:
-        threading.Thread(target=note_answer, args=(name,), daemon=True).start()
+        threading.Thread(target=copy_context().run, args=(note_answer, name), daemon=True).start()
     answers: dict[str, Answer | FastlbError] = {}
     while len(answers) < len(names):
         name, answer = arriving.get()

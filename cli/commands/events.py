@@ -1,7 +1,7 @@
 """`fastlb events`: what happened to apps. Runs in the user's shell; reads their files."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
@@ -89,6 +89,11 @@ class Readers:
                 self._by_name[target.name] = EventReader(paths_of(target.name).events, target.name, target.workers)
         return list(self._by_name.values())
 
+    def close(self) -> None:
+        """Close all files. May be called twice."""
+        for reader in self._by_name.values():
+            reader.close()
+
     def new_events(self) -> list[Event]:
         """Return what has come, to any app, since it was read."""
         return sorted((event for reader in self.present() for event in reader.read_new()), key=lambda event: event.time)
@@ -97,13 +102,23 @@ class Readers:
 def _follow(readers: Readers, lines: int, printer: EventPrinter) -> None:
     """Print the last events, then what comes, until nobody reads any more."""
     with FileChanges(sys.stdout.fileno()) as changes:
-        changes.watch_directory(readers.present()[0].path.parent)
-        is_first = True
-        while True:
-            # Watched before it is read: nothing comes in between that does not wake us.
-            for reader in readers.present():
-                changes.watch_file(reader.path)
-            printer.print(last_events(readers.present(), lines) if is_first else readers.new_events())
-            is_first = False
-            if not changes.wait():
-                return
+        for events in coming(readers, lines, changes):
+            printer.print(events)
+
+
+def coming(readers: Readers, lines: int, changes: FileChanges) -> Iterator[list[Event]]:
+    """Yield the last events, then what comes, until `changes` says that nobody wants it any more.
+
+    Raises:
+        FastlbError: a file cannot be read, or the system does not tell of changes.
+    """
+    changes.watch_directory(readers.present()[0].path.parent)
+    is_first = True
+    while True:
+        # Watched before it is read: nothing comes in between that does not wake us.
+        for reader in readers.present():
+            changes.watch_file(reader.path)
+        yield last_events(readers.present(), lines) if is_first else readers.new_events()
+        is_first = False
+        if not changes.wait():
+            return

@@ -4,10 +4,9 @@ import click
 
 from ...supervisor.control.client import NotRunning
 from ...supervisor.control.protocol import ReloadParams
-from ...supervisor.errors import FastlbError
 from ...supervisor.settings.app_config import MAX_WORKERS
 from ..file_options import OrderOptions, chosen_environment_option, order_options, the_file
-from ..operations import do_each, operate
+from ..operations import do_each, operate, refusal_when_stopped
 from ..options import AppCommand, json_answers, names_argument
 from ..shell_environment import UPDATE_ENV_HELP, shell_environment
 from ..targets import resolve_targets
@@ -55,7 +54,7 @@ def command(names: tuple[str, ...], parallel: int | None, update_env: bool, aske
         try:
             return operate(name, "reload", params)
         except NotRunning:
-            raise FastlbError(f"{name} is stopped, so there is nothing to reload: `fastlb start {name}`") from None
+            raise refusal_when_stopped(name, "reload") from None
 
     targets = resolve_targets(names)
     return do_each(to_targets(targets, "reload", reload), names_of(targets))

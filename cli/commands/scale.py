@@ -4,10 +4,10 @@ import click
 
 from ...supervisor.control.client import NotRunning
 from ...supervisor.control.protocol import ScaleParams
-from ...supervisor.errors import FastlbError, UsageError
+from ...supervisor.errors import UsageError
 from ...supervisor.settings.app_config import MAX_WORKERS
 from ...supervisor.settings.declared import declared_settings, parse_setting
-from ..operations import do_each, operate
+from ..operations import do_each, operate, refusal_when_stopped
 from ..options import AppCommand, complete_names, json_answers
 from ..targets import resolve_whole_app
 
@@ -45,8 +45,7 @@ def command(name: str, workers: str) -> int:
         try:
             return operate(name, "scale", params)
         except NotRunning:
-            what_to_do = f"`fastlb start {name} --workers N`"
-            raise FastlbError(f"{name} is stopped, so there are no workers to scale: {what_to_do}") from None
+            raise refusal_when_stopped(name, "scale") from None
 
     return do_each(scale, [resolve_whole_app(name)])
 

@@ -1,6 +1,6 @@
 """`fastlb trigger`: an action of the workers of an app. Runs in the user's shell."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import click
@@ -8,8 +8,9 @@ import msgspec
 
 from ...supervisor.control.client import NotRunning
 from ...supervisor.control.protocol import TriggerParams, WorkerAnswer
-from ...supervisor.errors import EXIT_FAILURE, FastlbError, UsageError
+from ...supervisor.errors import EXIT_FAILURE, UsageError
 from ..apps import connected
+from ..operations import refusal_when_stopped
 from ..options import AppCommand, complete_names, json_option
 from ..output import Output
 from ..targets import resolve_target
@@ -68,7 +69,7 @@ def command(name: str, as_json: bool, **asked: Any) -> int:
     return print_text(target.name, answers)
 
 
-def ask(name: str, params: TriggerParams) -> Iterator[WorkerAnswer]:
+def ask(name: str, params: TriggerParams) -> Generator[WorkerAnswer, None, None]:
     """Yield the answer of each worker.
 
     Raises:
@@ -82,7 +83,7 @@ def ask(name: str, params: TriggerParams) -> Iterator[WorkerAnswer]:
                     raise UsageError(f"{name}: {answer.text}")
                 yield answer
     except NotRunning:
-        raise FastlbError(f"{name} is stopped, so no worker can do it: `fastlb start {name}`") from None
+        raise refusal_when_stopped(name, "trigger") from None
 
 
 def print_text(name: str, answers: Iterator[WorkerAnswer]) -> int:

@@ -8,7 +8,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -143,17 +143,40 @@ class ControlClient:
             OtherVersion: it speaks another version of the protocol, and `method` is not one of FROZEN_METHODS.
             FastlbError: the supervisor's own message, exit code and details; or it did not answer.
         """
+        self.begin(method, params)
+        steps = self.steps(method)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as ended:
+                return ended.value
+            if on_progress:
+                on_progress(step)
+
+    def begin(self, method: str, params: msgspec.Struct | Mapping[str, object] | None = None) -> None:
+        """Call a method without waiting for anything that comes of it: `steps` does.
+
+        Raises:
+            OtherVersion, FastlbError: as `call`.
+        """
         if method not in FROZEN_METHODS:
             self._require_own_version()
         self._send(method, params)
+
+    def steps(self, method: str) -> Generator[Progress, None, Any]:
+        """Yield how far the method that was begun has come; the generator's value is its result.
+
+        Raises:
+            FastlbError: as `call`.
+        """
         while True:
             message = self._receive()
             if message.error:
                 raise _as_exception(message)
             if message.protocol:
                 return self._result_of(method, message)
-            if message.method == "progress" and on_progress:
-                on_progress(msgspec.json.decode(message.params, type=Progress))
+            if message.method == "progress":
+                yield msgspec.json.decode(message.params, type=Progress)
 
     def stream_lines(
         self,
@@ -167,9 +190,32 @@ class ControlClient:
             on_start: gets the sizes in bytes of the log files, by device and inode, before the first line: the files up
                 to there and the lines from here on are everything, once.
         """
+        ends = self.begin_lines(params)
+        if on_start:
+            on_start(ends)
+        yield from self.lines()
+
+    def begin_lines(self, params: LogsParams) -> dict[tuple[int, int], int]:
+        """Ask for the lines that are written from now on, which `lines` yields; return what `on_start` gets.
+
+        Raises:
+            FastlbError: as `call`.
+        """
         self._require_own_version()
         self._send("logs", params)
         self._socket.settimeout(None)
+        message = self._receive()
+        if message.error:
+            raise _as_exception(message)
+        ends = msgspec.json.decode(message.params, type=dict[str, list[tuple[int, int, int]]]).get("ends", [])
+        return {(device, inode): size_bytes for device, inode, size_bytes in ends}
+
+    def lines(self) -> Iterator[LineNote]:
+        """Lines that were asked for by `begin_lines`, until the supervisor ends.
+
+        Raises:
+            FastlbError: the supervisor's own message.
+        """
         for line in self._lines:
             message = decode_server_message(line)
             if message.error:
@@ -178,9 +224,6 @@ class ControlClient:
                 return
             if message.method == "line":
                 yield msgspec.json.decode(message.params, type=LineNote)
-            elif message.method == "following" and on_start:
-                ends = msgspec.json.decode(message.params, type=dict[str, list[tuple[int, int, int]]])["ends"]
-                on_start({(device, inode): size_bytes for device, inode, size_bytes in ends})
 
     def trigger(self, params: TriggerParams) -> Iterator[WorkerAnswer]:
         """Ask workers for an action, and yield each answer when it comes.

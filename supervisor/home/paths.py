@@ -14,6 +14,8 @@ import contextlib
 import os
 import shutil
 import stat
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from ..errors import EXIT_USAGE, FastlbError
@@ -21,18 +23,32 @@ from ..settings.addresses import MAX_UNIX_PATH_BYTES
 from ..settings.app_name import check_app_name
 
 NOTIFY_SOCKET = "notify-"
+# What a program that speaks for several homes has chosen; None: the variable counts.
+_CHOSEN: ContextVar[Path | None] = ContextVar("fastlb_home", default=None)
 
 
 class HomeUnusable(FastlbError):
     """There is no directory for our files that can be used."""
 
 
+@contextlib.contextmanager
+def at_home(home: Path | None) -> Iterator[None]:
+    """Have `default_home` return `home` here and in what is called from here; None: as the variable says."""
+    token = _CHOSEN.set(home)
+    try:
+        yield
+    finally:
+        _CHOSEN.reset(token)
+
+
 def default_home() -> Path:
-    """$FASTLB_HOME, or ~/.fastlb; always absolute, not yet created.
+    """$FASTLB_HOME, or ~/.fastlb; always absolute, not yet created. Inside of `at_home`: that one.
 
     Raises:
         HomeUnusable: the user has no home directory.
     """
+    if (chosen := _CHOSEN.get()) is not None:
+        return chosen
     value = os.environ.get("FASTLB_HOME")
     home = Path(value) if value else Path("~/.fastlb")
     try:

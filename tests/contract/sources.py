@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("lb", "supervisor", "worker", "cli")
+PACKAGES = ("lb", "supervisor", "worker", "cli", "client")
 CODE_SUFFIXES = (".py", ".pyx", ".pxd", ".pyi")
 TEXT_SUFFIXES = (*CODE_SUFFIXES, ".md", ".toml", ".sh", ".h", ".c", "")
 

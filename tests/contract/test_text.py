@@ -19,6 +19,7 @@ MAY_START_PROCESSES = (
     "supervisor/processes/programs.py",
     "supervisor/processes/become.py",
     "worker/fresh_start.py",
+    "client/starting.py",
 )
 # Names documents that it makes.
 WRITES_DOCUMENTS = ("benchmarks/",)

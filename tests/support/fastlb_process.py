@@ -71,7 +71,12 @@ class Fastlb:
         """Start `fastlb ARGS` and return at once; the caller waits for it."""
         usual: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         usual |= {"env": self.env, "cwd": APPS}
-        self._started.append(subprocess.Popen([str(COMMAND), *args], **(usual | options)))
+        return self.popen_program(str(COMMAND), *args, **(usual | options))
+
+    def popen_program(self, *command: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a program that speaks to it and return at once; the caller waits for it."""
+        usual: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True, "env": self.env, "cwd": APPS}
+        self._started.append(subprocess.Popen(command, **(usual | options)))
         return self._started[-1]
 
     def run_program(self, *command: str, timeout: float = 60.0) -> CliResult:
