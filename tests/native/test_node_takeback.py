@@ -21,6 +21,10 @@ def dispatcher() -> Iterator[DispatcherProcess]:
     with DispatcherProcess(handover_timeout_ns=SOON_NS) as dispatcher:
         dispatcher.listen()
         yield dispatcher
+        for worker in dispatcher.workers.values():  # else it would go on looking for one that takes what is held
+            if isinstance(worker, TakenBackNodeWorker):
+                worker.stop_taking_back()
+                dispatcher.drain(worker, DrainWord.NEVER)
 
 
 def add_workers(dispatcher: DispatcherProcess, *slots: int) -> list[TakenBackNodeWorker]:
