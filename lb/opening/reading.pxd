@@ -1,4 +1,5 @@
-# Owns what becomes of an opening: a connection that is accepted, and to which something must come before the hand-over.
+# Owns what becomes of an opening: a connection that is accepted, and to which something must come before the hand-over:
+# a PROXY header, or, while a worker has been held up not long ago, for a moment its client's first word.
 # Peeks at its first bytes, takes a PROXY header off, lets it wait for the rest, closes it when that is wrong or late.
 # Runs in the dispatcher process; never waits, and is never called where nothing must come first.
 
@@ -20,6 +21,10 @@ from fastlb.lb.posix cimport (
     EAGAIN, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLRDHUP, MSG_DONTWAIT, MSG_PEEK, errno, recv,
 )
 from fastlb.lb.state cimport Dispatcher, NEVER_NS, count
+
+
+cdef enum:
+    FIRST_WORD_NS = 5_000_000  # how long a connection waits for the first word of its client, at most
 
 
 cdef inline ProxyVerdict take_proxy_header(int fd, ConnectionRecord *record) noexcept nogil:
@@ -58,17 +63,46 @@ cdef inline void opening_refuse(Dispatcher *d, uint32_t index, uint64_t *counter
     opening_forget(d, index)
 
 
+cdef inline void opening_hand_over(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Hold the connection of an opening for a worker."""
+    watch_end(d.epoll_fd, d.openings.table[index].connection.fd)
+    held_push(&d.held)[0] = d.openings.table[index].connection
+    opening_forget(d, index)
+
+
+cdef inline void opening_give_up(Dispatcher *d, uint32_t index) noexcept nogil:
+    """Wait no longer for what is to come to an opening: one whose client is silent goes to a worker all the same."""
+    if d.openings.table[index].is_silent:
+        opening_hand_over(d, index)
+    else:
+        opening_refuse(d, index, &d.page.proxy_late)
+
+
+cdef inline bint has_spoken(Dispatcher *d, int fd, const ConnectionRecord *record) noexcept nogil:
+    """Whether the client of a new connection has sent something, or left; if not, the connection waits for that."""
+    cdef Opening opening
+    cdef uint8_t byte
+    if recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 or errno != EAGAIN:
+        return True
+    opening.connection.fd = fd
+    opening.connection.record, opening.connection.rescued = record[0], False
+    opening.deadline_ns = d.now_ns + min(d.handover_timeout_ns, <int64_t>FIRST_WORD_NS)
+    opening.is_silent = True
+    opening_wait(d, &opening)
+    return False
+
+
 cdef inline void opening_wait(Dispatcher *d, Opening *opening) noexcept nogil:
     """Let an opening wait for what is missing; when the table is full, the one that waits longest makes room."""
     cdef uint32_t index
     if d.openings.count == MAX_OPENINGS:
-        opening_refuse(d, opening_soonest(&d.openings), &d.page.proxy_late)
+        opening_give_up(d, opening_soonest(&d.openings))
     index = opening_add(&d.openings, opening)
     d.held.reserved += 1
     if watch_begin(
         d.epoll_fd, opening.connection.fd, EPOLLIN | EPOLLRDHUP | EPOLLET, watched_data(WATCHED_OPENING, index)
     ) < 0:
-        opening_refuse(d, index, &d.page.proxy_late)
+        opening_give_up(d, index)
 
 
 cdef inline bint opening_begin(Dispatcher *d, int fd, ConnectionRecord *record) noexcept nogil:
@@ -90,6 +124,7 @@ cdef inline bint opening_begin(Dispatcher *d, int fd, ConnectionRecord *record) 
         return False
     opening.connection.record, opening.connection.rescued = record[0], False
     opening.deadline_ns = d.now_ns + d.openings.proxy_timeout_ns
+    opening.is_silent = False
     opening_wait(d, &opening)
     return False
 
@@ -97,11 +132,13 @@ cdef inline bint opening_begin(Dispatcher *d, int fd, ConnectionRecord *record) 
 cdef inline void on_opening_event(Dispatcher *d, uint32_t index, uint32_t events) noexcept nogil:
     """Look again at an opening of which epoll says that something has come, or that its sender has left."""
     cdef Opening *opening = &d.openings.table[index]
-    cdef ProxyVerdict verdict = take_proxy_header(opening.connection.fd, &opening.connection.record)
+    cdef ProxyVerdict verdict
+    if opening.is_silent:
+        opening_hand_over(d, index)
+        return
+    verdict = take_proxy_header(opening.connection.fd, &opening.connection.record)
     if verdict == PROXY_WHOLE:
-        watch_end(d.epoll_fd, opening.connection.fd)
-        held_push(&d.held)[0] = opening.connection
-        opening_forget(d, index)
+        opening_hand_over(d, index)
     elif verdict == PROXY_MALFORMED or events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
         opening_refuse(d, index, &d.page.proxy_malformed)
 
@@ -111,7 +148,7 @@ cdef inline void openings_expire(Dispatcher *d) noexcept nogil:
     cdef uint32_t index = opening_next(&d.openings, 0)
     while index < MAX_OPENINGS:
         if d.openings.table[index].deadline_ns <= d.now_ns:
-            opening_refuse(d, index, &d.page.proxy_late)
+            opening_give_up(d, index)
         index = opening_next(&d.openings, index + 1)
 
 

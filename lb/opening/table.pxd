@@ -15,8 +15,10 @@ cdef enum:
 cdef struct Opening:
     Connection connection
     int64_t deadline_ns
+    bint is_silent  # waits for the first word of its client, and is handed over without one when its time is over
 
 cdef struct Openings:
+    bint first_word_wanted   # a worker has been held up: silent clients would be stranded there
     bint wanted              # something must come before a connection is handed over
     int64_t proxy_timeout_ns  # how long a PROXY header may take
     NetworkList proxies      # who may send one
