@@ -1,5 +1,5 @@
 # Owns the messages between supervisor and dispatcher: a fixed struct each way on a SEQPACKET socketpair, one message
-# each, descriptors as SCM_RIGHTS; behind the struct of SEND, EXPECT_PROXY and WORKER_MESSAGE comes text. Both ends
+# each, descriptors as SCM_RIGHTS; behind the struct of SEND, EXPECT_OPENING and WORKER_MESSAGE comes text. Both ends
 # are of one release, so any release may change the layout. Commands are idempotent: the same one twice changes
 # nothing (but SEND, which says something twice).
 #
@@ -36,7 +36,7 @@ cdef enum CommandKind:
     COMMAND_SERVE = 15           # a Node worker: whose connections it may get
     COMMAND_PROBE = 16           # a Node worker: ask it for a sign of life
     COMMAND_WITHDRAW = 17        # a worker: out of the policy, told nothing, until ADMIT
-    COMMAND_EXPECT_PROXY = 18    # a PROXY header comes first on every connection; the text: `networks` structs Network
+    COMMAND_EXPECT_OPENING = 18  # what comes first on every connection; the text: structs Network, name of a cookie
 
 # When a Node worker that is drained is told to disconnect
 cdef enum DrainWordKind:
@@ -71,10 +71,12 @@ cdef struct NodeWorkerFields:
     uint32_t unanswered        # handles sent by predecessors and not answered yet
     uint32_t history           # NodeHistory
 
-cdef struct ProxyFields:
-    int64_t timeout_ns         # for a whole header, from the accept on
-    uint32_t networks          # who may send one
+cdef struct OpeningFields:
+    int64_t proxy_timeout_ns   # for a whole PROXY header, from the accept on; 0 = none comes
+    int64_t head_timeout_ns    # for the head of the first request; 0 = it is not looked at
+    uint32_t networks          # who is believed: proxies
     uint32_t unix_peers        # 1 = and who comes by a unix socket
+    uint32_t cookie_bytes      # by the value of this cookie clients are known under `sticky`; 0 = by none
 
 cdef union CommandFields:
     ConfigureFields configure      # CONFIGURE
@@ -86,7 +88,7 @@ cdef union CommandFields:
     uint32_t policy                # SET_POLICY: PolicyKind
     uint64_t ping_token            # PING: comes back in PONG
     uint64_t listeners             # SERVE: bit i: it may get connections of listener i
-    ProxyFields proxy              # EXPECT_PROXY
+    OpeningFields opening          # EXPECT_OPENING
 
 cdef struct Command:
     uint32_t magic

@@ -6,6 +6,7 @@ class Policy(IntEnum):
     ROUND_ROBIN = 0
     LEAST_CONNECTIONS = 1
     IP_HASH = 2
+    STICKY = 3
 
 class CommandName(IntEnum):
     CONFIGURE = 1
@@ -25,7 +26,7 @@ class CommandName(IntEnum):
     SERVE = 15
     PROBE = 16
     WITHDRAW = 17
-    EXPECT_PROXY = 18
+    EXPECT_OPENING = 18
 
 class DrainWord(IntEnum):
     NOW = 0
@@ -95,6 +96,12 @@ def encode_ping(token: int = 0) -> bytes: ...
 def encode_quit() -> bytes: ...
 def encode_send(slot: int, incarnation: int, line: bytes) -> bytes: ...
 def encode_serve(slot: int, incarnation: int, listeners: int) -> bytes: ...
-def encode_expect_proxy(timeout_ns: int, networks: Sequence[tuple[bytes, int]], unix_peers: bool) -> bytes: ...
+def encode_expect_opening(
+    proxy_timeout_ns: int,
+    networks: Sequence[tuple[bytes, int]],
+    unix_peers: bool,
+    head_timeout_ns: int = 0,
+    cookie: bytes = b"",
+) -> bytes: ...
 def encode_probe(slot: int, incarnation: int) -> bytes: ...
 def decode_event(data: bytes) -> DispatcherEvent: ...

@@ -10,7 +10,10 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from fastlb.lb.opening.networks cimport MAX_NETWORKS, Network
-from fastlb.lb.policy cimport POLICY_COUNT, POLICY_IP_HASH, POLICY_LEAST_CONNECTIONS, POLICY_ROUND_ROBIN
+from fastlb.lb.opening.request_head cimport COOKIE_NAME_BYTES
+from fastlb.lb.policy cimport (
+    POLICY_COUNT, POLICY_IP_HASH, POLICY_LEAST_CONNECTIONS, POLICY_ROUND_ROBIN, POLICY_STICKY,
+)
 
 
 class Policy(IntEnum):
@@ -19,6 +22,7 @@ class Policy(IntEnum):
     ROUND_ROBIN = POLICY_ROUND_ROBIN
     LEAST_CONNECTIONS = POLICY_LEAST_CONNECTIONS
     IP_HASH = POLICY_IP_HASH
+    STICKY = POLICY_STICKY
 
 
 if len(Policy) != POLICY_COUNT:
@@ -45,7 +49,7 @@ class CommandName(IntEnum):
     SERVE = COMMAND_SERVE
     PROBE = COMMAND_PROBE
     WITHDRAW = COMMAND_WITHDRAW
-    EXPECT_PROXY = COMMAND_EXPECT_PROXY
+    EXPECT_OPENING = COMMAND_EXPECT_OPENING
 
 
 class DrainWord(IntEnum):
@@ -295,17 +299,23 @@ def encode_probe(slot, incarnation):
     return encoded(&command)
 
 
-def encode_expect_proxy(timeout_ns, networks, unix_peers):
-    """Encode "a PROXY header comes first on every connection", to be sent before the listeners.
+def encode_expect_opening(proxy_timeout_ns, networks, unix_peers, head_timeout_ns=0, bytes cookie=b""):
+    """Encode what comes first on every connection, to be sent before the listeners.
 
-    `networks`: who may send one: pairs of an address (16 bytes, IPv4 as ::ffff:a.b.c.d) and the bits of its prefix.
-    `unix_peers`: and who comes by a unix socket. Raises ValueError for what is no network, or more than MAX_NETWORKS.
+    `proxy_timeout_ns`, `head_timeout_ns`: for a PROXY header, and for the head of the first request; 0: none is waited
+    for. `networks`: who is believed: pairs of an address (16 bytes, IPv4 as ::ffff:a.b.c.d) and the bits of its prefix.
+    `unix_peers`: and who comes by a unix socket. `cookie`: the name of the one that clients are known by.
+    Raises ValueError for what is no network, or too much.
     """
-    cdef Command command = command_of(COMMAND_EXPECT_PROXY)
-    command.fields.proxy.timeout_ns = timeout_ns
-    command.fields.proxy.networks = len(networks)
-    command.fields.proxy.unix_peers = unix_peers
-    return encoded(&command) + encoded_networks(networks)
+    cdef Command command = command_of(COMMAND_EXPECT_OPENING)
+    if len(cookie) > COOKIE_NAME_BYTES:
+        raise ValueError(f"cookie of {len(cookie)} bytes, at most {COOKIE_NAME_BYTES}")
+    command.fields.opening.proxy_timeout_ns = proxy_timeout_ns
+    command.fields.opening.head_timeout_ns = head_timeout_ns
+    command.fields.opening.networks = len(networks)
+    command.fields.opening.unix_peers = unix_peers
+    command.fields.opening.cookie_bytes = len(cookie)
+    return encoded(&command) + encoded_networks(networks) + cookie
 
 
 cdef bytes encoded_networks(networks):

@@ -7,9 +7,9 @@ from libc.string cimport memcpy, memset
 
 from fastlb.lb.command cimport (
     COMMAND_ADD_LISTENER, COMMAND_ADD_NODE_WORKER, COMMAND_ADD_WORKER, COMMAND_ADMIT, COMMAND_CONFIGURE, COMMAND_DRAIN,
-    COMMAND_EXPECT_PROXY, COMMAND_MAGIC, COMMAND_PAUSE, COMMAND_PING, COMMAND_PROBE, COMMAND_QUIT, COMMAND_REMOVE,
+    COMMAND_EXPECT_OPENING, COMMAND_MAGIC, COMMAND_PAUSE, COMMAND_PING, COMMAND_PROBE, COMMAND_QUIT, COMMAND_REMOVE,
     COMMAND_REMOVE_LISTENER, COMMAND_RESUME, COMMAND_SEND, COMMAND_SERVE, COMMAND_SET_POLICY, COMMAND_WITHDRAW,
-    DRAIN_TELL_LATER, Command, ConfigureFields, ListenerFields, ProxyFields,
+    DRAIN_TELL_LATER, Command, ConfigureFields, ListenerFields, OpeningFields,
 )
 from fastlb.lb.epoll cimport watch_end
 from fastlb.lb.events cimport report_rejected
@@ -18,6 +18,8 @@ from fastlb.lb.node.attend cimport orphan_nodes
 from fastlb.lb.node.channel cimport NODE_MARKER
 from fastlb.lb.node.write cimport OutgoingLine, node_probe, node_say
 from fastlb.lb.opening.networks cimport MAX_NETWORKS, Network
+from fastlb.lb.opening.request_head cimport COOKIE_NAME_BYTES
+from fastlb.lb.opening.table cimport Openings
 from fastlb.lb.page cimport (
     DISPATCHER_PAGE_MAGIC, MAX_LISTENERS, MAX_SLOTS, SLOT_ADDED, SLOT_ADMITTED, SLOT_FREE, DispatcherPage, page_map,
 )
@@ -232,23 +234,28 @@ cdef inline int handle_set_policy(Dispatcher *d, uint32_t policy) noexcept nogil
     return 0
 
 
-cdef inline int handle_expect_proxy(
-    Dispatcher *d, const ProxyFields *wanted, const Received *received, const char *text
+cdef inline int handle_expect_opening(
+    Dispatcher *d, const OpeningFields *wanted, const Received *received, const char *text
 ) noexcept nogil:
-    """Carry out EXPECT_PROXY; what is wrong in it changes nothing."""
+    """Carry out EXPECT_OPENING; what is wrong in it changes nothing."""
+    cdef Openings *openings = &d.openings
     cdef const Network *networks = <const Network *>text
     cdef ssize_t length = received.length - <ssize_t>sizeof(Command)
-    if wanted.timeout_ns <= 0 or wanted.networks > MAX_NETWORKS or wanted.unix_peers > 1 or received.fd_count:
+    if wanted.proxy_timeout_ns < 0 or wanted.head_timeout_ns < 0 or wanted.unix_peers > 1 or received.fd_count:
         return -EINVAL
-    if length != <ssize_t>(wanted.networks * sizeof(Network)):
+    if wanted.networks > MAX_NETWORKS or wanted.cookie_bytes > COOKIE_NAME_BYTES:
+        return -EINVAL
+    if length != <ssize_t>(wanted.networks * sizeof(Network) + wanted.cookie_bytes):
         return -EINVAL
     for i in range(wanted.networks):
         if networks[i].bits > 128:
             return -EINVAL
-    memcpy(d.openings.proxies.networks, networks, length)
-    d.openings.proxies.count, d.openings.proxies.unix_peers = wanted.networks, wanted.unix_peers
-    d.openings.proxy_timeout_ns = wanted.timeout_ns
-    d.openings.wanted = True
+    memcpy(openings.proxies.networks, networks, wanted.networks * sizeof(Network))
+    memcpy(openings.head_rules.cookie, networks + wanted.networks, wanted.cookie_bytes)
+    openings.proxies.count, openings.proxies.unix_peers = wanted.networks, wanted.unix_peers
+    openings.head_rules.cookie_bytes = wanted.cookie_bytes
+    openings.proxy_timeout_ns, openings.head_timeout_ns = wanted.proxy_timeout_ns, wanted.head_timeout_ns
+    openings.wanted = wanted.proxy_timeout_ns > 0 or wanted.head_timeout_ns > 0
     return 0
 
 
@@ -288,8 +295,8 @@ cdef inline int handle_command(
         return handle_node_command(d, command, received, text)
     if kind == COMMAND_PAUSE or kind == COMMAND_RESUME:
         return handle_flag(&d.paused, kind == COMMAND_PAUSE)
-    if kind == COMMAND_EXPECT_PROXY:
-        return handle_expect_proxy(d, &command.fields.proxy, received, text)
+    if kind == COMMAND_EXPECT_OPENING:
+        return handle_expect_opening(d, &command.fields.opening, received, text)
     if kind == COMMAND_SET_POLICY:
         return handle_set_policy(d, command.fields.policy)
     return -EINVAL
@@ -302,7 +309,7 @@ cdef inline int check_command(const Command *command, const Received *received) 
         return -EMFILE
     if received.flags & MSG_TRUNC or received.length < <ssize_t>sizeof(Command) or command.magic != COMMAND_MAGIC:
         return -EINVAL
-    has_text = command.kind == COMMAND_SEND or command.kind == COMMAND_EXPECT_PROXY
+    has_text = command.kind == COMMAND_SEND or command.kind == COMMAND_EXPECT_OPENING
     return 0 if received.length == sizeof(Command) or has_text else -EINVAL
 
 

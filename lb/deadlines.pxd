@@ -8,7 +8,7 @@ from libc.string cimport memset
 from fastlb.lb.listeners cimport is_accepting
 from fastlb.lb.node.attend cimport next_node_deadline_ns
 from fastlb.lb.opening.reading cimport next_opening_deadline_ns
-from fastlb.lb.policy cimport POLICY_IP_HASH
+from fastlb.lb.policy cimport keeps_clients
 from fastlb.lb.posix cimport TFD_TIMER_ABSTIME, itimerspec, timerfd_settime
 from fastlb.lb.slots cimport WorkerSlot
 from fastlb.lb.state cimport BITMAP_WORDS, Dispatcher, NEVER_NS, SEND_PAUSE_NS, lowest_bit, overdue_at_ns
@@ -22,7 +22,7 @@ cdef inline int64_t next_overdue_ns(const Dispatcher *d) noexcept nogil:
     cdef int64_t soonest = NEVER_NS, overdue
     cdef uint64_t remaining
     cdef const WorkerSlot *slot
-    if d.policy == POLICY_IP_HASH or d.admitted < 2:
+    if keeps_clients(d.policy) or d.admitted < 2:
         return NEVER_NS
     for word in range(BITMAP_WORDS):
         remaining = d.outstanding[word]

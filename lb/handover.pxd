@@ -14,9 +14,11 @@ from fastlb.lb.events cimport report_slot
 from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push, held_push_first, held_room
 from fastlb.lb.node.channel cimport NODE_BROKEN
 from fastlb.lb.node.write cimport node_enter_writing, node_hand_over, node_wait_for_room
+from fastlb.lb.opening.reading cimport client_key
 from fastlb.lb.page cimport MAX_LISTENERS, SLOT_DEAD
 from fastlb.lb.policy cimport (
-    NOBODY, POLICY_IP_HASH, candidate_charge, candidate_close, choose, choose_rescuer, is_able, listener_bit,
+    NOBODY, POLICY_STICKY, candidate_charge, candidate_close, choose, choose_rescuer, choose_sticky, is_able,
+    keeps_clients, listener_bit,
 )
 from fastlb.lb.posix cimport (
     CMSG_DATA, CMSG_LEN, MSG_DONTWAIT, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, cmsghdr, errno, iovec, msghdr, sendmsg,
@@ -158,11 +160,14 @@ cdef inline void flush_stages(Dispatcher *d) noexcept nogil:
             send_stage(d, (<uint32_t>word << 6) + lowest_bit(d.staged[word]))
 
 
-cdef inline int32_t choose_for(Dispatcher *d, const ConnectionRecord *record) noexcept nogil:
+cdef inline int32_t choose_for(Dispatcher *d, int fd, const ConnectionRecord *record) noexcept nogil:
     """Return the index of the candidate that gets a connection, or NOBODY."""
     cdef bint unsticky = False
     cdef int32_t index
-    index = choose(&d.table, d.policy, record, &unsticky)
+    if d.policy == POLICY_STICKY:
+        index = choose_sticky(&d.table, listener_bit(record.listener_id), client_key(d, fd, record), &unsticky)
+    else:
+        index = choose(&d.table, d.policy, record, &unsticky)
     if unsticky:
         count(&d.page.unsticky, 1)
     return index
@@ -170,9 +175,9 @@ cdef inline int32_t choose_for(Dispatcher *d, const ConnectionRecord *record) no
 
 cdef inline int32_t choose_for_held(Dispatcher *d, const Connection *held) noexcept nogil:
     """Return the index of the candidate that gets a held connection, or NOBODY."""
-    if held.rescued and d.policy != POLICY_IP_HASH:
+    if held.rescued and not keeps_clients(d.policy):
         return choose_rescuer(&d.table, listener_bit(held.record.listener_id))
-    return choose_for(d, &held.record)
+    return choose_for(d, held.fd, &held.record)
 
 
 cdef inline bint is_served(const Dispatcher *d, uint32_t listener_id) noexcept nogil:

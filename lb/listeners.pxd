@@ -124,7 +124,7 @@ cdef inline void accept_sweep(Dispatcher *d, uint32_t index) noexcept nogil:
             continue
         if d.openings.first_word_wanted and not d.openings.wanted and not has_spoken(d, fd, &record):
             continue
-        stage_connection(d, choose_for(d, &record), fd, &record)
+        stage_connection(d, choose_for(d, fd, &record), fd, &record)
     flush_stages(d)
     dispatch_held(d)  # what a channel refused is held now, and another worker may take it
 

@@ -15,12 +15,13 @@ cdef enum PolicyKind:
     POLICY_ROUND_ROBIN = 0
     POLICY_LEAST_CONNECTIONS = 1
     POLICY_IP_HASH = 2
-    POLICY_COUNT = 3
+    POLICY_STICKY = 3
+    POLICY_COUNT = 4
 
 cdef enum:
     NOBODY = -1
     CANDIDATE_BYTES = 32  # two in a cache line; policy.pyx checks it
-    # Under ip-hash so many connections may wait for a client's own worker before they go to another
+    # Under ip-hash and sticky so many connections may wait for a client's own worker before they go to another
     STICKY_CREDIT = 128
 
 cdef struct Candidate:
@@ -142,6 +143,21 @@ cdef inline int32_t choose_ip_hash(
             best_weight = weight
     unsticky[0] = best != NOBODY and best_weight < own_weight
     return best
+
+
+cdef inline int32_t choose_sticky(
+    const CandidateTable *table, uint64_t listener, uint64_t client, bint *unsticky
+) noexcept nogil:
+    """Return the own worker of a client that is known by something, as choose_ip_hash does; else (0) the least busy."""
+    unsticky[0] = False
+    if client == 0:
+        return choose_least_connections(table, listener)
+    return choose_ip_hash(table, listener, client, unsticky)
+
+
+cdef inline bint keeps_clients(uint32_t policy) noexcept nogil:
+    """Whether by this policy a client waits for a worker of its own."""
+    return policy == POLICY_IP_HASH or policy == POLICY_STICKY
 
 
 cdef inline bint rescues_better(const Candidate *one, const Candidate *other) noexcept nogil:

@@ -30,6 +30,10 @@ cdef extern from *:
     void *memmem(const void *data, size_t length, const void *wanted, size_t wanted_length) noexcept nogil
 
 
+cdef extern from "<strings.h>" nogil:
+    int strncasecmp(const char *one, const char *other, size_t length)
+
+
 cdef extern from "<fcntl.h>" nogil:
     int fcntl(int fd, int command, ...)
     int F_ADD_SEALS, F_GET_SEALS, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL

@@ -11,7 +11,7 @@ from fastlb.lb.held cimport HeldQueue
 from fastlb.lb.node.channel cimport node_is_slow, node_may_be_sent, node_places
 from fastlb.lb.opening.table cimport Openings
 from fastlb.lb.page cimport MAX_LISTENERS, MAX_SLOTS, SLOT_ADMITTED, DispatcherPage, DispatcherSlotRow
-from fastlb.lb.policy cimport Candidate, CandidateTable, POLICY_IP_HASH, STICKY_CREDIT, hash_seed_of
+from fastlb.lb.policy cimport Candidate, CandidateTable, STICKY_CREDIT, hash_seed_of, keeps_clients
 from fastlb.lb.slots cimport (
     WorkerSlot, slot_has_waiting_place, slot_is_receiver, slot_open, slot_overdue_at_ns, slot_refresh, slot_room,
     slot_per_message, slot_untaken,
@@ -180,14 +180,14 @@ cdef inline void candidate_fill(Dispatcher *d, Candidate *candidate, uint32_t in
     cdef int64_t moved_after_ns = d.now_ns - d.handover_timeout_ns
     candidate.slot = index
     candidate.serves = slot.serves
-    candidate.room = slot_room(slot, STICKY_CREDIT if d.policy == POLICY_IP_HASH else 0)
+    candidate.room = slot_room(slot, STICKY_CREDIT if keeps_clients(d.policy) else 0)
     if slot.node != NULL:
         candidate.room = min(candidate.room, node_places(slot.node, d.now_ns))
         candidate.room = candidate.room if node_may_be_sent(slot.node, d.now_ns) else 0
     candidate.slow = slot.node != NULL and node_is_slow(slot.node, d.handover_timeout_ns, d.now_ns)
     candidate.open = slot_open(slot)
     candidate.receiver = slot_is_receiver(slot, moved_after_ns)
-    candidate.waiting_place = d.policy != POLICY_IP_HASH and slot_has_waiting_place(slot, moved_after_ns)
+    candidate.waiting_place = not keeps_clients(d.policy) and slot_has_waiting_place(slot, moved_after_ns)
     if slot.passed_over_until_ns > d.now_ns:
         candidate.room = 0
         candidate.waiting_place = False

@@ -14,7 +14,7 @@ from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node.read cimport node_empty_channel
 from fastlb.lb.node.takeback cimport node_take_back
 from fastlb.lb.page cimport MAX_SLOTS, SLOT_ADMITTED, SLOT_DRAINING
-from fastlb.lb.policy cimport POLICY_IP_HASH, candidate_close
+from fastlb.lb.policy cimport candidate_close, keeps_clients
 from fastlb.lb.posix cimport FIONREAD, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, ioctl, recv
 from fastlb.lb.received cimport Received, close_rights, receive
 from fastlb.lb.slots cimport WorkerSlot, slot_is_full, slot_oldest_sent_ns, slot_settle
@@ -188,14 +188,14 @@ cdef inline uint32_t oldest_to_rescue(Dispatcher *d) noexcept nogil:
 cdef inline void rescue_overdue(Dispatcher *d) noexcept nogil:
     """Take back from stuck and from full workers what is overdue, the oldest first, as much as receivers have room for.
 
-    Never under ip-hash: there a client waits for its own worker.
+    Never under ip-hash and sticky: there a client waits for its own worker.
     """
     cdef WorkerSlot *slot
     cdef TakeBack result
     cdef bint waits
     cdef uint32_t index
     d.rescue_wanted = False
-    if d.policy == POLICY_IP_HASH or d.admitted < 2:
+    if keeps_clients(d.policy) or d.admitted < 2:
         return
     index = oldest_to_rescue(d)
     while index != MAX_SLOTS:

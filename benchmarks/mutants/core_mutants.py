@@ -31,9 +31,9 @@ RULES: dict[str, tuple[Fault, ...]] = {
         (PAGE, "        store_u64(&self.page.position, position)\n", "        pass\n"),
     ),
     "under ip-hash nothing is taken back from a live worker": (
-        (TAKEBACK, "if d.policy == POLICY_IP_HASH or d.admitted < 2:", "if d.admitted < 2:"),
-        (HANDOVER, "if held.rescued and d.policy != POLICY_IP_HASH:", "if held.rescued:"),
-        (STATE, "STICKY_CREDIT if d.policy == POLICY_IP_HASH else 0", "0"),
+        (TAKEBACK, "if keeps_clients(d.policy) or d.admitted < 2:", "if d.admitted < 2:"),
+        (HANDOVER, "if held.rescued and not keeps_clients(d.policy):", "if held.rescued:"),
+        (STATE, "STICKY_CREDIT if keeps_clients(d.policy) else 0", "0"),
     ),
     "from a live worker only what is overdue is taken back": (
         (TAKEBACK, "        and overdue_at_ns(d, slot) <= d.now_ns\n", ""),
@@ -62,7 +62,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
     "one waits for a full worker, until another has room": (
         (SLOTS, "seen_pressure or slot_is_full(slot):", "seen_pressure:"),
         (SLOTS, "    if given and slot.moved_at_ns <= moved_after_ns:\n        return False\n", ""),
-        (STATE, "d.policy != POLICY_IP_HASH and slot_has_waiting_place", "slot_has_waiting_place"),
+        (STATE, "not keeps_clients(d.policy) and slot_has_waiting_place", "slot_has_waiting_place"),
         (TAKEBACK, "        elif not waits:\n", "        else:\n"),
         (TAKEBACK, "slot_oldest_sent_ns(slot) < slot_oldest_sent_ns(&d.slots[found])", "True"),
         (DISPATCHER, "        d.rescue_wanted |= d.table.with_room < places and d.admitted > 1\n", ""),

@@ -10,7 +10,7 @@ from .hosts import Backend, backends, host_remarks, is_reachable, refuse_unreach
 # Where the app has no health_check_interval of its own: a host that is gone is not to be asked for half a minute.
 CHECK_SECONDS = 2
 CONNECT_SECONDS = 2
-ALGORITHMS = {"round-robin": "roundrobin", "least-connections": "leastconn", "ip-hash": "source"}
+ALGORITHMS = {"round-robin": "roundrobin", "least-connections": "leastconn", "ip-hash": "source", "sticky": "source"}
 
 DEFAULTS = f"""\
 defaults
@@ -55,6 +55,8 @@ def _sections(app: ExportedApp, backend: Backend) -> str:
     bind = f"    bind :{backend.port}\n" if backend.port else "    bind :80\n"
     frontend = f"frontend {backend.name}-in\n    mode {mode}\n{bind}    default_backend {backend.name}\n"
     lines = HTTP if mode == "http" else f"    mode {mode}\n"
+    # What comes by a connection that is kept goes to the worker of whoever came by it first.
+    lines += "    http-reuse never\n" if mode == "http" and app.config.balance == "sticky" else ""
     lines += FORWARDED if mode == "http" and not app.config.proxy_protocol else ""
     return (
         f"{frontend}\nbackend {backend.name}\n{lines}"

@@ -7,7 +7,8 @@ from ...supervisor.errors import UsageError
 from .exported_app import ExportedApp, comments, whole_seconds
 from .hosts import Backend, backends, host_remarks, is_reachable, refuse_unreachable
 
-METHODS = {"round-robin": "", "least-connections": "    least_conn;\n", "ip-hash": "    ip_hash;\n"}
+IP_HASH = "    ip_hash;\n"
+METHODS = {"round-robin": "", "least-connections": "    least_conn;\n", "ip-hash": IP_HASH, "sticky": IP_HASH}
 KEPT_CONNECTIONS = 32
 FAIL_SECONDS = 10
 _PATH = re.compile(r"[\w./-]+")
@@ -21,8 +22,7 @@ map $http_upgrade $connection_upgrade {
 
 UPSTREAM = """\
 upstream {name} {{
-{method}{servers}    keepalive {kept};
-{kept_for}}}
+{method}{servers}{kept}}}
 """
 
 SERVER = """\
@@ -68,14 +68,22 @@ def _of_app(app: ExportedApp, hosts: Sequence[str]) -> str:
 
 
 def _upstream(app: ExportedApp, backend: Backend) -> str:
-    kept_for = f"    keepalive_timeout {round(app.config.timeout_keep_alive * 800)}ms;\n"
     return UPSTREAM.format(
         name=backend.name,
         method=METHODS[app.config.balance],
         servers="".join(f"    server {_place(backend, at)} {_patience(app, backend)};\n" for at in backend.addresses),
-        kept=KEPT_CONNECTIONS,
-        kept_for=kept_for if app.bounds_http and app.config.timeout_keep_alive else "",
+        kept=_kept(app),
     )
+
+
+def _kept(app: ExportedApp) -> str:
+    """None with sticky: what comes by a kept connection goes to the worker of whoever came by it first."""
+    if app.config.balance == "sticky":
+        return ""
+    kept = f"    keepalive {KEPT_CONNECTIONS};\n"
+    if app.bounds_http and app.config.timeout_keep_alive:
+        kept += f"    keepalive_timeout {round(app.config.timeout_keep_alive * 800)}ms;\n"
+    return kept
 
 
 def _patience(app: ExportedApp, backend: Backend) -> str:
@@ -122,6 +130,6 @@ def _remarks(app: ExportedApp, hosts: Sequence[str]) -> list[str]:
     if app.speaks_tls:
         found.append("The app speaks TLS, and nginx does not look at its certificate: see proxy_ssl_verify")
     if app.config.balance == "ip-hash":
-        found.append("--balance ip-hash: on each host it sees the address of nginx for everybody")
+        found.append("--balance ip-hash: on each host it sees the address of nginx for everybody: take sticky")
     found.append("Clients: let the app believe nginx's X-Forwarded-For, by --forwarded-allow-ips ADDRESS")
     return found

@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastlb.lb.held cimport Connection
 from fastlb.lb.opening.networks cimport NetworkList
+from fastlb.lb.opening.request_head cimport HeadRules
 
 cdef enum:
     # Each has a place in the held queue too, for when it is whole; the other half is for what is taken back.
@@ -14,14 +15,17 @@ cdef enum:
 
 cdef struct Opening:
     Connection connection
+    bint awaits_head         # of its first request; before that: its PROXY header
+    bint is_silent           # waits for the first word of its client only
     int64_t deadline_ns
-    bint is_silent  # waits for the first word of its client, and is handed over without one when its time is over
 
 cdef struct Openings:
     bint first_word_wanted   # a worker has been held up: silent clients would be stranded there
     bint wanted              # something must come before a connection is handed over
-    int64_t proxy_timeout_ns  # how long a PROXY header may take
-    NetworkList proxies      # who may send one
+    int64_t proxy_timeout_ns  # how long a PROXY header may take; 0: none comes
+    int64_t head_timeout_ns  # how long the head of the first request is waited for; 0: it is not looked at
+    NetworkList proxies      # who is believed
+    HeadRules head_rules
     uint32_t count
     uint64_t used[OPENING_WORDS]
     Opening table[MAX_OPENINGS]

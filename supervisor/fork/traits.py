@@ -26,7 +26,7 @@ SCALING = (
     *("scale_up_cooldown", "scale_down_cooldown"),
 )
 # Its processes accept themselves, and read what comes first themselves.
-PROXY = ("proxy_protocol", "proxy_allow_ips")
+PROXY = ("proxy_protocol", "proxy_allow_ips", "sticky_cookie")
 FORK_TRAITS = WorkerTraits(
     kind="fork",
     title="fork-mode",

@@ -12,6 +12,7 @@ import msgspec
 from .access_log import check_access_log_format
 from .addresses import check_proxies
 from .app_name import check_namespace
+from .cookie_name import check_cookie_name
 from .cron_restart import check_cron_restart
 from .date_format import compile_format
 from .env_names import check_filter
@@ -71,7 +72,7 @@ PYTHON: tuple[AppKind, ...] = ("python",)
 NODE: tuple[AppKind, ...] = ("node",)
 ASGI, WSGI = ("asgi",), ("wsgi",)
 FORK: tuple[AppKind, ...] = ("fork",)
-Balance = Literal["round-robin", "least-connections", "ip-hash"]
+Balance = Literal["round-robin", "least-connections", "ip-hash", "sticky"]
 Interface = Literal["auto", "asgi", "wsgi"]
 ReadyWhen = Literal["auto", "serving", "said", "port", "uptime"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
@@ -119,13 +120,14 @@ class AppConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     pin_cpus: Annotated[bool, Setting(help="Each worker runs on one CPU: the first on the first that may be used, and so on.", section="App")] = False
 
     bind: Annotated[tuple[str, ...], Setting(help="Where to listen: HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N. Default: 127.0.0.1:8000; of a Node app: where it asks to; in fork mode: nowhere, and what is given is passed to the program as systemd does (LISTEN_FDS).", section="Network", flags=("-b",), repeatable=True, metavar="ADDRESS", aliases=("host", "port", "uds", "fd", "listen"), variables=("PORT",))] = ()
-    balance: Annotated[Balance, Setting(help="How a worker is chosen for a connection.", section="Network", aliases=("policy",))] = "round-robin"
+    balance: Annotated[Balance, Setting(help="How a worker is chosen for a connection. ip-hash: by the client's address; sticky: the same behind an HTTP proxy, by sticky_cookie or the address that the proxy forwards.", section="Network", aliases=("policy",))] = "round-robin"
+    sticky_cookie: Annotated[str, Setting(help="Cookie by whose value sticky knows a client, before any address; only one that is there before the first request that must come back.", section="Network", metavar="NAME", check=check_cookie_name)] = ""
     backlog: Annotated[int, Setting(help="Connections that may wait in the kernel.", section="Network", minimum=1, maximum=65535)] = 4096
     socket_mode: Annotated[str, Setting(help="Mode of a unix socket, octal.", section="Network", metavar="MODE", check=parse_mode)] = "0660"
     credit: Annotated[int, Setting(help="How many connections may wait for one worker; 0 = default: 16, for Node 2.", section="Network", minimum=0, maximum=128)] = 0
     max_connections: Annotated[int, Setting(help="Most open connections of a worker; 0: as its descriptor limit allows, and no bound for Node.", section="Network", aliases=("worker_connections",), minimum=0, maximum=1_000_000)] = 0
     proxy_protocol: Annotated[bool, Setting(help="Every connection begins with a PROXY header (version 1 or 2), as HAProxy's send-proxy and nginx's proxy_protocol write it: the client in it is the one that workers see.", section="Network")] = False
-    proxy_allow_ips: Annotated[str, Setting(help="Who may send a PROXY header, comma separated: addresses, networks, unix: (whoever may connect to a unix socket of --bind), or *. All others are closed.", section="Network", metavar="LIST", aliases=("proxy_allow_from", "set_real_ip_from"), check=parse_networks)] = "127.0.0.1,::1,unix:"
+    proxy_allow_ips: Annotated[str, Setting(help="Proxies that are believed by the dispatcher, comma separated: addresses, networks, unix: (whoever may connect to a unix socket of --bind), or *. They may send a PROXY header, all others are closed; and sticky looks at what they forward.", section="Network", metavar="LIST", aliases=("proxy_allow_from", "set_real_ip_from"), check=parse_networks)] = "127.0.0.1,::1,unix:"
     handover_timeout: Annotated[float, seconds("After this a connection that its worker has not taken goes to another.", "Network", minimum=0.001)] = 0.005
 
     http: Annotated[Literal["auto", "fastlb", "httptools", "h11"], Setting(help="What speaks HTTP in ASGI workers: fastlb itself (auto), or uvicorn on httptools or h11.", section="HTTP", kinds=PYTHON, interfaces=ASGI)] = "auto"

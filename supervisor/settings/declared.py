@@ -39,7 +39,7 @@ NEEDS_START: dict[str, str] = {
     "name": "the app is known by it",
     **dict.fromkeys(("bind", "backlog", "socket_mode"), "the sockets outlive the workers"),
     **dict.fromkeys(("balance", "handover_timeout"), "the dispatcher is told once"),
-    **dict.fromkeys(("proxy_protocol", "proxy_allow_ips"), "the dispatcher is told once"),
+    **dict.fromkeys(("proxy_protocol", "proxy_allow_ips", "sticky_cookie"), "the dispatcher is told once"),
     "cgroup_memory_restart": "the cgroup is that of all workers",
     "metrics_bind": "the supervisor listens there",
     **dict.fromkeys(("statsd_host", "statsd_prefix"), "the supervisor asks once where to send"),

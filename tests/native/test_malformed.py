@@ -21,7 +21,7 @@ from fastlb.lb.command import (
     encode_add_worker,
     encode_admit,
     encode_drain,
-    encode_expect_proxy,
+    encode_expect_opening,
     encode_pause,
     encode_remove,
     encode_remove_listener,
@@ -110,7 +110,7 @@ def test_malformed_commands_cost_their_sender_only(some_fds: list[int]) -> None:
         assert rejected > 1000
         # some of them were valid by chance: undo what they did
         dispatcher.send(encode_resume())
-        dispatcher.send(encode_expect_proxy(10**12, [(bytes(16), 0)], unix_peers=True))
+        dispatcher.send(encode_expect_opening(10**12, [(bytes(16), 0)], unix_peers=True))
         dispatcher.give_listener(20, dispatcher.listeners[20])
         dispatcher.connect(listener_id=20)[0].sendall(b"PROXY UNKNOWN\r\n")
         worker.take_until(1)

@@ -7,7 +7,7 @@ import socket
 import struct
 
 import pytest
-from fastlb.lb.command import EventName, Policy, encode_drain, encode_expect_proxy
+from fastlb.lb.command import EventName, Policy, encode_drain, encode_expect_opening
 
 from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
@@ -41,7 +41,7 @@ def expect_proxy(
     *,
     unix_peers: bool = False,
 ) -> None:
-    dispatcher.send(encode_expect_proxy(timeout_ns, networks, unix_peers))
+    dispatcher.send(encode_expect_opening(timeout_ns, networks, unix_peers))
     dispatcher.listen()
 
 
@@ -163,7 +163,7 @@ def test_unix_peers_are_trusted_where_that_is_said(trusted: bool, tmp_path: obje
     with DispatcherProcess() as dispatcher, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{tmp_path}/s")
         listener.listen()
-        dispatcher.send(encode_expect_proxy(PATIENT_NS, LOOPBACK, trusted))
+        dispatcher.send(encode_expect_opening(PATIENT_NS, LOOPBACK, trusted))
         dispatcher.give_listener(0, listener)
         (worker,) = dispatcher.start_workers(1)
         with socket.socket(socket.AF_UNIX) as client:

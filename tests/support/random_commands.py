@@ -14,7 +14,7 @@ from fastlb.lb.command import (
     encode_admit,
     encode_configure,
     encode_drain,
-    encode_expect_proxy,
+    encode_expect_opening,
     encode_pause,
     encode_ping,
     encode_probe,
@@ -54,7 +54,7 @@ class RandomCommand:
             CommandName.SERVE: lambda: encode_serve(slot, incarnation, self._bits(64)),
             CommandName.PROBE: lambda: encode_probe(slot, incarnation),
             CommandName.WITHDRAW: lambda: encode_withdraw(slot, incarnation),
-            CommandName.EXPECT_PROXY: self._expect_proxy,
+            CommandName.EXPECT_OPENING: self._expect_opening,
         }
 
     def encode(self, name: CommandName) -> bytes:
@@ -68,9 +68,9 @@ class RandomCommand:
         bounds = WorkerBounds(*(self._generator.choice((0, 1, 2**32 - 1)) for _ in range(3)))
         return NewWorker(self._slot, self._incarnation, bounds, self._bits(32))
 
-    def _expect_proxy(self) -> bytes:
+    def _expect_opening(self) -> bytes:
         networks = [(self._generator.randbytes(16), self._generator.randrange(129)) for _ in range(self._bits(3))]
-        return encode_expect_proxy(self._bits(64) - 2**63, networks, bool(self._bits(1)))
+        return encode_expect_opening(self._bits(64) - 2**63, networks, bool(self._bits(1)))
 
     def _add_node_worker(self) -> bytes:
         history = ChannelHistory(self._bits(32), self._bits(32))

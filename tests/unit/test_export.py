@@ -52,7 +52,8 @@ JOB = app(name="Job_1", target="sleep", exec_mode="fork", args=("1000",))
 TLS = app(name="tls", ssl_certfile="/c.pem", ssl_keyfile="/k.pem", balance="ip-hash")
 SOCKET = app(name="local", bind=("unix:/run/shop/app.sock",), health_check="test -e 'a b'")
 PROXIED = app(name="proxied", bind=(":8000",), proxy_protocol=True, health_check="/health")
-ALL = (SHOP, JOB, TLS, SOCKET, PROXIED)
+STICKY = app(name="sticky", bind=(":8001",), balance="sticky")
+ALL = (SHOP, JOB, TLS, SOCKET, PROXIED, STICKY)
 
 
 def objects(one: ExportedApp) -> dict[str, Any]:
@@ -168,6 +169,13 @@ def test_nginx_knows_all_hosts_and_leaves_programs_out() -> None:
     assert "    server [fd00::2]:8001 max_fails=2 fail_timeout=4s;\n" in text
     assert "# Job_1 is left out" in text
     assert "max_fails=0" in nginx([SOCKET], ()), "one server is never taken out"
+
+
+def test_connections_to_a_sticky_app_are_not_shared() -> None:
+    assert "http-reuse never" in haproxy([STICKY], HOSTS)
+    assert "http-reuse" not in haproxy([SHOP], HOSTS)
+    assert "keepalive" not in nginx([STICKY], HOSTS)
+    assert "keepalive 32;" in nginx([SHOP], HOSTS)
 
 
 def test_nginx_understands_it(tmp_path: Path) -> None:
