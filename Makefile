@@ -31,6 +31,7 @@ demo: $(VENV)/.installed ## set up, start the example on 8 workers, show it answ
 
 # Compiled beforehand, as some machines forbid Python to keep what it compiles: each of a thousand processes would.
 test: $(VENV)/.installed-test ## set up and run every test
+	@sh .ci/unpack-haproxy $(VENV)
 	$(BIN)/python -m compileall -q src cli client lb supervisor worker tests/support/*.py
 	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist worksteal $(TESTS)
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def blocks(page: str, language: str) -> Iterator[str]:
 
 def check(program: str, *arguments: str, **env: str) -> str:
     """Run a program that reads a file; return what it says. Skips where there is none."""
-    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    path = shutil.which(program) or shutil.which(program, path=f"/usr/sbin:/sbin:{sys.prefix}/bin")
     if path is None:
         pytest.skip(f"no {program} here")
     options = {"capture_output": True, "text": True, "timeout": scaled(SETTLED_SECONDS)}

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def objects(one: ExportedApp) -> dict[str, Any]:
 
 def checked(program: str, *arguments: str, **env: str) -> str:
     """Run a program that reads what was written; return what it says. Skips where there is none."""
-    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    path = shutil.which(program) or shutil.which(program, path=f"/usr/sbin:/sbin:{sys.prefix}/bin")
     if path is None:
         pytest.skip(f"no {program} here")
     result = subprocess.run(
