@@ -25,7 +25,13 @@ from tests.support.waiting import wait_until
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CLIENTS = {"shop": 9, "blog": 2, "mail": 3}
 # So that no picture tells of the machine that it was made on.
-WHOSE = "document.getElementById('where').textContent = 'deploy@app-1 · ~/.fastlb'"
+WHOSE = """
+    const where = document.getElementById("where"), other = where.cloneNode();
+    other.id = "";
+    other.textContent = "deploy@app-1 · ~/.fastlb";
+    where.after(other);
+    where.hidden = true;
+"""
 SHOP = """
 import random, sys, time
 
@@ -123,14 +129,15 @@ def leave(app: App) -> None:
 
 def take_pictures(driver: Chrome) -> None:
     """Take one picture for each look."""
-    size = {"width": 1140, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_script(WHOSE)
+    still = {"name": "prefers-reduced-motion", "value": "reduce"}
+    size = {"width": 1260, "height": 960, "deviceScaleFactor": 1, "mobile": False}
     phone = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": True}
     for name, scheme, screen in (("light", "light", size), ("dark", "dark", size), ("phone", "light", phone)):
-        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        media = {"features": [still, {"name": "prefers-color-scheme", "value": scheme}]}
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         time.sleep(1)
-        driver.execute_script(WHOSE)
         driver.save_screenshot(str(DOCS / f"console-{name}.png"))
 
 

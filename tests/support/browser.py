@@ -17,6 +17,7 @@ SWITCHES = (
     "--headless=new",
     "--no-sandbox",  # its own does not work for root, nor in a container
     "--disable-gpu",
+    "--hide-scrollbars",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",

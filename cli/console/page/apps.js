@@ -31,7 +31,7 @@ export function showApps(apps, selected, choose) {
 
 function makeRow(name, choose) {
   const button = make("button", { class: "plain name", type: "button" }, name);
-  const classes = ["", "", "n", "n", "wide spark-cell", "n wide", "n", "n", "n mid", "n mid", "n mid", "n wide", "n wide"];
+  const classes = ["", "", "n", "n", "wide spark-cell", "n wide", "n mid", "n", "n mid", "n mid", "n mid", "n wide", "n wide"];
   const row = make("tr", {}, ...classes.map((value, at) => make(at ? "td" : "th", value ? { class: value } : {})));
   row.cells[0].scope = "row";
   row.cells[0].append(button);

@@ -78,7 +78,7 @@ function showWorkers(workers) {
 }
 
 function makeRow() {
-  const classes = ["n", "", "n mid", "n wide", "spread-cell", "n mid", "n", "n wide", "n", "n", "n mid", "n mid", "n wide", "n wide", "note mid"];
+  const classes = ["n", "", "n mid", "n wide", "spread-cell", "n mid", "n", "n wide", "n mid", "n", "n mid", "n mid", "n wide", "n wide", "note mid"];
   const row = make("tr", {}, ...classes.map((value, at) => make(at ? "td" : "th", value ? { class: value } : {})));
   row.cells[0].scope = "row";
   row.cells[4].append(make("div", { class: "spread" }, make("span", { class: "bar", "aria-hidden": "true" }, make("span")), make("span")));
