@@ -26,7 +26,10 @@ LEFT_OUT: dict[str, str] = {
     **OF_FILE_CHANGES,
     "cwd": "it is the working directory of the image, and must hold what the app's directory holds",
     "socket_mode": "nobody else is in the container",
-    "ssl_keyfile_password": "it is secret: give it as FASTLB_SSL_KEYFILE_PASSWORD in the environment",
+    **{
+        name: f"it is secret: give it as FASTLB_{name.upper()} in the environment"
+        for name in ("ssl_keyfile_password", "alert_smtp", "alert_webhook")
+    },
 }
 # Said in another way, by every format.
 SAID_OTHERWISE = ("target", "args", "name", "bind", "env")

@@ -1,19 +1,24 @@
 """When alerts begin and end, and who is told when: the pure functions, with a clock passed in."""
 
 
+import contextlib
+import socket
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from fastlb.supervisor.alerts.judge import LASTING, OFF, AlertState, Phase, judge, step
 from fastlb.supervisor.alerts.readings import Level, Reading
 from fastlb.supervisor.alerts.sample import Sample, Share
-from fastlb.supervisor.alerts.sampling import Around, sample_of
+from fastlb.supervisor.alerts.sampling import Around, disk_share, drops_of, sample_of
 from fastlb.supervisor.alerts.telling import HOUR, Tell, Told, due_at, tell
 from fastlb.supervisor.control.protocol import AppMetrics, WorkerEntry, WorkerFigures
 from fastlb.supervisor.errors import UsageError
 from fastlb.supervisor.settings.alerting import ALERT_NAMES, AlertName, AlertRules, alert_rules, check_alerts
 from fastlb.supervisor.settings.app_config import AppConfig
+
+from tests.support.waiting import wait_until
 
 RULES = AlertRules()
 INTERVAL = 10.0
@@ -246,6 +251,27 @@ def test_sample_of_programs_that_count_nothing() -> None:
     assert (found.requests, list(found.latency_us)) == (None, [])
     ill = worker(0, status="unhealthy", impediment="is ill: tcp: refused")
     assert list(sample_of(metrics(ill), Around(), 0.0).unhealthy) == ["worker 0 is ill: tcp: refused"]
+
+
+# What is around an app
+
+
+def test_full_backlog_is_counted_by_the_kernel() -> None:
+    with contextlib.ExitStack() as clients, socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+        assert drops_of(listener) == 0
+        for _ in range(6):
+            client = clients.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        wait_until(lambda: drops_of(listener) > 0, "some have found no room")
+    assert drops_of(listener) == 0, "a closed one says nothing"
+
+
+def test_disk_of_this_machine() -> None:
+    disk = disk_share(Path("/"))
+    assert disk
+    assert 0 < disk.percent <= 100
+    assert disk_share(Path("/no/such/directory")) is None
 
 
 # Settings

@@ -140,6 +140,15 @@ def test_secrets_are_not_told_and_what_cannot_be_said_is() -> None:
         assert {"--watch", "--env", "--health-check-text"} <= set(said)
 
 
+def test_who_is_told_of_alerts_is_no_secret_and_by_which_address_is() -> None:
+    secrets: dict[str, Any] = {"alert_webhook": ("https://h/canary-7",), "alert_smtp": "smtp://u:canary-7@h"}
+    told = app(alert_email=("ops@example.org",), **secrets)
+    for text in (kubernetes(told, "shop:7"), compose([told], "")):
+        assert "canary-7" not in text
+        assert "ops@example.org" in text
+        assert "give it as FASTLB_ALERT_WEBHOOK" in text
+
+
 def test_haproxy_knows_all_hosts_and_asks_them() -> None:
     text = haproxy([SHOP], HOSTS)
     assert "    server host1 10.0.0.1:8000\n    server host2 [fd00::2]:8000\n" in text
