@@ -128,7 +128,7 @@ def _authenticate(_: SMTP, __: Session, ___: Envelope, ____: str, data: object) 
 
 
 @contextlib.contextmanager
-def smtp_server(*, tls: str = "", login: bool = False) -> Iterator[Received]:
+def smtp_server(*, tls: str = "", login: bool = False, host: str = "127.0.0.1") -> Iterator[Received]:
     """Hold a server that takes letters; `tls`: "", "starttls" or "smtps"; `login`: of USER with PASSWORD alone."""
     received = Received(("", 0))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -137,7 +137,7 @@ def smtp_server(*, tls: str = "", login: bool = False) -> Iterator[Received]:
     options |= {"auth_require_tls": tls == "starttls"}
     options |= {"tls_context": context, "require_starttls": True} if tls == "starttls" else {}
     options |= {"ssl_context": context} if tls == "smtps" else {}
-    controller = Controller(_Mailbox(received), hostname="127.0.0.1", port=_free_port(), **options)
+    controller = Controller(_Mailbox(received), hostname=host, port=_free_port(), **options)
     controller.start()
     try:
         received.address = controller.hostname, controller.port

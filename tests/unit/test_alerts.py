@@ -124,7 +124,7 @@ def test_short_peak_is_no_alert() -> None:
 def test_value_that_swings_about_its_limit_is_one_alert() -> None:
     course = Course().look(7, cpu=Share(81.0))
     for _ in range(20):
-        course.look(3, cpu=Share(75.0)).look(3, cpu=Share(85.0)).look(3, cpu=Share(71.0))
+        course.look(10, cpu=Share(75.0)).look(3, cpu=Share(85.0)).look(3, cpu=Share(71.0))
         assert course.on == {"cpu"}
     assert course.look(8, cpu=Share(71.0)).on == set()
 
