@@ -1,8 +1,8 @@
 """Owns the worker's end of a connection channel: takes connections, counts them, tells when they close.
 
-Runs in Python workers, on the event loop's thread. Counts a message before any other code sees its connections, so
-that the dispatcher never takes back what was taken. Never waits, and never reads while descriptors are short:
-recvmsg(2) into a full descriptor table loses connections without an error.
+Runs in Python workers, on the event loop's thread; for a WSGI app in the thread that leads. Counts a message before any
+other code sees its connections, so that the dispatcher never takes back what was taken. Never waits, and never reads
+while descriptors are short: recvmsg(2) into a full descriptor table loses connections without an error.
 """
 
 import os

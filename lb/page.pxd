@@ -119,7 +119,7 @@ cdef int page_map(int fd, size_t size, void **address) noexcept nogil
 
 
 cdef class WorkerStatus:
-    # The worker's own page: the only writer of lines 1, 2 and 4-7. One per process, event loop thread only.
+    # The worker's own page: the only writer of lines 1, 2 and 4-7. One per process, under the GIL.
     cdef WorkerPage *page
     cdef int wakeup_fd
     cdef public object on_less_busy  # called when something is not busy any more; may be None. It must only schedule

@@ -101,7 +101,7 @@ cdef class WorkerStatus:
     """A worker's writing end of its status page.
 
     Args: `page_fd` and `wakeup_fd` are borrowed: the page is mapped at once, the eventfd must stay open.
-    Every method is for the event loop's thread only: a field has a single writer.
+    Every method is called with the GIL, and runs without giving it away: a field has a single writer at a time.
     """
 
     def __cinit__(self, int page_fd, int wakeup_fd):

@@ -105,6 +105,13 @@ class Adopter:
             # No transport was made, so the descriptor is still ours.
             owner.abandon()
 
+    def go_on(self, handed: HandedSocket, protocol: asyncio.BaseProtocol) -> None:
+        """Give `handed`, plain, to the loop, and its transport to `protocol`, which knows the client already."""
+        connect = self._loop.connect_accepted_socket(lambda: protocol, handed)  # type: ignore[arg-type]
+        if not _Driver(connect, self._loop).step():
+            handed.abandon()
+            protocol.connection_lost(None)
+
     def _begin(self, handed: HandedSocket) -> asyncio.BaseProtocol:
         protocol = self._factory(handed)
         # Bytes of a handshake are the encrypted transport's own.

@@ -40,7 +40,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
         (ENVIRON, '            environ["wsgi.url_scheme"] = scheme\n', "            pass\n"),
     ),
     "a client that expects is answered": (
-        (CONNECTION, "            self.write(CONTINUE)\n", "            pass\n"),
+        (CONNECTION, "            self.owes_continue = self.direct\n            self.write(CONTINUE)\n", "            pass\n"),
         (READER, '            if not equals_text(value, b"100-continue"):\n', "            if False:\n"),
         (READER, "        if parser.method == HTTP_CONNECT:\n", "        if False:\n"),
         (READER, "    reader.ended = not reader.keep_alive\n", "    reader.ended = False\n"),

@@ -20,6 +20,7 @@ from fastlb.worker.http.response import ServerLines
 from fastlb.worker.timeout_wheel import TimeoutWheel
 from fastlb.worker.wire import WorkerConfig
 from fastlb.worker.wsgi.connection import WsgiConnection
+from fastlb.worker.wsgi.crew import Crew
 from fastlb.worker.wsgi.environ import WsgiApp, address_environ, worker_environ
 from fastlb.worker.wsgi.exchange import WsgiService
 from fastlb.worker.wsgi.request_environ import EnvironMaker
@@ -89,6 +90,7 @@ class LocalServer:
         self.status = status
         self.wheel = TimeoutWheel(self.loop)
         self.service = WsgiService(wsgi_app, self.loop, self.wheel, config, ServerLines("test"), status, None)
+        self.service.threads = Crew(self.service, config.threads)
         self.service.stall_timeout = STALL_TIMEOUT
         self.service.threads.start()
         self.maker = EnvironMaker(address_environ(worker_environ(config, sys.stderr), None, False), None)

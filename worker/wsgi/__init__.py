@@ -1,1 +1,1 @@
-"""Serving WSGI apps: a protocol of ours on httptools, and a pool of threads. Runs in WSGI workers only."""
+"""Serving WSGI apps: our HTTP, and threads that take connections themselves. Runs in WSGI workers only."""

@@ -11,9 +11,10 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import IO, BinaryIO
+from queue import SimpleQueue
+from typing import IO, BinaryIO, Protocol
 
-from .app_threads import AppThreads, Job
+from .loop_calls import LoopCalls
 
 # What of one body may wait for the disk before its client has to wait, and when it is read again.
 MOST_WAITING_BYTES = 1024 * 1024
@@ -28,29 +29,42 @@ class BodyNotStored(OSError):
     """The disk did not take a request body."""
 
 
+class Job(Protocol):
+    """What the thread runs. `run` reports its own errors: an exception that leaves it ends the thread."""
+
+    def run(self) -> None:
+        """Do the work, in the thread."""
+
+
 class BodyWriter:
     """The thread of a worker that writes bodies to disk; started with the first one that is too large for memory."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Prepare; what is posted goes to `loop`."""
-        self._threads = AppThreads(loop, 1, "body-writer")
+        self._calls = LoopCalls(loop)
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._started = False
 
     def submit(self, job: Job) -> None:
         """Run `job` in the thread. Any thread, the first time the event loop's."""
         if not self._started:
             self._started = True
-            self._threads.start()
-        self._threads.submit(job)
+            threading.Thread(target=self._work, name="body-writer", daemon=True).start()
+        self._jobs.put(job)
 
     def post(self, callback: Callable[[], object]) -> None:
         """Call back in the event loop's thread. Any thread."""
-        self._threads.post(_call, callback)
+        self._calls.post(_call, callback)
 
     def stop(self) -> None:
         """Let the thread end when nothing waits."""
         if self._started:
-            self._threads.stop()
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job.run()
+            del job  # else an idle thread keeps the last body alive
 
 
 class BodySpool:

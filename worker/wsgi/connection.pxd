@@ -15,14 +15,28 @@ cdef class WsgiConnection(HttpConnection):
     cdef dict environ             # of the request that is being read
     cdef readonly object body             # RequestBody of that request; None: nothing of it has come
     cdef WsgiExchange exchange    # the request that is answered; None: there is none
-    cdef object file_sender
+    cdef object sender
     cdef readonly object grace             # timer: a new connection counts as busy without a whole request
     cdef bint is_new              # it had no whole request yet, and counts as busy
     cdef int64_t unsent_of_file   # when progress was looked for
+    # while the threads that run the app serve it by themselves
+    cdef readonly bint direct     # they do, and not the event loop
+    cdef int fd
+    cdef bint is_watched          # by Crew
+    cdef bint is_shut             # it takes no more requests
+    cdef bint owes_continue       # its client waits for a 100 Continue
+    cdef bytes unfed              # what is to be read by the event loop
+
+    cdef bint read_directly(self, const char *data, Py_ssize_t length) except -1
+    cdef int answer(self, WsgiExchange exchange) except -1
+    cdef int go_to_loop(self) except -1
+    cdef int close_directly(self) except -1
+    cdef int end_grace(self) except -1
 
     # inside
     cdef int wait_a_moment(self) except -1
-    cdef int end_grace(self) except -1
+    cdef int continue_in_loop(self) except -1
+    cdef int count_done(self, WsgiExchange exchange) except -1
     cdef int refuse_unstored(self, error) except? -1
     cdef int pause_turn(self) except -1
     cdef bint is_body_behind(self) except -1

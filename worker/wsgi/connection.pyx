@@ -1,16 +1,20 @@
 """Owns what makes HTTP requests into runs of a WSGI app, and what becomes of the responses. Runs in WSGI workers.
 
-On the event loop's thread, and never blocks it: the app is called in a thread of its own when its request is whole, and
-what waits for the client lies in the exchange's Outbox.
+A connection is served by the threads that run the app (Crew), directly, as long as its client is quick: a whole request
+in one piece, a response that the kernel takes at once. When it is not, it goes to the event loop for good, which is
+never blocked: there the app is called in a thread when its request is whole, and what waits for the client lies in the
+exchange's Outbox. With TLS all is the event loop's. It is in one place at a time, and what is passed on is posted.
 """
 
 import logging
 import os
 from io import BytesIO
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t
 
-from fastlb.lb.posix cimport monotonic_ns
+from fastlb.lb.posix cimport MSG_DONTWAIT, MSG_NOSIGNAL, monotonic_ns, send
 from fastlb.worker.http.connection cimport HttpConnection
 from fastlb.worker.http.llhttp cimport HPE_USER
 from fastlb.worker.wsgi.exchange cimport WsgiExchange, WsgiService
@@ -19,7 +23,7 @@ from fastlb.worker.wsgi.request_environ cimport EnvironMaker
 from .answered_exchange import AnsweredExchange
 from .body_spool import BodyNotStored
 from .file_sender import FileSender
-from .outbox import SLICE_BYTES
+from .outbox import SLICE_BYTES, ClientGone
 from .request_body import RequestBody
 
 cdef enum:
@@ -52,6 +56,7 @@ cdef class WsgiConnection(HttpConnection):
         peer = handed.peer_address()
         self.client = peer[0] if peer else ""
         self.client_port = str(peer[1]) if peer else None
+        self.fd = handed.fileno()
         self.is_new = not service.secure
         if service.secure:
             # A handshake takes the client's round trips: it occupies no thread.
@@ -64,8 +69,9 @@ cdef class WsgiConnection(HttpConnection):
         HttpConnection.connection_made(self, transport)
         # 0: what is written goes to the kernel at once, and pause_writing says when not all of it went.
         transport.set_write_buffer_limits(high=SECURE_BUFFER_BYTES if self.wsgi.secure else 0)
-        if self.is_new and not self.handed.has_unread():
+        if self.unfed is None and self.is_new and not self.handed.has_unread():
             self.wait_a_moment()
+        self.continue_in_loop()
 
     def data_received(self, data):
         """Read bytes of the client."""
@@ -79,7 +85,7 @@ cdef class WsgiConnection(HttpConnection):
 
     def on_deadline(self, double now):
         """Act when the time for what is waited for is up."""
-        if self.file_sender is not None:
+        if self.sender is not None:
             self.look_for_progress_of_file()
         else:
             HttpConnection.on_deadline(self, now)
@@ -88,9 +94,13 @@ cdef class WsgiConnection(HttpConnection):
 
     def shutdown(self):
         """Take no more requests: close now, or after the response that is under way."""
+        self.is_shut = True
         if self.exchange is not None:
             self.exchange.keep_alive = False
-        HttpConnection.shutdown(self)
+        if not self.direct:
+            HttpConnection.shutdown(self)
+        elif self.exchange is None and self.wsgi.threads.let_go(self):
+            self.close_directly()
 
     # what is posted by the app's thread, and by the one that writes bodies
 
@@ -101,23 +111,12 @@ cdef class WsgiConnection(HttpConnection):
 
     def on_app_done(self, WsgiExchange exchange not None):
         """Send the rest of a response that the app is finished with."""
-        service = self.wsgi
-        exchange.app_done = True
-        service.unfinished -= 1
-        # A framework that answers 500 itself has told nobody of the exception.
-        service.status.record_request_done(
-            monotonic_ns() - exchange.began_ns, exchange.failed or exchange.status >= 500
-        )
+        self.count_done(exchange)
         if exchange is not self.exchange:
-            service.status.record_busy(-1)
+            self.wsgi.status.record_busy(-1)
             exchange.free_response()
-            service.on_less()
+            self.wsgi.on_less()
             return
-        if service.access_log is not None:
-            service.access_log.record(AnsweredExchange(exchange))
-        if exchange.output is not None:
-            self.write(exchange.output)
-            exchange.output = None
         self.pump()
         if self.exchange is None or self.exchange.app_done:
             self.handed.release()
@@ -147,6 +146,7 @@ cdef class WsgiConnection(HttpConnection):
             return HPE_USER
         if self.wants_continue:
             self.wants_continue = False
+            self.owes_continue = self.direct
             self.write(CONTINUE)
         return 0
 
@@ -179,7 +179,8 @@ cdef class WsgiConnection(HttpConnection):
         self.handed.occupy()
         service.unfinished += 1
         service.status.record_request_begun()
-        service.threads.submit(exchange)
+        if not self.direct:
+            service.threads.submit(exchange)
         return 0
 
     cdef int send_refusal(self, int code) except -1:
@@ -196,9 +197,9 @@ cdef class WsgiConnection(HttpConnection):
     cdef int on_lost(self) except -1:
         exchange, self.exchange = self.exchange, None
         self.is_new = False
-        if self.file_sender is not None:
-            self.file_sender.close()
-            self.file_sender = None
+        if self.sender is not None:
+            self.sender.close()
+            self.sender = None
         if self.body is not None:
             self.body.discard()
             self.body = None
@@ -209,6 +210,116 @@ cdef class WsgiConnection(HttpConnection):
                 self.wsgi.status.record_busy(1)
         self.wsgi.on_less()
         return 0
+
+    # in the threads that run the app
+
+    def serve_directly(self):
+        """Leave the connection to the threads that run the app."""
+        self.direct = True
+        self.wsgi.connections.add(self)
+
+    cdef bint read_directly(self, const char *data, Py_ssize_t length) except -1:
+        """Read what has come; say whether it is a whole request, to be answered, or else for the event loop."""
+        cdef Py_ssize_t taken = self.feed(data, length)
+        if self.refusal or self.begun or self.exchange is None:
+            return False
+        self.owes_continue = False
+        if taken < length and not self.ended:
+            self.unread = data[taken:length]
+        return True
+
+    def send_directly(self, bytes data not None):
+        """Send a part of a response; return what the kernel did not take, which is the event loop's to send.
+
+        Raises ClientGone.
+        """
+        cdef Py_ssize_t length = PyBytes_GET_SIZE(data), sent
+        if not self.direct:
+            return data
+        sent = send(self.fd, PyBytes_AS_STRING(data), length, MSG_DONTWAIT | MSG_NOSIGNAL)
+        if sent == length:
+            return None
+        if sent < 0 and errno != EAGAIN and errno != EINTR:
+            self.exchange.client_gone = True
+            raise ClientGone("the client has closed the connection")
+        self.go_to_loop()
+        return data[max(sent, 0):]
+
+    cdef int answer(self, WsgiExchange exchange) except -1:
+        """Send what the app has said, with which it is done, and go on."""
+        cdef bytes output = exchange.output
+        cdef Py_ssize_t sent
+        if not self.direct:
+            self.wsgi.post(self.on_app_done, exchange)
+            return 0
+        self.count_done(exchange)
+        if output is not None:
+            sent = send(self.fd, PyBytes_AS_STRING(output), PyBytes_GET_SIZE(output), MSG_DONTWAIT | MSG_NOSIGNAL)
+            if sent < 0 and errno != EAGAIN and errno != EINTR:
+                return self.close_directly()
+            exchange.output = output[sent:] if 0 <= sent < PyBytes_GET_SIZE(output) else output if sent < 0 else None
+        if exchange.output is not None or exchange.file is not None or exchange.broken or self.unread is not None:
+            self.handed.release()
+            return self.go_to_loop()
+        exchange.connection = None
+        self.exchange = None
+        self.answering = False
+        self.answered = True
+        if self.is_shut or self.ended or not exchange.keep_alive:
+            return self.close_directly()
+        self.handed.release()
+        self.wsgi.threads.keep(self)
+        return 0
+
+    cdef int go_to_loop(self) except -1:
+        """Leave the connection to the event loop, for good."""
+        self.direct = False
+        self.wsgi.threads.forget(self)
+        self.wsgi.post(self.join_loop, None)
+        return 0
+
+    def join_loop(self, _):
+        """Let the event loop make a transport (it calls this)."""
+        self.wsgi.adopt(self.handed, self)
+
+    cdef int continue_in_loop(self) except -1:
+        """Go on, with a transport, where the threads that run the app have stopped."""
+        if self.owes_continue:
+            self.owes_continue = False
+            self.write(CONTINUE)
+        if self.unfed is not None:
+            data, self.unfed = self.unfed, None
+            self.data_received(data)
+        elif self.refusal:
+            self.end_refused()
+        elif self.exchange is not None:
+            self.deadline = 0.0
+            self.pump()
+        elif self.begun:
+            self.await_body()
+        if self.is_shut:
+            HttpConnection.shutdown(self)
+        return 0
+
+    cdef int close_directly(self) except -1:
+        """Close the connection. What that may tell during a drain is the event loop's to hear."""
+        self.direct = False
+        if self.wsgi.draining:
+            self.wsgi.post(self.end_directly, None)
+        else:
+            self.end_directly(None)
+        return 0
+
+    def end_directly(self, _):
+        """Close the descriptor and forget everything."""
+        if self.closing:
+            return
+        self.closing = True
+        self.wsgi.threads.forget(self)
+        self.wsgi.connections.discard(self)
+        self.handed.end_sending()
+        self.handed.abandon()
+        self.on_lost()
 
     # the place in the capacity
 
@@ -260,16 +371,34 @@ cdef class WsgiConnection(HttpConnection):
 
     # the response
 
+    cdef int count_done(self, WsgiExchange exchange) except -1:
+        """Count a request that the app is done with, and have its line written. Any thread."""
+        service = self.wsgi
+        exchange.app_done = True
+        service.unfinished -= 1
+        # A framework that answers 500 itself has told nobody of the exception.
+        service.status.record_request_done(
+            monotonic_ns() - exchange.began_ns, exchange.failed or exchange.status >= 500
+        )
+        if service.access_log is not None and exchange is self.exchange:
+            service.post((<object>service.access_log).record, AnsweredExchange(exchange))
+        return 0
+
     cdef int pump(self) except -1:
         """Give the transport what there is to send, as long as it takes it."""
         cdef WsgiExchange exchange
-        while not self.writing_paused and self.exchange is not None and self.file_sender is None:
+        while not self.writing_paused and self.exchange is not None and self.sender is None:
+            if self.transport is None:
+                return 0  # not yet
             exchange = self.exchange
             data = exchange.outbox.take() if exchange.outbox is not None else None
             if data:
                 self.write(data)
             elif not exchange.app_done:
                 return 0
+            elif exchange.output is not None:
+                data, exchange.output = exchange.output, None
+                self.write(data)
             elif exchange.broken:
                 return self.break_off()
             elif exchange.file is not None:
@@ -288,7 +417,7 @@ cdef class WsgiConnection(HttpConnection):
     cdef int send_file(self) except -1:
         file = self.exchange.file
         if not self.wsgi.secure:
-            self.file_sender = FileSender(self.wsgi.loop, self.handed.fileno(), file, self.on_file_sent)
+            self.sender = FileSender(self.wsgi.loop, self.handed.fileno(), file, self.on_file_sent)
             self.unsent_of_file = -1
             return self.arm(self.wsgi.stall_timeout)
         data = os.pread(file.fd, min(slice_bytes, file.end - file.offset), file.offset)
@@ -303,7 +432,7 @@ cdef class WsgiConnection(HttpConnection):
 
     def on_file_sent(self, bint complete):
         """Go on after a file (FileSender calls it)."""
-        self.file_sender = None
+        self.sender = None
         self.deadline = 0.0
         exchange = self.exchange
         if exchange is None or exchange.file is None:

@@ -10,7 +10,9 @@ from fastlb.worker.wsgi.response_head cimport WsgiResponse
 
 cdef class WsgiService(HttpService):
     cdef object app
-    cdef readonly object threads     # AppThreads
+    cdef public object threads       # Crew
+    cdef public object adopt         # gives a connection that other threads have served to the event loop
+    cdef readonly object post        # LoopCalls': calls something with one argument in the event loop's thread
     cdef readonly object body_writer
     cdef WorkerStatus status
     cdef AccessLog access_log        # None: there is none

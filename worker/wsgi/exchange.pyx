@@ -1,8 +1,9 @@
 """Owns one request's run through the app and what PEP 3333 asks of a server meanwhile.
 
-Runs in an app thread of a worker process, apart from abandon() and free_response(). What it produces goes to the event
-loop: a small response whole, at the end; a longer one through an Outbox, as it comes; a file as a descriptor. It never
-touches a socket, and never waits for a client (an Outbox that is full even on disk excepted).
+Runs in an app thread of a worker process, apart from abandon() and free_response(). What it produces goes to its
+connection: a small response whole, at the end; a longer one as it comes, through an Outbox if the client is slower; a
+file as a descriptor. It never touches a socket, and never waits for a client (an Outbox that is full even on disk
+excepted).
 """
 
 import functools
@@ -21,9 +22,9 @@ from fastlb.worker.http.connection cimport HttpService
 from fastlb.worker.http.response cimport ServerLines
 from fastlb.worker.wsgi.response_head cimport WsgiResponse
 
-from .app_threads import AppThreads
 from .body_spool import BodyNotStored, BodySpool, BodyWriter
 from .file_wrapper import FileRange, FileWrapper
+from .loop_calls import LoopCalls
 from .outbox import SLICE_BYTES, ClientGone, Outbox
 
 cdef enum:
@@ -52,7 +53,7 @@ cdef class WsgiService(HttpService):
         HttpService.__init__(self, loop, wheel, set(), config, lines)
         self.body_limit = config.limit_request_body
         self.app = app
-        self.threads = AppThreads(loop, config.threads)
+        self.post = LoopCalls(loop).post
         self.body_writer = BodyWriter(loop)
         self.status = status
         self.access_log = access_log
@@ -69,12 +70,7 @@ cdef class WsgiService(HttpService):
 
 
 cdef class WsgiExchange(WsgiResponse):
-    """One request and its response. Its connection sets what is about the request; then run() may be called."""
-
-    def run(self):
-        """Call the app and tell the connection when it is done. Raises nothing."""
-        self.run_app()
-        self.service.threads.post(self.connection.on_app_done, self)
+    """One request and its response. Its connection sets what is about the request; then run_app() may be called."""
 
     def start_response(self, status, headers, exc_info=None):
         """PEP 3333's start_response; returns write().
@@ -113,7 +109,10 @@ cdef class WsgiExchange(WsgiResponse):
             self.answer_failure("507 Insufficient Storage")
         except BaseException as error:  # SystemExit too ends one request, no more
             self.on_error(error)
-        self.input.close()
+        try:
+            self.input.close()
+        except BufferError:
+            pass  # the app has kept a view of it, and it lives as long
         return 0
 
     cdef int abandon(self) except -1:
@@ -226,7 +225,11 @@ cdef class WsgiExchange(WsgiResponse):
 
     cdef int put(self, bytes data) except -1:
         if self.outbox is None:
-            tell = functools.partial(self.service.threads.post, self.connection.on_output, self)
+            if self.connection.direct:
+                data = self.connection.send_directly(data)
+                if data is None:
+                    return 0
+            tell = functools.partial(self.service.post, self.connection.on_output, self)
             self.outbox = Outbox(tell)
             if self.client_gone:
                 self.outbox.close()

@@ -1,7 +1,7 @@
 """Owns the WSGI server of a worker: what it is made of, its start, its drain, its end.
 
-Runs in WSGI workers. The event loop (uvloop) does everything that waits for clients, in the main thread; the app runs
-in threads of its own, never there.
+Runs in WSGI workers. The event loop (uvloop) does everything that is slow about clients, in the main thread; the app
+runs in threads of its own, never there, which serve quick clients by themselves.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import logging
 import signal
 import ssl
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import uvloop
@@ -17,6 +18,7 @@ from fastlb.lb.page import WorkerStatus
 from fastlb.worker.http.response import ServerLines
 from fastlb.worker.orphan_guard import end_process_group, give_time_to_finish
 from fastlb.worker.wsgi.connection import WsgiConnection
+from fastlb.worker.wsgi.crew import Crew
 from fastlb.worker.wsgi.exchange import WsgiService
 from fastlb.worker.wsgi.request_environ import EnvironMaker
 
@@ -80,9 +82,12 @@ class WsgiServer:
         self._drain = QuietDrain(service.loop, inbox, self, self.stop)
         inbox.bound_busy(config.threads)
         adopter = Adopter(service.loop, self._create_connection, ssl_context)
-        patience = config.handover_timeout
-        self._channel = ChannelServer(service.loop, inbox, adopter, patience, self._on_channel_end)
-        self._heartbeat = Heartbeat(service.loop, inbox, service.threads.oldest_started_ns)
+        channel_class = ChannelServer if self._secure else LeftChannel
+        self._channel = channel_class(service.loop, inbox, adopter, config.handover_timeout, self._on_channel_end)
+        if isinstance(self._channel, LeftChannel):
+            self._channel.leave_to(service.threads, self._create_direct)
+        service.adopt = adopter.go_on
+        self._heartbeat = Heartbeat(service.loop, inbox, self._look_at_threads)
         self.orphaned = False
 
     async def start(self) -> None:
@@ -105,6 +110,7 @@ class WsgiServer:
     def stop(self) -> None:
         """Finish the running requests, close all other connections, end. The second time: end at once."""
         self._channel.close()
+        self._service.threads.stop_taking()
         self.announce_end()
         if self._stopping:
             self._ended.set()
@@ -135,7 +141,8 @@ class WsgiServer:
 
     def is_empty(self) -> bool:
         """Drain: say whether no connection is open and no request runs."""
-        return not self._service.connections and not self._service.unfinished
+        service = self._service
+        return not (service.connections or service.unfinished or service.threads.has_unbegun())
 
     def end_with_app(self) -> None:
         """The whole app ends: the drain does not wait for clients that ask nothing."""
@@ -153,6 +160,10 @@ class WsgiServer:
     def _on_channel_end(self) -> None:
         self._drain.begin(self._config.timeout_keep_alive)
 
+    def _look_at_threads(self) -> int:
+        self._service.threads.leave_long()
+        return self._service.threads.oldest_started_ns()
+
     def _on_signal(self) -> None:
         self.stop()
 
@@ -163,6 +174,11 @@ class WsgiServer:
     def _create_connection(self, handed: HandedSocket) -> Any:
         return WsgiConnection(self._service, handed, self._maker_of(self._local_addresses.of(handed)))
 
+    def _create_direct(self, handed: HandedSocket) -> Any:
+        connection = self._create_connection(handed)
+        connection.serve_directly()
+        return connection
+
     def _maker_of(self, address: LocalAddress | None) -> EnvironMaker:
         maker = self._makers.get(address)
         if maker is None:
@@ -171,6 +187,25 @@ class WsgiServer:
             environ = address_environ(self._base, address, self._secure)
             maker = self._makers[address] = EnvironMaker(environ, self._proxies)
         return maker
+
+
+class LeftChannel(ChannelServer):
+    """A channel that is left to the threads that run the app, until its end is in sight: they may all be in the app."""
+
+    def leave_to(self, threads: Crew, create: Callable[[HandedSocket], Any]) -> None:
+        """Let `threads` take connections, and serve what `create` makes of them."""
+        self._threads = threads
+        self._hear_of_room = self._inbox.on_room
+        threads.take_from(self._inbox, create)
+
+    async def start_serving(self) -> None:
+        """Watch the end of the channel only."""
+        self._watch_end()
+
+    def _on_end_in_sight(self) -> None:
+        self._threads.stop_taking()
+        self._inbox.on_room = self._hear_of_room
+        super()._on_end_in_sight()
 
 
 async def _serve(
@@ -187,6 +222,7 @@ async def _serve(
     wheel = TimeoutWheel(loop)
     lines = ServerLines(SERVER_NAME if config.server_header else "")
     service = WsgiService(app, loop, wheel, config, lines, status, make_access_log(config))
+    service.threads = Crew(service, config.threads)
     server = WsgiServer(service, wheel, config, inbox, ssl_context)
     await server.start()
     give_time_to_finish(config.kill_timeout)

@@ -1,0 +1,114 @@
+"""The threads of a WSGI app serve quick clients by themselves, and whoever is slow keeps nobody else waiting."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.raw_http import RawClient, get, request
+from tests.support.waiting import wait_until
+from tests.support.worker_process import WorkerProcess, serving_worker
+
+# /block takes a byte from the gate, and waits until there is one.
+APP = """
+import os
+os.chdir({directory!r})
+
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/block":
+        gate = os.open("gate", os.O_RDONLY)
+        os.read(gate, 1)
+        os.close(gate)
+    body = b"x" * 8_000_000 if path == "/large" else environ["wsgi.input"].read() or b"ok"
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+REQUESTS = 300
+
+
+@contextmanager
+def gated_worker(directory: Path, threads: int, **settings: Any) -> Iterator[WorkerProcess]:
+    """Run a worker whose app can be blocked; the gate lets everybody go at the end."""
+    os.mkfifo(directory / "gate")
+    gate = os.open(directory / "gate", os.O_RDWR)
+    source = APP.format(directory=str(directory))
+    try:
+        with serving_worker(directory, source, threads=threads, timeout_keep_alive=600.0, **settings) as worker:
+            yield worker
+            os.write(gate, bytes(64))
+    finally:
+        os.close(gate)
+
+
+def sleeps_of_loop(worker: WorkerProcess) -> int:
+    """Return how often the main thread, the event loop's, has gone to sleep."""
+    pid = worker.process.pid
+    (count,) = re.findall(r"^voluntary_ctxt_switches:\s*(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(count)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_quick_requests_do_not_wake_the_event_loop(tmp_path: Path, threads: int) -> None:
+    with gated_worker(tmp_path, threads, access_log=False) as worker:
+        listener = worker.listeners[0]
+        with RawClient(listener.connect()) as client:
+            client.send(get("/"))  # before the hand-over: later ones may find it late, and slow
+            worker.hand_over([worker.accept(listener)])
+            assert client.response().body == b"ok"
+            before = sleeps_of_loop(worker)
+            for _ in range(REQUESTS):
+                assert client.send(get("/")).response().body == b"ok"
+            # Heartbeats, and the timer that looks whether the app is slow: not one for each request.
+            assert sleeps_of_loop(worker) - before < REQUESTS / 2
+        worker.wait_closed()
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["new", "kept"])
+def test_thread_that_blocks_keeps_nobody_waiting(tmp_path: Path, kept: bool) -> None:
+    with gated_worker(tmp_path, threads=3) as worker, ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(worker.connect())) for _ in range(3)]
+        for client in clients if kept else ():
+            assert client.send(get("/")).response().body == b"ok"
+        for client in clients[:2]:
+            client.send(get("/block"))
+        for _ in range(3):
+            assert clients[2].send(get("/")).response().body == b"ok"
+
+
+def test_slow_clients_of_every_kind_keep_nobody_waiting(tmp_path: Path) -> None:
+    with gated_worker(tmp_path, threads=1) as worker, ExitStack() as stack:
+        slow = [stack.enter_context(RawClient(worker.connect())) for _ in range(4)]
+        slow[1].send(b"GET / HT")
+        slow[2].send(request("POST", "/", "Content-Length: 4") + b"12")
+        slow[3].send(get("/large"))
+        slow[3].read_until(b"\r\n\r\n")
+        with RawClient(worker.connect()) as quick:
+            assert quick.send(get("/")).response().body == b"ok"
+        slow[0].send(get("/"))
+        slow[1].send(b"TP/1.1\r\nHost: a\r\n\r\n")
+        slow[2].send(b"34")
+        assert [client.response().body for client in slow[:3]] == [b"ok", b"ok", b"1234"]
+        slow[3].read_exactly(8_000_000)
+        for client in slow:  # what was slow once is served on
+            assert client.send(get("/")).response().body == b"ok"
+
+
+def test_requests_that_come_together_are_answered_in_order(tmp_path: Path) -> None:
+    with gated_worker(tmp_path, threads=2) as worker, RawClient(worker.connect()) as client:
+        posts = [request("POST", "/", f"Content-Length: {len(body)}") + body for body in (b"1", b"22", b"333")]
+        client.send(b"".join(posts) + get("/", "Connection: close"))
+        assert [client.response().body for _ in range(4)] == [b"1", b"22", b"333", b"ok"]
+        assert client.is_closed()
+
+
+def test_client_that_leaves_is_forgotten(tmp_path: Path) -> None:
+    with gated_worker(tmp_path, threads=2) as worker:
+        with RawClient(worker.connect()) as client:
+            assert client.send(get("/")).response().body == b"ok"
+            wait_until(lambda: worker.counters()["busy"] == 0, "the thread is free")
+        worker.wait_closed()
