@@ -64,5 +64,6 @@ cdef class Crew:
     cdef int wait(self) except -1
     cdef int timeout_ms(self) except -2
     cdef int arm_channel(self) except -1
+    cdef int leave_silent(self, double now) except -1
     cdef int end_overdue(self) except -1
     cdef int wake(self) except -1

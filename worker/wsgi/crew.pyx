@@ -147,6 +147,7 @@ cdef class Crew:
                 connection = (<WsgiExchange>self.running[index]).connection
                 if connection is not None and connection.direct:
                     connection.go_to_loop()
+        self.leave_silent(seconds_now())  # nobody has looked at them while all threads are in the app
 
     def has_unbegun(self):
         """Say whether requests or connections wait for a thread."""
@@ -317,10 +318,10 @@ cdef class Crew:
     cdef WsgiExchange read_request(self, WsgiConnection connection):
         cdef ssize_t length = recv(connection.fd, self.buffer, BUFFER_BYTES, MSG_DONTWAIT)
         if length < 0 and (errno == EAGAIN or errno == EINTR):
-            if connection.is_new:
-                self.await_first(connection)
-            else:
+            if connection.answered:
                 self.keep(connection)
+            else:
+                self.await_first(connection)
             return None
         if length <= 0:
             connection.close_directly()
@@ -333,11 +334,10 @@ cdef class Crew:
         return None
 
     cdef int await_first(self, WsgiConnection connection) except -1:
-        """Count a silent new connection as busy for a moment, or no longer when clients are being slow."""
+        """Wait for a silent new connection for a moment; when clients are being slow, it does not count as busy."""
         cdef double now = seconds_now()
         if now < self.service.impatient_until:
             connection.end_grace()
-            return connection.go_to_loop()
         connection.deadline = now + GRACE
         self.fresh[connection.fd] = connection
         return self.watch(connection)
@@ -400,10 +400,9 @@ cdef class Crew:
         self.channel_armed = True
         return 0
 
-    cdef int end_overdue(self) except -1:
-        """Leave new connections that stay silent to the loop; close kept ones on which nothing more came in time."""
+    cdef int leave_silent(self, double now) except -1:
+        """Leave new connections that stay silent to the event loop."""
         cdef WsgiConnection connection
-        cdef double now = seconds_now()
         while self.fresh:
             connection = next(iter(self.fresh.values()))
             if connection.deadline > now:
@@ -412,6 +411,13 @@ cdef class Crew:
             self.service.impatient_until = now + IMPATIENCE
             connection.end_grace()
             connection.go_to_loop()
+        return 0
+
+    cdef int end_overdue(self) except -1:
+        """Give up new connections that stay silent, and close kept ones on which nothing more came in time."""
+        cdef WsgiConnection connection
+        cdef double now = seconds_now()
+        self.leave_silent(now)
         while self.kept:
             connection = next(iter(self.kept.values()))
             if connection.deadline > now:
