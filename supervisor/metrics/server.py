@@ -91,10 +91,13 @@ class MetricsServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open += 1
         try:
+            if self._open > MAX_CONNECTIONS:  # whether it asks or not
+                writer.write(_answer(503, b"too many scrapes\n"))
+                writer.close()
+                return
             async with asyncio.timeout(HEAD_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
-            answer = await self._answer(head) if self._open <= MAX_CONNECTIONS else _answer(503, b"too many scrapes\n")
-            writer.write(answer)
+            writer.write(await self._answer(head))
             async with asyncio.timeout(ANSWER_SECONDS):
                 await writer.drain()
                 writer.close()
@@ -113,7 +116,7 @@ class MetricsServer:
             return _answer(404, f"there is {PATH}\n".encode())
         if method not in (b"GET", b"HEAD"):
             return _answer(405, b"only GET\n", "Allow: GET, HEAD\r\n")
-        async with self._turn:
+        async with self._turn, asyncio.timeout(ANSWER_SECONDS):
             text = await self._text()
         answer = _answer(200, text, content_type=CONTENT_TYPE)
         return answer[: -len(text)] if method == b"HEAD" else answer

@@ -58,14 +58,24 @@ class OwnFamilies:
 
 def is_possible(family: OwnFamily) -> bool:
     """Return whether a family can be said beside ours."""
-    return family.kind in SUFFIXES and bool(NAME.fullmatch(family.name)) and not family.name.startswith(RESERVED)
+    return (
+        family.kind in SUFFIXES
+        and bool(NAME.fullmatch(family.name))
+        and not family.name.startswith(RESERVED)
+        and is_text(family.meaning)
+    )
 
 
 def fits(sample: OwnSample, family: OwnFamily) -> bool:
     """Return whether a sample can be one of its family."""
     suffix = sample.name.removeprefix(family.name)
     is_named = sample.name.startswith(family.name) and suffix in SUFFIXES[family.kind]
-    return is_named and all(LABEL.fullmatch(label) for label in sample.labels)
+    return is_named and all(LABEL.fullmatch(label) and is_text(value) for label, value in sample.labels.items())
+
+
+def is_text(value: str) -> bool:
+    """Return whether a text has UTF-8: the name of a file with odd bytes has none."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def text_of(value: float) -> str:

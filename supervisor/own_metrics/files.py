@@ -7,11 +7,14 @@ threads. It must never follow a link that a worker has made, or believe that a f
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import operator
 import os
+import re
 import stat
+import struct
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+NAME = re.compile(r"(counter|histogram|summary|gauge_(live)?(all|min|max|sum|mostrecent))_[0-9]+\.db")
 ENDING = ".db"
 MOST_FILES = 4096
 MOST_BYTES = 16 << 20  # of a file
@@ -36,7 +40,10 @@ LASTING_GAUGES: dict[str, Callable[[float, float], float]] = {"max": max, "min":
 MOST_RECENT = "mostrecent"
 GONE_PID = "0"
 
-_one_at_a_time = threading.Lock()  # a process is the supervisor of one app
+# A process is the supervisor of one app, but during an update there are two of them: flock(2).
+_one_at_a_time = threading.Lock()
+
+_HEAD, _LENGTH, _VALUE = struct.Struct("ii"), struct.Struct("i"), struct.Struct("dd")
 
 Values = dict[str, tuple[float, float]]  # by key: the value, and when it was set
 
@@ -48,10 +55,12 @@ class CountingFiles:
     Attributes:
         directory: that of the workers, theirs to write.
         gone: that of what ended processes have counted, ours alone.
+        uid: whose `directory` must be.
     """
 
     directory: Path
     gone: Path
+    uid: int
 
     @classmethod
     def of(cls, config: AppConfig, paths: AppPaths) -> "CountingFiles":
@@ -61,53 +70,66 @@ class CountingFiles:
         if identity is not None and identity.uid != os.geteuid():
             name = hashlib.sha256(os.fsencode(paths.app_dir)).hexdigest()[:16]
             own = Path(tempfile.gettempdir()) / f"fastlb-prometheus-{identity.uid}-{name}"
-        return cls(own, paths.app_dir / "prometheus-gone")
+        return cls(own, paths.app_dir / "prometheus-gone", identity.uid if identity else os.geteuid())
 
     def remove(self) -> None:
         """Forget all that was counted."""
-        for directory in (self.directory, self.gone):
-            for path in _entries(directory):
-                with contextlib.suppress(OSError):
-                    path.unlink()
+        for directory, uid in ((self.directory, self.uid), (self.gone, os.geteuid())):
+            with _files_in(directory, uid) as files:
+                for path in files:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
 
     def leave_nothing_outside(self, app_dir: Path) -> None:
         """Remove what is not in the directory of the app, and so would stay when that is removed."""
         if app_dir not in self.directory.parents:
-            for path in _entries(self.directory):
-                path.unlink(missing_ok=True)
+            with _files_in(self.directory, self.uid) as files:
+                for path in files:
+                    path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 self.directory.rmdir()
 
     def add_up_gone(self) -> None:
         """Add what processes that have ended have counted to files of ours, and remove theirs."""
-        with _one_at_a_time:
+        with self._alone():
             self._add_up_gone()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        with _one_at_a_time:
+            self.gone.mkdir(mode=0o700, exist_ok=True)
+            fd = os.open(self.gone, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(fd)
 
     def read(self) -> "list[Metric]":
         """Return the metrics of all processes together, as prometheus-client joins them."""
         from prometheus_client.multiprocess import MultiProcessCollector
 
-        with _one_at_a_time:
+        with self._alone():
             self._add_up_gone()
-            files = [path for directory in (self.directory, self.gone) for path in _entries(directory)]
-            whole = [str(path) for path in files if values_in(path) is not None]
-            return list(MultiProcessCollector.merge(whole, accumulate=True))
+            with _files_in(self.directory, self.uid) as own, _files_in(self.gone, os.geteuid()) as gone:
+                whole = [str(path) for path in (*own, *gone) if values_in(path) is not None]
+                return list(MultiProcessCollector.merge(whole, accumulate=True))
 
     def _add_up_gone(self) -> None:
-        for path in _entries(self.directory):
-            pid = path.name.removesuffix(ENDING).rpartition("_")[2]
-            if pid.isdecimal() and os.path.exists(f"/proc/{pid}"):
-                continue
-            if rule := _rule_for(path.name):
-                self._add(path, rule)
-            with contextlib.suppress(OSError):
-                path.unlink()
+        with _files_in(self.directory, self.uid) as files:
+            for path in files:
+                pid = path.name.removesuffix(ENDING).rpartition("_")[2]
+                if pid.isdecimal() and os.path.exists(f"/proc/{pid}"):
+                    continue
+                if rule := _rule_for(path.name):
+                    self._add(path, rule)
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def _add(self, path: Path, rule: str) -> None:
         values = values_in(path)
         if not values:
             return
-        self.gone.mkdir(mode=0o700, exist_ok=True)
         target = self.gone / f"{path.name.removesuffix(ENDING).rpartition('_')[0]}_{GONE_PID}{ENDING}"
         _write(target, joined(values_in(target) or {}, values, rule))
 
@@ -153,13 +175,20 @@ def values_in(path: Path) -> Values | None:
     from prometheus_client.mmap_dict import MmapedDict
 
     try:
-        status = path.lstat()
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
             return None
-        values = {key: (value, at) for key, value, at, _ in MmapedDict.read_all_values_from_file(str(path))}
+        whole = MmapedDict.read_all_values_from_file(f"/proc/self/fd/{fd}")
+        values = {key: (value, at) for key, value, at, _ in whole}
         return values if all(_is_key(key) for key in values) else None
     except Exception:  # noqa: BLE001 - a worker may have written anything
         return None
+    finally:
+        os.close(fd)
 
 
 def _is_key(text: str) -> bool:
@@ -176,12 +205,26 @@ def _rule_for(name: str) -> str:
     return mode if kind == "gauge" and (mode in LASTING_GAUGES or mode == MOST_RECENT) else ""
 
 
-def _entries(directory: Path) -> list[Path]:
+@contextlib.contextmanager
+def _files_in(directory: Path, uid: int) -> Iterator[list[Path]]:
+    """Hold a directory that must be `uid`'s, and yield the files in it; none: it is not there, or another is.
+
+    Their paths lead through our descriptor: whoever may replace the directory leads us to no other place.
+    """
     try:
-        with os.scandir(directory) as entries:
-            return [Path(entry.path) for entry in _first(entries) if entry.name.endswith(ENDING)]
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
-        return []
+        yield []
+        return
+    try:
+        if os.fstat(fd).st_uid != uid:
+            yield []
+            return
+        with os.scandir(fd) as entries:
+            names = [entry.name for entry in _first(entries) if NAME.fullmatch(entry.name)]
+        yield [Path(f"/proc/self/fd/{fd}") / name for name in names]
+    finally:
+        os.close(fd)
 
 
 def _first(entries: "Iterator[os.DirEntry[str]]") -> "Iterator[os.DirEntry[str]]":
@@ -189,14 +232,12 @@ def _first(entries: "Iterator[os.DirEntry[str]]") -> "Iterator[os.DirEntry[str]]
 
 
 def _write(path: Path, values: Values) -> None:
-    from prometheus_client.mmap_dict import MmapedDict
-
+    """Write a file in prometheus-client's format (mmap_dict.py), not by its map: a full disk would end this process."""
+    data = bytearray(_HEAD.size)
+    for key, (value, at) in values.items():
+        text = key.encode()
+        data += _LENGTH.pack(len(text)) + text + b" " * (8 - (len(text) + _LENGTH.size) % 8) + _VALUE.pack(value, at)
+    _HEAD.pack_into(data, 0, len(data), 0)
     partial = path.with_suffix(".part")
-    partial.unlink(missing_ok=True)
-    file = MmapedDict(str(partial))
-    try:
-        for key, (value, at) in values.items():
-            file.write_value(key, value, at)
-    finally:
-        file.close()
+    partial.write_bytes(data)
     partial.replace(path)

@@ -115,7 +115,8 @@ class WorkerHost:
         self._exit_reports: set[asyncio.Task[None]] = set()
         if parts.first_number == 1:
             parts.paths.remove_notify_sockets()
-            CountingFiles.of(generations.config, parts.paths).remove()
+            if generations.config.metrics_app:
+                CountingFiles.of(generations.config, parts.paths).remove()
 
     @property
     def next_number(self) -> int:

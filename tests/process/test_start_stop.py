@@ -27,7 +27,8 @@ WORKER_KEYS = {
 
 
 def test_start_returns_when_every_worker_is_admitted(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "3")
+    # A worker that waits for a processor beside other tests is not to be passed over.
+    app = fastlb.start("asgi_probe:app", "--workers", "3", "--handover-timeout", "10s")
     assert [worker["status"] for worker in app.entry()["workers"]] == ["online"] * 3
     answers = Counter(app.get().json()["worker"] for _ in range(30))
     assert answers == {0: 10, 1: 10, 2: 10}

@@ -19,7 +19,7 @@ DEAD = 2**22 + 1  # above the largest pid
 
 def files_in(path: Path) -> CountingFiles:
     (path / "live").mkdir()
-    return CountingFiles(path / "live", path / "gone")
+    return CountingFiles(path / "live", path / "gone", os.geteuid())
 
 
 def write(path: Path, value: float, name: str = "hits_total") -> None:
@@ -166,3 +166,30 @@ def test_directory_outside_of_the_app_goes_with_it(tmp_path: Path, is_inside: bo
     write(files.directory / f"counter_{os.getpid()}.db", 4)
     files.leave_nothing_outside(tmp_path if is_inside else tmp_path / "app")
     assert files.directory.exists() is is_inside
+
+
+def test_directory_that_was_replaced_by_a_link_leads_nowhere(tmp_path: Path) -> None:
+    files, other = files_in(tmp_path), tmp_path / "other"
+    other.mkdir()
+    write(other / f"counter_{DEAD}.db", 4)
+    files.directory.rmdir()
+    files.directory.symlink_to(other)
+    assert read(files) == {}
+    files.remove()
+    files.leave_nothing_outside(tmp_path / "app")
+    assert [path.name for path in other.iterdir()] == [f"counter_{DEAD}.db"]
+
+
+def test_directory_of_another_user_is_left_alone(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    write(files.directory / f"counter_{DEAD}.db", 4)
+    CountingFiles(files.directory, files.gone, os.geteuid() + 1).add_up_gone()
+    assert len(list(files.directory.iterdir())) == 1
+
+
+def test_label_without_utf_8_costs_itself_alone() -> None:
+    found = OwnFamilies()
+    odd = OwnSample("hits_total", {"path": "\udcff"}, "1.0")
+    found.add(OwnFamily("hits", "counter", "Help.", [odd, OwnSample("hits_total", {"path": "/"}, "2.0")]))
+    assert [sample.value for sample in found.families["hits"].samples] == ["2.0"]
+    assert found.left_out == 1
