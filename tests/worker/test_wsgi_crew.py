@@ -20,11 +20,12 @@ os.chdir({directory!r})
 
 def app(environ, start_response):
     path = environ["PATH_INFO"]
-    if path == "/block":
+    if path.startswith("/block"):
         gate = os.open("gate", os.O_RDONLY)
         os.read(gate, 1)
         os.close(gate)
-    body = b"x" * 8_000_000 if path == "/large" else environ["wsgi.input"].read() or b"ok"
+    size = {{"/large": 8_000_000, "/block-large": 200_000}}.get(path)
+    body = b"x" * size if size else environ["wsgi.input"].read() or b"ok"
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
@@ -38,7 +39,7 @@ def gated_worker(directory: Path, threads: int, **settings: Any) -> Iterator[Wor
     gate = os.open(directory / "gate", os.O_RDWR)
     source = APP.format(directory=str(directory))
     try:
-        with serving_worker(directory, source, threads=threads, timeout_keep_alive=600.0, **settings) as worker:
+        with serving_worker(directory, source, threads=threads, **{"timeout_keep_alive": 600.0, **settings}) as worker:
             yield worker
             os.write(gate, bytes(64))
     finally:
@@ -112,3 +113,26 @@ def test_client_that_leaves_is_forgotten(tmp_path: Path) -> None:
             assert client.send(get("/")).response().body == b"ok"
             wait_until(lambda: worker.counters()["busy"] == 0, "the thread is free")
         worker.wait_closed()
+
+
+@pytest.mark.parametrize("path", ["/", "/block"])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_kept_connection_ends_in_time_whichever_thread_has_kept_it(tmp_path: Path, threads: int, path: str) -> None:
+    with gated_worker(tmp_path, threads, timeout_keep_alive=0.5) as worker, RawClient(worker.connect()) as client:
+        client.send(get(path))
+        if path == "/block":
+            wait_until(lambda: worker.counters()["requests"] == 1, "a thread has lost its lead, or will")
+            (tmp_path / "gate").write_bytes(b"1")
+        assert client.response().body == b"ok"
+        assert client.is_closed()
+
+
+def test_response_is_whole_though_the_client_has_sent_more(tmp_path: Path) -> None:
+    with gated_worker(tmp_path, threads=1) as worker, RawClient(worker.connect()) as client:
+        client.send(get("/block-large", "Connection: close"))
+        wait_until(lambda: worker.counters()["requests"] == 1, "the request has begun")
+        client.send(get("/"))
+        (tmp_path / "gate").write_bytes(b"1")
+        wait_until(lambda: worker.counters()["busy"] == 0, "all of it is in the kernel")
+        assert len(client.response().body) == 200_000
+        assert client.is_closed()

@@ -266,7 +266,11 @@ cdef class WsgiConnection(HttpConnection):
         self.answering = False
         self.answered = True
         if self.is_shut or self.ended or not exchange.keep_alive:
-            return self.close_directly()
+            if not self.handed.has_unread():
+                return self.close_directly()
+            self.lingers = True
+            self.handed.release()
+            return self.go_to_loop()
         self.handed.release()
         self.wsgi.threads.keep(self)
         return 0
@@ -284,6 +288,8 @@ cdef class WsgiConnection(HttpConnection):
 
     cdef int continue_in_loop(self) except -1:
         """Go on, with a transport, where the threads that run the app have stopped."""
+        if self.lingers:
+            return self.await_end()
         if self.owes_continue:
             self.owes_continue = False
             self.write(CONTINUE)

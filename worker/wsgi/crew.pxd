@@ -24,6 +24,7 @@ cdef class Crew:
     cdef int leader               # index of the thread; -1: none
     cdef bint leader_runs         # the app
     cdef bint waiting             # the leader, for events
+    cdef bint waits_for_ever      # ... as no connection was kept
     cdef bint told                # ... that there is something else to do
     cdef int64_t slow_until_ns    # up to then the lead is given away before the app is called
     cdef uint64_t runs            # of the app, by leaders

@@ -347,6 +347,8 @@ cdef class Crew:
         connection.deadline = seconds_now() + self.service.keep_alive_timeout
         self.kept[connection.fd] = connection
         self.watch(connection)
+        if self.waiting and self.waits_for_ever:
+            self.wake()  # another thread, which knows of no deadline
 
     cdef int watch(self, WsgiConnection connection) except -1:
         # With several threads another one may wait while this connection is answered: it is not to be told of it then.
@@ -364,6 +366,7 @@ cdef class Crew:
         if self.takes and not self.channel_armed:
             self.arm_channel()
         timeout = self.timeout_ms()
+        self.waits_for_ever = timeout < 0
         # No other thread runs between these lines and the wait.
         self.waiting = True
         if self.jobs or self.stopped or self.arrived:
