@@ -210,7 +210,8 @@ cdef inline void rescue_overdue(Dispatcher *d) noexcept nogil:
         if result == TAKEBACK_EMPTY:
             slot.messages = 0  # the worker has taken them and not said so yet, or never will: no use to try again
         elif slot.node != NULL:
-            candidate_close(&d.table, slot.candidate)
+            if slot.state == SLOT_ADMITTED:
+                candidate_close(&d.table, slot.candidate)
         elif not waits:
             pass_over(d, slot)
         index = oldest_to_rescue(d)

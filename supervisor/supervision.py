@@ -277,8 +277,10 @@ class Supervision:
             self._run_in_background(self._end_abandoned())
 
     async def _end_abandoned(self) -> None:
-        await self._alerts.finish(LAST_WORDS_SECONDS)
-        await self.stop(False)
+        try:
+            await self._alerts.finish(LAST_WORDS_SECONDS)
+        finally:
+            await self.stop(False)
 
     def _on_signal(self, meaning: SignalMeaning, number: signal.Signals) -> None:
         match meaning:

@@ -1,5 +1,7 @@
 """`fastlb alerts`: what is wrong, and who is told. Runs in the user's shell."""
 
+from collections.abc import Sequence
+
 import click
 import msgspec
 
@@ -49,15 +51,15 @@ def command(words: tuple[str, ...], as_json: bool) -> int:
         Output.for_results().json([_of_app(name, report) for name, report in running.items()])
     else:
         _print(running, params)
-    is_taken = params.action != "test" or is_heard(list(running.values()), wants_all=bool(names))
+    is_taken = params.action != "test" or is_heard(running, names)
     return 0 if is_taken and is_complete else EXIT_FAILURE
 
 
-def is_heard(reports: list[AlertsReport], *, wants_all: bool) -> bool:
-    """Whether everybody who is to be told has taken the test; `wants_all`: each app must have somebody."""
-    has_channels = [bool(report.channels) for report in reports]
-    is_told = all(has_channels) if wants_all else any(has_channels)
-    return is_told and not any(channel.problem for report in reports for channel in report.channels)
+def is_heard(reports: dict[str, AlertsReport], names: Sequence[str]) -> bool:
+    """Whether everybody who is to be told has taken the test; each app of `names` must have somebody, or else any."""
+    heard = {name for name, report in reports.items() if report.channels}
+    is_told = heard.issuperset(resolve_names(names)) if names else bool(heard)
+    return is_told and not any(channel.problem for report in reports.values() for channel in report.channels)
 
 
 def parse(words: tuple[str, ...]) -> tuple[AlertsParams, tuple[str, ...]]:

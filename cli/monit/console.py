@@ -104,7 +104,11 @@ class MonitApp(App[None]):
     @work(thread=True, exclusive=True, group="look")
     def look(self) -> None:
         """Ask all apps, in a thread, and show what they say."""
-        states = self._read()
+        try:
+            states = self._read()
+        except FastlbError as error:
+            self._pass_on(self.say, error.message)
+            return
         self._pass_on(self._show, states, time.monotonic())
 
     def _pass_on(self, show: Callable[..., None], *arguments: object) -> None:

@@ -109,6 +109,8 @@ def check_alerts(config: AppConfig) -> None:
         if name not in ALERT_NAMES:
             hint = did_you_mean(name, ALERT_NAMES) or f": there are {', '.join(ALERT_NAMES)}"
             raise UsageError(f"--alert-ignore: there is no alert {name!r}{hint}")
+    if config.alert_command and not config.alert_command.strip():
+        raise UsageError("--alert-command: it is blank: leave it out, or name a command")
     _check_addresses("--alert-email", config.alert_email)
     _check_addresses("--alert-email-from", [config.alert_email_from] if config.alert_email_from else [])
     try:

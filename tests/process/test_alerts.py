@@ -174,3 +174,5 @@ def test_a_test_that_nobody_hears_fails(fastlb: Fastlb) -> None:
     assert tested.returncode == 1
     assert "nobody is told: give --alert-email" in tested.stdout
     assert fastlb.cli("alerts", "test").returncode == 1
+    fastlb.ok("stop", "app")
+    assert fastlb.cli("alerts", "test", "app").returncode == 1

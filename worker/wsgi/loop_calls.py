@@ -4,11 +4,13 @@ Runs in WSGI workers. Never waits.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+logger = logging.getLogger("fastlb.worker")
 
 
 class LoopCalls:
@@ -35,4 +37,7 @@ class LoopCalls:
         calls = self._calls
         while calls:
             callback, argument = calls.popleft()
-            callback(argument)
+            try:
+                callback(argument)
+            except Exception:  # what others have posted is not to wait for it
+                logger.exception("a connection could not go on")
