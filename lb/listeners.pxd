@@ -16,7 +16,7 @@ from fastlb.lb.epoll cimport WATCHED_LISTENER, watch_begin, watch_change, watch_
 from fastlb.lb.events cimport report_listener_error
 from fastlb.lb.handover cimport choose_for, dispatch_held, flush_stages, has_staged, has_taker, stage_connection
 from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push
-from fastlb.lb.opening.reading cimport has_spoken, opening_begin
+from fastlb.lb.opening.reading cimport opening_begin
 from fastlb.lb.posix cimport (
     AF_INET, AF_INET6, EINVAL, EPOLLIN, SO_LINGER, SOCK_CLOEXEC, SOCK_NONBLOCK, SOL_SOCKET, accept4, errno, linger,
     ntohs, setsockopt, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
@@ -121,8 +121,6 @@ cdef inline void accept_sweep(Dispatcher *d, uint32_t index) noexcept nogil:
         count(&d.page.accepted, 1)
         count(&d.page.listeners[index].accepted, 1)
         if d.openings.wanted and not opening_begin(d, fd, &record):
-            continue
-        if d.openings.first_word_wanted and not d.openings.wanted and not has_spoken(d, fd, &record):
             continue
         stage_connection(d, choose_for(d, fd, &record), fd, &record)
     flush_stages(d)

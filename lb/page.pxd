@@ -92,7 +92,7 @@ cdef struct DispatcherPage:
     uint64_t dropped        # connections closed unserved: held at the end, or of a listener that was removed
     uint64_t open_fds       # debug build: descriptors that the dispatcher owns
     uint64_t malformed      # messages found in a channel that were none of ours: thrown away, descriptors closed
-    uint64_t openings         # accepted, and their PROXY header, head of a request, or first word has not come, now
+    uint64_t openings         # accepted, and their PROXY header, or head of a request, has not come, now
     uint64_t proxy_untrusted  # closed: the address may not send a PROXY header
     uint64_t proxy_malformed  # closed: what came is none, is too long, or ended before it was whole
     uint64_t proxy_late       # closed: it was not whole in time, or others waited less long

@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from fastlb.lb.atomics cimport store_u64
 from fastlb.lb.command cimport LONGEST_SEND_BYTES, Command
-from fastlb.lb.connection cimport CONNECTIONS_PER_MESSAGE, position_sent
+from fastlb.lb.connection cimport position_sent
 from fastlb.lb.held cimport HeldQueue
 from fastlb.lb.node.channel cimport node_is_slow, node_may_be_sent, node_places
 from fastlb.lb.opening.table cimport Openings
@@ -14,7 +14,7 @@ from fastlb.lb.page cimport MAX_LISTENERS, MAX_SLOTS, SLOT_ADMITTED, DispatcherP
 from fastlb.lb.policy cimport Candidate, CandidateTable, STICKY_CREDIT, hash_seed_of, keeps_clients
 from fastlb.lb.slots cimport (
     WorkerSlot, slot_has_waiting_place, slot_is_receiver, slot_open, slot_overdue_at_ns, slot_refresh, slot_room,
-    slot_per_message, slot_untaken,
+    slot_untaken,
 )
 
 cdef enum:
@@ -194,24 +194,15 @@ cdef inline void candidate_fill(Dispatcher *d, Candidate *candidate, uint32_t in
     candidate.overdue = slot.messages > 0 and overdue_at_ns(d, slot) <= d.now_ns
 
 
-cdef inline bint was_held_up(const Dispatcher *d, const WorkerSlot *slot) noexcept nogil:
-    """Whether something has held a worker up not long ago, so that it is sent few connections at a time."""
-    if slot.node != NULL:
-        return slot.node.held_up_until_ns > d.now_ns
-    return slot.seen_per_message != 0 and slot_per_message(slot) < CONNECTIONS_PER_MESSAGE
-
-
 cdef inline bint candidates_refresh(Dispatcher *d) noexcept nogil:
     """Look at the page of every admitted worker and count anew what each may be sent; return whether one moved."""
     cdef CandidateTable *table = &d.table
     cdef bint moved = False
     table.with_room = 0
-    d.openings.first_word_wanted = False
     for i in range(table.count):
         moved |= slot_look(d, &d.slots[table.candidates[i].slot])
         candidate_fill(d, &table.candidates[i], table.candidates[i].slot)
         table.with_room += table.candidates[i].room > 0
-        d.openings.first_word_wanted |= was_held_up(d, &d.slots[table.candidates[i].slot])
     return moved
 
 

@@ -1,5 +1,5 @@
 # Owns what becomes of an opening: a connection that is accepted, and to which something must come before a worker:
-# a PROXY header, the head of a request, or, while a worker has been held up not long ago, its client's first word.
+# a PROXY header, or the head of a request.
 # Peeks at its first bytes, takes a PROXY header off, lets it wait for the rest, closes it when that is wrong or late.
 # Says by what a client is known under `sticky`, anew each time that a worker is chosen.
 # Runs in the dispatcher process; never waits, and is never called where nothing must come first.
@@ -24,10 +24,6 @@ from fastlb.lb.posix cimport (
     AF_UNIX, EAGAIN, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLRDHUP, MSG_DONTWAIT, MSG_PEEK, errno, recv,
 )
 from fastlb.lb.state cimport Dispatcher, NEVER_NS, count
-
-
-cdef enum:
-    FIRST_WORD_NS = 5_000_000  # how long a connection waits for the first word of its client, at most
 
 
 cdef inline ProxyVerdict take_proxy_header(int fd, ConnectionRecord *record) noexcept nogil:
@@ -125,8 +121,8 @@ cdef inline void opening_hold(Dispatcher *d, uint32_t index) noexcept nogil:
 
 
 cdef inline void opening_end(Dispatcher *d, uint32_t index) noexcept nogil:
-    """Let an opening wait no more: without a PROXY header it is closed, else any worker may have it."""
-    if d.openings.table[index].awaits_head or d.openings.table[index].is_silent:
+    """Let an opening wait no more: without a PROXY header it is closed, without a head any worker may have it."""
+    if d.openings.table[index].awaits_head:
         opening_hold(d, index)
     else:
         opening_refuse(d, index, &d.page.proxy_late)
@@ -157,7 +153,7 @@ cdef inline bint opening_begin(Dispatcher *d, int fd, ConnectionRecord *record) 
         refuse(&opening.connection.fd, &d.page.proxy_untrusted)
         return False
     opening.connection.record, opening.connection.rescued = record[0], False
-    opening.awaits_head = opening.is_silent = False
+    opening.awaits_head = False
     opening.deadline_ns = d.now_ns + d.openings.proxy_timeout_ns
     verdict = opening_look(d, &opening)
     record[0] = opening.connection.record
@@ -168,24 +164,10 @@ cdef inline bint opening_begin(Dispatcher *d, int fd, ConnectionRecord *record) 
     return verdict == PROXY_WHOLE
 
 
-cdef inline bint has_spoken(Dispatcher *d, int fd, const ConnectionRecord *record) noexcept nogil:
-    """Whether the client of a new connection has sent something, or left; if not, the connection waits for that."""
-    cdef Opening opening
-    cdef uint8_t byte
-    if recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 or errno != EAGAIN:
-        return True
-    opening.connection.fd = fd
-    opening.connection.record, opening.connection.rescued = record[0], False
-    opening.deadline_ns = d.now_ns + min(d.handover_timeout_ns, <int64_t>FIRST_WORD_NS)
-    opening.awaits_head, opening.is_silent = False, True
-    opening_wait(d, &opening)
-    return False
-
-
 cdef inline void on_opening_event(Dispatcher *d, uint32_t index, uint32_t events) noexcept nogil:
     """Look again at an opening of which epoll says that something has come, or that its sender has left."""
     cdef Opening *opening = &d.openings.table[index]
-    cdef ProxyVerdict verdict = PROXY_WHOLE if opening.is_silent else opening_look(d, opening)
+    cdef ProxyVerdict verdict = opening_look(d, opening)
     if verdict == PROXY_UNFINISHED and events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
         verdict = PROXY_WHOLE if opening.awaits_head else PROXY_MALFORMED
     if verdict == PROXY_WHOLE:

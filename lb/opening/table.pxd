@@ -16,11 +16,9 @@ cdef enum:
 cdef struct Opening:
     Connection connection
     bint awaits_head         # of its first request; before that: its PROXY header
-    bint is_silent           # waits for the first word of its client only
     int64_t deadline_ns
 
 cdef struct Openings:
-    bint first_word_wanted   # a worker has been held up: silent clients would be stranded there
     bint wanted              # something must come before a connection is handed over
     int64_t proxy_timeout_ns  # how long a PROXY header may take; 0: none comes
     int64_t head_timeout_ns  # how long the head of the first request is waited for; 0: it is not looked at

@@ -49,6 +49,7 @@ def test_stopped_app_is_listed_from_its_file(fastlb: Fastlb, stopped: AppPaths) 
             "operations": [],
             "cron_next_at": "",
             "autoscaling": None,
+            "alerts": [],
             "target_workers": 0,
             "pm_ids": [0],
         }
