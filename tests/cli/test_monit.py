@@ -11,10 +11,11 @@ from fastlb.cli.apps import AppState
 from fastlb.cli.metrics.reading import read_metrics
 from fastlb.cli.monit.cells import format_rate
 from fastlb.cli.monit.console import MonitApp
+from fastlb.cli.monit.dialogs import Confirm
 from fastlb.cli.monit.table_view import TableView
 from fastlb.supervisor.control.protocol import AppEntry, AppMetrics, WorkerEntry, WorkerFigures
 from textual.pilot import Pilot
-from textual.widgets import RichLog, Sparkline, Static
+from textual.widgets import Input, RichLog, Sparkline, Static
 
 from tests.support.fastlb_process import Fastlb
 from tests.support.waiting import scaled
@@ -156,12 +157,18 @@ def test_keys_scale_and_stop_a_real_app(fastlb: Fastlb, monkeypatch: pytest.Monk
 
     async def test(console: MonitApp, pilot: Pilot[None]) -> None:
         await reach(pilot, lambda: console.is_following)
-        await asyncio.to_thread(app.get, "/print?seen")
         output = console.query_one("#output", RichLog)
-        await reach(pilot, lambda: any("0 | seen" in line.text for line in output.lines))
-        await pilot.press("s", "backspace", "2", "enter")
+        async with asyncio.timeout(scaled(20)):
+            while not any("0 | seen" in line.text for line in output.lines):
+                await asyncio.to_thread(app.get, "/print?seen")  # the first may come before the supervisor is asked
+                await pilot.pause(0.02)
+        await pilot.press("s")
+        await reach(pilot, lambda: isinstance(console.focused, Input))
+        await pilot.press("backspace", "2", "enter")
         await reach(pilot, lambda: "2 workers" in word(console))
-        await pilot.press("x", "y")
+        await pilot.press("x")
+        await reach(pilot, lambda: isinstance(console.screen, Confirm))
+        await pilot.press("y")
         await reach(pilot, lambda: cells(table(console, "apps"), "app")[1] == "stopped")
 
     drive(lambda: read_metrics(["app"]), test)

@@ -93,7 +93,9 @@ def test_logger_that_an_app_changes_is_used(fastlb: Fastlb, tmp_path: Path) -> N
     (tmp_path / "changing.py").write_text(CHANGING)
     app = fastlb.start("changing:app", "--app-dir", str(tmp_path), "--workers", "1", "--access-log")
     with RawClient(socket.create_connection(("127.0.0.1", app.port), timeout=10)) as client:
-        for path in ("/before", "/change", "/after"):
+        client.send(get("/before")).response()
+        wait_until(lambda: "/before" in app.log("out"), "its line is there")  # it is made after the response
+        for path in ("/change", "/after"):
             client.send(get(path)).response()
     wait_until(lambda: app.log("out").count("APP 200") == 2, "the handler of the app has both lines")
     lines = [line for line in app.log("out").splitlines() if "HTTP" in line or "APP" in line]

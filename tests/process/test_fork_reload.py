@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.client import get
 from tests.support.fastlb_process import App, Fastlb, describe
-from tests.support.ports import free_port
+from tests.support.ports import free_pair
 from tests.support.programs import start_program, try_program
 from tests.support.waiting import wait_until
 
@@ -50,19 +50,11 @@ class Servers:
         wait_until(lambda: self.app.log("out").count("listens") == starts, f"{starts} have listened")
 
 
-def two_free_ports() -> int:
-    """The first of two that follow each other."""
-    port = free_port()
-    while (following := free_port()) != port + 1:
-        port = following
-    return port
-
-
 @pytest.fixture
 def servers(fastlb: Fastlb, tmp_path: Path) -> Servers:
     (tmp_path / "server.py").write_text(SERVER)
     (tmp_path / "release").write_text("one")
-    port = two_free_ports()
+    port = free_pair()
     options = ("--fork", "server.py", "-w", "2", "--increment-var", "PORT", "--env", f"PORT={port}", "--settle", "1s")
     servers = Servers(start_program(fastlb, tmp_path, *options), port, tmp_path)
     servers.wait_listening(2)

@@ -12,7 +12,7 @@ import pytest
 from tests.support.fastlb_process import APPS, App, Fastlb
 from tests.support.node_driver import start_node
 from tests.support.node_packages import APPS as NODE_APPS
-from tests.support.ports import free_port
+from tests.support.ports import free_pair
 from tests.support.programs import QUICK
 from tests.support.waiting import scaled, wait_until
 
@@ -117,15 +117,15 @@ def test_program_that_has_shown_signs_of_life_and_shows_none_any_more_hangs(fast
 
 
 def test_program_is_ready_when_its_port_answers(fastlb: Fastlb) -> None:
-    port = free_port()
-    options = ("--ready-when", "port", "--env", f"PORT={port - 1}", "--increment-var", "PORT")
+    port = free_pair()
+    options = ("--ready-when", "port", "--env", f"PORT={port}", "--increment-var", "PORT")
     starting = begin_start(fastlb, *options, "-w", "2")
     app = fastlb.app()
     wait_until(lambda: statuses(app) == ["starting"] * 2, "both run")
-    app.ok("send", f"listen {port - 1}", "--worker", "0")
+    app.ok("send", f"listen {port}", "--worker", "0")
     wait_until(lambda: "ready" in statuses(app), "the first is ready")
     assert sorted(statuses(app)) == ["ready", "starting"]
-    app.ok("send", f"listen {port}", "--worker", "1")
+    app.ok("send", f"listen {port + 1}", "--worker", "1")
     assert ends_well(starting)
 
 

@@ -21,6 +21,14 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
             return port
 
 
+def free_pair() -> int:
+    """Return a port that is free, as the next one is, and both for a long time: of no other test."""
+    first, second = free_port(), free_port()
+    while second != first + 1:  # another test had its turn in between, or one is taken
+        first, second = second, free_port()
+    return first
+
+
 def next_port() -> int:
     """Return the port whose turn it is: all tests of a user share the turn, whichever run they belong to."""
     path = Path(tempfile.gettempdir(), f"fastlb-test-port-{os.getuid()}")

@@ -1,6 +1,7 @@
 # Owns the declarations of the access log of a worker. Runs in workers; a server that is compiled records without a call
 # into Python.
 
+from cpython.pythread cimport PyThread_type_lock
 from libc.stdint cimport int64_t
 
 from fastlb.worker.access_log.line_buffer cimport LineBuffer
@@ -18,11 +19,16 @@ cdef class AccessLog:
     cdef int64_t no_patience_until_ns
     cdef bint is_awaited           # they are written without being asked for again
     cdef object written_by         # the loop that tells when the reader takes more; None: none does
+    cdef PyThread_type_lock lock   # held while lines are added or written
 
     cpdef record(self, AnsweredRequest request)
+    cdef void record_in_thread(self, AnsweredRequest request, loop)
+    cdef bint add_request(self, AnsweredRequest request)
     cdef bint has_room(self)
     cdef bint make_room(self)
-    cdef void end_line(self)
+    cdef void have_written(self)
+    cdef void hold(self)
+    cdef void let_go(self)
     cdef void write_turn(self)
     cdef void write_loss(self)
     cdef void wait_for_reader(self)

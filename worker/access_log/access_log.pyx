@@ -1,6 +1,7 @@
 """Owns the access log of a worker: lines gather while its loop turns, and are written once a turn.
 
-Runs in workers, on the event loop's thread. It must not wait for whoever reads standard output: a pipe takes a piece of
+Runs in workers, in the event loop's thread and in those that run a WSGI app, which write their line at once: the loop
+may wait long for its turn then. It must not wait for whoever reads standard output: a pipe takes a piece of
 PIPE_BUF bytes without waiting when poll(2) says that it takes anything. What it does not take is kept, up to
 MOST_BYTES. A reader that is slow is waited for then, one that takes nothing for PATIENCE_MS is not, nor for a while
 after: lines are counted, and a mark stands where they are missing. `close` waits for CLOSE_MS. A process that is killed
@@ -12,6 +13,9 @@ import atexit
 import logging
 import os
 
+from cpython.pythread cimport (
+    NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
+)
 from libc.stdint cimport int64_t
 
 from fastlb.lb.posix cimport EAGAIN, EINTR, errno, monotonic_ns, poll, pollfd, write
@@ -96,11 +100,18 @@ cdef class AccessLog:
         self.route = route
         self.mark = ACCESS_MARK.encode() if is_marked else b""
         self.fd = fd
+        self.lock = PyThread_allocate_lock()
+        if self.lock == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        if self.lock != NULL:
+            PyThread_free_lock(self.lock)
 
     def keep_to_process(self):
         """Write what is left at the end of this process, and nothing of it in a forked child."""
         atexit.register(self.close)
-        os.register_at_fork(after_in_child=self.forget)
+        os.register_at_fork(after_in_child=self.forget_in_child)
 
     @property
     def waiting_bytes(self):
@@ -108,22 +119,58 @@ cdef class AccessLog:
         return self.buffer.length
 
     cpdef record(self, AnsweredRequest request):
-        """Take the line of a request that was answered, or whose response begins. Raises nothing."""
-        cdef size_t start = self.buffer.length
+        """Take the line of a request that was answered, or whose response begins. The loop's thread. Raises nothing."""
+        if self.add_request(request):
+            self.have_written()
+
+    cdef void record_in_thread(self, AnsweredRequest request, loop):
+        """Take and write the line of a request that was answered. A thread beside that of `loop`. Raises nothing."""
+        if self.add_request(request):
+            self.hold()
+            self.write_turn()
+            is_late = self.buffer.length > 0 and not self.is_awaited
+            self.is_awaited = self.is_awaited or is_late
+            self.let_go()
+            if is_late:
+                try:
+                    loop.call_soon_threadsafe(self.on_turn)
+                except RuntimeError:
+                    pass  # the loop is closed: what waits is written at the end of the process
+
+    cdef bint add_request(self, AnsweredRequest request):
+        """Add a line, or have it logged; say whether it was added."""
+        cdef size_t start = 0
+        cdef bint is_added = False
         try:
-            if start == 0 and not self.route.is_direct():
+            if self.buffer.length == 0 and not self.route.is_direct():
                 self.route.log(request, self.maker)
-            elif self.has_room():
-                start = self.buffer.length  # to make room some may have been written
+                return False
+        except Exception:
+            logger.exception("a line of the access log could not be made")
+            return False
+        failure = None
+        self.hold()
+        try:
+            is_added = self.has_room()
+            start = self.buffer.length  # to make room some may have been written
+            if is_added:
                 self.buffer.add_bytes(self.mark)
                 self.maker.add_line(self.buffer, request)
-                self.end_line()
-        except Exception:
+                self.buffer.add("\n", 1)
+        except Exception as error:
+            is_added = False
             self.buffer.length = start
-            logger.exception("a line of the access log could not be made")
+            failure = error
+        self.let_go()
+        if failure is not None:  # what logs may be slow, and wait for another thread
+            logger.error("a line of the access log could not be made", exc_info=failure)
+        return is_added
 
     def info(self, str text, str client, str method, str target, str version, int status):
-        """Take uvicorn's own line, in the place of a logger: client, request line and status. Raises nothing."""
+        """Take uvicorn's own line, in the place of a logger: client, request line and status. Raises nothing.
+
+        The loop's thread, of workers that have no other one that records.
+        """
         cdef LineBuffer buffer = self.buffer
         cdef size_t start = buffer.length
         try:
@@ -141,7 +188,8 @@ cdef class AccessLog:
                 buffer.add_escaped(version, 0, len(version))
                 buffer.add('" ', 2)
                 buffer.add_number(status)
-                self.end_line()
+                buffer.add("\n", 1)
+                self.have_written()
         except Exception:
             self.buffer.length = start
             logger.exception("a line of the access log could not be made")
@@ -153,10 +201,12 @@ cdef class AccessLog:
         cdef int fd = self.fd
         if fd < 0:
             return
+        self.hold()
         self.write_loss()
         self.fd = -1  # nobody adds while it is written
         with nogil:
             write_pieces(fd, buffer.data, buffer.length, &done, CLOSE_MS)
+        self.let_go()
         self.forget()
 
     def forget(self):
@@ -165,16 +215,25 @@ cdef class AccessLog:
         self.lost = 0
         self.buffer.remove_first(self.buffer.length)
 
+    def forget_in_child(self):
+        """Write nothing in a forked child, in which nobody lets go of what another thread has held."""
+        self.lock = PyThread_allocate_lock() or self.lock
+        self.forget()
+
     def on_turn(self):
         """Write the lines of this turn (the loop calls it)."""
+        self.hold()
         self.is_awaited = False
         self.write_turn()
+        self.let_go()
         if self.buffer.length:
             self.wait_for_reader()
 
     def on_writable(self):
         """Go on: something was taken (the loop calls it)."""
+        self.hold()
         self.write_turn()
+        self.let_go()
         if self.buffer.length == 0 and self.written_by is not None:
             self.is_awaited = False
             loop, self.written_by = self.written_by, None
@@ -203,15 +262,23 @@ cdef class AccessLog:
         buffer.remove_first(done)
         return done > 0
 
-    cdef void end_line(self):
-        """End a line that was added, and have it written."""
-        self.buffer.add("\n", 1)
+    cdef void have_written(self):
+        """Have what was added written when the loop has turned."""
         if not self.is_awaited:
             try:
                 asyncio.get_running_loop().call_soon(self.on_turn)
                 self.is_awaited = True
             except RuntimeError:
                 self.write_turn()  # no loop runs (any more)
+
+    cdef void hold(self):
+        """Keep other threads from the lines, which may give up the GIL while they are made or written."""
+        if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
+            with nogil:
+                PyThread_acquire_lock(self.lock, WAIT_LOCK)
+
+    cdef void let_go(self):
+        PyThread_release_lock(self.lock)
 
     cdef void write_turn(self):
         """Write what is taken without waiting. Where nobody reads any more all goes nowhere, as whatever is printed."""

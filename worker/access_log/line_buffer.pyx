@@ -1,6 +1,6 @@
 """Owns the bytes in which access log lines gather, and how text that a client has sent is written into them: escaped.
 
-Runs in workers, on the event loop's thread. All that is added is printable ASCII, whatever it was, so that it can
+Runs in workers; one thread at a time. All that is added is printable ASCII, whatever it was, so that it can
 neither end a line nor speak to a terminal. It grows as it must; whoever adds bounds it.
 """
 

@@ -1,6 +1,6 @@
 """Owns how an access log line is made of a request that was answered: a format, compiled once, writes into a buffer.
 
-Runs in workers, on the event loop's thread. It asks a request for a header or a variable only when the format names
+Runs in workers, for one thread at a time. It asks a request for a header or a variable only when the format names
 one.
 """
 

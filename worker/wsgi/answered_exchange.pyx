@@ -1,6 +1,6 @@
 """Owns what a WSGI worker knows of a request for its access log line.
 
-Runs in workers, on the event loop's thread. What an app has changed in the environ is in the line: behind middleware
+Runs in WSGI workers, in any thread. What an app has changed in the environ is in the line: behind middleware
 that knows the client, it is the client's.
 """
 
@@ -46,10 +46,13 @@ cdef class AnsweredExchange(AnsweredRequest):
 
 
 cdef str text(object value):
-    """Return what an app may have put into the environ as str; "": None."""
+    """Return what an app may have put into the environ as str; "": None, or what cannot be one."""
     if type(value) is str:
         return <str>value
-    return "" if value is None else str(value)
+    try:
+        return "" if value is None else str(value)
+    except Exception:
+        return ""
 
 
 cdef int number(object value) except? -1:

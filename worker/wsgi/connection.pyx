@@ -112,6 +112,8 @@ cdef class WsgiConnection(HttpConnection):
     def on_app_done(self, WsgiExchange exchange not None):
         """Send the rest of a response that the app is finished with."""
         self.count_done(exchange)
+        if exchange is self.exchange and self.wsgi.access_log is not None:
+            self.wsgi.access_log.record(AnsweredExchange(exchange))
         if exchange is not self.exchange:
             self.wsgi.status.record_busy(-1)
             exchange.free_response()
@@ -253,6 +255,8 @@ cdef class WsgiConnection(HttpConnection):
             self.wsgi.post(self.on_app_done, exchange)
             return 0
         self.count_done(exchange)
+        if self.wsgi.access_log is not None:
+            self.wsgi.access_log.record_in_thread(AnsweredExchange(exchange), self.wsgi.loop)
         if output is not None:
             sent = send(self.fd, PyBytes_AS_STRING(output), PyBytes_GET_SIZE(output), MSG_DONTWAIT | MSG_NOSIGNAL)
             if sent < 0 and errno != EAGAIN and errno != EINTR:
@@ -378,7 +382,7 @@ cdef class WsgiConnection(HttpConnection):
     # the response
 
     cdef int count_done(self, WsgiExchange exchange) except -1:
-        """Count a request that the app is done with, and have its line written. Any thread."""
+        """Count a request that the app is done with. Any thread."""
         service = self.wsgi
         exchange.app_done = True
         service.unfinished -= 1
@@ -386,8 +390,6 @@ cdef class WsgiConnection(HttpConnection):
         service.status.record_request_done(
             monotonic_ns() - exchange.began_ns, exchange.failed or exchange.status >= 500
         )
-        if service.access_log is not None and exchange is self.exchange:
-            service.post((<object>service.access_log).record, AnsweredExchange(exchange))
         return 0
 
     cdef int pump(self) except -1:
