@@ -26,7 +26,7 @@ cdef class Crew:
     cdef bint waiting             # the leader, for events
     cdef bint waits_for_ever      # ... as no connection was kept
     cdef bint told                # ... that there is something else to do
-    cdef int64_t slow_until_ns    # up to then the lead is given away before the app is called
+    cdef double slow_share        # of the last calls; if it is high, the lead is given away before the app is called
     cdef uint64_t runs            # of the app, by leaders
     cdef uint64_t seen_run        # when the timer was armed
     cdef bint timer_armed
@@ -59,6 +59,7 @@ cdef class Crew:
     cdef WsgiExchange read_request(self, WsgiConnection connection)
     cdef int run(self, WsgiExchange exchange, int index) except -1
     cdef int give_lead(self) except -1
+    cdef void note_call(self, bint is_slow) noexcept
     cdef int arm_timer(self) except -1
     cdef int await_first(self, WsgiConnection connection) except -1
     cdef int watch(self, WsgiConnection connection) except -1

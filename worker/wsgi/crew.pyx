@@ -35,8 +35,7 @@ cdef extern from "<sys/eventfd.h>" nogil:
 cdef enum:
     BUFFER_BYTES = 16384     # of a request that is read here; longer ones are the event loop's
     TAKES_BEFORE_EVENTS = 16  # and requests that the event loop has read
-    SLOW_NS = 1_000_000      # a call of the app that takes longer is slow ...
-    REMEMBERED_NS = 1_000_000_000  # ... and so are all of the next second
+    SLOW_NS = 1_000_000      # a call of the app that takes longer is slow
     LEAD_NS = 2_000_000      # after so long in the app a leader leads no more
     LONG_NS = 250_000_000    # after so long in the app nobody but the event loop sees that a client leaves
     MS_PER_SECOND = 1000
@@ -45,6 +44,10 @@ cdef enum:
 cdef double GRACE = 0.002
 cdef double IMPATIENCE = 1.0
 cdef double NANOSECONDS = 1e-9
+# What a call counts for in the share of those that are slow, and above which share the next one is expected to be: on a
+# machine that has more to do than cores one in hundreds is, of an app of microseconds.
+cdef double WEIGHT = 1 / 32.0
+cdef double OFTEN = 1 / 8.0
 cdef char *HEAD_END = b"\r\n\r\n"
 cdef object logger = logging.getLogger("fastlb.worker")
 
@@ -161,7 +164,7 @@ cdef class Crew:
         if not self.leader_runs:
             return
         if self.runs == self.seen_run:
-            self.slow_until_ns = monotonic_ns() + REMEMBERED_NS
+            self.note_call(True)
             self.give_lead()
         else:
             self.arm_timer()
@@ -192,11 +195,12 @@ cdef class Crew:
         """Call the app, and go on with what it has said."""
         cdef int64_t began_ns = monotonic_ns()
         cdef WsgiConnection connection = exchange.connection
+        cdef bint gave_lead = self.count > 1 and self.slow_share > OFTEN
         self.running[index] = exchange
         self.started_ns[index] = began_ns
         if self.count > 1:
             self.runs += 1
-            if began_ns < self.slow_until_ns:
+            if gave_lead:
                 self.give_lead()
             else:
                 self.leader_runs = True
@@ -211,8 +215,8 @@ cdef class Crew:
         if self.count > 1:
             if self.leader == index:
                 self.leader_runs = False
-            if monotonic_ns() - began_ns > SLOW_NS:
-                self.slow_until_ns = monotonic_ns() + REMEMBERED_NS
+            if gave_lead or self.leader == index:  # else the timer has taken note
+                self.note_call(monotonic_ns() - began_ns > SLOW_NS)
         if getpid() == self.pid:
             try:
                 connection.answer(exchange)
@@ -227,6 +231,9 @@ cdef class Crew:
         self.leader_runs = False
         self.lead.release()
         return 0
+
+    cdef void note_call(self, bint is_slow) noexcept:
+        self.slow_share += ((1.0 if is_slow else 0.0) - self.slow_share) * WEIGHT
 
     cdef int arm_timer(self) except -1:
         cdef itimerspec after
