@@ -31,6 +31,13 @@ cdef enum:
     NODE_BACKOFF_NS = 10_000_000  # after a refusal: else the connection would come back at once
     NODE_QUIET_NS = 1_000_000_000  # without an answer, after which a successor asks by a probe
     NODE_HELD_UP_NS = 1_000_000_000  # how long a worker that left a connection waiting gets one at a time
+    # How an estimate of a worker's turns follows them: up to the length that four of five do not exceed
+    TURN_RISE = 4             # a part of itself ...
+    TURN_FALL = 16
+    LEAST_RISE_NS = 100_000   # ... or this
+    LONGEST_TURNS = 5         # hand-over timeouts that it may be
+    TURNS_OF_PATIENCE = 2     # a connection that waits for longer is not just waiting for its turn
+    LONG_TURN_NS = 1_000_000  # whose turns take longer gets one at a time: a second one would wait for two of them
 
 cdef enum PendingState:
     PENDING_SENT = 0
@@ -91,6 +98,7 @@ cdef struct NodeChannel:
     uint64_t written          # bytes, by this dispatcher
     uint64_t others_end       # of these, up to where something else than connections was written
     int64_t held_up_until_ns  # a connection was taken back from it not long ago
+    int64_t turn_ns           # it usually reads the next connection within this
     bint polled               # epoll watches the channel
     uint32_t answers          # answers that are read, and not counted in our page yet
     uint32_t forwarded        # bytes of the first unread line that the supervisor has
@@ -131,12 +139,26 @@ cdef inline uint64_t node_taken(const NodeChannel *node) noexcept nogil:
 cdef inline uint32_t node_places(const NodeChannel *node, int64_t now_ns) noexcept nogil:
     """Return how many more connections can be remembered: all places fill when a worker never answers for any.
 
-    One that was held up not long ago is sent one at a time, whatever its credit.
+    One that was held up not long ago, or takes long for each, is sent one at a time, whatever its credit.
     """
     cdef uint32_t places = min(MAX_CREDIT - node.pending_count, EXPECTED_CAPACITY - node.expected_count)
-    if node.held_up_until_ns > now_ns:
+    if node.held_up_until_ns > now_ns or node.turn_ns > LONG_TURN_NS:
         return min(places, <uint32_t>(node.pending_count == node.received_count))
     return places
+
+
+cdef inline void turn_seen(NodeChannel *node, int64_t length_ns, int64_t handover_timeout_ns) noexcept nogil:
+    """Note how long a worker was busy before it read a connection, or is and has not read it."""
+    if length_ns > node.turn_ns:
+        node.turn_ns = min(length_ns, node.turn_ns + max(node.turn_ns // TURN_RISE, <int64_t>LEAST_RISE_NS))
+        node.turn_ns = min(node.turn_ns, handover_timeout_ns * LONGEST_TURNS)
+    else:
+        node.turn_ns = max(length_ns, node.turn_ns - node.turn_ns // TURN_FALL)
+
+
+cdef inline int64_t node_patience_ns(const NodeChannel *node, int64_t handover_timeout_ns) noexcept nogil:
+    """Return how long a connection may lie unread: an app whose every turn is long is busy, and not stuck."""
+    return max(handover_timeout_ns, node.turn_ns * TURNS_OF_PATIENCE)
 
 
 cdef inline bint node_is_slow(const NodeChannel *node, int64_t handover_timeout_ns, int64_t now_ns) noexcept nogil:
@@ -144,7 +166,7 @@ cdef inline bint node_is_slow(const NodeChannel *node, int64_t handover_timeout_
     cdef uint32_t i
     for i in range(node.pending_count):
         if node.pending[i].state == PENDING_SENT:
-            return node.pending[i].sent_at_ns + handover_timeout_ns <= now_ns
+            return node.pending[i].sent_at_ns + node_patience_ns(node, handover_timeout_ns) <= now_ns
     return False
 
 
@@ -238,14 +260,15 @@ cdef inline bint pending_take(NodeChannel *node, uint64_t number, PendingConnect
     return False
 
 
-cdef inline void pending_received(NodeChannel *node, uint64_t number) noexcept nogil:
-    """Note that the worker has received the connection of this number."""
+cdef inline int64_t pending_received(NodeChannel *node, uint64_t number) noexcept nogil:
+    """Note that the worker has received the connection of this number; return when it was sent, 0: it is none."""
     cdef uint32_t i
     for i in range(node.pending_count):
         if node.pending[i].number == number and node.pending[i].state == PENDING_SENT:
             node.pending[i].state = PENDING_RECEIVED
             node.received_count += 1
-            return
+            return node.pending[i].sent_at_ns
+    return 0
 
 
 cdef inline bint rate_allows(MessageRate *rate, bint internal, uint32_t length, int64_t now_ns) noexcept nogil:

@@ -3,7 +3,7 @@
 # has been dealt with, so that a dispatcher that dies leaves it to its successor. A worker that writes nonsense, or
 # much, harms only itself.
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcpy
 
@@ -15,7 +15,7 @@ from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node.channel cimport (
     LONGEST_LINE_BYTES, NODE_BACKOFF_NS, NODE_ENDED, NODE_PAUSED, NODE_PROBE, NODE_READING, NODE_WRITING, NodeChannel,
     PendingConnection, ReadingState, awaits_answers, next_answered, pending_received, pending_take, rate_allows,
-    rate_give_back, stale_answered,
+    rate_give_back, stale_answered, turn_seen,
 )
 from fastlb.lb.node.wire cimport (
     NODE_LINE_ACCEPTED, NODE_LINE_HANDLE, NODE_LINE_MISSED, NODE_LINE_OTHER, NODE_LINE_RECEIVED, NODE_LINE_REFUSED,
@@ -72,6 +72,7 @@ cdef inline void node_answered(Dispatcher *d, WorkerSlot *slot, bint missed) noe
     """Deal with one NODE_HANDLE_ACK, or NODE_HANDLE_NACK (`missed`); these come in the order of what was sent."""
     cdef NodeChannel *node = slot.node
     cdef uint64_t number
+    cdef int64_t before_ns = node.answered_at_ns, sent_at_ns
     node.answers += 1
     node.answered_at_ns = d.now_ns
     if node.stale_answers == 0:
@@ -79,7 +80,9 @@ cdef inline void node_answered(Dispatcher *d, WorkerSlot *slot, bint missed) noe
         if missed and number > NODE_PROBE:
             node_refused(d, slot, number)
         elif number > NODE_PROBE:
-            pending_received(node, number)
+            sent_at_ns = pending_received(node, number)
+            if sent_at_ns:
+                turn_seen(node, d.now_ns - max(sent_at_ns, before_ns), d.handover_timeout_ns)
             node_count(slot)
     else:
         stale_answered(node, missed)

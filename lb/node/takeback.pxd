@@ -4,18 +4,18 @@
 # unread are announcements of ours: the kernel tells how much is (FIONREAD), and no other process writes. Without a
 # duplicate (the supervisor writes there as well, or the worker drains) a worker keeps what it was sent.
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.held cimport held_room
 from fastlb.lb.node.channel cimport (
-    NODE_HELD_UP_NS, PENDING_SENT, NodeChannel, PendingConnection, forget_answer, pending_take,
+    NODE_HELD_UP_NS, PENDING_SENT, NodeChannel, PendingConnection, forget_answer, pending_take, turn_seen,
 )
 from fastlb.lb.node.read cimport node_hold
 from fastlb.lb.node.wire cimport ANNOUNCEMENT_BYTES, announced_number
 from fastlb.lb.node.write cimport node_count, node_probe
 from fastlb.lb.posix cimport FIONREAD, MSG_DONTWAIT, MSG_PEEK, ioctl, recv
-from fastlb.lb.slots cimport WorkerSlot, slot_settle
+from fastlb.lb.slots cimport WorkerSlot, slot_oldest_sent_ns, slot_settle
 from fastlb.lb.state cimport Dispatcher, count
 
 
@@ -73,10 +73,12 @@ cdef inline bint node_take_back(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
     Then it is asked by a probe, and gets nothing before it has answered: nothing else tells that it runs again.
     """
     cdef uint32_t taken_back = 0
+    cdef int64_t since_ns = max(slot_oldest_sent_ns(slot), slot.node.answered_at_ns)
     while take_back_connection(d, slot):
         taken_back += 1
     if taken_back == 0:
         return False
+    turn_seen(slot.node, d.now_ns - since_ns, d.handover_timeout_ns)
     node_count(slot)
     slot.seen_position = slot.node.page.position  # our doing, and no move of the worker
     slot_settle(slot, slot.seen_position)

@@ -7,11 +7,13 @@ import pytest
 from fastlb.lb.command import DrainWord, EventName
 
 from tests.support.dispatcher_process import DispatcherProcess
-from tests.support.node_channel_worker import MISSED, PROBE, RECEIVED, TakenBackNodeWorker
+from tests.support.node_channel_worker import MISSED, PROBE, RECEIVED, NodeChannelWorker, TakenBackNodeWorker
 from tests.support.waiting import wait_until
 
 SOON_NS = 5_000_000
 CREDIT = 2
+TURN = 0.01  # seconds that an app takes for each connection
+TURNS = 20
 HELD_UP = 0.9  # seconds in which it is sent one at a time, and a bit less
 LINE = b'"a message of the app"'
 
@@ -124,3 +126,40 @@ def test_connections_of_one_that_dies_are_its_clients_no_more(dispatcher: Dispat
     wait_until(other.serve_all, "it goes to another")
     assert client.recv(8) == b"x"
     assert client.recv(8) == b""
+
+
+def be_slow(dispatcher: DispatcherProcess, worker: NodeChannelWorker) -> None:
+    """Serve so many clients that the dispatcher knows how long each takes."""
+    for _ in range(TURNS):
+        dispatcher.connect()
+        wait_until(lambda: dispatcher.slot(worker)["untaken"], "it is announced")
+        time.sleep(TURN)  # the app's work
+        worker.serve_all()
+        wait_until(lambda: dispatcher.slot(worker)["untaken"] == 0, "the answer is heard")
+
+
+def test_worker_whose_every_turn_is_long_gets_one_at_a_time() -> None:
+    with DispatcherProcess(handover_timeout_ns=1_000_000_000) as dispatcher:
+        dispatcher.listen()
+        (worker,) = dispatcher.start_node_workers(1)
+        dispatcher.connect(count=2)
+        wait_until(lambda: dispatcher.slot(worker)["untaken"] == CREDIT, "at first it has what its credit allows")
+        worker.serve_all()
+        be_slow(dispatcher, worker)
+        dispatcher.connect(count=2)
+        wait_until(lambda: dispatcher.slot(worker)["untaken"], "one is announced")
+        dispatcher.wait_quiet()
+        assert dispatcher.slot(worker)["untaken"] == 1
+        assert worker.serve_all() == 1
+        wait_until(worker.serve_all, "then the other")
+
+
+def test_worker_whose_every_turn_is_long_is_not_stuck_when_it_takes_another_one(dispatcher: DispatcherProcess) -> None:
+    (busy,) = add_workers(dispatcher, 0)
+    be_slow(dispatcher, busy)
+    dispatcher.connect()
+    wait_until(lambda: dispatcher.slot(busy)["untaken"], "it is announced")
+    sent_by = time.monotonic()
+    (other,) = add_workers(dispatcher, 1)
+    wait_until(other.serve_all, "it is stuck after all")
+    assert time.monotonic() - sent_by > TURN
