@@ -1,7 +1,7 @@
 # Owns the layout of the shared pages, and the worker's writing of its own. Runs in dispatcher, supervisor and workers.
 # What a worker writes is a claim: readers clamp it and never use it as an index.
 #
-# Worker page: one 4 KiB memfd per worker incarnation, sealed against SHRINK, GROW and SEAL, because a worker that could
+# Worker page: one 8 KiB memfd per worker incarnation, sealed against SHRINK, GROW and SEAL, because a worker that could
 # truncate it would kill every reader by SIGBUS (memfd_create(2)).
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -10,10 +10,12 @@ from fastlb.lb.atomics cimport full_fence, load_u32, store_u64
 from fastlb.lb.posix cimport write
 
 cdef enum:
-    WORKER_PAGE_BYTES = 4096
+    WORKER_PAGE_BYTES = 8192
     WORKER_PAGE_MAGIC = 0x31574C46      # "FLW1"
     DISPATCHER_PAGE_MAGIC = 0x31444C46  # "FLD1"
     LATENCY_BUCKETS = 32                # bucket i: requests that took less than 2**i microseconds
+    FIRST_STATUS = 100                  # of responses: what three digits can say, RFC 9110 15
+    LAST_STATUS = 999
     MAX_SLOTS = 1024
     MAX_LISTENERS = 64
 
@@ -43,7 +45,9 @@ cdef struct WorkerPage:
     uint8_t reserved3[60]
     # lines 4-7, worker: request latencies
     uint64_t latency_us[LATENCY_BUCKETS]
-    uint8_t reserved4[3584]
+    # lines 8-120, worker: responses by their status, which is at [status - FIRST_STATUS]
+    uint64_t responses[LAST_STATUS - FIRST_STATUS + 1]
+    uint8_t reserved4[480]
 
 # What a worker is to its dispatcher (diagram: slots.pxd)
 cdef enum SlotStateKind:
@@ -119,7 +123,7 @@ cdef int page_map(int fd, size_t size, void **address) noexcept nogil
 
 
 cdef class WorkerStatus:
-    # The worker's own page: the only writer of lines 1, 2 and 4-7. One per process, under the GIL.
+    # The worker's own page: the only writer of lines 1, 2 and 4-120. One per process, under the GIL.
     cdef WorkerPage *page
     cdef int wakeup_fd
     cdef public object on_less_busy  # called when something is not busy any more; may be None. It must only schedule
@@ -140,6 +144,7 @@ cdef class WorkerStatus:
     cpdef void record_busy(self, int64_t change) noexcept
     cpdef void record_request_begun(self) noexcept
     cpdef void record_request_done(self, int64_t latency_ns, bint failed) noexcept
+    cpdef void record_response(self, int status) noexcept
     cpdef void record_lost(self, uint64_t count) noexcept
     cpdef void set_pressure(self, bint pressed) noexcept
     cpdef void want_per_message(self, uint64_t most) noexcept

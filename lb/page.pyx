@@ -161,6 +161,13 @@ cdef class WorkerStatus:
         if failed:
             store_u64(&self.page.errors, self.page.errors + 1)
 
+    cpdef void record_response(self, int status) noexcept:
+        """Count a response with this status; 0, and what has no three digits: there was none."""
+        cdef uint64_t *responses
+        if FIRST_STATUS <= status <= LAST_STATUS:
+            responses = &self.page.responses[status - FIRST_STATUS]
+            store_u64(responses, responses[0] + 1)
+
     def record_error(self):
         """Count a request that failed in the app, where its failure is not known at its end."""
         store_u64(&self.page.errors, self.page.errors + 1)
@@ -234,6 +241,17 @@ cdef class WorkerPageView:
     def latency_us(self):
         """Return the latency histogram: LATENCY_BUCKETS counts, bucket i below 2**i microseconds."""
         return [_claim(load_u64(&self.page.latency_us[i])) for i in range(LATENCY_BUCKETS)]
+
+    def responses(self):
+        """Return how many responses there were of each status, without those of which there was none."""
+        cdef int at
+        cdef uint64_t count
+        found = {}
+        for at in range(LAST_STATUS - FIRST_STATUS + 1):
+            count = load_u64(&self.page.responses[at])
+            if count:
+                found[at + FIRST_STATUS] = _claim(count)
+        return found
 
 
 cdef uint64_t _claim(uint64_t value) noexcept:

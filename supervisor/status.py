@@ -29,6 +29,7 @@ from .operations import Operation, Operations
 from .output import wall_clock
 from .output.worker_output import WorkerOutput
 from .processes.usage import Sampler, Usage
+from .responses.counts import added
 from .settings.app_config import AppConfig
 from .settings.changes import changed_settings
 from .settings.declared import hide_secrets
@@ -174,6 +175,7 @@ class StatusReport:
             cpu_seconds=looks[-1].usage.cpu_seconds if looks else 0.0,
             latency_us=total([before.latency_us, *(one.latency_us for one in done)]),
             latency_sum_us=before.latency_sum_us + sum(one.latency_sum_us for one in done),
+            responses=added([before.responses, *(one.responses for one in done)]),
             untaken=sum(one.untaken for one in done),
             busy=sum(one.busy or 0 for one in done) if lags else None,
             loop_lag_s=max(lags) / 1e9 if lags else None,

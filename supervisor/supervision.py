@@ -206,12 +206,15 @@ class Supervision:
         try:
             ready = await successor.until_ready(progress)
             self._metrics.close()  # it is the successor's to listen there
+            self._statsd.give_over()
             started = await successor.take_over()
         except BaseException:
             await successor.close()
             await self._run_it_again()
             self._metrics.close()
             await self._metrics.start_anyway()
+            self._statsd.close()
+            self._statsd.begin()
             raise
         if manager:  # not before: a service whose main process dies is over, and only that one may name another
             manager.name_main_process(successor.pid)

@@ -212,7 +212,7 @@ class WorkerFigures(msgspec.Struct):
     ended, as in lb/page.pxd; empty: none was measured. `latency_sum_us`: how long they took together. `untaken`:
     connections that it has not taken yet. Of living processes: `busy`: connections or requests that occupy it,
     `loop_lag_s`: how late the last turn of the event loop was, `oldest_request_s`: how long the oldest request runs, 0:
-    none does; None: nobody knows.
+    none does; None: nobody knows. `responses`: by their status; empty: there was none, or nobody counts them.
     """
 
     id: int
@@ -223,6 +223,7 @@ class WorkerFigures(msgspec.Struct):
     busy: int | None = None
     loop_lag_s: float | None = None
     oldest_request_s: float | None = None
+    responses: dict[int, int] = {}
 
 
 class ListenerFigures(msgspec.Struct, kw_only=True):

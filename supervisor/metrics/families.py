@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import Literal, get_args
 
 from ..control.protocol import AppStatus, WorkerStatus
+from ..responses.counts import by_class
 from .figures import APP_FIGURES, APP_WORDS, LISTENER_FIGURES, WORKER_FIGURES
 from .views import AppView, Figure, Subject, Words, quoted
 
@@ -22,6 +23,7 @@ Samples = Callable[[Sequence[AppView], Machine], Iterable[Sample]]
 
 DURATION = "fastlb_worker_request_duration_seconds"
 BUCKET = f"{DURATION}_bucket"
+RESPONSES = "fastlb_worker_responses"
 OPERATION = "fastlb_operation_duration_seconds"
 # Of the buckets of a page, the powers of two of microseconds that get a series: 256 us to 67 s; others are joined.
 BUCKET_EXPONENTS = range(8, 27)
@@ -109,6 +111,14 @@ def _durations(apps: Sequence[AppView], _: Machine) -> Iterator[Sample]:
             yield f"{DURATION}_sum", labels, worker.figures.latency_sum_us / 1e6
 
 
+def _responses(apps: Sequence[AppView], _: Machine) -> Iterator[Sample]:
+    for app in apps:
+        for _labels, worker in app.workers:
+            if worker.figures and worker.requests is not None:
+                for word, count in by_class(worker.figures.responses).items():
+                    yield f"{RESPONSES}_total", f'{app.labels},code_class="{word}",worker="{worker.id}"', float(count)
+
+
 def _operations(apps: Sequence[AppView], _: Machine) -> Iterator[Sample]:
     for app in apps:
         if app.metrics is None:
@@ -146,6 +156,9 @@ FAMILIES: tuple[Family, ...] = (
         "The same, with those that were dropped for other reasons.",
     ),
     *(_figures(figure, lambda app: app.workers) for figure in WORKER_FIGURES),
+    Family(
+        RESPONSES, "counter", "Responses by the first digit of their status, where somebody counts them.", _responses
+    ),
     Family(
         DURATION, "histogram", "How long requests took that have ended, where somebody measures it.", _durations
     ),

@@ -179,6 +179,7 @@ class PythonLink(DispatchedLink):
             busy=page["busy"],
             loop_lag_ns=max(page["loop_lag_ns"], 0),
             oldest_request_ns=max(page["oldest_request_ns"], 0),
+            responses=self._page.responses(),
         )
 
     def pulse(self) -> Pulse:

@@ -3,11 +3,12 @@
 A look is the answer to `metrics`, whose counters outlast the processes. Whoever looks says when, by one clock.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..control.protocol import AppMetrics, WorkerEntry
 from ..latency.percentiles import difference, percentile_ms, total
+from ..responses.counts import added, grown
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Rates:
         errors: requests that failed.
         cpu_percent: of one CPU.
         latency_us: requests that have ended meanwhile, a histogram as in lb/page.pxd; empty: nobody measures them.
+        responses: how many of each status there were meanwhile.
     """
 
     requests: float | None
@@ -27,6 +29,7 @@ class Rates:
     connections: int
     memory_bytes: int
     latency_us: Sequence[int] = ()
+    responses: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def error_percent(self) -> float:
@@ -66,6 +69,7 @@ class _Counted:
     connections: int
     memory_bytes: int
     latency_us: Sequence[int]
+    responses: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ def _look(app: AppMetrics, now: float) -> _Look:
             connections=sum(entry.connections for entry in own),
             memory_bytes=sum(entry.rss_bytes for entry in own),
             latency_us=figure.latency_us if figure else (),
+            responses=figure.responses if figure else {},
         )
     return _Look(now, (app.pid, app.started_at), workers, None if accepted is None else int(accepted))
 
@@ -132,6 +137,7 @@ def _rates(early: _Counted, late: _Counted, seconds: float) -> Rates:
         connections=late.connections,
         memory_bytes=late.memory_bytes,
         latency_us=difference(late.latency_us, early.latency_us),
+        responses=grown(late.responses, early.responses),
     )
 
 
@@ -144,6 +150,7 @@ def _sum(workers: Sequence[Rates], after: _Look) -> Rates:
         connections=sum(one.connections for one in after.workers.values()),
         memory_bytes=sum(one.memory_bytes for one in after.workers.values()),
         latency_us=total([one.latency_us for one in workers]),
+        responses=added([one.responses for one in workers]),
     )
 
 

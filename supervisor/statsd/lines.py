@@ -4,28 +4,34 @@ Names: docs.gunicorn.org/en/stable/instrumentation.html. Counts are of the time 
 the histograms of the workers, so a bucket is told once, with its rate: `@0.1` stands for ten requests.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from ..rates.meter import AppRates
 
 MOST_BYTES = 1432  # of a datagram: what an Ethernet frame holds, as StatsD's own documentation advises
+LEVELS = ("critical", "error", "warning")  # of log lines that gunicorn counts
+NONE: Mapping[str, int] = MappingProxyType({})
 MIDDLE = 0.75  # of a bucket, whose requests took half of its bound or more
 
 
-def lines_of(rates: AppRates, workers: int, prefix: str) -> list[str]:
+def lines_of(rates: AppRates, workers: int, prefix: str, events: Mapping[str, int] = NONE) -> list[str]:
     """Return the lines about what was done between two looks.
 
     Args:
         rates: what was done.
         workers: how many get connections now.
         prefix: in front of each name; empty: none.
+        events: how many came meanwhile, by their level.
     """
     start = f"{prefix.rstrip('.')}.gunicorn" if prefix else "gunicorn"
     lines = [f"{start}.workers:{workers}|g"]
+    lines += [f"{start}.log.{level}:{events[level]}|c" for level in LEVELS if level in events]
     if rates.app.requests is None:
         return lines
     if requests := round(rates.app.requests * rates.seconds):
         lines.append(f"{start}.requests:{requests}|c")
+    lines += [f"{start}.request.status.{code}:{count}|c" for code, count in sorted(rates.app.responses.items())]
     return lines + [f"{start}.request.duration:{line}" for line in _durations(rates.app.latency_us)]
 
 

@@ -6,11 +6,12 @@ It never waits: what the socket does not take at once is lost, as everything is 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..control.protocol import AppMetrics
 from ..output.event_log import EventLog
 from ..rates.meter import RateMeter
+from ..responses.counts import grown
 from ..settings.app_config import AppConfig
 from ..settings.statsd_host import StatsdAddress, parse_statsd_host
 from .lines import datagrams, lines_of
@@ -35,6 +36,7 @@ class StatsdSender:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._meter = RateMeter()
+        self._events: Mapping[str, int] = {}
         self._socket: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -43,8 +45,14 @@ class StatsdSender:
         if self._address:
             self._task = self._loop.create_task(self._send_on(self._address))
 
+    def give_over(self) -> None:
+        """Send what was counted since the last time, then no more: another supervisor does. `begin` may follow."""
+        if self._task:
+            self._send()
+        self.close()
+
     def close(self) -> None:
-        """Send no more. May be called twice."""
+        """Send no more. May be called twice; `begin` may follow."""
         if self._task:
             self._task.cancel()
         self._task = None
@@ -83,9 +91,10 @@ class StatsdSender:
     def _send(self) -> None:
         metrics = self._metrics()
         rates = self._meter.look(metrics, self._loop.time())
+        events, self._events = grown(metrics.events.levels, self._events), metrics.events.levels
         if rates is None or self._socket is None:
             return
         online = sum(worker.status == "online" for worker in metrics.workers)
-        for datagram in datagrams(lines_of(rates, online, self._prefix)):
+        for datagram in datagrams(lines_of(rates, online, self._prefix, events)):
             with contextlib.suppress(OSError):  # nobody listens, or the buffer is full: it is lost
                 self._socket.send(datagram)

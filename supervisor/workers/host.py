@@ -8,9 +8,9 @@ import random
 import signal
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from ..errors import FastlbError, StartFailed, UsageError
@@ -28,6 +28,7 @@ from ..processes.oom_score import set_score
 from ..processes.reaper import ExitStatus, Reaper
 from ..processes.spawn import SpawnPlan, spawn
 from ..readiness.notify_socket import NotifySocket, open_notify_socket
+from ..responses.counts import added
 from ..strays.of_app import Strays
 from .handle import WorkerHandle
 from .incarnation import Incarnation, OutputPipes, open_pipes
@@ -57,7 +58,7 @@ class Totals:
     """What the dead incarnations of a worker id have counted.
 
     `restarts`: of handles that are gone. `last_exit`: how the last one ended that was not asked to go.
-    `latency_us`, `latency_sum_us`: as in WorkDone.
+    `latency_us`, `latency_sum_us`, `responses`: as in WorkDone.
     """
 
     requests: int = 0
@@ -66,6 +67,7 @@ class Totals:
     last_exit: str = ""
     latency_us: Sequence[int] = ()
     latency_sum_us: int = 0
+    responses: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -298,6 +300,7 @@ class WorkerHost:
         totals.errors += done.errors
         totals.latency_us = total([totals.latency_us, done.latency_us])
         totals.latency_sum_us += done.latency_sum_us
+        totals.responses = added([totals.responses, done.responses])
         incarnation.close()
 
     def _report(self, worker: WorkerHandle, report: Report) -> None:

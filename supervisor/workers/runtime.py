@@ -8,7 +8,7 @@ import importlib
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from ..actions.call import ActionCall, ActionOutcome
@@ -36,7 +36,8 @@ class WorkDone:
     what it can do at a time it does, 0 to 1; None: it has no bound, or nobody knows. `latency_sum_us`: of all requests
     in the histogram. `untaken`: of the connections, those that it has not taken yet. `busy`: that occupy it now; None:
     nobody knows. `loop_lag_ns`: how late the last turn of its event loop was, and `oldest_request_ns`: monotonic, when
-    the oldest request that runs began, 0: none runs; None: nobody knows.
+    the oldest request that runs began, 0: none runs; None: nobody knows. `responses`: by their status; empty: none, or
+    nobody counts them.
     """
 
     connections: int
@@ -49,6 +50,7 @@ class WorkDone:
     busy: int | None = None
     loop_lag_ns: int | None = None
     oldest_request_ns: int | None = None
+    responses: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """A StatsD server is told what a real app does; one that is away is no matter."""
 
+import contextlib
 import socket
 from pathlib import Path
 
+from tests.support.client import Connection
 from tests.support.fastlb_process import Fastlb
 from tests.support.waiting import scaled, wait_until
 
@@ -14,10 +16,17 @@ def test_requests_of_an_app_reach_the_server(fastlb: Fastlb) -> None:
         port = server.getsockname()[1]
         app = fastlb.start("asgi_probe:app", "--statsd-host", f"127.0.0.1:{port}", "--statsd-prefix", "shop")
         assert server.recv(2048).split(b"\n")[0] == b"shop.gunicorn.workers:1|g"
-        for _ in range(5):
-            app.get("/plain")
+        fastlb.allow_in_logs("Traceback")
+        for path in ("/plain", "/plain", "/plain", "/plain", "/fail"):
+            app.get(path)
         told: list[bytes] = []
-        while sum(int(line.split(b":")[1].split(b"|")[0]) for line in told if b".requests:" in line) < 5:
+
+        def count(name: bytes) -> int:
+            return sum(int(line.split(b":")[1].split(b"|")[0]) for line in told if line.startswith(name + b":"))
+
+        while count(b"shop.gunicorn.requests") < 5:
+            told += server.recv(2048).split(b"\n")
+        while count(b"shop.gunicorn.request.status.500") < 1 or count(b"shop.gunicorn.request.status.200") < 4:
             told += server.recv(2048).split(b"\n")
         while not any(b".request.duration:" in line for line in told):
             told += server.recv(2048).split(b"\n")
@@ -46,3 +55,26 @@ def test_place_that_is_none_is_said_before_anything_starts(fastlb: Fastlb) -> No
     result = fastlb.try_start("asgi_probe:app", "--statsd-host", "stats")
     assert result.returncode == 2
     assert "HOST:PORT" in result.stderr
+
+
+def test_one_supervisor_tells_while_there_are_two(fastlb: Fastlb) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(scaled(20))
+        app = fastlb.start("asgi_probe:app", "--statsd-host", f"127.0.0.1:{server.getsockname()[1]}")
+        old = app.supervisor_pid
+        _, old_place = server.recvfrom(2048)
+        with Connection(app.address, scaled(30)) as slow:
+            slow.send(f"/until?{fastlb.directory / 'never'}")
+            wait_until(lambda: fastlb.requests_begun_and_ended()[0] > 0, "the slow request has begun")
+            app.ok("update")
+            server.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:  # what was told up to now
+                    server.recvfrom(2048)
+            server.settimeout(scaled(20))
+            places = {server.recvfrom(2048)[1] for _ in range(3)}
+            assert old in fastlb.pids, "the old one still finishes what it has"
+            assert len(places) == 1
+            assert old_place not in places
+            app.ok("stop", "--force")

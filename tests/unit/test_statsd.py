@@ -1,13 +1,16 @@
 """What a StatsD server is told: gunicorn's names, counts of the time in between, datagrams that fit."""
 
+from typing import Any
+
 import pytest
 from fastlb.supervisor.rates.meter import AppRates, Rates
 from fastlb.supervisor.settings.statsd_host import StatsdAddress, check_statsd_prefix, parse_statsd_host
 from fastlb.supervisor.statsd.lines import MOST_BYTES, datagrams, lines_of
+from gunicorn.instrument.statsd import Statsd
 
 
-def rates(requests: float | None, latency_us: tuple[int, ...] = ()) -> AppRates:
-    return AppRates(2.0, Rates(requests, 0.0, 0.0, 0, 0, latency_us), {}, None)
+def rates(requests: float | None, latency_us: tuple[int, ...] = (), **more: Any) -> AppRates:
+    return AppRates(2.0, Rates(requests, 0.0, 0.0, 0, 0, latency_us, **more), {}, None)
 
 
 def test_requests_and_durations_have_the_names_of_gunicorn() -> None:
@@ -17,6 +20,29 @@ def test_requests_and_durations_have_the_names_of_gunicorn() -> None:
         "gunicorn.request.duration:0.0015|ms",
         "gunicorn.request.duration:0.003|ms|@0.25",
     ]
+
+
+class Told(Statsd):  # type: ignore[misc]
+    """gunicorn's own, which tells us what it would send."""
+
+    def __init__(self) -> None:
+        self.prefix, self.dogstatsd_tags, self.sock = "", "", self
+        self.lines: list[str] = []
+
+    def send(self, datagram: bytes) -> None:
+        """Take what would be sent."""
+        self.lines.append(datagram.decode())
+
+
+def test_lines_are_those_that_gunicorn_sends() -> None:
+    told = Told()
+    told.gauge("gunicorn.workers", 3)
+    told.increment("gunicorn.log.error", 2)
+    told.increment("gunicorn.requests", 4)
+    told.increment("gunicorn.request.status.200", 3)
+    told.increment("gunicorn.request.status.503", 1)
+    ours = lines_of(rates(2.0, responses={503: 1, 200: 3}), 3, "", {"error": 2, "info": 9})
+    assert ours == [line.removesuffix("|@1.0") for line in told.lines]
 
 
 @pytest.mark.parametrize("requests", [None, 0.0])

@@ -451,6 +451,7 @@ cdef class Exchange(Response):
         cdef AsgiService service = self.service
         service.exchanges.pop(self, None)
         service.status.record_request_done(monotonic_ns() - self.began_ns, failed)
+        service.status.record_response(self.status)
         service.status.record_busy(-1)
         self.coroutine = self.app = self.scope = self.task = self.pieces = None
         return 0

@@ -34,6 +34,7 @@ from ..timeout_wheel import TimeoutWheel
 from ..tls import create_ssl_context
 from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig, first_listener_id
 from ..worker_log import enable_loggers
+from .counted_app import counted
 from .protocol import (
     CONNECTION_CLOSE,
     HandedConnection,
@@ -88,6 +89,8 @@ class FastlbServer(uvicorn.Server):
         self._own_http: OwnHttp | None = None
         self._wheel = TimeoutWheel(asyncio.get_running_loop())
         config.http = protocol_class(worker.http, self._wheel, worker.stall_timeout)
+        if worker.http not in OWN:
+            config.app = counted(config.app, self.status)  # type: ignore[arg-type]
         self._ssl_context = create_ssl_context(worker)
         self._local_addresses = LocalAddresses(worker.listeners)
         self._stopping = asyncio.Event()

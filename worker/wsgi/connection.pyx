@@ -390,6 +390,7 @@ cdef class WsgiConnection(HttpConnection):
         service.status.record_request_done(
             monotonic_ns() - exchange.began_ns, exchange.failed or exchange.status >= 500
         )
+        service.status.record_response(exchange.status)
         return 0
 
     cdef int pump(self) except -1:

@@ -1,0 +1,42 @@
+"""Owns counting the responses of an app that uvicorn's own protocols serve (`http`: httptools, h11), which tell nobody.
+
+Runs in ASGI workers, around the app. It looks at what passes and changes nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastlb.lb.page import WorkerStatus
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+
+FAILED = 500  # what uvicorn answers in the place of an app that has not
+
+
+def counted(app: AsgiApp, status: WorkerStatus) -> AsgiApp:
+    """Return an app that serves as `app` does, and counts each response on the page, at its begin."""
+
+    async def serve(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        is_answered = False
+
+        async def note(message: Message) -> None:
+            nonlocal is_answered
+            await send(message)
+            if message["type"] == "http.response.start":
+                is_answered = True
+                status.record_response(message["status"])
+
+        try:
+            await app(scope, receive, note)
+        except BaseException:
+            if not is_answered:
+                status.record_response(FAILED)
+            raise
+
+    return serve
