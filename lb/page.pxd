@@ -1,7 +1,7 @@
 # Owns the layout of the shared pages, and the worker's writing of its own. Runs in dispatcher, supervisor and workers.
 # What a worker writes is a claim: readers clamp it and never use it as an index.
 #
-# Worker page: one 8 KiB memfd per worker incarnation, sealed against SHRINK, GROW and SEAL, because a worker that could
+# Worker page: one 4 KiB memfd per worker incarnation, sealed against SHRINK, GROW and SEAL, because a worker that could
 # truncate it would kill every reader by SIGBUS (memfd_create(2)).
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -10,12 +10,13 @@ from fastlb.lb.atomics cimport full_fence, load_u32, store_u64
 from fastlb.lb.posix cimport write
 
 cdef enum:
-    WORKER_PAGE_BYTES = 8192
+    WORKER_PAGE_BYTES = 4096
     WORKER_PAGE_MAGIC = 0x31574C46      # "FLW1"
     DISPATCHER_PAGE_MAGIC = 0x31444C46  # "FLD1"
     LATENCY_BUCKETS = 32                # bucket i: requests that took less than 2**i microseconds
     FIRST_STATUS = 100                  # of responses: what three digits can say, RFC 9110 15
     LAST_STATUS = 999
+    STATUSES = 64                       # that are told apart: what comes when all places are taken is not counted
     MAX_SLOTS = 1024
     MAX_LISTENERS = 64
 
@@ -45,9 +46,11 @@ cdef struct WorkerPage:
     uint8_t reserved3[60]
     # lines 4-7, worker: request latencies
     uint64_t latency_us[LATENCY_BUCKETS]
-    # lines 8-120, worker: responses by their status, which is at [status - FIRST_STATUS]
-    uint64_t responses[LAST_STATUS - FIRST_STATUS + 1]
-    uint8_t reserved4[480]
+    # lines 8-30, worker: responses by their status. Of each status one more than its place, once there was one of it
+    uint8_t response_places[LAST_STATUS - FIRST_STATUS + 1]
+    uint8_t reserved4[60]
+    uint64_t responses[STATUSES]
+    uint8_t reserved5[2112]
 
 # What a worker is to its dispatcher (diagram: slots.pxd)
 cdef enum SlotStateKind:
@@ -123,9 +126,10 @@ cdef int page_map(int fd, size_t size, void **address) noexcept nogil
 
 
 cdef class WorkerStatus:
-    # The worker's own page: the only writer of lines 1, 2 and 4-120. One per process, under the GIL.
+    # The worker's own page: the only writer of lines 1, 2 and 4-30. One per process, under the GIL.
     cdef WorkerPage *page
     cdef int wakeup_fd
+    cdef uint8_t status_count # how many places of `responses` are taken
     cdef public object on_less_busy  # called when something is not busy any more; may be None. It must only schedule
 
     cdef inline void take(self, uint64_t position, uint32_t count) noexcept nogil:

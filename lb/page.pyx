@@ -163,10 +163,15 @@ cdef class WorkerStatus:
 
     cpdef void record_response(self, int status) noexcept:
         """Count a response with this status; 0, and what has no three digits: there was none."""
-        cdef uint64_t *responses
-        if FIRST_STATUS <= status <= LAST_STATUS:
-            responses = &self.page.responses[status - FIRST_STATUS]
-            store_u64(responses, responses[0] + 1)
+        cdef uint8_t *place
+        if status < FIRST_STATUS or status > LAST_STATUS:
+            return
+        place = &self.page.response_places[status - FIRST_STATUS]
+        if place[0] == 0 and self.status_count < STATUSES:
+            self.status_count += 1
+            place[0] = self.status_count
+        if place[0]:
+            store_u64(&self.page.responses[place[0] - 1], self.page.responses[place[0] - 1] + 1)
 
     def record_error(self):
         """Count a request that failed in the app, where its failure is not known at its end."""
@@ -245,12 +250,12 @@ cdef class WorkerPageView:
     def responses(self):
         """Return how many responses there were of each status, without those of which there was none."""
         cdef int at
-        cdef uint64_t count
+        cdef uint8_t place
         found = {}
         for at in range(LAST_STATUS - FIRST_STATUS + 1):
-            count = load_u64(&self.page.responses[at])
-            if count:
-                found[at + FIRST_STATUS] = _claim(count)
+            place = self.page.response_places[at]
+            if 0 < place <= STATUSES:
+                found[at + FIRST_STATUS] = _claim(load_u64(&self.page.responses[place - 1]))
         return found
 
 

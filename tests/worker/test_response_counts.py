@@ -1,8 +1,10 @@
 """Responses are counted on the page by their status, whoever serves, and whatever the app does wrong."""
 
+import os
 from pathlib import Path
 
 import pytest
+from fastlb.lb.page import WorkerPageView, WorkerStatus, create_worker_page
 
 from tests.support.raw_http import RawClient, get
 from tests.support.waiting import wait_until
@@ -48,3 +50,15 @@ def test_what_is_no_request_has_no_response(tmp_path: Path) -> None:
         with RawClient(worker.connect()) as client:
             client.send(get("/204")).response()
         wait_until(lambda: worker.page.responses() == {204: 1}, "the request that was one is counted")
+
+
+def test_page_tells_so_many_statuses_apart() -> None:
+    page_fd = create_worker_page()
+    try:
+        status = WorkerStatus(page_fd, -1)
+        for number in (*range(99, 1001), 100):
+            status.record_response(number)
+        counted = WorkerPageView(page_fd).responses()
+    finally:
+        os.close(page_fd)
+    assert counted == {100: 2} | dict.fromkeys(range(101, 164), 1)
