@@ -207,9 +207,11 @@ class Supervision:
             ready = await successor.until_ready(progress)
             self._metrics.close()  # it is the successor's to listen there
             self._statsd.give_over()
+            successor.leave({"alerts": await self._alerts.hand_over()})
             started = await successor.take_over()
         except BaseException:
             await successor.close()
+            self._alerts.go_on()
             await self._run_it_again()
             self._metrics.close()
             await self._metrics.start_anyway()
@@ -244,6 +246,7 @@ class Supervision:
             raise StartFailed("the start was cancelled")
         await self._control.start()
         self._resources.tenure.begin()
+        self._alerts.inherit(self._resources.tenure.take_estate().get("alerts", b"{}"))
         await self._metrics.start_anyway()
         self._announcer.begin()
 

@@ -16,6 +16,9 @@ def in_background(name: str, work: Callable[[], T], take: Callable[[T], None]) -
     """Do `work`, which must raise nothing, in a thread, and have the event loop call `take` with its result.
 
     When the loop has been closed meanwhile nobody is called.
+
+    Raises:
+        RuntimeError: no more threads are allowed, or there is no memory for one.
     """
     loop = asyncio.get_running_loop()
 
@@ -28,7 +31,11 @@ def in_background(name: str, work: Callable[[], T], take: Callable[[T], None]) -
 
 
 async def awaited(name: str, work: Callable[[], T]) -> T:
-    """Do `work`, which must raise nothing, in a thread; return its result. It goes on when this is cancelled."""
+    """Do `work`, which must raise nothing, in a thread; return its result. It goes on when this is cancelled.
+
+    Raises:
+        RuntimeError: as `in_background`.
+    """
     done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
     in_background(name, work, lambda result: None if done.done() else done.set_result(result))
     return await done

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ..output.event_log import EventLog
 from .channels.channel import Channel
 from .channels.sender import Deliver, Sender
+from .handover import Backlog
 from .message import Message
 
 
@@ -21,6 +22,20 @@ class Outbox:
         self._deliver = deliver
         self._log = log
         self._senders: dict[Channel, Sender] = {}
+        self._inherited: dict[str, Backlog] = {}
+
+    def inherit(self, backlogs: Sequence[Backlog]) -> None:
+        """Tell what waits for another supervisor's channels, as soon as those that are followed have their titles."""
+        self._inherited = {backlog.channel: backlog for backlog in backlogs}
+
+    async def set_down(self, seconds: float) -> list[Backlog]:
+        """Tell nobody until `take_up`; return what waits. A try that is under way has so long to end."""
+        return list(await asyncio.gather(*(sender.set_down(seconds) for sender in self._senders.values())))
+
+    def take_up(self) -> None:
+        """Go on with what was set down."""
+        for sender in self._senders.values():
+            sender.take_up()
 
     def follow(self, channels: Sequence[Channel]) -> None:
         """Tell by these channels from here on; what waits for another is given up."""
@@ -29,6 +44,9 @@ class Outbox:
         for channel in channels:
             if channel not in self._senders:
                 self._senders[channel] = Sender(channel, self._deliver, self._log)
+                if left := self._inherited.get(channel.title):
+                    self._senders[channel].inherit(left)
+        self._inherited = {}
 
     def put(self, message: Message) -> None:
         """Tell all."""

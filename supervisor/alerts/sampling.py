@@ -4,6 +4,7 @@ Runs in the supervisor process, every some seconds. It must stay cheap, and noth
 thread, whose last answer is taken.
 """
 
+import contextlib
 import os
 import socket
 import struct
@@ -91,8 +92,9 @@ class Surroundings:
     def _ask_disk(self) -> None:
         """A disk over the network may never answer: it is asked again only when it has."""
         if not self._is_asking:
-            self._is_asking = True
-            in_background("disk", lambda: disk_share(self._logs_dir), self._take_disk)
+            with contextlib.suppress(RuntimeError):  # no thread now: it is asked the next time
+                in_background("disk", lambda: disk_share(self._logs_dir), self._take_disk)
+                self._is_asking = True
 
     def _take_disk(self, share: Share | None) -> None:
         self._is_asking = False

@@ -45,6 +45,11 @@ class Silence:
         except OSError as error:
             raise FastlbError(f"cannot write {self._paths.alerts}: {error.strerror}") from error
 
+    def inherit(self, until: float) -> None:
+        """Be silent as long as a predecessor was to be, whose app has no file for it."""
+        if math.isfinite(until):
+            self.until = max(self.until, until)
+
     def _load(self) -> float:
         try:
             until = msgspec.json.decode(read_regular(self._paths.alerts), type=_Stored).silent_until

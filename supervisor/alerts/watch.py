@@ -8,7 +8,6 @@ import asyncio
 import os
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,20 +15,22 @@ from ..control.protocol import AlertEntry, AlertsReport, AppEntry, AppMetrics, C
 from ..output import wall_clock
 from ..output.event_log import EventLog
 from ..output.event_record import format_time
-from ..settings.alerting import MOST_SAMPLES, AlertName, AlertRules, alert_rules
+from ..settings.alerting import AlertName, AlertRules, alert_rules
 from ..settings.app_config import AppConfig
 from .channels.channel import channels_of
+from .handover import Inheritance, Known, decode, encode
 from .judge import AlertState, judge
 from .message import Alert, Message
 from .outbox import Outbox
-from .sample import Sample
 from .sampling import Surroundings, sample_of
 from .silence import Silence
-from .telling import Tell, Told, due_at, tell
+from .telling import Tell, due_at, tell
 
 HOST = os.uname().nodename
 # What these operations have done to the app is what a failed reload leaves.
 RENEWING = ("reload", "restart", "canary")
+# For a try that is under way when another supervisor takes over; what takes longer that one tries again.
+LAST_TRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,11 @@ class AlertWatch:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = True
-        self._forget()
+        self._is_handed_over = False
+        self._known = Known()
+        self._next_at = 0.0
         self._running = ""
         self._reload_failure = ""
-
-    def _forget(self) -> None:
-        self._samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
-        self._states: dict[AlertName, AlertState] = {}
-        self._began: dict[AlertName, str] = {}
-        self._told = Told()
-        self._next_at = 0.0
 
     def begin(self) -> None:
         """Look from here on, if the settings say so."""
@@ -82,9 +78,37 @@ class AlertWatch:
     def close(self) -> None:
         """Look no more, and give up what waits to be told."""
         self._is_closed = True
+        self._is_handed_over = False
         if self._timer:
             self._timer.cancel()
         self._parts.outbox.close()
+
+    async def hand_over(self) -> bytes:
+        """Look no more and tell nobody until `go_on`; return what a successor is to know, as `inherit` takes it."""
+        self._is_handed_over = not self._is_closed
+        self._is_closed = True
+        if self._timer:
+            self._timer.cancel()
+        backlogs = await self._parts.outbox.set_down(LAST_TRY_SECONDS)
+        return encode(Inheritance(self._known, backlogs, self._parts.silence.until))
+
+    def go_on(self) -> None:
+        """Go on if no successor has taken over what was handed over, and nobody ends the app."""
+        if self._is_handed_over:
+            self._is_handed_over = False
+            self._parts.outbox.take_up()
+            self.begin()
+
+    def inherit(self, content: bytes) -> None:
+        """Know from here on what a predecessor has known. What cannot be read is not known, as in a new app."""
+        try:
+            left = decode(content, time.monotonic())
+        except ValueError:
+            self._parts.log.error("look_failed", traceback=traceback.format_exc())
+            return
+        self._known = left.known
+        self._parts.outbox.inherit(left.backlogs)
+        self._parts.silence.inherit(left.silent_until)
 
     async def finish(self, seconds: float) -> None:
         """Look once more, tell at once what is on, and wait so long for it to be taken: the app ends by itself."""
@@ -108,9 +132,9 @@ class AlertWatch:
 
     def entries(self) -> list[AlertEntry]:
         """Return the alerts that are on, the oldest first."""
-        on = [(name, state) for name, state in self._states.items() if state.is_on]
+        on = [(name, state) for name, state in self._known.states.items() if state.is_on]
         on.sort(key=lambda one: one[1].began_at)
-        return [AlertEntry(name, self._began[name], state.text) for name, state in on]
+        return [AlertEntry(name, self._known.began[name], state.text) for name, state in on]
 
     def report(self, channels: Sequence[tuple[str, str]] | None = None) -> AlertsReport:
         """Return what is on, who is told, and until when nobody is.
@@ -151,7 +175,7 @@ class AlertWatch:
     def _look(self) -> None:
         rules = alert_rules(self._parts.config())
         if rules is None:
-            self._forget()
+            self._known, self._next_at = Known(), 0.0
             self._parts.outbox.follow([])
             return
         now = time.monotonic()
@@ -162,7 +186,7 @@ class AlertWatch:
             self._tell(rules, now)
         except Exception:  # noqa: BLE001 - the next look may find better times
             self._parts.log.error("look_failed", traceback=traceback.format_exc())
-        self._plan(min(self._next_at, due_at(self._told, rules)) - now)
+        self._plan(min(self._next_at, due_at(self._known.told, rules)) - now)
 
     def _take_sample(self, rules: AlertRules, now: float) -> None:
         self._parts.outbox.follow(channels_of(self._parts.config(), HOST))
@@ -170,25 +194,26 @@ class AlertWatch:
         around = replace(
             self._parts.surroundings.look(), reload_failure=self._reload_failure, dead_channels=dead
         )
-        self._samples.append(sample_of(self._parts.metrics(), around, now))
-        while len(self._samples) > 1 and self._samples[1].at <= now - rules.longest_window:
-            self._samples.popleft()
-        before, self._states = self._states, judge(self._states, list(self._samples), rules)
-        for name, state in self._states.items():
+        known, samples = self._known, self._known.samples
+        samples.append(sample_of(self._parts.metrics(), around, now))
+        while len(samples) > 1 and samples[1].at <= now - rules.longest_window:
+            samples.popleft()
+        before, known.states = known.states, judge(known.states, list(samples), rules)
+        for name, state in known.states.items():
             was_on = name in before and before[name].is_on
             if state.is_on is not was_on:
                 self._report(name, state)
 
     def _report(self, name: AlertName, state: AlertState) -> None:
         if state.is_on:
-            self._began[name] = format_time(wall_clock.now())
+            self._known.began[name] = format_time(wall_clock.now())
             self._parts.log.warning("alert_begun", alert=name, reason=state.text)
         else:
             self._parts.log.info("alert_ended", alert=name, reason=state.text)
 
     def _tell(self, rules: AlertRules, now: float) -> None:
-        on: set[AlertName] = {name for name, state in self._states.items() if state.is_on}
-        self._told, found = tell(self._told, on, rules, now, is_silent=self._parts.silence.is_on)
+        known, is_silent = self._known, self._parts.silence.is_on
+        known.told, found = tell(known.told, known.on, rules, now, is_silent=is_silent)
         if found.begun or found.ended:
             self._parts.outbox.put(self._message(found))
 
@@ -206,4 +231,4 @@ class AlertWatch:
         )
 
     def _alert(self, name: AlertName) -> Alert:
-        return Alert(name, self._began[name], self._states[name].text)
+        return Alert(name, self._known.began[name], self._known.states[name].text)

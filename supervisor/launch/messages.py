@@ -61,11 +61,13 @@ class Succession(msgspec.Struct, frozen=True, kw_only=True):
         listeners: those of the app.
         next_number: the predecessor's incarnations have numbers below it, or a little above.
         oom_score: what the predecessor was started with; None: not known.
+        estate_fd: where it leaves what it knows when it is told to take over; -1: nowhere.
     """
 
     listeners: list[HandedListener]
     next_number: int = 1
     oom_score: int | None = None
+    estate_fd: int = -1
 
 
 class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,8 +134,11 @@ def request_file(request: LaunchRequest) -> int:
     Raises:
         FastlbError: it does not fit: memory, or the limit of a file's size, which holds for a memfd, too.
     """
-    fd = os.memfd_create("fastlb-launch", os.MFD_CLOEXEC)
     content = memoryview(msgspec.json.encode(request))
+    try:
+        fd = os.memfd_create("fastlb-launch", os.MFD_CLOEXEC)
+    except OSError as error:
+        raise FastlbError(f"cannot pass on the settings: {error.strerror}: see `ulimit -n`") from error
     try:
         while content:
             content = content[os.write(fd, content) :]

@@ -34,6 +34,7 @@ from ..processes.reaper import ExitStatus, Reaper, kill_group
 from ..processes.spawn import SpawnedProcess, SpawnPlan, spawn
 from ..service.manager import NOTIFY_VARIABLE, WATCHDOG_INTERVAL
 from ..settings.app_config import AppConfig
+from .estate import new_estate, write_estate
 from .tenure import Tenure, handed
 
 REQUEST_FD, REPORT_FD, LOCK_FD, FIRST_LISTENER_FD = 3, 4, 5, 6
@@ -60,8 +61,9 @@ class Bequest:
 class Successor:
     """A supervisor that was started to take our place. `close` ends it unless it has taken over."""
 
-    def __init__(self, process: SpawnedProcess, reports: socket.socket, reaper: Reaper) -> None:
+    def __init__(self, process: SpawnedProcess, reports: socket.socket, estate_fd: int, reaper: Reaper) -> None:
         self.pid = process.pid
+        self._estate_fd = estate_fd
         self._process = process
         self._reports = reports
         self._has_taken_over = False
@@ -87,6 +89,14 @@ class Successor:
                 case StartedReport():
                     raise StartFailed("it cannot take over from another one: it is too old")
 
+    def leave(self, parts: Mapping[str, bytes]) -> None:
+        """Leave it what is known here, which it reads when it takes over; as `write_estate`.
+
+        Raises:
+            FastlbError: it does not fit.
+        """
+        write_estate(self._estate_fd, parts)
+
     async def take_over(self) -> StartedReport:
         """Have it take over; return what it says when it has.
 
@@ -106,6 +116,9 @@ class Successor:
     async def close(self) -> None:
         """Hang up: one that has not taken over gives up, and is waited for."""
         self._reports.close()
+        if self._estate_fd >= 0:
+            os.close(self._estate_fd)
+            self._estate_fd = -1
         if not self._has_taken_over and not self._exited.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(10.0):
@@ -145,16 +158,23 @@ def start_successor(tenure: Tenure, bequest: Bequest, python: str, reaper: Reape
     ours, theirs = socket.socketpair()
     with contextlib.ExitStack() as if_failed, theirs:
         if_failed.enter_context(ours)
+        estate_fd = new_estate()
+        if_failed.callback(os.close, estate_fd)
         request_fd = request_file(_request(tenure, bequest))
         try:
             numbers = {REQUEST_FD: request_fd, REPORT_FD: theirs.fileno(), LOCK_FD: tenure.lock.fileno()}
             numbers |= {FIRST_LISTENER_FD + at: bound.socket.fileno() for at, bound in enumerate(tenure.given)}
+            numbers[_estate_number(tenure)] = estate_fd
             command = [python, "-P", "-m", "fastlb.supervisor", str(REQUEST_FD), str(REPORT_FD), bequest.config.name]
             process = spawn(SpawnPlan(command, numbers, environment(bequest.environment), bequest.config.cwd))
         finally:
             os.close(request_fd)
         if_failed.pop_all()
-    return Successor(process, ours, reaper)
+    return Successor(process, ours, estate_fd, reaper)
+
+
+def _estate_number(tenure: Tenure) -> int:
+    return FIRST_LISTENER_FD + len(tenure.given)
 
 
 def _request(tenure: Tenure, bequest: Bequest) -> LaunchRequest:
@@ -163,6 +183,7 @@ def _request(tenure: Tenure, bequest: Bequest) -> LaunchRequest:
         listeners=handed(tenure.given, FIRST_LISTENER_FD),
         next_number=bequest.next_number,
         oom_score=None if score is None else base_of(score),
+        estate_fd=_estate_number(tenure),
     )
     return msgspec.structs.replace(
         tenure.request, config=bequest.config, lock_fd=LOCK_FD, systemd_fds=0, wait=True, succession=succession

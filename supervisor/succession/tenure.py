@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ..home.app_lock import AppLock
 from ..launch.messages import HandedListener, LaunchRequest
 from ..sockets.listeners import BoundListener, adopted
+from .estate import read_estate
 
 # Incarnations that a predecessor may start while it is being replaced.
 SPARE_NUMBERS = 1000
@@ -73,6 +74,11 @@ class Tenure:
             listener.unlink_path = None
             listener.is_inherited = True  # so that it is never shut
         self.lock.release()
+
+    def take_estate(self) -> dict[str, bytes]:
+        """Return what the predecessor has left, as `read_estate`. Once, after it has said that we may take over."""
+        assert self.request.succession
+        return read_estate(self.request.succession.estate_fd)
 
     def hurry_predecessor(self) -> None:
         """Have the predecessor end at once, with what it still finishes."""

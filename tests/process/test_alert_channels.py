@@ -1,11 +1,15 @@
 """Telling: real servers of HTTP and SMTP, good ones and such as fail in every way; commands."""
 
 import asyncio
+import contextlib
 import json
+import os
+import resource
 import select
 import ssl
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email import message_from_string, policy
 from pathlib import Path
 from socket import socket
@@ -269,6 +273,54 @@ def test_secret_is_looked_up_at_each_try(tmp_path: Path) -> None:
     with http_server() as server:
         asyncio.run(scenario(server.port))
     assert ["text" in body for body in server.bodies] == [True, False]
+
+
+@contextlib.contextmanager
+def nothing_left(what: str) -> Iterator[None]:
+    """Have no descriptors, or no room for a thread, for a moment."""
+    limits, size = resource.getrlimit(resource.RLIMIT_NOFILE), threading.stack_size()
+    try:
+        if what == "descriptors":
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        else:
+            threading.stack_size(1 << 47)  # more than there are addresses
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        threading.stack_size(size)
+
+
+SHORT_OF = {"descriptors": "Too many open files", "threads": "can't start new thread"}
+
+
+@pytest.mark.parametrize(
+    ("channel", "what"),
+    [
+        (Channel("command", "command true", command="true"), "descriptors"),
+        (Channel("webhook", "webhook here", "http://127.0.0.1:9/"), "descriptors"),
+        (Channel("email", "email a@b", "smtp://127.0.0.1:9", ("a@b",), "c@d"), "descriptors"),
+        (Channel("webhook", "webhook here", "http://127.0.0.1:9/"), "threads"),
+    ],
+)
+def test_lack_of_what_a_try_needs_is_a_failure_among_others(channel: Channel, what: str) -> None:
+    async def scenario() -> str:
+        with nothing_left(what):
+            return await deliver(channel, MESSAGE, dict(os.environ))
+
+    assert asyncio.run(scenario()) == SHORT_OF[what]
+
+
+def test_what_no_process_can_be_given_and_no_file_can_hold_is_a_failure(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+
+    async def scenario() -> None:
+        assert "null" in await run("/bin/true a\0b", "", {}, MESSAGE)
+        assert await run("/bin/true", "", {"A": "x\0y"}, MESSAGE)
+        for secret, words in (("fifo", "not a regular file"), ("no\0file", "cannot be read")):
+            channel = Channel("webhook", "webhook", address=f"file:{tmp_path}/{secret}")
+            assert words in await deliver(channel, MESSAGE, {})
+
+    asyncio.run(scenario())
 
 
 # Trying again

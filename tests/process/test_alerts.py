@@ -31,7 +31,7 @@ def alerts(app: App) -> dict[str, str]:
 def told_events(fastlb: Fastlb) -> list[tuple[str, str]]:
     lines = fastlb.ok("events", "app", "--lines", "1000", "--json").stdout.splitlines()
     events = [json.loads(line) for line in lines]
-    return [(event["event"], event["alert"]) for event in events if event["event"].startswith("alert_")]
+    return [(event["event"], event["alert"]) for event in events if event["event"] in ("alert_begun", "alert_ended")]
 
 
 def begun_and_ended(fastlb: Fastlb, name: str) -> None:
@@ -144,6 +144,27 @@ def test_silence_tells_nobody_through_an_update_and_its_end_what_is_on(fastlb: F
         assert hook.bodies == []
         fastlb.ok("alerts", "silence", "off")
         wait_until(lambda: names_told(hook.bodies, "begun") == ["memory"], "it is told", WAIT)
+
+
+def test_update_goes_on_with_what_is_on_and_tells_what_waits_once(fastlb: Fastlb) -> None:
+    with http_server(503) as hook:
+        sudden = ("--alert-group-wait", "0", "--alert-for", "0", "--alert-interval", "0.2s", "--alert-disk", "0")
+        told = ("--alert-webhook", f"http://127.0.0.1:{hook.port}/")
+        app = fastlb.start("asgi_probe:app", "--alert-memory", "1", *told, *sudden)
+        wait_until(lambda: "channel" in alerts(app), "nobody could be told", WAIT)
+        (before,) = [alert for alert in app.entry()["alerts"] if alert["name"] == "memory"]
+        hook.status = 200
+        app.ok("update")
+        (after,) = [alert for alert in app.entry()["alerts"] if alert["name"] == "memory"]
+        assert after["began_at"] == before["began_at"]
+        wait_until(lambda: "channel" in names_told(hook.taken, "begun"), "what waited is told", WAIT)
+        fastlb.ok("set", "app", "alert_memory=0")
+        app.ok("reload")
+        both = ["channel", "memory"]
+        wait_until(lambda: sorted(names_told(hook.taken, "ended")) == both, "their ends are told", WAIT)
+        assert sorted(names_told(hook.taken, "begun")) == both
+    for name in both:
+        begun_and_ended(fastlb, name)
 
 
 def test_app_that_ends_by_itself_says_so_before(fastlb: Fastlb) -> None:

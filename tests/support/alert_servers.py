@@ -24,11 +24,18 @@ REFUSED = "nobody@example.org"
 
 @dataclass
 class Received:
-    """What came: bodies of requests, or letters; and the heads of the requests."""
+    """What came: bodies of requests, or letters; and the heads of the requests.
+
+    Attributes:
+        status: that requests are answered.
+        taken: bodies of those that were answered well.
+    """
 
     address: tuple[str, int]
     bodies: list[Any] = field(default_factory=list)
     heads: list[dict[str, str]] = field(default_factory=list)
+    status: int = 200
+    taken: list[Any] = field(default_factory=list)
 
     @property
     def port(self) -> int:
@@ -39,14 +46,16 @@ class Received:
 @contextlib.contextmanager
 def http_server(status: int = 200, location: str = "") -> Iterator[Received]:
     """Hold a server that answers every request with a status, and keeps its body."""
-    received = Received(("", 0))
+    received = Received(("", 0), status=status)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             received.heads.append({**self.headers, "path": self.path})
             received.bodies.append(json.loads(body))
-            self.send_response(status)
+            answer = received.status
+            received.taken += [json.loads(body)] if answer < 300 else []
+            self.send_response(answer)
             if location:
                 self.send_header("Location", location)
             self.end_headers()

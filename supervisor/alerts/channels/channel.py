@@ -3,11 +3,13 @@
 An address of a webhook is a secret, and so is that of a server with its password: neither is ever in a title.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ...regular_file import open_regular
 from ...settings.alerting import FILE, VARIABLE, is_reference, parse_smtp, parse_webhook, split_form
 from ...settings.app_config import AppConfig
 
@@ -78,9 +80,9 @@ def resolved(text: str, environ: Mapping[str, str]) -> str:
     if text.startswith(FILE):
         path = Path(text.removeprefix(FILE))
         try:
-            with path.open("rb") as file:
+            with open(open_regular(path, os.O_RDONLY), "rb") as file:
                 return file.read(LONGEST_SECRET).decode().strip()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise ValueError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'no UTF-8'}") from None
     return text
 

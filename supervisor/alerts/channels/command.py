@@ -11,7 +11,7 @@ from contextlib import suppress
 from ...errors import FastlbError
 from ...processes.programs import split_words
 from ...processes.reaper import ExitStatus, Reaper, kill_group
-from ...processes.spawn import STDIN, SpawnPlan, spawn
+from ...processes.spawn import STDIN, SpawnedProcess, SpawnPlan, spawn
 from ..message import Message, as_json
 
 SECONDS = 60.0
@@ -22,19 +22,22 @@ async def run(command: str, cwd: str, env: Mapping[str, str], message: Message, 
 
     It is killed, with its process group, after so many seconds, and when this is cancelled.
     """
-    stdin_fd = os.memfd_create("fastlb-alert", os.MFD_CLOEXEC)
     try:
-        os.write(stdin_fd, as_json(message))
-        os.lseek(stdin_fd, 0, os.SEEK_SET)
-        with open(os.devnull, "wb") as nothing:
-            argv = split_words("--alert-command", command)
-            plan = SpawnPlan(argv, {STDIN: stdin_fd}, env, cwd, nothing.fileno(), nothing.fileno())
-            process = spawn(plan)
-    except (FastlbError, OSError) as error:
-        return getattr(error, "message", None) or str(error)
-    finally:
-        os.close(stdin_fd)
+        with open(os.memfd_create("fastlb-alert", os.MFD_CLOEXEC), "w+b", buffering=0) as stdin:
+            stdin.write(as_json(message))
+            stdin.seek(0)
+            process = _start(command, cwd, env, stdin.fileno())
+    except FastlbError as error:
+        return error.message
+    except (OSError, ValueError) as error:  # no descriptor, no memory; what no process can be given
+        return getattr(error, "strerror", None) or str(error)
     return await _outcome(process.pid, process.pidfd, seconds)
+
+
+def _start(command: str, cwd: str, env: Mapping[str, str], stdin_fd: int) -> SpawnedProcess:
+    with open(os.devnull, "wb") as nothing:
+        argv = split_words("--alert-command", command)
+        return spawn(SpawnPlan(argv, {STDIN: stdin_fd}, env, cwd, nothing.fileno(), nothing.fileno()))
 
 
 async def _outcome(pid: int, pidfd: int, seconds: float) -> str:

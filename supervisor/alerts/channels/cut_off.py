@@ -37,4 +37,6 @@ def words_of(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, OSError):
         return error.strerror or getattr(error, "reason", "") or type(error).__name__
+    if isinstance(error, RuntimeError | MemoryError):  # Python's own words: "can't start new thread"
+        return str(error) or "no memory is left"
     return type(error).__name__

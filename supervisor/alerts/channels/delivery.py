@@ -11,6 +11,7 @@ from ..background import awaited
 from ..message import Message
 from .channel import Channel, resolved_hook, resolved_smtp
 from .command import run
+from .cut_off import words_of
 
 
 async def deliver(channel: Channel, message: Message, environ: Mapping[str, str]) -> str:
@@ -18,10 +19,13 @@ async def deliver(channel: Channel, message: Message, environ: Mapping[str, str]
 
     `environ`: where secrets may be, and the environment of a command.
     """
-    if channel.kind == "command":
-        return await run(channel.command, channel.cwd, environ, message)
     work = _post if channel.kind == "webhook" else _send
-    return await awaited(channel.kind, partial(_safely, partial(work, channel, message, environ)))
+    try:
+        if channel.kind == "command":
+            return await run(channel.command, channel.cwd, environ, message)
+        return await awaited(channel.kind, partial(_safely, partial(work, channel, message, environ)))
+    except Exception as error:  # noqa: BLE001 - no thread, no descriptor: a failure among others, and tried again
+        return words_of(error)
 
 
 def _safely(work: Callable[[], str]) -> str:
@@ -30,7 +34,7 @@ def _safely(work: Callable[[], str]) -> str:
     except ValueError as error:  # of a secret, which it does not quote
         return str(error)
     except Exception as error:  # noqa: BLE001 - whatever the other side makes of us, it is a failure among others
-        return type(error).__name__
+        return words_of(error)
 
 
 def _post(channel: Channel, message: Message, environ: Mapping[str, str]) -> str:

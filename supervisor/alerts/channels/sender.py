@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from ...output.event_log import EventLog
+from ..handover import Backlog
 from ..message import Message
 from .channel import Channel
 
@@ -44,10 +45,12 @@ class Sender:
         self._deliver = deliver
         self._log = log
         self._pause = pause
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[Message] = deque()  # the first one may be on its way
         self._task: asyncio.Task[None] | None = None
+        self._tries = 0
         self._failures = 0
         self._reason = ""
+        self._is_trying = self._is_set_down = False
 
     @property
     def problem(self) -> str:
@@ -62,11 +65,38 @@ class Sender:
     def put(self, message: Message) -> None:
         """Tell as soon as what came before has been told, or given up."""
         if len(self._waiting) >= MOST_WAITING:
-            self._waiting.popleft()
+            del self._waiting[1 if self._is_trying or self._tries else 0]
             self._lose("too many wait")
         self._waiting.append(message)
         if not self.is_busy:
-            self._task = asyncio.create_task(self._send_all())
+            self._begin()
+
+    def inherit(self, left: Backlog) -> None:
+        """Begin with what waits for the channel of another supervisor, whose tries count."""
+        self._waiting.extend(left.messages[-MOST_WAITING:])
+        self._tries = min(max(left.tries, 0), MOST_TRIES - 1)
+        self._failures, self._reason = max(left.failures, 0), left.reason
+        self._begin()
+
+    async def set_down(self, seconds: float) -> Backlog:
+        """Try nothing any more until `take_up`; return what waits. A try that is under way has so long to end."""
+        self._is_set_down = True
+        if self._task and self._is_trying:
+            await asyncio.wait({self._task}, timeout=seconds)
+        if self._task:
+            self._task.cancel()
+        return Backlog(
+            channel=self.channel.title,
+            messages=list(self._waiting),
+            tries=self._tries,
+            failures=self._failures,
+            reason=self._reason,
+        )
+
+    def take_up(self) -> None:
+        """Go on with what was set down."""
+        self._is_set_down = False
+        self._begin()
 
     async def send_now(self, message: Message) -> str:
         """Tell once, whatever waits; return "" or why it was not taken."""
@@ -83,16 +113,29 @@ class Sender:
         if self._task:
             await asyncio.wait({self._task})
 
-    async def _send_all(self) -> None:
-        while self._waiting:
-            await self._send(self._waiting.popleft())
+    def _begin(self) -> None:
+        if self._waiting and not self._is_set_down:
+            self._task = asyncio.create_task(self._send_all())
 
-    async def _send(self, message: Message) -> None:
-        for _ in range(MOST_TRIES):
-            if not self._note(await self._deliver(self.channel, message)):
-                return
-            await asyncio.sleep(self._pause(self._failures))
-        self._lose(self._reason)
+    async def _send_all(self) -> None:
+        while self._waiting and not self._is_set_down:
+            if await self._try(self._waiting[0]) or self._tries >= MOST_TRIES:
+                self._waiting.popleft()
+                self._tries = 0
+            elif not self._is_set_down:
+                await asyncio.sleep(self._pause(self._failures))
+
+    async def _try(self, message: Message) -> bool:
+        """Return whether a message was taken."""
+        self._is_trying = True
+        try:
+            reason = self._note(await self._deliver(self.channel, message))
+        finally:
+            self._is_trying = False
+        self._tries += 1
+        if reason and self._tries >= MOST_TRIES:
+            self._lose(reason)
+        return not reason
 
     def _note(self, reason: str) -> str:
         if reason:

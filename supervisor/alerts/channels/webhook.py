@@ -24,16 +24,15 @@ def post(hook: str, message: Message, *, step: float = STEP_SECONDS, whole: floa
     """
     parts = parse_webhook(hook)
     form = split_form(hook)[0] or form_of_host(parts.hostname or "")
-    connection = _connection(parts, step)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"Content-Type": "application/json", "User-Agent": USER_AGENT, "Connection": "close"}
     headers |= _authorization(parts)
-    with contextlib.closing(connection), cut_off(lambda: connection.sock, whole):
-        try:
+    try:
+        with contextlib.closing(_connection(parts, step)) as connection, cut_off(lambda: connection.sock, whole):
             connection.request("POST", path, body_in(form, message), headers)
             status = connection.getresponse().status
-        except (OSError, http.client.HTTPException) as error:
-            return words_of(error)
+    except (OSError, http.client.HTTPException) as error:
+        return words_of(error)
     return "" if 200 <= status < 300 else f"it answered {status}"
 
 
