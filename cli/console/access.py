@@ -136,6 +136,14 @@ def is_same_origin(host: str, origin: str | None, fetch_site: str | None) -> boo
     return fetch_site in (None, "same-origin", "none")
 
 
+def is_https(scheme: str, origin: str | None) -> bool:
+    """Whether a browser reaches us by TLS: itself, or a proxy in front of us, which its Origin header tells.
+
+    Whoever sends another Origin than that of our own page is refused before; a page cannot choose it.
+    """
+    return scheme == "https" or (origin or "").lower().startswith("https://")
+
+
 def _host_name(host: str) -> str:
     """Return the name in a Host header without its port; empty: it is none."""
     try:

@@ -15,10 +15,10 @@ from ...supervisor.settings.addresses import ANY_HOST, TcpAddress, parse_address
 from ...supervisor.sockets.refusals import explain_bind_error
 from ...supervisor.version import VERSION
 from .access import Access, Hosts, is_loopback
+from .connection import MAX_CONNECTIONS, Connection
 from .watch import Watch
 from .web import Console, app_of
 
-MAX_CONNECTIONS = 64
 BACKLOG = 64
 KEEP_ALIVE_SECONDS = 30
 GRACE_SECONDS = 3
@@ -76,13 +76,14 @@ def serve(sock: socket.socket, token: str, names: tuple[str, ...], *, may_act: b
     console = Console(watch, Access(token, sock.getsockname()[1]), hosts, may_act)
     config = uvicorn.Config(
         app_of(console),
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MAX_CONNECTIONS,
+        limit_concurrency=MAX_CONNECTIONS + 1,  # refuses when they are all busy: room was made for each new one
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

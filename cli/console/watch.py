@@ -4,6 +4,8 @@ Every app is asked once in INTERVAL_SECONDS, however many pages are open. It cha
 """
 
 import asyncio
+import sys
+import traceback
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic
@@ -38,6 +40,7 @@ class Watch:
         self._about = about
         self._meters: dict[str, Meters] = {}
         self._turn = 0
+        self._failure = ""
         self._readers = Readers(())
         self._feeds: set[Feed] = set()
         self.histories = Histories()
@@ -49,7 +52,11 @@ class Watch:
         """Look, and look again, until it is cancelled."""
         while True:
             begun = monotonic()
-            await self.look()
+            try:
+                await self.look()
+                self._failure = ""
+            except Exception as error:  # noqa: BLE001 - the next look may find better times
+                self._fail(f"{type(error).__name__}: {error}")
             await asyncio.sleep(max(0.0, begun + INTERVAL_SECONDS - monotonic()))
 
     async def look(self) -> None:
@@ -64,10 +71,22 @@ class Watch:
         self._note(states, problem)
         told = [_event_view(event) for event in events]
         self.events.extend(told)
+        self._tell(told)
+
+    def _fail(self, failure: str) -> None:
+        """Say once why looking fails, here and on all pages."""
+        if failure != self._failure:
+            sys.stderr.write(f"console: looking at the apps has failed, and goes on:\n{traceback.format_exc()}")
+            sys.stderr.flush()
+        self._failure = failure
+        self._note((), escape_line(f"looking at the apps fails: {failure}"))
+        self._tell(())
+
+    def _tell(self, events: Sequence[dict[str, Any]]) -> None:
         for feed in self._feeds:
             feed.put_state(self.state)
-            if told:
-                feed.put_events(told)
+            if events:
+                feed.put_events(list(events))
 
     def open_feed(self) -> Feed | None:
         """Return a feed that begins with all that is known now; None: too many pages are open."""

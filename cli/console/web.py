@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from ...supervisor.errors import FastlbError, UsageError
 from ...supervisor.safe_text import escape_line
-from .access import Access, Hosts
+from .access import Access, Hosts, is_https
 from .actions import ACTIONS, ActionParams
 from .daemon_threads import in_thread
 from .feeds import Feed
@@ -31,8 +31,9 @@ from .history import STEP_SECONDS
 from .watch import Watch
 
 PAGE = Path(__file__).parent / "page"
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 MAX_BODY_BYTES = 4096
+BODY_SECONDS = 10.0
 MAX_ACTIONS = 8
 SPARK_POINTS = 100
 COOKIE_SECONDS = 30 * 24 * 3600
@@ -86,7 +87,8 @@ class _Answers:
         self._watch = console.watch
         self._access = console.access
         self._actions = 0
-        self._pages = {name: (PAGE / name).read_bytes() for name in ("index.html", "login.html")}
+        head = (PAGE / "head.html").read_bytes()
+        self._pages = {name: head + (PAGE / name).read_bytes() for name in ("index.html", "login.html")}
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -118,7 +120,7 @@ class _Answers:
             max_age=COOKIE_SECONDS,
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            secure=is_https(request.url.scheme, request.headers.get("origin")),
         )
         return response
 
@@ -198,15 +200,23 @@ async def _body_of(request: Request, type_: type[Params]) -> Params:
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise BadRequest("the content must be application/json")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _read_body(request)
+        return msgspec.json.decode(body, type=type_)
+    except TimeoutError:
+        raise BadRequest(f"the content did not come within {BODY_SECONDS:g} s") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise BadRequest(str(error)) from None
+
+
+async def _read_body(request: Request) -> bytes:
     body = b""
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY_BYTES:
             raise BadRequest("the content is too long")
-    try:
-        return msgspec.json.decode(body, type=type_)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise BadRequest(str(error)) from None
+    return body
 
 
 def _file_answer(file: Path) -> Callable[[Request], Awaitable[Response]]:

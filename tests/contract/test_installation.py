@@ -44,7 +44,7 @@ def test_stub_lies_beside_its_module(module: str) -> None:
 def test_page_of_the_console_is_there() -> None:
     page = origin("fastlb.cli.console").with_name("page")
     files = {path.name: path.stat().st_size for path in page.iterdir()}
-    assert {"index.html", "login.html", "console.css", "console.js"} <= set(files)
+    assert {"head.html", "index.html", "login.html", "console.css", "console.js"} <= set(files)
     assert sum(files.values()) < 150_000, "the whole page"
 
 

@@ -1,13 +1,15 @@
 """`fastlb console` over HTTP: what it shows and does, for whom, and to its end."""
 
+import contextlib
 import socket
 import stat
 
 import pytest
+from fastlb.cli.console.connection import MAX_CONNECTIONS
 
 from tests.support.console import ConsoleProcess, refused
 from tests.support.fastlb_process import Fastlb
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 HOSTILE = "<img/src=x/onerror=\"document.title='owned'\">"
 
@@ -145,6 +147,29 @@ def test_crashed_app_is_seen_at_a_glance(fastlb: Fastlb) -> None:
             return shown["severity"] == "bad" and "exited with code 3" in told
 
         wait_until(is_down, "it is shown that the app is down, and why", 15)
+
+
+def test_connections_that_nobody_uses_make_room_and_pages_stay(fastlb: Fastlb) -> None:
+    with ConsoleProcess(fastlb) as console, contextlib.ExitStack() as held:
+        console.log_in()
+        stream = held.enter_context(console.stream())
+        for number in range(2 * MAX_CONNECTIONS):
+            sock = held.enter_context(socket.create_connection(("127.0.0.1", console.port), scaled(20)))
+            if number % 2:
+                sock.sendall(b"GET /icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert sock.recv(16).startswith(b"HTTP/1.1 200"), "it is answered, and kept open"
+            elif number % 4:
+                sock.sendall(b"GET / HT")
+        assert console.ask("/api/state").status == 200
+        assert {name for name, _ in zip(range(3), stream, strict=False)}, "the page is told more"
+
+
+def test_cookie_is_for_tls_alone_behind_a_proxy_that_has_it(fastlb: Fastlb) -> None:
+    with ConsoleProcess(fastlb) as console:
+        assert "secure" not in console.log_in().headers["set-cookie"].lower()
+        by_proxy = {"Host": "localhost", "Origin": "https://localhost"}
+        answer = console.ask("/login", {"token": console.token}, by_proxy)
+        assert "; secure" in answer.headers["set-cookie"].lower()
 
 
 def test_console_ends_though_pages_are_open(fastlb: Fastlb) -> None:

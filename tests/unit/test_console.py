@@ -3,6 +3,8 @@
 import asyncio
 import json
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,16 +14,19 @@ from fastlb.cli.console.access import (
     MAX_FAILURES,
     Access,
     Hosts,
+    is_https,
     is_loopback,
     is_same_origin,
     new_token,
     read_token,
 )
+from fastlb.cli.console.connection import first_to_go
 from fastlb.cli.console.feeds import MAX_WAITING_LINES, Feed
 from fastlb.cli.console.following import line_of
 from fastlb.cli.console.history import LENGTH, MAX_APPS, STEP_SECONDS, Histories, Ring
 from fastlb.cli.console.points import METERS, NOTHING, Meters, Point, point_of
 from fastlb.cli.console.view import troubles_of, view_of
+from fastlb.cli.console.watch import Watch
 from fastlb.cli.log_view.records import Record
 from fastlb.supervisor.control.protocol import (
     AlertEntry,
@@ -32,6 +37,9 @@ from fastlb.supervisor.control.protocol import (
     WorkerFigures,
 )
 from fastlb.supervisor.errors import FastlbError, UsageError
+from fastlb.supervisor.output.event_record import Event
+
+from tests.support.waiting import scaled
 
 
 def worker(number: int, **more: object) -> WorkerEntry:
@@ -281,3 +289,71 @@ def test_what_a_feed_holds_ends_with_it() -> None:
         return done
 
     assert asyncio.run(close()) == ["before", "after"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "origin", "secure"),
+    [
+        ("https", None, True),
+        ("http", None, False),
+        ("http", "http://127.0.0.1:9615", False),
+        ("http", "https://console.example.org", True),
+        ("http", "HTTPS://console.example.org", True),
+        ("http", "null", False),
+        ("http", "", False),
+    ],
+)
+def test_cookie_is_for_tls_alone_where_the_browser_has_it(scheme: str, origin: str | None, secure: bool) -> None:
+    assert is_https(scheme, origin) is secure
+
+
+@dataclass
+class Open:
+    """A connection."""
+
+    used_at: float
+    is_idle: bool = True
+
+
+def test_what_is_idle_longest_makes_room_and_nobody_who_waits() -> None:
+    busy, old, new = Open(1.0, is_idle=False), Open(2.0), Open(3.0)
+    assert first_to_go([new, busy, old], 3) == []
+    assert first_to_go([new, busy, old], 2) == [old]
+    assert first_to_go([new, busy, old], 0) == [old, new]
+    assert first_to_go([busy, busy], 1) == []
+
+
+class Stumbling(Watch):
+    """Finds nothing that it expects at first, and nothing at all later."""
+
+    def __init__(self, errors: Iterator[Exception]) -> None:
+        super().__init__({})
+        self.errors = errors
+
+    def _read(self) -> tuple[list[AppState], list[Event]]:
+        for error in self.errors:
+            raise error
+        return [], []
+
+
+def test_looking_goes_on_whatever_happens_which_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fastlb.cli.console.watch.INTERVAL_SECONDS", 0.01)
+
+    async def scenario() -> None:
+        watch = Stumbling(iter([KeyError("here"), KeyError("here"), RecursionError()]))
+        feed = watch.open_feed()
+        assert feed
+        looking = asyncio.create_task(watch.run())
+        told: list[str] = []
+        async with asyncio.timeout(scaled(20)):
+            while not told or told[-1] or len(told) < 3:
+                lines = (await feed.next()).decode().splitlines()
+                told += [json.loads(line.removeprefix("data: "))["problem"] for line in lines if '"problem"' in line]
+        looking.cancel()
+        assert "looking at the apps fails: KeyError: 'here'" in told
+
+    asyncio.run(scenario())
+    said = capsys.readouterr().err
+    assert (said.count("in _read"), said.count("KeyError: 'here'")) == (2, 1), "the second time it is known"
