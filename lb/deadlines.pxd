@@ -8,10 +8,11 @@ from libc.string cimport memset
 from fastlb.lb.listeners cimport is_accepting
 from fastlb.lb.node.attend cimport next_node_deadline_ns
 from fastlb.lb.opening.reading cimport next_opening_deadline_ns
-from fastlb.lb.policy cimport keeps_clients
 from fastlb.lb.posix cimport TFD_TIMER_ABSTIME, itimerspec, timerfd_settime
 from fastlb.lb.slots cimport WorkerSlot
-from fastlb.lb.state cimport BITMAP_WORDS, Dispatcher, NEVER_NS, SEND_PAUSE_NS, lowest_bit, overdue_at_ns
+from fastlb.lb.state cimport (
+    BITMAP_WORDS, Dispatcher, NEVER_NS, SEND_PAUSE_NS, lowest_bit, may_go_to_another, overdue_at_ns,
+)
 
 cdef enum:
     NS_PER_SECOND = 1_000_000_000
@@ -22,14 +23,14 @@ cdef inline int64_t next_overdue_ns(const Dispatcher *d) noexcept nogil:
     cdef int64_t soonest = NEVER_NS, overdue
     cdef uint64_t remaining
     cdef const WorkerSlot *slot
-    if keeps_clients(d.policy) or d.admitted < 2:
+    if d.admitted == 0:
         return NEVER_NS
     for word in range(BITMAP_WORDS):
         remaining = d.outstanding[word]
         while remaining:
             slot = &d.slots[(<uint32_t>word << 6) + lowest_bit(remaining)]
             remaining &= remaining - 1
-            if slot.messages and not slot.emptying_channel:
+            if slot.messages and not slot.emptying_channel and may_go_to_another(d, slot):
                 overdue = overdue_at_ns(d, slot)
                 # a message that is overdue already waits for a receiver, not for time: `rescue_wanted`
                 if overdue > d.now_ns:

@@ -27,7 +27,7 @@ from fastlb.lb.listeners cimport (
     accept_from_all, drop_held_of_removed, is_accepting, listener_remove, listeners_poll, on_listener_event,
 )
 from fastlb.lb.node.attend cimport attend_nodes, on_node_event, waits_for_orphans
-from fastlb.lb.opening.reading cimport on_opening_event, openings_drop, openings_expire
+from fastlb.lb.opening.reading cimport on_opening_event, openings_expire
 from fastlb.lb.page cimport MAX_LISTENERS, SLOT_ADMITTED, SLOT_DRAINING, SLOT_FREE, DispatcherPage
 from fastlb.lb.posix cimport (
     CLOCK_MONOTONIC, EPOLL_CLOEXEC, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, SIG_IGN, SIGHUP, SIGINT, SIGPIPE,
@@ -203,7 +203,6 @@ cdef void dispatcher_close(Dispatcher *d) noexcept nogil:
     for index in range(d.slots_end):
         if d.slots[index].state != SLOT_FREE:
             slot_release(d, index)
-    openings_drop(d)
     while d.held.count:
         descriptor_close(&held_first(&d.held).fd)
         held_drop_first(&d.held)

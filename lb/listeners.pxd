@@ -16,7 +16,7 @@ from fastlb.lb.epoll cimport WATCHED_LISTENER, watch_begin, watch_change, watch_
 from fastlb.lb.events cimport report_listener_error
 from fastlb.lb.handover cimport choose_for, dispatch_held, flush_stages, has_staged, has_taker, stage_connection
 from fastlb.lb.held cimport Connection, held_drop_first, held_first, held_push
-from fastlb.lb.opening.reading cimport opening_begin
+from fastlb.lb.opening.reading cimport opening_begin, openings_drop_of
 from fastlb.lb.posix cimport (
     AF_INET, AF_INET6, EINVAL, EPOLLIN, SO_LINGER, SOCK_CLOEXEC, SOCK_NONBLOCK, SOL_SOCKET, accept4, errno, linger,
     ntohs, setsockopt, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
@@ -260,4 +260,5 @@ cdef inline void listener_remove(Dispatcher *d, uint32_t index) noexcept nogil:
     """Forget a listener: no worker is given connections of it any more."""
     listener_close(d, index)
     d.listeners[index].removed = True
+    openings_drop_of(d, index)
     drop_held_of(d, index)

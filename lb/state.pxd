@@ -136,6 +136,16 @@ cdef inline bint may_take(const Dispatcher *d) noexcept nogil:
     return d.table.with_room > 0 and d.now_ns >= d.send_paused_until_ns
 
 
+cdef inline bint may_go_to_another(const Dispatcher *d, const WorkerSlot *slot) noexcept nogil:
+    """Whether another worker may get what waits in a worker's channel.
+
+    Under ip-hash and sticky a client waits for its own worker, as long as that is one.
+    """
+    if slot.state != SLOT_ADMITTED:
+        return d.admitted > 0
+    return d.admitted > 1 and not keeps_clients(d.policy)
+
+
 cdef inline int64_t overdue_at_ns(const Dispatcher *d, const WorkerSlot *slot) noexcept nogil:
     """Return when a worker's oldest untaken message is (or was) overdue."""
     return slot_overdue_at_ns(slot, d.handover_timeout_ns)

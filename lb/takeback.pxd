@@ -14,12 +14,13 @@ from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node.read cimport node_empty_channel
 from fastlb.lb.node.takeback cimport node_take_back
 from fastlb.lb.page cimport MAX_SLOTS, SLOT_ADMITTED, SLOT_DRAINING
-from fastlb.lb.policy cimport candidate_close, keeps_clients
+from fastlb.lb.policy cimport candidate_close
 from fastlb.lb.posix cimport FIONREAD, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, ioctl, recv
 from fastlb.lb.received cimport Received, close_rights, receive
 from fastlb.lb.slots cimport WorkerSlot, slot_is_full, slot_oldest_sent_ns, slot_settle
 from fastlb.lb.state cimport (
-    BITMAP_WORDS, Dispatcher, MAX_HOPS, PASS_OVER_NS, bitmap_clear, count, lowest_bit, overdue_at_ns, slot_mark_changed,
+    BITMAP_WORDS, Dispatcher, MAX_HOPS, PASS_OVER_NS, bitmap_clear, count, lowest_bit, may_go_to_another, overdue_at_ns,
+    slot_mark_changed,
 )
 
 cdef enum:
@@ -149,6 +150,7 @@ cdef inline bint can_be_rescued(const Dispatcher *d, const WorkerSlot *slot) noe
     """Whether the oldest message in a live worker's channel is overdue and may be given to another."""
     return (
         slot.messages > 0
+        and may_go_to_another(d, slot)
         and slot.ring[slot.oldest].hops < MAX_HOPS
         and overdue_at_ns(d, slot) <= d.now_ns
     )
@@ -188,14 +190,14 @@ cdef inline uint32_t oldest_to_rescue(Dispatcher *d) noexcept nogil:
 cdef inline void rescue_overdue(Dispatcher *d) noexcept nogil:
     """Take back from stuck and from full workers what is overdue, the oldest first, as much as receivers have room for.
 
-    Never under ip-hash and sticky: there a client waits for its own worker.
+    Never from an admitted one under ip-hash and sticky: there a client waits for its own worker.
     """
     cdef WorkerSlot *slot
     cdef TakeBack result
     cdef bint waits
     cdef uint32_t index
     d.rescue_wanted = False
-    if keeps_clients(d.policy) or d.admitted < 2:
+    if d.admitted == 0:
         return
     index = oldest_to_rescue(d)
     while index != MAX_SLOTS:

@@ -18,7 +18,7 @@ from fastlb.lb.events cimport drop_slot_reports
 from fastlb.lb.node.channel cimport NodeChannel
 from fastlb.lb.node.look cimport node_begin_counting
 from fastlb.lb.node.read cimport node_close_reading
-from fastlb.lb.node.takeback cimport node_stop_taking_back
+from fastlb.lb.node.takeback cimport node_stop_taking_back, node_take_back_unread
 from fastlb.lb.node.write cimport node_count, node_disconnect, node_note_disconnected, node_poll
 from fastlb.lb.page cimport (
     SLOT_ADDED, SLOT_ADMITTED, SLOT_DEAD, SLOT_DRAINING, SLOT_FREE, WORKER_PAGE_MAGIC, DispatcherSlotRow, WorkerPage,
@@ -174,11 +174,20 @@ cdef inline void worker_admit(Dispatcher *d, WorkerSlot *slot, uint32_t baseline
     slot_enter(d, slot, SLOT_ADMITTED)
 
 
+cdef inline void leave_to_others(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    """Hold what a worker that was just taken out of the policy has not taken, for others, if any are admitted."""
+    if d.admitted == 0:
+        return
+    if slot.node == NULL:
+        take_back_all(d, slot)
+    else:
+        node_take_back_unread(d, slot)
+
+
 cdef inline void worker_withdraw(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
     """Take a worker out of the policy until it is admitted again; what it has not taken goes to others, if any are."""
     slot_enter(d, slot, SLOT_ADDED)
-    if slot.node == NULL and d.admitted:
-        take_back_all(d, slot)
+    leave_to_others(d, slot)
 
 
 cdef inline void worker_serve(Dispatcher *d, WorkerSlot *slot, uint64_t listeners) noexcept nogil:
@@ -205,6 +214,7 @@ cdef inline void worker_drain(Dispatcher *d, WorkerSlot *slot, uint32_t word) no
         if slot.node == NULL:
             shutdown(slot.channel_fd, SHUT_WR)
         else:
+            leave_to_others(d, slot)
             node_stop_taking_back(slot)
         start_emptying(d, slot, EVENT_DRAINED)
     if slot.state == SLOT_DRAINING and slot.node != NULL:

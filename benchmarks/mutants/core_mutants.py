@@ -31,7 +31,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
         (PAGE, "        store_u64(&self.page.position, position)\n", "        pass\n"),
     ),
     "under ip-hash nothing is taken back from a live worker": (
-        (TAKEBACK, "if keeps_clients(d.policy) or d.admitted < 2:", "if d.admitted < 2:"),
+        (STATE, "return d.admitted > 1 and not keeps_clients(d.policy)", "return d.admitted > 1"),
         (HANDOVER, "if held.rescued and not keeps_clients(d.policy):", "if held.rescued:"),
         (STATE, "STICKY_CREDIT if keeps_clients(d.policy) else 0", "0"),
     ),

@@ -7,6 +7,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastlb.lb.descriptors cimport descriptor_close
+from fastlb.lb.handover cimport is_served
 from fastlb.lb.held cimport held_room
 from fastlb.lb.node.channel cimport (
     NODE_HELD_UP_NS, PENDING_SENT, NodeChannel, PendingConnection, forget_answer, pending_take, turn_seen,
@@ -25,19 +26,19 @@ cdef inline void node_stop_taking_back(WorkerSlot *slot) noexcept nogil:
     slot.messages = 0
 
 
-cdef inline bint unread_are_announcements(const WorkerSlot *slot) noexcept nogil:
-    """Whether something is unread in the channel, and only connections of ours from the beginning of a line on."""
+cdef inline const PendingConnection *first_unread(const WorkerSlot *slot) noexcept nogil:
+    """Return the connection that the worker reads next, if only connections of ours are unread; else NULL."""
     cdef const NodeChannel *node = slot.node
     cdef int unread = 0
     cdef uint32_t i
     if slot.duplicate_fd < 0 or ioctl(slot.duplicate_fd, FIONREAD, &unread) < 0 or unread <= 0:
-        return False
+        return NULL
     if node.written - <uint64_t>unread < node.others_end:  # also when a predecessor's lines are unread
-        return False
+        return NULL
     for i in range(node.pending_count):
         if node.pending[i].state == PENDING_SENT and node.pending[i].begins_at == node.written - <uint64_t>unread:
-            return True
-    return False
+            return &node.pending[i]
+    return NULL
 
 
 cdef inline uint64_t take_back_line(const WorkerSlot *slot) noexcept nogil:
@@ -54,10 +55,11 @@ cdef inline uint64_t take_back_line(const WorkerSlot *slot) noexcept nogil:
 
 
 cdef inline bint take_back_connection(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
-    """Hold the first connection that the worker has not read; False: there is none, or no room to hold it."""
+    """Hold the first connection that the worker has not read; False: there is none, or it would have to stay held."""
     cdef NodeChannel *node = slot.node
+    cdef const PendingConnection *unread = first_unread(slot)
     cdef PendingConnection pending
-    if held_room(&d.held) == 0 or not unread_are_announcements(slot):
+    if unread == NULL or held_room(&d.held) == 0 or not is_served(d, unread.record.listener_id):
         return False
     if not pending_take(node, take_back_line(slot), &pending):
         return False
@@ -67,21 +69,27 @@ cdef inline bint take_back_connection(Dispatcher *d, WorkerSlot *slot) noexcept 
     return True
 
 
+cdef inline uint32_t node_take_back_unread(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
+    """Hold all connections that a worker has left unread, for others; return how many there were."""
+    cdef uint32_t taken_back = 0
+    while take_back_connection(d, slot):
+        taken_back += 1
+    if taken_back:
+        node_count(slot)
+        slot.seen_position = slot.node.page.position  # our doing, and no move of the worker
+        slot_settle(slot, slot.seen_position)
+    return taken_back
+
+
 cdef inline bint node_take_back(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
-    """Hold all connections that a worker has left unread, for others; return whether there were any.
+    """Hold what a stuck worker has left unread, for others; return whether there was anything.
 
     Then it is asked by a probe, and gets nothing before it has answered: nothing else tells that it runs again.
     """
-    cdef uint32_t taken_back = 0
     cdef int64_t since_ns = max(slot_oldest_sent_ns(slot), slot.node.answered_at_ns)
-    while take_back_connection(d, slot):
-        taken_back += 1
-    if taken_back == 0:
+    if node_take_back_unread(d, slot) == 0:
         return False
     turn_seen(slot.node, d.now_ns - since_ns, d.handover_timeout_ns)
-    node_count(slot)
-    slot.seen_position = slot.node.page.position  # our doing, and no move of the worker
-    slot_settle(slot, slot.seen_position)
     slot.node.held_up_until_ns = d.now_ns + NODE_HELD_UP_NS
     node_probe(d, <uint32_t>(slot - d.slots))
     return True

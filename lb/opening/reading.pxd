@@ -192,9 +192,10 @@ cdef inline int64_t next_opening_deadline_ns(const Dispatcher *d) noexcept nogil
     return d.openings.table[opening_soonest(&d.openings)].deadline_ns
 
 
-cdef inline void openings_drop(Dispatcher *d) noexcept nogil:
-    """Close all, at the end of this process."""
+cdef inline void openings_drop_of(Dispatcher *d, uint32_t listener_id) noexcept nogil:
+    """Close those of a listener that no worker serves any more: another one may get its number."""
     cdef uint32_t index = opening_next(&d.openings, 0)
     while index < MAX_OPENINGS:
-        opening_refuse(d, index, &d.page.dropped)
+        if d.openings.table[index].connection.record.listener_id == listener_id:
+            opening_refuse(d, index, &d.page.dropped)
         index = opening_next(&d.openings, index + 1)

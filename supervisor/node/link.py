@@ -213,6 +213,7 @@ class NodeLink(DispatchedLink):
         if not self.keeper.wanted.knows(self.slot):
             return
         if self._parts.config.shutdown_with_message and not by_itself and not quietly:
+            self.withdraw()  # behind a message nothing can be taken back
             self.tell_app(SendShutdown())
         word = DrainWord.LATER if quietly else DrainWord.NEVER if by_itself else DrainWord.NOW
         self.keeper.wanted.drain(self.slot, word)

@@ -133,8 +133,7 @@ def be_slow(dispatcher: DispatcherProcess, worker: NodeChannelWorker) -> None:
     for _ in range(TURNS):
         dispatcher.connect()
         wait_until(lambda: dispatcher.slot(worker)["untaken"], "it is announced")
-        done_at = time.monotonic() + TURN
-        wait_until(lambda: time.monotonic() > done_at, "the app's work is done")
+        dispatcher.assert_silent(TURN)  # the app's work
         worker.serve_all()
         wait_until(lambda: dispatcher.slot(worker)["untaken"] == 0, "the answer is heard")
 

@@ -7,7 +7,7 @@ import socket
 import struct
 
 import pytest
-from fastlb.lb.command import EventName, Policy, encode_drain, encode_expect_opening
+from fastlb.lb.command import EventName, Policy, encode_drain, encode_expect_opening, encode_remove_listener
 
 from tests.support.channel_worker import ChannelWorker
 from tests.support.dispatcher_process import DispatcherProcess
@@ -227,6 +227,28 @@ def test_ip_hash_knows_the_client_behind_the_proxy() -> None:
                     worker.finish_all()
         assert {len(found) for found in owners.values()} == {1}
         assert len({slot for found in owners.values() for slot in found}) > 1
+
+
+@pytest.mark.parametrize("proxy_ns", [PATIENT_NS, 0])
+def test_openings_of_a_listener_that_is_removed_are_closed(proxy_ns: int) -> None:
+    """Another listener may get its number, and whoever waits would be taken for a client of that."""
+    with DispatcherProcess(Policy.STICKY) as dispatcher:
+        dispatcher.send(encode_expect_opening(proxy_ns, LOOPBACK, False, head_timeout_ns=PATIENT_NS, cookie=b"sid"))
+        gone, _ = dispatcher.listen(0), dispatcher.listen(1)
+        (worker,) = dispatcher.start_workers(1)
+        (closed,) = dispatcher.connect(listener_id=0)
+        (kept,) = dispatcher.connect(listener_id=1)
+        wait_until(lambda: dispatcher.counters()["openings"] == 2, "both wait")
+        dispatcher.send(encode_remove_listener(0))
+        wait_closed(closed)
+        del dispatcher.listeners[0]
+        gone.close()
+        dispatcher.listen(0)
+        dispatcher.ping()
+        assert (dispatcher.counters()["openings"], dispatcher.counters()["dropped"]) == (1, 1)
+        kept.sendall(header("192.0.2.7") * (proxy_ns > 0) + REQUEST)
+        worker.take_until(1)
+        assert worker.taken[0].listener_id == 1
 
 
 def test_end_of_the_app_waits_for_headers_no_longer_than_their_time() -> None:
