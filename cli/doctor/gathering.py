@@ -26,6 +26,7 @@ from .timeout_findings import Container
 
 MOST_FILES = 10_000
 ROOT = Path("/")
+GONE = -1  # the owner of what was removed meanwhile
 
 # Returns what is known of each app, and why no more is known of it.
 Ask = Callable[[Sequence[str]], Sequence[tuple[AppEntry, str]]]
@@ -75,18 +76,30 @@ def gather_home(home: Path) -> Home:
         status = home.stat()
     except OSError:
         return Home(str(home), os.geteuid())
-    foreign = [str(path.relative_to(home)) for path in islice(_files(home), MOST_FILES) if _uid(path) != status.st_uid]
+    owners = ((path, _uid(path)) for path in islice(_files(home), MOST_FILES))
+    foreign = [str(path.relative_to(home)) for path, uid in owners if uid not in (status.st_uid, GONE)]
     return Home(str(home), os.geteuid(), status.st_uid, stat.S_IMODE(status.st_mode), foreign)
 
 
 def _files(home: Path) -> Iterator[Path]:
-    for pattern in ("*", "apps/*", "apps/*/*", "logs/*"):
-        with suppress(OSError):
-            yield from sorted(home.glob(pattern))
+    yield from _within(home)
+    yield from _within(home / "logs")
+    for app in _within(home / "apps"):
+        yield app
+        yield from _within(app)
+
+
+def _within(directory: Path) -> list[Path]:
+    """Return what is in a directory, which may be gone by now."""
+    with suppress(OSError):
+        return sorted(directory.iterdir())
+    return []
 
 
 def _uid(path: Path) -> int:
-    return path.lstat().st_uid
+    with suppress(OSError):
+        return path.lstat().st_uid
+    return GONE
 
 
 def _answers(names: Sequence[str], ask: Ask) -> dict[str, Answer]:

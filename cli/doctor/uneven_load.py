@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...supervisor.control.protocol import AppMetrics
-from ...supervisor.latency.percentiles import difference, percentile_ms
+from ...supervisor.rates.meter import RateMeter
 from .examined_app import ExaminedApp
 from .finding import Finding, Severity
 
@@ -81,27 +81,25 @@ def load_of(app: ExaminedApp, clients: Counter[str]) -> AppLoad | None:
     first, last = app.first.entry, app.last.entry
     if not isinstance(first, AppMetrics) or not isinstance(last, AppMetrics) or len(last.workers) < 2:
         return None
-    before = {worker.pid: worker for worker in first.workers}
-    figures_before = {one.id: one for one in first.figures}
-    figures = {one.id: one for one in last.figures}
-    seconds = max(app.last.at - app.first.at, 1e-3)
-    loads = []
-    for worker in last.workers:
-        was, old, new = before.get(worker.pid), figures_before.get(worker.id), figures.get(worker.id)
-        if worker.pid is None or was is None or old is None or new is None:
-            continue  # it was started meanwhile
-        requests = None if worker.requests is None or was.requests is None else worker.requests - was.requests
-        loads.append(
-            WorkerLoad(
-                id=worker.id,
-                cpu=max(new.cpu_seconds - old.cpu_seconds, 0.0) / seconds,
-                connections=worker.connections,
-                requests=requests,
-                median_ms=percentile_ms(difference(new.latency_us, old.latency_us), 50),
-                obstacle=worker.impediment or ("" if worker.status == "online" else f"is {worker.status}"),
-            )
+    meter = RateMeter()
+    meter.look(first, app.first.at)
+    did = meter.look(last, app.last.at)
+    if did is None:
+        return None
+    stayed = {(worker.id, worker.pid) for worker in first.workers if worker.pid}
+    loads = [
+        WorkerLoad(
+            id=worker.id,
+            cpu=rates.cpu_percent / 100,
+            connections=worker.connections,
+            requests=None if rates.requests is None else round(rates.requests * did.seconds),
+            median_ms=rates.latency_ms(50),
+            obstacle=worker.impediment or ("" if worker.status == "online" else f"is {worker.status}"),
         )
-    return AppLoad(seconds, last.balance, loads, _new_connections(first, last), clients)
+        for worker in last.workers
+        if (worker.id, worker.pid) in stayed and (rates := did.workers.get(worker.id))
+    ]
+    return AppLoad(did.seconds, last.balance, loads, _new_connections(first, last), clients)
 
 
 def _new_connections(first: AppMetrics, last: AppMetrics) -> int | None:

@@ -6,8 +6,6 @@ thread, whose last answer is taken.
 
 import contextlib
 import os
-import socket
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +13,12 @@ from pathlib import Path
 from ..control.protocol import AppMetrics, WorkerEntry
 from ..latency.percentiles import total
 from ..processes.cgroup import MemoryCgroup, memory_cgroups, read_figure, read_or_nothing
+from ..sockets.accept_queue import drops_of
 from ..sockets.listeners import BoundListener
 from .background import in_background
 from .sample import Sample, Share
 
 MEMINFO = Path("/proc/meminfo")
-# getsockopt(2) of Linux, linux/sock_diag.h: an array of 32-bit numbers, of which one counts what was dropped.
-_SO_MEMINFO = 55
-_DROPS = 8
 
 
 @dataclass(frozen=True)
@@ -110,19 +106,6 @@ def disk_share(directory: Path) -> Share | None:
     used = found.f_blocks - found.f_bfree
     usable = used + found.f_bavail
     return Share(100 * used / usable, f"the disk of {directory}") if usable > 0 else None
-
-
-def drops_of(listener: socket.socket) -> int:
-    """Return how often the kernel had no room for a connection at a listener since it was made; 0: nobody knows.
-
-    A client that tries again counts again.
-    """
-    size = 4 * (_DROPS + 1)
-    try:
-        found = listener.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, size)
-    except OSError:
-        return 0
-    return int(struct.unpack_from("=I", found, 4 * _DROPS)[0]) if len(found) >= size else 0
 
 
 def _memory_shares(cgroups: Sequence[MemoryCgroup]) -> list[Share]:

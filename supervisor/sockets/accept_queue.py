@@ -9,27 +9,21 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from .sock_diag import DROPS, MEMINFO_NUMBERS, REQUEST_ONE, answers, numbers_of
+
 NETSTAT = Path("/proc/net/netstat")
 # Of a listening socket tcpi_unacked and tcpi_sacked are its accept queue and the bound of it (tcp_get_info in
 # net/ipv4/tcp.c): the fifth and sixth number of 32 bits behind eight bytes, the first of which is the state.
 TCP_INFO_BYTES = 32
 TCP_LISTEN = 10
-# linux/sock_diag.h: SO_MEMINFO (asm-generic/socket.h) returns numbers of 32 bits; the ninth is sk_drops.
-SO_MEMINFO = 55
-# sock_diag(7), linux/unix_diag.h: a question about one socket, by its inode, for UNIX_DIAG_RQLEN.
-SOCK_DIAG = 4
-SOCK_DIAG_BY_FAMILY = 20
-NLM_F_REQUEST = 1
+SO_MEMINFO = 55  # asm-generic/socket.h
+# linux/unix_diag.h: a question about one socket, by its inode, for UNIX_DIAG_RQLEN, behind a unix_diag_msg.
 SHOW_QUEUE = 0x10
 QUEUE_ATTRIBUTE = 4
 ANY_COOKIE = 0xFFFFFFFF
 ALL_STATES = 0xFFFFFFFF
-NETLINK_HEAD = struct.Struct("=IHHII")
 QUESTION = struct.Struct("=BBHIIIII")
-ANSWER_BYTES = NETLINK_HEAD.size + 16  # with unix_diag_msg; attributes follow
-ATTRIBUTE_HEAD = struct.Struct("=HH")
-MEMINFO_NUMBERS = 9
-DROPS = 8
+UNIX_MESSAGE_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -54,40 +48,35 @@ def accept_queue(sock: socket.socket) -> AcceptQueue | None:
         return _unix_queue(sock)
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
-        memory = sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * MEMINFO_NUMBERS)
     except OSError:
         return None
     if len(info) < TCP_INFO_BYTES or info[0] != TCP_LISTEN:
         return None
     waiting, limit = struct.unpack_from("=II", info, 24)
-    drops = struct.unpack(f"={len(memory) // 4}I", memory)
-    return AcceptQueue(waiting, limit, drops[DROPS] if len(drops) > DROPS else 0)
+    return AcceptQueue(waiting, limit, drops_of(sock))
+
+
+def drops_of(listener: socket.socket) -> int:
+    """Return how often the kernel had no room for a connection at a listener since it was bound; 0: nobody knows.
+
+    A client that tries again counts again.
+    """
+    try:
+        memory = listener.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * MEMINFO_NUMBERS)
+    except OSError:
+        return 0
+    return int(struct.unpack_from("=I", memory, 4 * DROPS)[0]) if len(memory) == 4 * MEMINFO_NUMBERS else 0
 
 
 def _unix_queue(sock: socket.socket) -> AcceptQueue | None:
     try:
-        inode = os.fstat(sock.fileno()).st_ino
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, SOCK_DIAG) as asked:
-            size = NETLINK_HEAD.size + QUESTION.size
-            head = NETLINK_HEAD.pack(size, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0)
-            about = (inode, SHOW_QUEUE, ANY_COOKIE, ANY_COOKIE)
-            asked.send(head + QUESTION.pack(socket.AF_UNIX, 0, 0, ALL_STATES, *about))
-            return _queue_in(asked.recv(4096))  # the kernel has answered by now
+        about = (os.fstat(sock.fileno()).st_ino, SHOW_QUEUE, ANY_COOKIE, ANY_COOKIE)
+        for answer in answers(QUESTION.pack(socket.AF_UNIX, 0, 0, ALL_STATES, *about), REQUEST_ONE):
+            if queue := numbers_of(answer[UNIX_MESSAGE_BYTES:], QUEUE_ATTRIBUTE, 2):
+                waiting, limit = queue
+                return AcceptQueue(waiting, limit, None)
     except OSError:
-        return None
-
-
-def _queue_in(answer: bytes) -> AcceptQueue | None:
-    """Return what the attributes of an answer say of the queue."""
-    if len(answer) < ANSWER_BYTES or NETLINK_HEAD.unpack_from(answer)[1] != SOCK_DIAG_BY_FAMILY:
-        return None
-    at = ANSWER_BYTES
-    while at + ATTRIBUTE_HEAD.size <= len(answer):
-        size, kind = ATTRIBUTE_HEAD.unpack_from(answer, at)
-        if kind == QUEUE_ATTRIBUTE and size >= 12 and at + 12 <= len(answer):
-            waiting, limit = struct.unpack_from("=II", answer, at + 4)
-            return AcceptQueue(waiting, limit, None)
-        at += max((size + 3) & ~3, ATTRIBUTE_HEAD.size)
+        pass
     return None
 
 

@@ -11,12 +11,13 @@ import pytest
 from fastlb.supervisor.alerts.judge import LASTING, OFF, AlertState, Phase, judge, step
 from fastlb.supervisor.alerts.readings import Level, Reading
 from fastlb.supervisor.alerts.sample import Sample, Share
-from fastlb.supervisor.alerts.sampling import Around, disk_share, drops_of, sample_of
+from fastlb.supervisor.alerts.sampling import Around, disk_share, sample_of
 from fastlb.supervisor.alerts.telling import HOUR, Tell, Told, due_at, tell
 from fastlb.supervisor.control.protocol import AppMetrics, WorkerEntry, WorkerFigures
 from fastlb.supervisor.errors import UsageError
 from fastlb.supervisor.settings.alerting import ALERT_NAMES, AlertName, AlertRules, alert_rules, check_alerts
 from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.sockets.accept_queue import drops_of
 
 from tests.support.waiting import wait_until
 

@@ -1,6 +1,11 @@
 """What doctor finds about one app: room, time-outs, files, versions, ports; and what must be found well."""
 
-from collections.abc import Mapping
+import contextlib
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,7 @@ from fastlb.cli.doctor.examined_app import (
     SocketFile,
     Unit,
     cpu_room,
+    examine,
     read_span,
     unit_of,
 )
@@ -27,6 +33,7 @@ from fastlb.cli.doctor.machine import Look, Machine
 from fastlb.cli.doctor.nginx_upstreams import find_upstreams, read_upstreams
 from fastlb.cli.doctor.place_findings import Home
 from fastlb.supervisor.control.protocol import AppEntry, WorkerEntry
+from fastlb.supervisor.home.paths import AppPaths
 from fastlb.supervisor.settings.app_config import AppConfig
 
 GIB = 1 << 30
@@ -191,6 +198,48 @@ def test_home_must_be_its_owners_alone(tmp_path: Path) -> None:
     assert (one.severity, one.mend) == ("error", "sudo chown -R 1000 /var/lib/fastlb")
     assert "apps/c and 1 more" in one.meaning
     assert severities("home", home=gather_home(tmp_path / "nothing")) == ["ok"]
+
+
+@contextlib.contextmanager
+def changing(home: Path) -> Iterator[None]:
+    """Have files and directories of apps come and go."""
+    is_over = threading.Event()
+
+    def change() -> None:
+        while not is_over.is_set():
+            for name in ("apps/shop/lock", "logs/shop-out.log", "note"):
+                (home / name).parent.mkdir(parents=True, exist_ok=True)
+                (home / name).touch()
+            (home / "note").unlink()
+            for directory in ("apps", "logs"):
+                shutil.rmtree(home / directory)
+
+    interval, thread = sys.getswitchinterval(), threading.Thread(target=change)
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+
+
+def test_files_may_come_and_go_while_they_are_looked_at(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with changing(tmp_path):
+        homes = [gather_home(tmp_path) for _ in range(1500)]
+    assert {severity for home in homes for severity in severities("home", home=home)} == {"ok"}
+
+
+def test_processes_may_end_while_they_are_looked_at(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    known = app(entry={"pid": ended.pid, "workers": [worker(pid=ended.pid)], "binds": [f"unix:{tmp_path}/s"]})
+    looked_at = examine(AppPaths(tmp_path, "shop"), known.first, known.last, lambda _: "")
+    assert [(one.pid, one.open, one.most) for one in looked_at.processes] == [(ended.pid, 0, 0)]
+    assert (looked_at.memory, looked_at.unit, looked_at.sockets[0].mode) == (None, None, None)
+    assert findings_of(State(machine=MACHINE, apps=[looked_at], home=HOME, version="0.1.0"))
 
 
 def test_port_of_a_stopped_app_that_another_has() -> None:

@@ -10,10 +10,11 @@ from fastlb.cli.doctor import machine_findings, queue_findings
 from fastlb.cli.doctor.examined_app import Answer, ExaminedApp
 from fastlb.cli.doctor.finding import Finding, diagnosis_of
 from fastlb.cli.doctor.kernel_text import UNLIMITED, read_descriptor_limit, read_tcp_rows
-from fastlb.cli.doctor.listeners import Listener, listeners, read_answer
+from fastlb.cli.doctor.listeners import Listener, listeners
 from fastlb.cli.doctor.machine import CLOCK_SOURCE, Look, Machine, gather_machine, look
 from fastlb.supervisor.control.protocol import AppEntry
 from fastlb.supervisor.settings.app_config import AppConfig
+from fastlb.supervisor.sockets.sock_diag import bodies_of, numbers_of
 
 from tests.support.waiting import wait_until
 
@@ -228,7 +229,18 @@ def dropping(port: int) -> list[Listener]:
 def test_kernel_that_refuses_is_an_error() -> None:
     refusal = struct.pack("=IHHIIi", 20, 2, 0, 1, 0, -13)
     with pytest.raises(PermissionError):
-        read_answer(refusal)
+        bodies_of(refusal)
+
+
+def test_answers_that_are_cut_say_nothing() -> None:
+    message = struct.pack("=IHHII", 24, 20, 0, 1, 0) + struct.pack("=HHI", 8, 7, 5)
+    assert bodies_of(message) == ([message[16:]], False)
+    assert [bodies_of(message[:size])[0] for size in (0, 15)] == [[], []]
+    assert bodies_of(struct.pack("=IHHII", 3, 20, 0, 1, 0)) == ([], True)
+    assert numbers_of(message[16:], 7, 1) == (5,)
+    assert numbers_of(message[16:], 7, 2) is None
+    assert numbers_of(message[16:20], 7, 1) is None
+    assert numbers_of(bytes(8), 7, 1) is None
 
 
 def test_exit_code_is_that_of_the_worst() -> None:
