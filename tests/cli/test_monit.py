@@ -11,11 +11,12 @@ from fastlb.cli.apps import AppState
 from fastlb.cli.metrics.reading import read_metrics
 from fastlb.cli.monit.cells import format_rate
 from fastlb.cli.monit.console import MonitApp
-from fastlb.cli.monit.dialogs import Confirm
+from fastlb.cli.monit.dialogs import HowMany
 from fastlb.cli.monit.table_view import TableView
 from fastlb.supervisor.control.protocol import AppEntry, AppMetrics, WorkerEntry, WorkerFigures
+from textual.events import Key
 from textual.pilot import Pilot
-from textual.widgets import Input, RichLog, Sparkline, Static
+from textual.widgets import RichLog, Sparkline, Static
 
 from tests.support.fastlb_process import Fastlb
 from tests.support.waiting import scaled
@@ -54,6 +55,12 @@ async def reach(pilot: Pilot[None], is_reached: Callable[[], bool]) -> None:
     while not is_reached():
         assert monotonic() < deadline
         await pilot.pause(0.02)
+
+
+def type_at_once(app: MonitApp, *keys: str) -> None:
+    """Type as fast as a terminal passes on what was pasted: the second key is there before what the first one opens."""
+    for key in keys:
+        app.post_message(Key(key, key if len(key) == 1 else None))
 
 
 def table(app: MonitApp, name: str) -> TableView:
@@ -111,13 +118,11 @@ def test_text_of_others_stays_text() -> None:
 
 def test_nothing_is_done_without_a_second_key() -> None:
     async def test(app: MonitApp, pilot: Pilot[None]) -> None:
-        for key in ("r", "R", "x"):
-            await pilot.press(key)
-            assert len(app.screen_stack) == 2
-            await pilot.press("n")
-            assert len(app.screen_stack) == 1
-        await pilot.press("s", "escape")
-        assert len(app.screen_stack) == 1
+        for key in ("r", "R", "x", "s"):
+            type_at_once(app, key)
+            await reach(pilot, lambda: len(app.screen_stack) == 2)
+            type_at_once(app, "escape")
+            await reach(pilot, lambda: len(app.screen_stack) == 1)
         assert word(app) == ""
 
     drive(lambda: [AppState(entry("shop"))], test)
@@ -146,6 +151,30 @@ def test_app_that_does_not_answer_says_so() -> None:
     drive(lambda: [AppState(gone, "shop did not answer")], test)
 
 
+NUMBERS_TYPED = (
+    (("1", "2", "enter"), 12),
+    (("enter",), 2),
+    (("backspace", "7", "enter"), 7),
+    (("1", "2", "backspace", "delete", "4", "enter"), 4),
+    (("0", "enter", "3", "enter"), 3),
+    (("9", "9", "9", "9", "enter", "backspace", "backspace", "enter"), 9),
+    (("backspace", "enter", "5", "escape"), None),
+    (("5", "q"), None),
+)
+
+
+def test_number_that_is_typed_quickly_is_the_number() -> None:
+    async def test(app: MonitApp, pilot: Pilot[None]) -> None:
+        for typed, number in NUMBERS_TYPED:
+            told: list[int | None] = []
+            app.push_screen(HowMany("shop", 2), told.append)
+            type_at_once(app, *typed)
+            await reach(pilot, lambda told=told, number=number: told == [number])  # type: ignore[misc]
+            assert len(app.screen_stack) == 1
+
+    drive(lambda: [AppState(entry("shop"))], test)
+
+
 @pytest.mark.parametrize(("rate", "shown"), [(None, "-"), (0.0, "0"), (0.26, "0.3"), (12.4, "12"), (15_230.0, "15.2k")])
 def test_rates_are_short(rate: float | None, shown: str) -> None:
     assert format_rate(rate) == shown
@@ -162,13 +191,9 @@ def test_keys_scale_and_stop_a_real_app(fastlb: Fastlb, monkeypatch: pytest.Monk
             while not any("0 | seen" in line.text for line in output.lines):
                 await asyncio.to_thread(app.get, "/print?seen")  # the first may come before the supervisor is asked
                 await pilot.pause(0.02)
-        await pilot.press("s")
-        await reach(pilot, lambda: isinstance(console.focused, Input))
-        await pilot.press("backspace", "2", "enter")
+        type_at_once(console, "s", "2", "enter")
         await reach(pilot, lambda: "2 workers" in word(console))
-        await pilot.press("x")
-        await reach(pilot, lambda: isinstance(console.screen, Confirm))
-        await pilot.press("y")
+        type_at_once(console, "x", "y")
         await reach(pilot, lambda: cells(table(console, "apps"), "app")[1] == "stopped")
 
     drive(lambda: read_metrics(["app"]), test)
