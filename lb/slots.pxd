@@ -12,8 +12,9 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from fastlb.lb.atomics cimport load_u64
 from fastlb.lb.connection cimport CONNECTIONS_PER_MESSAGE, MAX_CREDIT, ConnectionMessage
 from fastlb.lb.descriptors cimport invariant
-from fastlb.lb.node.channel cimport NodeChannel, node_patience_ns
+from fastlb.lb.node.channel cimport NodeChannel
 from fastlb.lb.page cimport SLOT_ADMITTED, WorkerPage
+from fastlb.lb.turns cimport patience_ns
 
 cdef enum:
     CLAIM_CEILING = 0x7FFFFFFF
@@ -211,7 +212,7 @@ cdef inline int64_t slot_overdue_at_ns(const WorkerSlot *slot, int64_t handover_
     if slot.seen_pressure or slot_is_full(slot):
         return 0
     if slot.node != NULL:
-        return slot_oldest_sent_ns(slot) + node_patience_ns(slot.node, handover_timeout_ns)
+        return slot_oldest_sent_ns(slot) + patience_ns(slot.node.turn_ns, handover_timeout_ns)
     if slot.capacity:
         return max(slot_oldest_sent_ns(slot), slot.moved_at_ns) + handover_timeout_ns
     return slot_oldest_sent_ns(slot) + handover_timeout_ns

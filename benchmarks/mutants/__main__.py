@@ -1,4 +1,4 @@
-"""Puts faults in and writes which of them the tests found: `python -m benchmarks.mutants [--only core wsgi python]`"""
+"""Puts faults in and writes which of them the tests found: `python -m benchmarks.mutants [--only LIST ...]`"""
 
 import argparse
 import queue
@@ -11,6 +11,8 @@ from benchmarks.machine import describe_machine
 
 from .core_mutants import CORE
 from .mutant import Mutant, Outcome
+from .node_mutants import NODE
+from .opening_mutants import OPENING
 from .python_mutants import run_python_mutants
 from .report import render
 from .results import ListResult, killed_before, load_results, store_results
@@ -18,8 +20,11 @@ from .workspace import Workspace
 from .wsgi_mutants import WSGI
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+CORE_TESTS = ("tests/native", "tests/worker/test_inbox.py", "tests/worker/test_page_order.py")
 LISTS: dict[str, tuple[Sequence[Mutant], tuple[str, ...]]] = {
-    "core": (CORE, ("tests/native", "tests/worker/test_inbox.py", "tests/worker/test_page_order.py")),
+    "core": (CORE, CORE_TESTS),
+    "opening": (OPENING, CORE_TESTS),
+    "node": (NODE, CORE_TESTS),
     "wsgi": (WSGI, ("tests/unit/test_wsgi_parts.py", "tests/worker")),
 }
 

@@ -6,7 +6,12 @@ from .mutant import Outcome
 from .python_mutants import PythonReport, changed, explanation_of
 from .results import ListResult, Results
 
-TITLES = {"core": "The compiled core", "wsgi": "WSGI: framing of requests and responses"}
+TITLES = {
+    "core": "The compiled core",
+    "opening": "What comes before a worker: PROXY headers, heads of requests",
+    "node": "Taking back from Node workers",
+    "wsgi": "WSGI: framing of requests and responses",
+}
 HEADING = """# Faults put in on purpose, and whether the tests found them
 
 A fault is found when a test fails with it, and fails again alone. Every test passes without it. A fault that lives is

@@ -16,6 +16,7 @@ from libc.string cimport memmove, memset
 from fastlb.lb.connection cimport MAX_CREDIT, ConnectionRecord
 from fastlb.lb.descriptors cimport invariant
 from fastlb.lb.page cimport WorkerPage
+from fastlb.lb.turns cimport LONG_TURN_NS, patience_ns
 
 cdef enum:
     # Numbers of expected answers that are about no connection; connections have larger ones
@@ -31,13 +32,6 @@ cdef enum:
     NODE_BACKOFF_NS = 10_000_000  # after a refusal: else the connection would come back at once
     NODE_QUIET_NS = 1_000_000_000  # without an answer, after which a successor asks by a probe
     NODE_HELD_UP_NS = 1_000_000_000  # how long a worker that left a connection waiting gets one at a time
-    # How an estimate of a worker's turns follows them: up to the length that four of five do not exceed
-    TURN_RISE = 4             # a part of itself ...
-    TURN_FALL = 16
-    LEAST_RISE_NS = 100_000   # ... or this
-    LONGEST_TURNS = 5         # hand-over timeouts that it may be
-    TURNS_OF_PATIENCE = 2     # a connection that waits for longer is not just waiting for its turn
-    LONG_TURN_NS = 1_000_000  # whose turns take longer gets one at a time: a second one would wait for two of them
 
 cdef enum PendingState:
     PENDING_SENT = 0
@@ -98,7 +92,7 @@ cdef struct NodeChannel:
     uint64_t written          # bytes, by this dispatcher
     uint64_t others_end       # of these, up to where something else than connections was written
     int64_t held_up_until_ns  # a connection was taken back from it not long ago
-    int64_t turn_ns           # it usually reads the next connection within this
+    int64_t turn_ns           # it usually reads the next connection within this (turns.pxd)
     bint polled               # epoll watches the channel
     uint32_t answers          # answers that are read, and not counted in our page yet
     uint32_t forwarded        # bytes of the first unread line that the supervisor has
@@ -147,26 +141,12 @@ cdef inline uint32_t node_places(const NodeChannel *node, int64_t now_ns) noexce
     return places
 
 
-cdef inline void turn_seen(NodeChannel *node, int64_t length_ns, int64_t handover_timeout_ns) noexcept nogil:
-    """Note how long a worker was busy before it read a connection, or is and has not read it."""
-    if length_ns > node.turn_ns:
-        node.turn_ns = min(length_ns, node.turn_ns + max(node.turn_ns // TURN_RISE, <int64_t>LEAST_RISE_NS))
-        node.turn_ns = min(node.turn_ns, handover_timeout_ns * LONGEST_TURNS)
-    else:
-        node.turn_ns = max(length_ns, node.turn_ns - node.turn_ns // TURN_FALL)
-
-
-cdef inline int64_t node_patience_ns(const NodeChannel *node, int64_t handover_timeout_ns) noexcept nogil:
-    """Return how long a connection may lie unread: an app whose every turn is long is busy, and not stuck."""
-    return max(handover_timeout_ns, node.turn_ns * TURNS_OF_PATIENCE)
-
-
 cdef inline bint node_is_slow(const NodeChannel *node, int64_t handover_timeout_ns, int64_t now_ns) noexcept nogil:
     """Whether a worker has left a connection waiting for so long that another worker is the better choice."""
     cdef uint32_t i
     for i in range(node.pending_count):
         if node.pending[i].state == PENDING_SENT:
-            return node.pending[i].sent_at_ns + node_patience_ns(node, handover_timeout_ns) <= now_ns
+            return node.pending[i].sent_at_ns + patience_ns(node.turn_ns, handover_timeout_ns) <= now_ns
     return False
 
 

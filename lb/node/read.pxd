@@ -15,7 +15,7 @@ from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node.channel cimport (
     LONGEST_LINE_BYTES, NODE_BACKOFF_NS, NODE_ENDED, NODE_PAUSED, NODE_PROBE, NODE_READING, NODE_WRITING, NodeChannel,
     PendingConnection, ReadingState, awaits_answers, next_answered, pending_received, pending_take, rate_allows,
-    rate_give_back, stale_answered, turn_seen,
+    rate_give_back, stale_answered,
 )
 from fastlb.lb.node.wire cimport (
     NODE_LINE_ACCEPTED, NODE_LINE_HANDLE, NODE_LINE_MISSED, NODE_LINE_OTHER, NODE_LINE_RECEIVED, NODE_LINE_REFUSED,
@@ -28,6 +28,7 @@ from fastlb.lb.posix cimport (
 )
 from fastlb.lb.slots cimport WorkerSlot
 from fastlb.lb.state cimport Dispatcher, NODE_READ_BYTES, count, slot_enter, slot_mark_changed, start_emptying
+from fastlb.lb.turns cimport turn_seen
 
 cdef enum:
     READS_OF_THE_DEAD = 16  # in one turn; what is left is read in the next
@@ -82,7 +83,7 @@ cdef inline void node_answered(Dispatcher *d, WorkerSlot *slot, bint missed) noe
         elif number > NODE_PROBE:
             sent_at_ns = pending_received(node, number)
             if sent_at_ns:
-                turn_seen(node, d.now_ns - max(sent_at_ns, before_ns), d.handover_timeout_ns)
+                node.turn_ns = turn_seen(node.turn_ns, d.now_ns - max(sent_at_ns, before_ns), d.handover_timeout_ns)
             node_count(slot)
     else:
         stale_answered(node, missed)

@@ -10,7 +10,7 @@ from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.handover cimport is_served
 from fastlb.lb.held cimport held_room
 from fastlb.lb.node.channel cimport (
-    NODE_HELD_UP_NS, PENDING_SENT, NodeChannel, PendingConnection, forget_answer, pending_take, turn_seen,
+    NODE_HELD_UP_NS, PENDING_SENT, NodeChannel, PendingConnection, forget_answer, pending_take,
 )
 from fastlb.lb.node.read cimport node_hold
 from fastlb.lb.node.wire cimport ANNOUNCEMENT_BYTES, announced_number
@@ -18,6 +18,7 @@ from fastlb.lb.node.write cimport node_count, node_probe
 from fastlb.lb.posix cimport FIONREAD, MSG_DONTWAIT, MSG_PEEK, ioctl, recv
 from fastlb.lb.slots cimport WorkerSlot, slot_oldest_sent_ns, slot_settle
 from fastlb.lb.state cimport Dispatcher, count
+from fastlb.lb.turns cimport turn_seen
 
 
 cdef inline void node_stop_taking_back(WorkerSlot *slot) noexcept nogil:
@@ -89,7 +90,7 @@ cdef inline bint node_take_back(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
     cdef int64_t since_ns = max(slot_oldest_sent_ns(slot), slot.node.answered_at_ns)
     if node_take_back_unread(d, slot) == 0:
         return False
-    turn_seen(slot.node, d.now_ns - since_ns, d.handover_timeout_ns)
+    slot.node.turn_ns = turn_seen(slot.node.turn_ns, d.now_ns - since_ns, d.handover_timeout_ns)
     slot.node.held_up_until_ns = d.now_ns + NODE_HELD_UP_NS
     node_probe(d, <uint32_t>(slot - d.slots))
     return True

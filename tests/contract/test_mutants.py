@@ -5,13 +5,15 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.mutants import core_mutants, python_mutants, wsgi_mutants
+from benchmarks.mutants import core_mutants, node_mutants, opening_mutants, python_mutants, wsgi_mutants
 from benchmarks.mutants.core_mutants import CORE
 from benchmarks.mutants.mutant import Mutant
+from benchmarks.mutants.node_mutants import NODE
+from benchmarks.mutants.opening_mutants import OPENING
 from benchmarks.mutants.wsgi_mutants import WSGI
 from tests.contract.sources import ROOT
 
-LISTS = (CORE, WSGI)
+LISTS = (CORE, OPENING, NODE, WSGI)
 LEAST_FAULTS_OF_A_RULE = 3
 FUNCTION = re.compile(r"^ *def (\w+)\((.*?)(?=^ *def |\Z)", re.MULTILINE | re.DOTALL)
 
@@ -40,9 +42,11 @@ def test_every_rule_has_faults_and_tests(mutants: tuple[Mutant, ...]) -> None:
 
 
 def test_what_is_explained_is_in_the_lists() -> None:
-    for mutants, explained in ((CORE, core_mutants.EQUIVALENT), (WSGI, wsgi_mutants.EQUIVALENT)):
-        assert explained.keys() <= {mutant.fault for mutant in mutants}
-    assert core_mutants.TESTS.keys() == core_mutants.RULES.keys()
+    modules = (core_mutants, opening_mutants, node_mutants, wsgi_mutants)
+    for mutants, module in zip(LISTS, modules, strict=True):
+        assert module.EQUIVALENT.keys() <= {mutant.fault for mutant in mutants}
+    for module in (core_mutants, opening_mutants, node_mutants):
+        assert module.TESTS.keys() == module.RULES.keys()
 
 
 def test_what_mutmut_gets_is_there() -> None:

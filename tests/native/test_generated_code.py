@@ -29,7 +29,16 @@ HOT = (
     "node_take_lines", "node_take_next", "node_take_line", "classify_node_line", "node_answered", "node_accepted",
     "node_refused", "node_forward", "node_consume", "node_empty_channel", "node_flush", "attend_nodes", "attend_node",
     "node_due_ns", "look_at_nodes", "next_node_deadline_ns", "has_taker", "node_enter_reading", "node_enter_writing",
-    "node_poll", "watch_begin", "watch_end",
+    "node_poll", "watch_begin", "watch_end", "node_take_back", "node_take_back_unread", "take_back_connection",
+    "take_back_line", "first_unread", "turn_seen", "patience_ns", "leave_to_others", "may_go_to_another",
+    # of connections to which something comes first
+    "opening_begin", "opening_look", "opening_wait", "opening_hold", "opening_end", "opening_refuse", "opening_forget",
+    "on_opening_event", "openings_expire", "openings_drop_of", "next_opening_deadline_ns", "take_proxy_header",
+    "awaits_head", "head_has_come", "client_key", "choose_for", "choose_sticky", "opening_add", "opening_remove",
+    "opening_next", "opening_soonest", "is_in_networks", "network_has", "address_as_ipv6", "parse_proxy_header",
+    "parse_version_1", "parse_version_2", "take_binary_client", "take_text_client", "take_address", "take_port",
+    "is_head_whole", "key_in_head", "key_in_lines", "key_in_line", "key_in_cookies", "for_parameter", "parse_hop",
+    "without_port", "trimmed", "keep_line", "is_named", "is_blank",
 )  # fmt: skip
 
 
