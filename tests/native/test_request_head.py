@@ -44,6 +44,16 @@ def test_client_is_the_nearest_that_is_no_proxy_of_ours(lines: list[str], addres
 
 
 @pytest.mark.parametrize(
+    ("network", "bits", "is_proxy"),
+    [("8.0.0.0", 101, True), ("8.0.0.0", 103, False), ("128.0.0.0", 97, False), ("10.0.0.1", 128, True)],
+)
+def test_network_is_as_many_bits_as_it_says(network: str, bits: int, is_proxy: bool) -> None:
+    proxies = ((ipaddress.ip_address(f"::ffff:{network}").packed, bits),)
+    found = key(head("X-Forwarded-For: 192.0.2.7, 10.0.0.1"), proxies=proxies)
+    assert found == client("192.0.2.7" if is_proxy else "10.0.0.1")
+
+
+@pytest.mark.parametrize(
     "lines", [[], ["X-Forwarded-For:"], ["X-Forwarded-For: ,, ,"], ["Forwarded: proto=https"], ["X-Forwarded: 1.1.1.1"]]
 )
 def test_without_an_address_nothing_is_known(lines: list[str]) -> None:
