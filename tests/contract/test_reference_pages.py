@@ -48,6 +48,13 @@ def test_every_figure_has_its_row(heading: str, printed: set[str]) -> None:
     assert sorted(rows) == sorted(printed)
 
 
+def test_captures_show_every_counter_of_the_dispatcher() -> None:
+    """Else they were made before the last ones came: `make captures`."""
+    table = (DOCS / "captures.md").read_text().partition("\ndispatcher\n")[2].partition("\n\n")[0]
+    shown = {line.split()[0] for line in table.splitlines()[1:]}
+    assert shown == dispatcher_counters() | OF_THE_KEEPER
+
+
 @pytest.mark.parametrize(("heading", "entry"), [("An app in the list", AppEntry), ("A worker", WorkerEntry)])
 def test_every_field_of_json_is_named(heading: str, entry: type[msgspec.Struct]) -> None:
     named = set(CODE.findall(section(COUNTERS, heading)))
