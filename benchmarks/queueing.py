@@ -20,7 +20,7 @@ from fastlb.lb.policy import PolicyTable
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "balancing.md"
 BEGIN, END = "<!-- simulation: python -m benchmarks.queueing -->\n", "<!-- end of simulation -->\n"
-JOBS, SEED = 1_000_000, 20240601  # with 100,000 the means of the same system differ by a tenth from seed to seed
+JOBS, SEED = 300_000, 20240601  # with 100,000 the means of one system differ by a tenth from seed to seed
 WORKERS, LOADS = (12, 64, 256), (0.7, 0.9)
 # Milliseconds, as are all times here: the way of a connection through the dispatcher to a worker that waits for it, by
 # `python -m benchmarks.handover_time`.

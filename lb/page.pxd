@@ -31,7 +31,8 @@ cdef struct WorkerPage:
     uint64_t busy       # connections that occupy capacity now
     uint64_t pressure   # 1: short of descriptors, has stopped reading its channel
     uint64_t per_message  # most connections that it wants in a message; 0: as many as there are
-    uint8_t reserved1[16]
+    uint64_t turn_ns    # how long what it takes usually holds it up (turns.pxd)
+    uint8_t reserved1[8]
     # line 2, worker: moves with requests and time
     uint64_t requests           # requests begun
     uint64_t errors             # requests that ended in an exception of the app
@@ -152,3 +153,4 @@ cdef class WorkerStatus:
     cpdef void record_lost(self, uint64_t count) noexcept
     cpdef void set_pressure(self, bint pressed) noexcept
     cpdef void want_per_message(self, uint64_t most) noexcept
+    cpdef void tell_turn(self, uint64_t usual_ns) noexcept

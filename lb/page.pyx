@@ -196,6 +196,10 @@ cdef class WorkerStatus:
         """Say how many connections a message may bring at most, from the next one sent on; 0: as many as there are."""
         store_u64(&self.page.per_message, most)
 
+    cpdef void tell_turn(self, uint64_t usual_ns) noexcept:
+        """Say how long a connection that is taken usually holds up the worker, in ns: who is sent more waits for it."""
+        store_u64(&self.page.turn_ns, usual_ns)
+
     @property
     def open(self):
         """How many connections were taken and are not closed yet."""
@@ -233,6 +237,7 @@ cdef class WorkerPageView:
             "busy": _claim(load_u64(&self.page.busy)),
             "pressure": load_u64(&self.page.pressure) != 0,
             "per_message": _claim(load_u64(&self.page.per_message)),
+            "turn_ns": _claim(load_u64(&self.page.turn_ns)),
             "requests": _claim(load_u64(&self.page.requests)),
             "errors": _claim(load_u64(&self.page.errors)),
             "lost": _claim(load_u64(&self.page.lost)),

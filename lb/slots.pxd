@@ -14,7 +14,7 @@ from fastlb.lb.connection cimport CONNECTIONS_PER_MESSAGE, MAX_CREDIT, Connectio
 from fastlb.lb.descriptors cimport invariant
 from fastlb.lb.node.channel cimport NodeChannel
 from fastlb.lb.page cimport SLOT_ADMITTED, WorkerPage
-from fastlb.lb.turns cimport patience_ns
+from fastlb.lb.turns cimport LONG_TURN_NS, patience_ns
 
 cdef enum:
     CLAIM_CEILING = 0x7FFFFFFF
@@ -70,6 +70,7 @@ cdef struct WorkerSlot:
     uint64_t seen_busy
     uint64_t seen_pressure
     uint64_t seen_per_message
+    int64_t seen_turn_ns
     # messages that may lie in the channel: a ring, oldest first
     uint32_t oldest
     uint32_t messages
@@ -108,6 +109,11 @@ cdef inline bint slot_may_be_sent(const WorkerSlot *slot) noexcept nogil:
     return slot.state == SLOT_ADMITTED and not (slot.full or slot.seen_pressure or slot.messages == MAX_CREDIT)
 
 
+cdef inline bint slot_waits_its_turn(const WorkerSlot *slot) noexcept nogil:
+    """Whether a second connection in a worker's channel would wait for two long turns: it gets one at a time."""
+    return slot.capacity == 0 and slot.seen_turn_ns > LONG_TURN_NS
+
+
 cdef inline uint32_t slot_room(const WorkerSlot *slot, uint32_t least_credit) noexcept nogil:
     """Return how many more connections a worker may be sent now; its credit counts as at least `least_credit`."""
     cdef uint32_t room
@@ -115,6 +121,8 @@ cdef inline uint32_t slot_room(const WorkerSlot *slot, uint32_t least_credit) no
     if not slot_may_be_sent(slot):
         return 0
     room = room_left(slot.credit if slot.credit > least_credit else least_credit, given)
+    if slot_waits_its_turn(slot) and least_credit == 0:
+        room = min(room, room_left(1, given))
     if slot.capacity:
         room = min(room, room_left(slot.capacity, <uint64_t>claim_clamp(slot.seen_busy) + given))
     if slot.max_connections:
@@ -184,6 +192,7 @@ cdef inline bint slot_refresh(WorkerSlot *slot, int64_t now_ns) noexcept nogil:
     cdef uint64_t busy = load_u64(&slot.page.busy)
     cdef uint64_t pressure = load_u64(&slot.page.pressure)
     slot.seen_per_message = load_u64(&slot.page.per_message)  # of itself no move: it lets nothing go on
+    slot.seen_turn_ns = claim_clamp(load_u64(&slot.page.turn_ns))  # neither is this one
     if (
         position == slot.seen_position and closed == slot.seen_closed and taken == slot.seen_taken
         and busy == slot.seen_busy and pressure == slot.seen_pressure
@@ -207,7 +216,8 @@ cdef inline int64_t slot_overdue_at_ns(const WorkerSlot *slot, int64_t handover_
     """Return when a worker's oldest untaken message is (or was) overdue.
 
     At once under pressure, when it reads nothing, and of one that is full, where it waits: any other worker that has
-    room is better. One that was full takes it now, so its time counts from when it moved.
+    room is better. One that was full takes it now, so its time counts from when it moved. One whose every turn is long
+    is busy, and not stuck.
     """
     if slot.seen_pressure or slot_is_full(slot):
         return 0
@@ -215,7 +225,7 @@ cdef inline int64_t slot_overdue_at_ns(const WorkerSlot *slot, int64_t handover_
         return slot_oldest_sent_ns(slot) + patience_ns(slot.node.turn_ns, handover_timeout_ns)
     if slot.capacity:
         return max(slot_oldest_sent_ns(slot), slot.moved_at_ns) + handover_timeout_ns
-    return slot_oldest_sent_ns(slot) + handover_timeout_ns
+    return slot_oldest_sent_ns(slot) + patience_ns(slot.seen_turn_ns, handover_timeout_ns)
 
 
 cdef inline bint slot_is_receiver(const WorkerSlot *slot, int64_t moved_after_ns) noexcept nogil:

@@ -1,5 +1,6 @@
 # Owns the estimate of how long a worker usually lets a connection lie unread: an app whose every turn is long is busy,
-# and not stuck. Pure. Runs in the dispatcher process, once per connection of a Node worker; turns.pyx lets tests call it.
+# and not stuck. Pure. Runs in the dispatcher process, once per connection of a Node worker, and in Python workers, once
+# per turn in which they take, which say it on their page; turns.pyx lets tests call it.
 
 from libc.stdint cimport int64_t
 
@@ -23,4 +24,4 @@ cdef inline int64_t turn_seen(int64_t usual_ns, int64_t length_ns, int64_t hando
 
 cdef inline int64_t patience_ns(int64_t usual_ns, int64_t handover_timeout_ns) noexcept nogil:
     """Return how long a connection may lie unread in the channel of a worker whose turns usually take `usual_ns`."""
-    return max(handover_timeout_ns, usual_ns * TURNS_OF_PATIENCE)
+    return max(handover_timeout_ns, min(usual_ns, handover_timeout_ns * LONGEST_TURNS) * TURNS_OF_PATIENCE)

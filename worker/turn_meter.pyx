@@ -2,8 +2,9 @@
 
 Runs in Python workers, on the event loop's thread. What is taken and not begun cannot be given to another worker any
 more, so a worker in which something blocks takes one connection, begins it, and only then the next; one whose turns are
-short takes many, as the message costs and not the connection. Costs two looks at the clock for all that is taken in a
-turn. Never waits.
+short takes many, as the message costs and not the connection. Says on the page how long a turn usually is as well: by
+that the dispatcher knows a worker that is busy from one that is stuck. Costs two looks at the clock for all that is
+taken in a turn. Never waits.
 """
 
 from libc.math cimport exp2
@@ -13,6 +14,7 @@ from libc.stdlib cimport strtoull
 from fastlb.lb.connection cimport CONNECTIONS_PER_MESSAGE
 from fastlb.lb.page cimport WorkerStatus
 from fastlb.lb.posix cimport O_CLOEXEC, close, monotonic_ns, open, pread
+from fastlb.lb.turns cimport turn_seen
 
 cdef enum:
     MOST_PER_TURN = 32             # more would keep the running requests waiting
@@ -40,6 +42,7 @@ cdef class TurnMeter:
     cdef int64_t began_ns
     cdef int64_t longest_ns    # that one connection held the loop; decays
     cdef int64_t decayed_at_ns
+    cdef int64_t usual_ns      # that one holds it
     cdef int64_t waited_ns     # for a CPU, as of the last look
     cdef int64_t looked_at_ns
     cdef int64_t waited_before_ns  # between the two looks before
@@ -76,6 +79,9 @@ cdef class TurnMeter:
             waited_ns = self.waited_since_look_ns()
             held_ns -= waited_ns
         held_ns //= max(taken, 1)
+        if taken:
+            self.usual_ns = turn_seen(self.usual_ns, held_ns, self.limit_ns)
+            self.status.tell_turn(self.usual_ns)
         if missed != self.missed and waited_ns + self.waited_before_ns < self.limit_ns:
             held_ns = max(held_ns, 2 * self.limit_ns)
         self.missed = missed

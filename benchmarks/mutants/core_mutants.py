@@ -37,7 +37,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
     ),
     "from a live worker only what is overdue is taken back": (
         (TAKEBACK, "        and overdue_at_ns(d, slot) <= d.now_ns\n", ""),
-        (SLOTS, "    return slot_oldest_sent_ns(slot) + handover_timeout_ns\n", "    return 0x7FFFFFFFFFFFFFFF\n"),
+        (SLOTS, "    return slot_oldest_sent_ns(slot) + patience_ns(slot.seen_turn_ns, handover_timeout_ns)\n", "    return 0x7FFFFFFFFFFFFFFF\n"),
         (SLOTS, "    newest.sent_at_ns = now_ns\n", "    newest.sent_at_ns = 0\n"),
         (SLOTS, "slot.seen_pressure or slot_is_full(slot):", "slot_is_full(slot):"),
     ),

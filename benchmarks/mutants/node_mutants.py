@@ -41,8 +41,13 @@ RULES: dict[str, tuple[Fault, ...]] = {
         (TURNS, "    TURN_RISE = 4 ", "    TURN_RISE = 1 "),
     ),
     "an app whose every turn is long is busy, and not stuck": (
-        (TURNS, "    return max(handover_timeout_ns, usual_ns * TURNS_OF_PATIENCE)\n", "    return handover_timeout_ns\n"),
-        (TURNS, "    return max(handover_timeout_ns, usual_ns * TURNS_OF_PATIENCE)\n", "    return usual_ns * TURNS_OF_PATIENCE\n"),
+        (TURNS, "max(handover_timeout_ns, min(usual_ns, handover_timeout_ns * LONGEST_TURNS) * TURNS_OF_PATIENCE)", "handover_timeout_ns"),
+        (TURNS, "max(handover_timeout_ns, min(usual_ns, handover_timeout_ns * LONGEST_TURNS) * TURNS_OF_PATIENCE)", "usual_ns * TURNS_OF_PATIENCE"),
+        (TURNS, "min(usual_ns, handover_timeout_ns * LONGEST_TURNS) * TURNS_OF_PATIENCE", "usual_ns * TURNS_OF_PATIENCE"),
+        (SLOTS, "    return slot_oldest_sent_ns(slot) + patience_ns(slot.seen_turn_ns, handover_timeout_ns)\n", "    return slot_oldest_sent_ns(slot) + handover_timeout_ns\n"),
+        (SLOTS, "    return slot.capacity == 0 and slot.seen_turn_ns > LONG_TURN_NS\n", "    return False\n"),
+        (SLOTS, "    return slot.capacity == 0 and slot.seen_turn_ns > LONG_TURN_NS\n", "    return slot.seen_turn_ns > LONG_TURN_NS\n"),
+        (SLOTS, "    if slot_waits_its_turn(slot) and least_credit == 0:\n", "    if slot_waits_its_turn(slot):\n"),
         (READ, "            if sent_at_ns:\n", "            if False:\n"),
         (READ, "d.now_ns - max(sent_at_ns, before_ns)", "d.now_ns - before_ns"),
         (TAKEBACK, "    slot.node.turn_ns = turn_seen(slot.node.turn_ns, d.now_ns - since_ns, d.handover_timeout_ns)\n", ""),
@@ -61,7 +66,8 @@ RULES: dict[str, tuple[Fault, ...]] = {
 
 NATIVE = "tests/native/test_"
 TAKING_BACK = (f"{NATIVE}turns.py", f"{NATIVE}node_takeback.py", f"{NATIVE}leaving.py", f"{NATIVE}takeback.py")
-TESTS: dict[str, tuple[str, ...]] = dict.fromkeys(RULES, TAKING_BACK)
+LONG_TURNS = "an app whose every turn is long is busy, and not stuck"
+TESTS: dict[str, tuple[str, ...]] = {**dict.fromkeys(RULES, TAKING_BACK), LONG_TURNS: (*TAKING_BACK, f"{NATIVE}long_turns.py")}
 # Faults that change nothing that can be seen, and why.
 EQUIVALENT: dict[Fault, str] = {}
 

@@ -49,3 +49,4 @@ def test_patience_is_two_turns_and_never_less_than_the_handover_timeout() -> Non
     assert patience(0, TIMEOUT) == TIMEOUT
     assert patience(2 * MS, TIMEOUT) == TIMEOUT
     assert patience(8 * MS, TIMEOUT) == 16 * MS
+    assert patience(2**31, TIMEOUT) == 10 * TIMEOUT, "a claim"

@@ -29,6 +29,7 @@ async def app(scope, receive, send):
 # So short that whatever a worker does holds its loop for longer.
 NO_TIME, MUCH_TIME = 1e-9, 3600.0
 SEEN_BY_A_TASK = b"task"
+FIRST_STEP_NS = 100_000
 
 
 @contextmanager
@@ -125,6 +126,16 @@ def test_worker_says_how_many_it_wants_by_how_long_its_loop_was_held(tmp_path: P
         let_go(tmp_path)
         assert_answered(clients)
         wait_until(lambda: 1 <= worker.counters()["per_message"] <= 15, "fewer are wanted in a message")
+
+
+def test_worker_says_how_long_what_it_takes_usually_holds_it_up(tmp_path: Path) -> None:
+    with blocking_worker(tmp_path, MUCH_TIME) as worker:
+        assert worker.counters()["turn_ns"] == 0
+        clients = asking_clients(worker, "/block")
+        let_go(tmp_path)
+        assert_answered(clients)
+        wait_until(lambda: worker.counters()["turn_ns"] > 0, "it says so")
+        assert worker.counters()["turn_ns"] <= FIRST_STEP_NS, "one long turn does not make them usual"
 
 
 def test_client_that_has_sent_nothing_holds_up_nobody(tmp_path: Path) -> None:
