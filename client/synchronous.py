@@ -72,9 +72,9 @@ class Client:
             return details
 
     def metrics(self, name: str) -> AppMetrics:
-        """Return all that is counted of a running app."""
+        """Return all that is counted of a running app, with what it counts itself (metrics_app)."""
         with at_home(self._home):
-            state = read_app(resolve_target(name).name)
+            state = read_app(resolve_target(name).name, own=True)
         if not isinstance(state.entry, AppMetrics):
             raise FastlbError(state.problem or f"{state.entry.name} is {state.entry.status}: nothing is counted")
         return state.entry

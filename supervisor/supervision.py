@@ -80,7 +80,8 @@ class Supervision:
         self._failure: FastlbError | None = None
         requests = ControlRequests(self._app, output, self.stop, self.update, self._alerts)
         self._control = ControlServer(resources.paths, requests, self._log)
-        self._own = own = OwnMetrics(lambda: self._app.config, resources.paths, self._app.actions.told_by_all)
+        ask = self._app.actions.told_by_all
+        self._own = own = OwnMetrics(lambda: self._app.config, resources.paths, ask, self._log)
         requests.complete = own.add_to
         self._metrics = AppMetricsServer(config, lambda: own.add_to(self._app.metrics()), self._log)
         self._statsd = StatsdSender(config, self._app.metrics, self._log)

@@ -43,7 +43,7 @@ def _text(names: tuple[str, ...]) -> bytes:
     from ...supervisor.sockets.accept_queue import listen_overflows
     from ..metrics.reading import read_metrics
 
-    states = read_metrics(resolve_names(names) if names else list_apps(default_home()))
+    states = read_metrics(resolve_names(names) if names else list_apps(default_home()), own=True)
     for state in states:
         if state.problem:
             Output.for_errors().warning(state.problem)

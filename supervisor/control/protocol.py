@@ -279,7 +279,7 @@ class AppMetrics(AppEntry, kw_only=True):
 
     `dispatcher`, `logs`: as in AppDetails. `max_memory_bytes`, `max_requests`, `max_lifetime_s`: what a worker may
     have; 0: there is no limit. `log_lines`: that the workers have written, by stream. `own`: what the app
-    counts itself (metrics_app), without `own_left_out` samples that had no room.
+    counts itself (metrics_app), if that was asked for, without `own_left_out` samples that had no room.
     """
 
     figures: list[WorkerFigures]
@@ -296,7 +296,13 @@ class AppMetrics(AppEntry, kw_only=True):
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Parameters of `list`, `show`, `metrics`, `ping`."""
+    """Parameters of `list`, `show`, `ping`."""
+
+
+class MetricsParams(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Parameters of `metrics`; `own`: with what the app counts itself (metrics_app), which takes longer."""
+
+    own: bool = False
 
 
 class StopParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -456,7 +462,7 @@ METHODS: dict[str, type[msgspec.Struct]] = {
     "ping": NoParams,
     "list": NoParams,
     "show": NoParams,
-    "metrics": NoParams,
+    "metrics": MetricsParams,
     "stop": StopParams,
     "update": UpdateParams,
     "restart": RestartParams,

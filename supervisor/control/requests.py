@@ -37,6 +37,7 @@ from .protocol import (
     ChangesParams,
     Done,
     LogsParams,
+    MetricsParams,
     ReloadParams,
     ResetParams,
     RestartParams,
@@ -229,8 +230,9 @@ class ControlRequests:
     async def _show(self, _: object, __: Caller) -> AppDetails:
         return self._with_alerts(self._app.details())
 
-    async def _metrics(self, _: object, __: Caller) -> AppMetrics:
-        return await self.complete(self._with_alerts(self._app.metrics()))
+    async def _metrics(self, params: MetricsParams, _: Caller) -> AppMetrics:
+        metrics = self._with_alerts(self._app.metrics())
+        return await self.complete(metrics) if params.own else metrics
 
     def _with_alerts(self, entry: E) -> E:
         entry.alerts = self._alerts.entries()

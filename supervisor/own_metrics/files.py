@@ -2,43 +2,40 @@
 
 prometheus-client writes one file for each process and kind (its multiprocess mode). What a process that has ended has
 counted is added to files of ours, so that sums go on and files do not pile up; its live gauges, and its gauges of each
-process alone, are gone with it. Runs in the supervisor process, on its loop but for reading and adding, which are for
-threads. It must never follow a link that a worker has made, or believe that a file is whole.
+process alone, are gone with it. Runs in the supervisor process; reading and adding are for threads. It must never
+believe that a file is whole, and never read more than it has said.
 """
 
+import asyncio
 import contextlib
 import fcntl
-import hashlib
 import json
 import operator
 import os
-import re
 import stat
 import struct
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import FastlbError
 from ..home.paths import AppPaths
-from ..processes.attributes import identity_of
-from ..settings.app_config import AppConfig
+from ..output.event_log import EventLog
+from .directories import MARK, Directory, files_in, gone_directory, known_directories
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-NAME = re.compile(r"(counter|histogram|summary|gauge_(live)?(all|min|max|sum|mostrecent))_[0-9]+\.db")
 ENDING = ".db"
-MOST_FILES = 4096
 MOST_BYTES = 16 << 20  # of a file
+MOST_READ_BYTES = 32 << 20  # of all files, for one answer
+PAIR_BYTES = 28  # of a value in a file, besides its key
 # What a gauge of processes together is, of each of its modes that outlast a process.
 LASTING_GAUGES: dict[str, Callable[[float, float], float]] = {"max": max, "min": min, "sum": operator.add}
 MOST_RECENT = "mostrecent"
 GONE_PID = "0"
+MISSING = "own_metrics_missing"  # the event
 
 # A process is the supervisor of one app, but during an update there are two of them: flock(2).
 _one_at_a_time = threading.Lock()
@@ -53,108 +50,111 @@ class CountingFiles:
     """Where the files are.
 
     Attributes:
-        directory: that of the workers, theirs to write.
+        directories: those of the workers, theirs to write.
         gone: that of what ended processes have counted, ours alone.
-        uid: whose `directory` must be.
     """
 
-    directory: Path
-    gone: Path
-    uid: int
+    directories: Sequence[Directory]
+    gone: Directory
 
     @classmethod
-    def of(cls, config: AppConfig, paths: AppPaths) -> "CountingFiles":
-        """Return those of an app: in its directory, which another user's processes cannot enter."""
-        identity = identity_of(config)
-        own = paths.app_dir / "prometheus"
-        if identity is not None and identity.uid != os.geteuid():
-            name = hashlib.sha256(os.fsencode(paths.app_dir)).hexdigest()[:16]
-            own = Path(tempfile.gettempdir()) / f"fastlb-prometheus-{identity.uid}-{name}"
-        return cls(own, paths.app_dir / "prometheus-gone", identity.uid if identity else os.geteuid())
+    def of(cls, paths: AppPaths) -> "CountingFiles":
+        """Return those of an app; without `directories`: nobody counts."""
+        return cls(known_directories(paths), gone_directory(paths))
 
     def remove(self) -> None:
-        """Forget all that was counted."""
-        for directory, uid in ((self.directory, self.uid), (self.gone, os.geteuid())):
-            with _files_in(directory, uid) as files:
-                for path in files:
-                    with contextlib.suppress(OSError):
-                        path.unlink()
+        """Forget all that was counted, and who counted."""
+        for directory in (*self.directories, self.gone):
+            with files_in(directory) as files:
+                _unlink(files)
+        _unlink(self.gone.path / f"{MARK}{directory.uid}" for directory in self.directories)
 
     def leave_nothing_outside(self, app_dir: Path) -> None:
         """Remove what is not in the directory of the app, and so would stay when that is removed."""
-        if app_dir not in self.directory.parents:
-            with _files_in(self.directory, self.uid) as files:
-                for path in files:
-                    path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                self.directory.rmdir()
+        for directory in self.directories:
+            if app_dir not in directory.path.parents:
+                with files_in(directory) as files:
+                    _unlink(files)
+                with contextlib.suppress(OSError):
+                    directory.path.rmdir()
 
-    def add_up_gone(self) -> None:
-        """Add what processes that have ended have counted to files of ours, and remove theirs."""
+    def add_up_gone(self) -> list[str]:
+        """Add what processes that have ended have counted to files of ours, and remove theirs.
+
+        Returns what could not be added, a sentence for each file.
+        """
         with self._alone():
-            self._add_up_gone()
+            return self._add_up_gone()
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         with _one_at_a_time:
-            self.gone.mkdir(mode=0o700, exist_ok=True)
-            fd = os.open(self.gone, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self.gone.path.mkdir(mode=0o700, exist_ok=True)
+            fd = os.open(self.gone.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX)
                 yield
             finally:
                 os.close(fd)
 
-    def read(self) -> "list[Metric]":
-        """Return the metrics of all processes together, as prometheus-client joins them."""
+    def read(self) -> "tuple[list[Metric], list[str]]":
+        """Return the metrics of all processes together, as prometheus-client joins them, and what is missing."""
         from prometheus_client.multiprocess import MultiProcessCollector
 
-        with self._alone():
-            self._add_up_gone()
-            with _files_in(self.directory, self.uid) as own, _files_in(self.gone, os.geteuid()) as gone:
-                whole = [str(path) for path in (*own, *gone) if values_in(path) is not None]
-                return list(MultiProcessCollector.merge(whole, accumulate=True))
+        with self._alone(), contextlib.ExitStack() as held:
+            missing = self._add_up_gone()
+            paths = [
+                path
+                for directory in (*self.directories, self.gone)
+                for path in held.enter_context(files_in(directory))
+            ]
+            missing += [_too_large(path.name) for path in paths if _size_of(path) > MOST_BYTES]
+            whole = _whole(paths)
+            if whole is None:
+                return [], [*missing, f"the app counts more than {MOST_READ_BYTES >> 20} MiB: nothing of it is told"]
+            return list(MultiProcessCollector.merge(whole, accumulate=True)), missing
 
-    def _add_up_gone(self) -> None:
-        with _files_in(self.directory, self.uid) as files:
-            for path in files:
-                pid = path.name.removesuffix(ENDING).rpartition("_")[2]
-                if pid.isdecimal() and os.path.exists(f"/proc/{pid}"):
-                    continue
-                if rule := _rule_for(path.name):
-                    self._add(path, rule)
-                with contextlib.suppress(OSError):
-                    path.unlink()
+    def _add_up_gone(self) -> list[str]:
+        lost = []
+        for directory in self.directories:
+            with files_in(directory) as files:
+                for path in files:
+                    pid = path.name.removesuffix(ENDING).rpartition("_")[2]
+                    if pid.isdecimal() and os.path.exists(f"/proc/{pid}"):
+                        continue
+                    rule = _rule_for(path.name)
+                    try:
+                        lost += [sentence for sentence in [rule and self._add(path, rule)] if sentence]
+                    except OSError as error:  # it stays, and is tried again
+                        lost.append(f"{path.name}, of an ended process, waits to be added up: {error.strerror}")
+                    else:
+                        _unlink([path])
+        return lost
 
-    def _add(self, path: Path, rule: str) -> None:
+    def _add(self, path: Path, rule: str) -> str:
+        """Add a file to ours; return what became of it instead."""
+        if _size_of(path) > MOST_BYTES:
+            return _too_large(path.name)
         values = values_in(path)
         if not values:
-            return
-        target = self.gone / f"{path.name.removesuffix(ENDING).rpartition('_')[0]}_{GONE_PID}{ENDING}"
-        _write(target, joined(values_in(target) or {}, values, rule))
+            return ""
+        target = self.gone.path / f"{path.name.removesuffix(ENDING).rpartition('_')[0]}_{GONE_PID}{ENDING}"
+        data = packed(joined(values_in(target) or {}, values, rule))
+        if len(data) > MOST_BYTES:
+            return f"{path.name}, of an ended process, is lost: all ended ones together have counted too much"
+        _replace(target, data)
+        return ""
 
 
-def counting_environment(config: AppConfig, paths: AppPaths) -> dict[str, str]:
-    """Return the variables by which a worker counts into the files, which there is a directory for then.
-
-    Raises:
-        FastlbError: the directory is not the workers' alone to write.
-    """
-    if not config.metrics_app:
-        return {}
-    directory = CountingFiles.of(config, paths).directory
-    identity = identity_of(config)
-    uid, gid = (identity.uid, identity.gid) if identity else (os.geteuid(), os.getegid())
-    try:
-        with contextlib.suppress(FileExistsError):
-            directory.mkdir(mode=0o700)
-            os.chown(directory, uid, gid)
-        status = directory.lstat()
-    except OSError as error:
-        raise FastlbError(f"metrics_app: cannot use {directory}: {error.strerror}") from error
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid or status.st_mode & 0o022:
-        raise FastlbError(f"metrics_app: {directory} is not a directory of uid {uid} alone: remove it")
-    return {VARIABLE: str(directory)}
+async def add_up_ended(paths: AppPaths, log: EventLog) -> None:
+    """Add up what the processes that have ended have counted, in a thread; the log is told of what could not be."""
+    files = CountingFiles.of(paths)
+    if files.directories:
+        try:
+            for reason in await asyncio.to_thread(files.add_up_gone):
+                log.warning(MISSING, reason=reason)
+        except OSError as error:
+            log.warning(MISSING, reason=error)
 
 
 def joined(before: Values, after: Values, rule: str) -> Values:
@@ -191,6 +191,29 @@ def values_in(path: Path) -> Values | None:
         os.close(fd)
 
 
+def packed(values: Values) -> bytes:
+    """Return a file in prometheus-client's format (mmap_dict.py)."""
+    data = bytearray(_HEAD.size)
+    for key, (value, at) in values.items():
+        text = key.encode()
+        data += _LENGTH.pack(len(text)) + text + b" " * (8 - (len(text) + _LENGTH.size) % 8) + _VALUE.pack(value, at)
+    _HEAD.pack_into(data, 0, len(data), 0)
+    return bytes(data)
+
+
+def _whole(paths: Sequence[Path]) -> list[str] | None:
+    """Return those that are whole; None: they are too much together."""
+    whole, read = [], 0
+    for path in paths:
+        values = values_in(path)
+        if values is not None:
+            whole.append(str(path))
+            read += sum(map(len, values)) + PAIR_BYTES * len(values)
+        if read > MOST_READ_BYTES:
+            return None
+    return whole
+
+
 def _is_key(text: str) -> bool:
     family, name, labels, meaning = json.loads(text)
     return isinstance(labels, dict) and all(isinstance(one, str) for one in (family, name, meaning, *labels.values()))
@@ -205,39 +228,29 @@ def _rule_for(name: str) -> str:
     return mode if kind == "gauge" and (mode in LASTING_GAUGES or mode == MOST_RECENT) else ""
 
 
-@contextlib.contextmanager
-def _files_in(directory: Path, uid: int) -> Iterator[list[Path]]:
-    """Hold a directory that must be `uid`'s, and yield the files in it; none: it is not there, or another is.
+def _too_large(name: str) -> str:
+    return f"{name} is left out: it is above {MOST_BYTES >> 20} MiB"
 
-    Their paths lead through our descriptor: whoever may replace the directory leads us to no other place.
-    """
+
+def _size_of(path: Path) -> int:
     try:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return path.lstat().st_size
     except OSError:
-        yield []
-        return
-    try:
-        if os.fstat(fd).st_uid != uid:
-            yield []
-            return
-        with os.scandir(fd) as entries:
-            names = [entry.name for entry in _first(entries) if NAME.fullmatch(entry.name)]
-        yield [Path(f"/proc/self/fd/{fd}") / name for name in names]
-    finally:
-        os.close(fd)
+        return 0
 
 
-def _first(entries: "Iterator[os.DirEntry[str]]") -> "Iterator[os.DirEntry[str]]":
-    yield from (entry for _, entry in zip(range(MOST_FILES), entries, strict=False))
+def _unlink(paths: "Iterator[Path] | Sequence[Path]") -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
-def _write(path: Path, values: Values) -> None:
-    """Write a file in prometheus-client's format (mmap_dict.py), not by its map: a full disk would end this process."""
-    data = bytearray(_HEAD.size)
-    for key, (value, at) in values.items():
-        text = key.encode()
-        data += _LENGTH.pack(len(text)) + text + b" " * (8 - (len(text) + _LENGTH.size) % 8) + _VALUE.pack(value, at)
-    _HEAD.pack_into(data, 0, len(data), 0)
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and not by a map as the library does: a full disk would end this process."""
     partial = path.with_suffix(".part")
-    partial.write_bytes(data)
-    partial.replace(path)
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError:
+        _unlink([partial])
+        raise

@@ -5,6 +5,7 @@ import re
 import msgspec
 
 _FORM = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.%]+)\]|(?P<host>[A-Za-z0-9_.\-]{1,253})):(?P<port>[0-9]{1,5})")
+_NAME = re.compile(r"([A-Za-z0-9_\-]{1,63}\.)*[A-Za-z0-9_\-]{1,63}\.?")  # what the resolver takes, RFC 1035 2.3.4
 _PREFIX = re.compile(r"[A-Za-z0-9_.\-]{0,200}")
 
 
@@ -24,6 +25,8 @@ def parse_statsd_host(text: str) -> StatsdAddress:
     found = _FORM.fullmatch(text)
     if not found or not 0 < int(found["port"]) <= 65535:
         raise ValueError(f"{text!r}: write HOST:PORT or [IPV6]:PORT, such as 127.0.0.1:8125")
+    if found["host"] and not _NAME.fullmatch(found["host"]):
+        raise ValueError(f"{text!r}: no such host can be: each part of a name has 1 to 63 characters between its dots")
     return StatsdAddress(found["ipv6"] or found["host"], int(found["port"]))
 
 

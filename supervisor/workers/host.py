@@ -19,7 +19,8 @@ from ..home.paths import AppPaths
 from ..latency.percentiles import total
 from ..output.event_log import EventLog
 from ..output.worker_output import WorkerOutput
-from ..own_metrics.files import CountingFiles, counting_environment
+from ..own_metrics.directories import counting_environment
+from ..own_metrics.files import CountingFiles, add_up_ended
 from ..processes.attributes import attributes_of, becoming
 from ..processes.cgroup import memory_cgroups
 from ..processes.hang import HangLimits, WorkerWatch
@@ -117,8 +118,7 @@ class WorkerHost:
         self._exit_reports: set[asyncio.Task[None]] = set()
         if parts.first_number == 1:
             parts.paths.remove_notify_sockets()
-            if generations.config.metrics_app:
-                CountingFiles.of(generations.config, parts.paths).remove()
+            CountingFiles.of(parts.paths).remove()
 
     @property
     def next_number(self) -> int:
@@ -282,9 +282,7 @@ class WorkerHost:
             self.last_exit = f"worker {worker.worker_id} {reason}"
             self.last_exits.note(worker.worker_id, incarnation.process.pid, reason, hide(details))
         self.on_exit()
-        config = self._generations.config
-        if config.metrics_app:
-            await asyncio.to_thread(CountingFiles.of(config, self._parts.paths).add_up_gone)
+        await add_up_ended(self._parts.paths, self._parts.log)
 
     def look_for_oom_kills(self) -> None:
         """Take note, and say, that the kernel has ended processes of our cgroup: call it now and then."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, cast
 
 import pytest
-from fastlb.supervisor.metrics.server import MAX_HEAD_BYTES, MetricsServer
+from fastlb.supervisor.metrics.server import MAX_CONNECTIONS, MAX_HEAD_BYTES, MetricsServer
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.support.fastlb_process import Fastlb
@@ -106,6 +106,10 @@ def test_address_of_an_app_that_is_taken_is_an_error_of_its_start(fastlb: Fastlb
     assert "--metrics-bind" in result.stderr
 
 
+GOOD_REQUEST = b"GET /metrics HTTP/1.1\r\n\r\n"
+Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 async def nothing() -> bytes:
     """Return what a home without apps has."""
     return b"# EOF\n"
@@ -146,3 +150,29 @@ def test_head_that_is_too_long_costs_its_connection_alone() -> None:
             server.close()
 
     assert asyncio.run(ask()) == b""
+
+
+async def answered(client: Client, request_text: bytes = b"") -> bytes:
+    """Ask, if there is anything to ask; return what comes until the server has closed."""
+    reader, writer = client
+    try:
+        writer.write(request_text)
+        return await asyncio.wait_for(reader.read(), scaled(10))
+    finally:
+        writer.close()
+
+
+def test_no_more_clients_are_held_than_there_may_be() -> None:
+    async def ask() -> list[bytes]:
+        server, listener = MetricsServer(nothing), socket.create_server(("127.0.0.1", 0))
+        await server.start(listener)
+        silent = [await asyncio.open_connection(*listener.getsockname()) for _ in range(MAX_CONNECTIONS)]
+        refused = await answered(await asyncio.open_connection(*listener.getsockname()))
+        answers = [await answered(client, GOOD_REQUEST) for client in silent]
+        after = await answered(await asyncio.open_connection(*listener.getsockname()), GOOD_REQUEST)
+        server.close()
+        return [refused, *answers, after]
+
+    refused, *served = asyncio.run(ask())
+    assert refused.startswith(b"HTTP/1.1 503 ")  # without having asked
+    assert {answer.partition(b"\r\n")[0] for answer in served} == {b"HTTP/1.1 200 OK"}

@@ -1,6 +1,9 @@
 """What apps count themselves: sums outlast processes, files of workers are not believed."""
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,9 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 from fastlb.supervisor.control.protocol import AppMetrics, OwnFamily, OwnSample
+from fastlb.supervisor.home.paths import AppPaths
 from fastlb.supervisor.metrics.exposition import metrics_text
+from fastlb.supervisor.own_metrics.directories import VARIABLE, Directory, counting_environment
 from fastlb.supervisor.own_metrics.families import MOST_BYTES, OwnFamilies, of_prom_client, text_of
+from fastlb.supervisor.own_metrics.files import MOST_BYTES as MOST_FILE_BYTES
 from fastlb.supervisor.own_metrics.files import CountingFiles, Values, joined, values_in
+from fastlb.supervisor.settings.app_config import AppConfig
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -19,7 +26,11 @@ DEAD = 2**22 + 1  # above the largest pid
 
 def files_in(path: Path) -> CountingFiles:
     (path / "live").mkdir()
-    return CountingFiles(path / "live", path / "gone", os.geteuid())
+    return CountingFiles([Directory(path / "live", os.geteuid())], Directory(path / "gone", os.geteuid()))
+
+
+def live_of(files: CountingFiles) -> Path:
+    return files.directories[0].path
 
 
 def write(path: Path, value: float, name: str = "hits_total") -> None:
@@ -29,7 +40,7 @@ def write(path: Path, value: float, name: str = "hits_total") -> None:
 
 
 def read(files: CountingFiles) -> dict[str, float]:
-    return {sample.name: sample.value for metric in files.read() for sample in metric.samples}
+    return {sample.name: sample.value for metric in files.read()[0] for sample in metric.samples}
 
 
 @pytest.mark.parametrize(
@@ -43,12 +54,12 @@ def test_what_two_processes_have_counted_is_joined(rule: str, expected: tuple[fl
 
 def test_counters_of_dead_processes_go_on_in_one_file(tmp_path: Path) -> None:
     files = files_in(tmp_path)
-    write(files.directory / f"counter_{os.getpid()}.db", 4)
+    write(live_of(files) / f"counter_{os.getpid()}.db", 4)
     for number in range(5):
-        write(files.directory / f"counter_{DEAD + number}.db", 10)
+        write(live_of(files) / f"counter_{DEAD + number}.db", 10)
         assert read(files) == {"hits_total": 4.0 + 10 * (number + 1)}
-    assert [path.name for path in files.directory.iterdir()] == [f"counter_{os.getpid()}.db"]
-    assert [path.name for path in files.gone.iterdir()] == ["counter_0.db"]
+    assert [path.name for path in live_of(files).iterdir()] == [f"counter_{os.getpid()}.db"]
+    assert [path.name for path in files.gone.path.iterdir()] == ["counter_0.db"]
     files.remove()
     assert read(files) == {}
 
@@ -61,7 +72,7 @@ def test_gauges_of_dead_processes_are_gone_but_for_those_that_last(
     tmp_path: Path, mode: str, expected: dict[str, float]
 ) -> None:
     files = files_in(tmp_path)
-    write(files.directory / f"gauge_{mode}_{DEAD}.db", 7, "hits")
+    write(live_of(files) / f"gauge_{mode}_{DEAD}.db", 7, "hits")
     assert read(files) == expected
 
 
@@ -84,9 +95,9 @@ def make_link(path: Path) -> None:
 )
 def test_files_that_are_none_cost_nothing_but_themselves(tmp_path: Path, make: Callable[[Path], Any]) -> None:
     files = files_in(tmp_path)
-    path = files.directory / f"counter_{os.getpid()}.db"
+    path = live_of(files) / f"counter_{os.getpid()}.db"
     make(path)
-    write(files.directory / f"counter_{DEAD}.db", 3)
+    write(live_of(files) / f"counter_{DEAD}.db", 3)
     assert not values_in(path)
     assert read(files) == {"hits_total": 3.0}
 
@@ -163,17 +174,17 @@ def test_families_of_several_apps_are_one_each() -> None:
 @pytest.mark.parametrize("is_inside", [True, False])
 def test_directory_outside_of_the_app_goes_with_it(tmp_path: Path, is_inside: bool) -> None:
     files = files_in(tmp_path)
-    write(files.directory / f"counter_{os.getpid()}.db", 4)
+    write(live_of(files) / f"counter_{os.getpid()}.db", 4)
     files.leave_nothing_outside(tmp_path if is_inside else tmp_path / "app")
-    assert files.directory.exists() is is_inside
+    assert live_of(files).exists() is is_inside
 
 
 def test_directory_that_was_replaced_by_a_link_leads_nowhere(tmp_path: Path) -> None:
     files, other = files_in(tmp_path), tmp_path / "other"
     other.mkdir()
     write(other / f"counter_{DEAD}.db", 4)
-    files.directory.rmdir()
-    files.directory.symlink_to(other)
+    live_of(files).rmdir()
+    live_of(files).symlink_to(other)
     assert read(files) == {}
     files.remove()
     files.leave_nothing_outside(tmp_path / "app")
@@ -182,9 +193,9 @@ def test_directory_that_was_replaced_by_a_link_leads_nowhere(tmp_path: Path) -> 
 
 def test_directory_of_another_user_is_left_alone(tmp_path: Path) -> None:
     files = files_in(tmp_path)
-    write(files.directory / f"counter_{DEAD}.db", 4)
-    CountingFiles(files.directory, files.gone, os.geteuid() + 1).add_up_gone()
-    assert len(list(files.directory.iterdir())) == 1
+    write(live_of(files) / f"counter_{DEAD}.db", 4)
+    CountingFiles([Directory(live_of(files), os.geteuid() + 1)], files.gone).add_up_gone()
+    assert len(list(live_of(files).iterdir())) == 1
 
 
 def test_label_without_utf_8_costs_itself_alone() -> None:
@@ -193,3 +204,119 @@ def test_label_without_utf_8_costs_itself_alone() -> None:
     found.add(OwnFamily("hits", "counter", "Help.", [odd, OwnSample("hits_total", {"path": "/"}, "2.0")]))
     assert [sample.value for sample in found.families["hits"].samples] == ["2.0"]
     assert found.left_out == 1
+
+
+def test_workers_of_two_users_are_summed(tmp_path: Path) -> None:
+    """A reload has changed the user: those of before still count, and what they have counted is added up."""
+    uid = os.geteuid()
+    files = CountingFiles([Directory(tmp_path / "a", uid), Directory(tmp_path / "b", uid)], Directory(tmp_path, uid))
+    for directory, dead in ((files.directories[0].path, 3), (files.directories[1].path, 40)):
+        directory.mkdir()
+        write(directory / f"counter_{DEAD}.db", dead)
+        write(directory / f"counter_{os.getpid()}.db", 100)
+    assert read(files) == {"hits_total": 243.0}
+    assert [len(list(directory.path.iterdir())) for directory in files.directories] == [1, 1]
+
+
+def test_directories_are_known_from_the_first_worker_to_the_next_start(tmp_path: Path) -> None:
+    paths = AppPaths(tmp_path, "shop")
+    paths.app_dir.mkdir(parents=True)
+    assert CountingFiles.of(paths).directories == []
+    assert counting_environment(AppConfig(name="shop", target="shop:app"), paths) == {}
+    config = AppConfig(name="shop", target="shop:app", metrics_app=True)
+    directory = Path(counting_environment(config, paths)[VARIABLE])
+    assert CountingFiles.of(paths).directories == [Directory(directory, os.geteuid())]
+    write(directory / f"counter_{DEAD}.db", 4)
+    assert read(CountingFiles.of(paths)) == {"hits_total": 4.0}
+    CountingFiles.of(paths).remove()
+    assert CountingFiles.of(paths).directories == []
+    assert list((paths.app_dir / "prometheus-gone").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may run workers as somebody else")
+def test_directory_of_another_user_is_his_and_goes_at_the_end(tmp_path: Path) -> None:
+    paths = AppPaths(tmp_path, "shop")
+    paths.app_dir.mkdir(parents=True)
+    config = AppConfig(name="shop", target="shop:app", metrics_app=True, uid="12345")
+    directory = Path(counting_environment(config, paths)[VARIABLE])
+    try:
+        assert (directory.stat().st_uid, directory.stat().st_mode & 0o777) == (12345, 0o700)
+        counting_environment(AppConfig(name="shop", target="shop:app", metrics_app=True), paths)
+        write(directory / f"counter_{DEAD}.db", 4)
+        assert read(CountingFiles.of(paths)) == {"hits_total": 4.0}
+    finally:
+        CountingFiles.of(paths).leave_nothing_outside(paths.app_dir)
+    assert not directory.exists()
+
+
+def test_file_that_is_too_large_is_said(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    path = live_of(files) / f"counter_{DEAD}.db"
+    write(path, 4)
+    os.truncate(path, MOST_FILE_BYTES + 1)
+    assert files.add_up_gone() == [f"counter_{DEAD}.db is left out: it is above 16 MiB"]
+    assert not path.exists()
+    write(live_of(files) / f"counter_{os.getpid()}.db", 4)
+    os.truncate(live_of(files) / f"counter_{os.getpid()}.db", MOST_FILE_BYTES + 1)
+    assert files.read() == ([], [f"counter_{os.getpid()}.db is left out: it is above 16 MiB"])
+
+
+def test_sums_that_would_be_too_large_stay_as_they_are(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    for number in range(3):
+        write_large(live_of(files) / f"counter_{DEAD + number}.db", str(number))
+    assert len(files.add_up_gone()) == 1
+    assert len(read(files)) == 2
+    assert list(live_of(files).iterdir()) == []
+
+
+def test_more_than_can_be_read_is_nothing(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    for kind in ("counter", "summary", "histogram", "gauge_max", "gauge_min"):
+        write_large(live_of(files) / f"{kind}_{os.getpid()}.db", kind)
+    assert files.read() == ([], ["the app counts more than 32 MiB: nothing of it is told"])
+
+
+def write_large(path: Path, name: str) -> None:
+    """Write a file of 7 MiB."""
+    file = MmapedDict(str(path))
+    file.write_value(mmap_key(name, name, [], [], "x" * (7 << 20)), 1.0, 0.0)
+    file.close()
+
+
+FULL_DISK = """
+import sys
+from pathlib import Path
+from fastlb.supervisor.home.paths import AppPaths
+from fastlb.supervisor.own_metrics.directories import VARIABLE, Directory, counting_environment
+from fastlb.supervisor.own_metrics.files import CountingFiles
+
+live, gone = map(Path, sys.argv[1:])
+files = CountingFiles([Directory(live, 0)], Directory(gone, 0))
+with (gone / "filling").open("wb", buffering=0) as filling:
+    try:
+        while filling.write(bytes(4096)):
+            pass
+    except OSError:
+        pass
+found, missing = files.read()
+print(missing, [sample.value for metric in found for sample in metric.samples], len(list(live.iterdir())))
+(gone / "filling").unlink()
+found, missing = files.read()
+print(missing, [sample.value for metric in found for sample in metric.samples], len(list(live.iterdir())))
+"""
+
+
+def test_full_disk_costs_no_count_and_ends_nobody(tmp_path: Path) -> None:
+    """By the library's own map the process would be ended by SIGBUS."""
+    files = files_in(tmp_path)
+    files.gone.path.mkdir()
+    write(live_of(files) / f"counter_{DEAD}.db", 4)
+    script = f'mount -t tmpfs -o size=64k tmpfs "{files.gone.path}" && exec "$@"'
+    command = ["unshare", "-Urm", "sh", "-c", script, "sh", sys.executable, "-c", FULL_DISK]
+    if not shutil.which("unshare") or subprocess.run([*command[:2], "true"], capture_output=True).returncode:
+        pytest.skip("no namespaces here in which a disk could be full")
+    done = subprocess.run([*command, live_of(files), files.gone.path], capture_output=True, text=True, timeout=60)
+    waits = f"counter_{DEAD}.db, of an ended process, waits to be added up: No space left on device"
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [f"{[waits]} [4.0] 1", "[] [4.0] 0"]

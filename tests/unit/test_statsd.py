@@ -1,10 +1,16 @@
 """What a StatsD server is told: gunicorn's names, counts of the time in between, datagrams that fit."""
 
+import socket
 from typing import Any
 
 import pytest
 from fastlb.supervisor.rates.meter import AppRates, Rates
-from fastlb.supervisor.settings.statsd_host import StatsdAddress, check_statsd_prefix, parse_statsd_host
+from fastlb.supervisor.settings.statsd_host import (
+    StatsdAddress,
+    check_statsd_host,
+    check_statsd_prefix,
+    parse_statsd_host,
+)
 from fastlb.supervisor.statsd.lines import MOST_BYTES, datagrams, lines_of
 from gunicorn.instrument.statsd import Statsd
 
@@ -73,6 +79,19 @@ def test_addresses_are_understood(text: str, address: tuple[str, int]) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         parse_statsd_host(text)
+
+
+@pytest.mark.parametrize("host", ["a" * 64, f"stats.{'a' * 64}.example", "a..b", ".stats", "stats.."])
+def test_name_that_no_resolver_takes_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="63 characters"):
+        check_statsd_host(f"{host}:8125")
+    with pytest.raises(UnicodeError):  # what it would have come to
+        socket.getaddrinfo(host, 8125)
+
+
+@pytest.mark.parametrize("host", ["a" * 63, "stats.example.", "stats_1.example"])
+def test_name_that_a_resolver_takes_is_kept(host: str) -> None:
+    check_statsd_host(f"{host}:8125")
 
 
 def test_prefix_cannot_break_a_line() -> None:

@@ -1,0 +1,107 @@
+"""Owns the directories in which the Python workers of an app count (`metrics_app`): one for each user that they ran as.
+
+A reload may change the user while workers of before still count, and an update the supervisor: so which users there are
+is remembered by files in the directory of the app. Runs in the supervisor process. It must never follow a link that a
+worker has made.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import FastlbError
+from ..home.paths import AppPaths
+from ..processes.attributes import identity_of
+from ..settings.app_config import AppConfig
+
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+NAME = re.compile(r"(counter|histogram|summary|gauge_(live)?(all|min|max|sum|mostrecent))_[0-9]+\.db")
+MOST_FILES = 4096
+MARK = "uid-"
+
+
+class Directory(NamedTuple):
+    """A directory with files of counts, and whose it must be."""
+
+    path: Path
+    uid: int
+
+
+def gone_directory(paths: AppPaths) -> Directory:
+    """Return that of what ended processes have counted, ours alone."""
+    return Directory(paths.app_dir / "prometheus-gone", os.geteuid())
+
+
+def directory_of(uid: int, paths: AppPaths) -> Directory:
+    """Return that of workers which run as `uid`: in the app's, which another user's processes cannot enter."""
+    if uid == os.geteuid():
+        return Directory(paths.app_dir / "prometheus", uid)
+    name = hashlib.sha256(os.fsencode(paths.app_dir)).hexdigest()[:16]
+    return Directory(Path(tempfile.gettempdir()) / f"fastlb-prometheus-{uid}-{name}", uid)
+
+
+def known_directories(paths: AppPaths) -> list[Directory]:
+    """Return those that workers of the app were given since it was started."""
+    try:
+        names = os.listdir(gone_directory(paths).path)
+    except OSError:
+        return []
+    uids = [name.removeprefix(MARK) for name in names if name.startswith(MARK)]
+    return [directory_of(int(uid), paths) for uid in uids if uid.isdecimal()]
+
+
+def counting_environment(config: AppConfig, paths: AppPaths) -> dict[str, str]:
+    """Return the variables by which a worker counts into the files, which there is a directory for then.
+
+    Raises:
+        FastlbError: the directory is not the workers' alone to write.
+    """
+    if not config.metrics_app:
+        return {}
+    identity = identity_of(config)
+    uid, gid = (identity.uid, identity.gid) if identity else (os.geteuid(), os.getegid())
+    directory, gone = directory_of(uid, paths).path, gone_directory(paths).path
+    try:
+        gone.mkdir(mode=0o700, exist_ok=True)
+        (gone / f"{MARK}{uid}").touch(0o600)
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+            os.chown(directory, uid, gid)
+        status = directory.lstat()
+    except OSError as error:
+        raise FastlbError(f"metrics_app: cannot use {directory}: {error.strerror}") from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid or status.st_mode & 0o022:
+        raise FastlbError(f"metrics_app: {directory} is not a directory of uid {uid} alone: remove it")
+    return {VARIABLE: str(directory)}
+
+
+@contextlib.contextmanager
+def files_in(directory: Directory) -> Iterator[list[Path]]:
+    """Hold a directory that must be its user's, and yield the files in it; none: it is not there, or another is.
+
+    Their paths lead through our descriptor: whoever may replace the directory leads us to no other place.
+    """
+    try:
+        fd = os.open(directory.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        yield []
+        return
+    try:
+        if os.fstat(fd).st_uid != directory.uid:
+            yield []
+            return
+        with os.scandir(fd) as entries:
+            names = [entry.name for entry in _first(entries) if NAME.fullmatch(entry.name)]
+        yield [Path(f"/proc/self/fd/{fd}") / name for name in names]
+    finally:
+        os.close(fd)
+
+
+def _first(entries: "Iterator[os.DirEntry[str]]") -> "Iterator[os.DirEntry[str]]":
+    yield from (entry for _, entry in zip(range(MOST_FILES), entries, strict=False))
