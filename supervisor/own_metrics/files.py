@@ -35,7 +35,6 @@ PAIR_BYTES = 28  # of a value in a file, besides its key
 LASTING_GAUGES: dict[str, Callable[[float, float], float]] = {"max": max, "min": min, "sum": operator.add}
 MOST_RECENT = "mostrecent"
 GONE_PID = "0"
-MISSING = "own_metrics_missing"  # the event
 
 # A process is the supervisor of one app, but during an update there are two of them: flock(2).
 _one_at_a_time = threading.Lock()
@@ -152,9 +151,9 @@ async def add_up_ended(paths: AppPaths, log: EventLog) -> None:
     if files.directories:
         try:
             for reason in await asyncio.to_thread(files.add_up_gone):
-                log.warning(MISSING, reason=reason)
+                log.warning("own_metrics_missing", reason=reason)
         except OSError as error:
-            log.warning(MISSING, reason=error)
+            log.warning("own_metrics_missing", reason=error)
 
 
 def joined(before: Values, after: Values, rule: str) -> Values:

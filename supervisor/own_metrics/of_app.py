@@ -13,7 +13,7 @@ from ..kinds import traits_of
 from ..output.event_log import EventLog
 from ..settings.app_config import AppConfig
 from .families import OwnFamilies, of_prom_client, of_prometheus_client
-from .files import MISSING, CountingFiles
+from .files import CountingFiles
 
 ASK_NODE = "fastlb:metrics"  # an action of target/actions.cjs
 NODE_SECONDS = 1.0
@@ -71,7 +71,7 @@ class OwnMetrics:
     def _tell(self, missing: list[str]) -> None:
         for reason in missing:
             if reason not in self._told:
-                self._log.warning(MISSING, reason=reason)
+                self._log.warning("own_metrics_missing", reason=reason)
         self._told = missing
 
 
