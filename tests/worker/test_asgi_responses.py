@@ -175,6 +175,12 @@ def test_client_that_was_not_told_to_send_its_body_is_not_kept(worker: WorkerPro
         assert client.is_closed()
 
 
+def test_client_that_does_not_wait_to_be_told_to_send_its_body_is_kept(worker: WorkerProcess) -> None:
+    for body in (b"hello", b"x" * 100_000):
+        response, is_open = ask(worker, request("POST", "/200/-/5", "Expect: 100-continue", body=body))
+        assert (response.status, response.body, is_open) == (200, b"xxxxx", True)
+
+
 def test_slow_client_holds_the_app_back(worker: WorkerProcess) -> None:
     connection = worker.connect()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

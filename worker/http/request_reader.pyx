@@ -303,6 +303,7 @@ cdef int on_body(llhttp_t *parser, const char *at, size_t length) except? -1:
     reader.section_start = at + length
     reader.field_bytes = reader.section_bytes = 0
     reader.body_bytes += length
+    reader.wants_continue = False  # it has not waited
     if 0 < reader.body_limit < reader.body_bytes:
         return reader.refuse(413, "the body is too long")
     return reader.on_body(at, length)
@@ -310,7 +311,7 @@ cdef int on_body(llhttp_t *parser, const char *at, size_t length) except? -1:
 
 cdef int on_message_complete(llhttp_t *parser) except? -1:
     reader = <RequestReader>parser.data
-    reader.begun = False
+    reader.begun = reader.wants_continue = False
     reader.ended = not reader.keep_alive
     reader.on_complete()
     # The next request is read when this one is answered.
