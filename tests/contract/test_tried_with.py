@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import re
 
 import pytest
 
@@ -30,8 +31,9 @@ def test_python_packages_are_those_of_the_matrix() -> None:
 
 @pytest.mark.parametrize("package", sorted({framework.package for framework in FRAMEWORKS} | REFUSED))
 def test_python_versions_are_of_the_line_that_is_installed(package: str) -> None:
-    written = versions_in("Python")[package]
-    assert line_of_releases(written) == line_of_releases(importlib.metadata.version(package))
+    # Of Django, newer releases than for the oldest Python are installed for others.
+    written = re.findall(r"[\d.]*\d", versions_in("Python")[package].partition(" (")[0])
+    assert line_of_releases(importlib.metadata.version(package)) in map(line_of_releases, written)
 
 
 def test_what_a_python_package_speaks_is_what_is_tried() -> None:

@@ -72,6 +72,13 @@ async def trailed(scope, receive, send):
     await send({"type": "http.response.trailers", "headers": [(b"x-b", b"2"), (b"content-length", b"7")]})
     print("trailed", flush=True)
 
+async def trailed_twice(scope, receive, send):
+    await trailed(scope, receive, send)
+    try:
+        await send({"type": "http.response.trailers"})
+    except RuntimeError:
+        print("told", scope["query_string"], flush=True)
+
 async def trailers_missing(scope, receive, send):
     await start(send, trailers=True)
     await body(send, b"whole")
@@ -165,6 +172,14 @@ def test_trailers_that_cannot_be_sent_are_dropped(worker: WorkerProcess, sent: b
     response = ask(worker, sent)
     assert (response.body, response.header("x-a")) == (b"whole", None)
     wait_until(lambda: worker.read_output().count("trailed") == trailed + 1, "the app is not disturbed")
+
+
+@pytest.mark.parametrize("sent", [(), ("TE: trailers",)], ids=["dropped", "sent"])
+def test_app_is_told_that_its_trailers_were_complete(worker: WorkerProcess, sent: tuple[str, ...]) -> None:
+    told = f"told b'{len(sent)}'"
+    with RawClient(worker.connect()) as client:
+        client.send(get(f"/trailed_twice?{len(sent)}", *sent))
+        wait_until(lambda: told in worker.read_output(), "the app is told")
 
 
 @pytest.mark.parametrize("path", ["/trailers_missing", "/trailers_wrong"])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,8 +117,9 @@ def test_child_has_nothing_that_could_speak_for_the_worker(worker: WorkerProcess
         own = processes.open_fds(worker.process.pid)
         shared = shared_descriptors(worker, child)
         assert shared & {own[fd] for fd in worker.inherited_fds} == set()
-        # One end of the event loop's wake-up pair, on which nobody writes any more, may be left.
-        assert len(shared) <= 1
+        # The event loop's wake-up pair, on which nobody writes any more, may be left: one end, or from 3.12 on both, as
+        # a hook of asyncio's forgets the other before ours can ask for it.
+        assert len(shared) <= 1 + (sys.version_info >= (3, 12))
         assert "memfd:fastlb" not in Path(f"/proc/{child}/maps").read_text()
         assert other.send(get("/")).response().body == b"hello"
     worker.wait_closed()

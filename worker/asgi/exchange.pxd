@@ -62,6 +62,7 @@ cdef class Exchange(Response):
     cdef int ask_for_body(self) except -1
     cdef dict next_message(self)
     cdef int take(self, message) except -1
+    cdef int take_late(self, message) except -1
     cdef int put_body(self, bytes body, bint is_last) except -1
     cdef bytes make_head(self, const uint8_t *text, Py_ssize_t copied, Py_ssize_t length, bint is_last)
     cdef int put_large_chunk(self, bytes body, bint is_last) except -1

@@ -214,12 +214,8 @@ cdef class Exchange(Response):
     def respond(self, message):
         """Send a message of the app. ASGI's send(): what it returns is to be awaited."""
         if self.connection is None:
-            if self.complete and not self.disconnected and not (
-                self.trailers and message["type"] == "http.response.trailers"
-            ):
-                raise RuntimeError(
-                    f"Unexpected ASGI message '{message['type']}' sent, after response already completed."
-                )
+            if self.complete and not self.disconnected:
+                self.take_late(message)
             return DONE
         if self.connection.writing_paused:
             return self.respond_later(message)
@@ -228,6 +224,14 @@ cdef class Exchange(Response):
             return DONE
         sending, self.sending = self.sending, None
         return sending
+
+    cdef int take_late(self, message) except -1:
+        """Drop trailers that the client does not want; anything else comes too late."""
+        kind = message["type"]
+        if not self.trailers or kind != "http.response.trailers":
+            raise RuntimeError(f"Unexpected ASGI message '{kind}' sent, after response already completed.")
+        self.trailers = bool(message.get("more_trailers", False))
+        return 0
 
     async def respond_later(self, message):
         while self.connection is not None and self.connection.writing_paused:

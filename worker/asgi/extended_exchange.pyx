@@ -73,6 +73,7 @@ cdef class ExtendedExchange(Exchange):
                 self.trailer_lines.append(line)
         if message.get("more_trailers", False):
             return 0
+        self.trailers = False
         self.connection.write(b"0\r\n%b\r\n" % b"".join(self.trailer_lines))
         return self.finish()
 
