@@ -19,7 +19,8 @@ def difference(after: Histogram, before: Histogram) -> list[int]:
 
 def total(histograms: Sequence[Histogram]) -> list[int]:
     """Return the sum of histograms; nothing of none."""
-    return [sum(counts) for counts in zip(*(one for one in histograms if one), strict=True)]
+    found = [one for one in histograms if one]
+    return list(found[0]) if len(found) == 1 else [sum(counts) for counts in zip(*found, strict=True)]
 
 
 def percentile_ms(histogram: Histogram, percent: float) -> float | None:

@@ -22,6 +22,8 @@ SUFFIXES = {
     "histogram": ("_bucket", "_count", "_sum"),
     "summary": ("_count", "_sum"),
 }
+STAT_OPTIONS = {"graphMode", "colorMode", "justifyMode", "textMode", "wideLayout", "showPercentChange", "orientation"}
+REQUIRED_OPTIONS = {"stat": STAT_OPTIONS | {"reduceOptions"}, "timeseries": {"legend", "tooltip"}}
 SELECTOR = re.compile(r"(fastlb_\w+)(?:\{([^}]*)\})?")
 BY = re.compile(r"\b(?:by|on) \(([^)]*)\)")
 LABEL = re.compile(r"(\w+)\s*(?:=~|!=|=)")
@@ -90,3 +92,13 @@ def test_prometheus_understands_the_rules() -> None:
         pytest.skip("there is no promtool (Debian: prometheus)")
     result = subprocess.run([promtool, "check", "rules", str(RULES)], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_dashboard_has_what_grafana_requires() -> None:
+    """Names: jsonschema/dashboard, stat and timeseries of grafana-foundation-sdk, which Grafana publishes."""
+    dashboard = json.loads(DASHBOARD.read_text())
+    assert {"schemaVersion", "templating", "annotations", "panels"} <= dashboard.keys()
+    for panel in dashboard["panels"]:
+        assert {"type", "gridPos", "targets", "fieldConfig"} <= panel.keys(), panel["title"]
+        assert REQUIRED_OPTIONS[panel["type"]] <= panel["options"].keys(), panel["title"]
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
