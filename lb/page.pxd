@@ -130,7 +130,7 @@ cdef class WorkerStatus:
     # The worker's own page: the only writer of lines 1, 2 and 4-30. One per process, under the GIL.
     cdef WorkerPage *page
     cdef int wakeup_fd
-    cdef uint8_t status_count # how many places of `responses` are taken
+    cdef uint8_t status_count  # how many places of `responses` are taken
     cdef public object on_less_busy  # called when something is not busy any more; may be None. It must only schedule
 
     cdef inline void take(self, uint64_t position, uint32_t count) noexcept nogil:
