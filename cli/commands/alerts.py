@@ -112,14 +112,14 @@ def _print(reports: dict[str, AlertsReport], params: AlertsParams) -> None:
     if not reports:
         Output.for_errors().line("no app runs, and who does not run tells nothing")
     for name, report in reports.items():
-        for line in lines_of(report, is_test=params.action == "test"):
+        for line in lines_of(name, report, is_test=params.action == "test"):
             output.line(f"{name}: {line}")
 
 
-def lines_of(report: AlertsReport, *, is_test: bool) -> list[str]:
-    """Return what is said of one app."""
+def lines_of(name: str, report: AlertsReport, *, is_test: bool) -> list[str]:
+    """Return what is said of the app `name`."""
     if not report.is_watched:
-        return ["nothing is looked at: `fastlb set NAME alerts=on`, then `fastlb reload NAME`"]
+        return [f"nothing is looked at: `fastlb set {name} alerts=on`, then `fastlb reload {name}`"]
     lines = [f"{alert.name} since {alert.began_at}: {alert.text}" for alert in report.on] or ["nothing is wrong"]
     taken = "has taken it" if is_test else "is told"
     for channel in report.channels:

@@ -1,13 +1,15 @@
 """`fastlb doctor`: what is wrong with machine, settings and load. Runs in the user's shell."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ...supervisor.control.protocol import AppEntry
 from ...supervisor.home.known_apps import list_apps
-from ...supervisor.home.paths import default_home
+from ...supervisor.home.paths import HomeUnusable, default_home
 from ...supervisor.version import VERSION
 from ..options import AppCommand, complete_names, json_option
 from ..output import Output
@@ -50,7 +52,7 @@ def command(names: tuple[str, ...], seconds: float, quiet: bool, as_json: bool) 
     from ..doctor.gathering import gather
 
     home = default_home()
-    wanted = resolve_names(names) if names else list_apps(home)
+    wanted = resolve_names(names) if names else _known(home)
     state = gather(wanted, home, seconds, _ask, VERSION)
     diagnosis = diagnosis_of(findings_of(state), seconds)
     if as_json:
@@ -58,6 +60,22 @@ def command(names: tuple[str, ...], seconds: float, quiet: bool, as_json: bool) 
     else:
         _print(diagnosis, Output.for_results(), quiet=quiet)
     return diagnosis.exit_code
+
+
+def _known(home: Path) -> list[str]:
+    """Return the apps of a home; none of another user's, which is a finding of its own.
+
+    Raises:
+        HomeUnusable: there are no apps for another reason.
+    """
+    from ..doctor.gathering import gather_home
+
+    try:
+        return list_apps(home)
+    except HomeUnusable:
+        if os.geteuid() in (0, gather_home(home).uid):
+            raise
+        return []
 
 
 def _ask(names: Sequence[str]) -> Sequence[tuple[AppEntry, str]]:

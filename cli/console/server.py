@@ -4,7 +4,7 @@ import getpass
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -32,17 +32,23 @@ def listening(spec: str) -> Iterator[socket.socket]:
         UsageError: it is none of these.
         FastlbError: it cannot be listened on.
     """
-    address = parse_address(spec)
-    if not isinstance(address, TcpAddress):
-        raise UsageError(f"--bind {spec}: the console is served on HOST:PORT or PORT (127.0.0.1)")
+    address = _address_of(spec)
     is_any = address.host == ANY_HOST and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if is_any or ":" in address.host else socket.AF_INET
     try:
         sock = socket.create_server((address.host, address.port), family=family, backlog=BACKLOG, dualstack_ipv6=is_any)
     except OSError as error:
-        raise explain_bind_error(error, spec, address) from error
+        reason = (error.strerror or str(error)).partition(" (while attempting")[0]  # what socket.create_server adds
+        raise explain_bind_error(type(error)(error.errno, reason), spec, address) from error
     with sock:
         yield sock
+
+
+def _address_of(spec: str) -> TcpAddress:
+    with suppress(UsageError):
+        if isinstance(address := parse_address(spec), TcpAddress):
+            return address
+    raise UsageError(f"--bind {spec}: give HOST:PORT, or PORT (of 127.0.0.1), from 0 (any that is free) to 65535")
 
 
 def is_private(sock: socket.socket) -> bool:

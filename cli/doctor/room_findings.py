@@ -40,7 +40,8 @@ def find_cpu(app: ExaminedApp) -> Finding | None:
     if room is None or not room.usable:
         return None
     workers = app.entry.target_workers or len(app.processes)
-    measured = f"{workers} workers on {room.usable:g} usable CPUs (affinity and cgroup)"
+    some = f"{workers} worker{'s' if workers != 1 else ''}"
+    measured = f"{some} on {room.usable:g} usable CPUs (affinity and cgroup)"
     share = room.throttled / room.periods if room.periods else 0.0
     if room.periods:
         measured += f"; its cgroup had to wait in {room.throttled:,} of {room.periods:,} periods ({100 * share:.1f} %)"

@@ -4,11 +4,14 @@ Runs in the user's shell; textual draws. Supervisors are asked in threads, so th
 What apps have written never steers the terminal. Nothing is done to an app without a second key.
 """
 
+import asyncio
 import contextlib
+import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -97,7 +100,10 @@ class MonitApp(App[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Begin to look. Whoever ends us gets the terminal back as it was."""
+        if not self.is_headless:
+            end = partial(self.exit, return_code=128 + signal.SIGTERM)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
         self.set_interval(self._interval, self.look)
         self.look()
 

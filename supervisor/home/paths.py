@@ -113,6 +113,11 @@ def no_directory(path: Path) -> HomeUnusable:
     return _unusable(part, "it is no directory")
 
 
+def not_readable(path: Path, error: OSError) -> HomeUnusable:
+    """Return the error for `path` in the home, which cannot be looked into."""
+    return _unusable(path, error.strerror or str(error))
+
+
 def prepare_home(home: Path) -> None:
     """Create `home` and its two directories, or check that they are ours alone to write.
 

@@ -1,15 +1,14 @@
 """The command line with real apps behind it: what it shows, what it keeps, and what ^C leaves."""
 
-import os
 import re
 import signal
-import subprocess
 from pathlib import Path
 
 from fastlb.supervisor.settings.app_config import AppConfig
 
 from tests.support.client import get
-from tests.support.fastlb_process import APPS, COMMAND, Fastlb, describe
+from tests.support.fastlb_process import APPS, Fastlb, describe
+from tests.support.terminal import Terminal
 from tests.support.waiting import scaled, wait_until
 
 from .conftest import remember
@@ -187,35 +186,3 @@ def test_list_on_a_terminal_has_colours_unless_refused(fastlb: Fastlb) -> None:
         terminal.wait_for("online")
         terminal.process.wait(scaled(5))
     assert "\x1b" not in terminal.shown
-
-
-class Terminal:
-    """A command on a pseudo terminal; `shown` is what it has printed."""
-
-    def __init__(self, fastlb: Fastlb, *args: str) -> None:
-        self._master, theirs = os.openpty()
-        env = fastlb.env | {"TERM": "xterm-256color", "COLUMNS": "200"}
-        self.process = subprocess.Popen([COMMAND, *args], env=env, stdin=theirs, stdout=theirs, stderr=theirs)
-        os.close(theirs)
-        os.set_blocking(self._master, False)
-        self.shown = ""
-
-    def wait_for(self, text: str) -> None:
-        """Wait until `text` is shown."""
-
-        def is_shown() -> bool:
-            try:
-                self.shown += os.read(self._master, 65536).decode()
-            except OSError:  # nothing yet, or the other end is closed
-                return text in self.shown
-            return text in self.shown
-
-        wait_until(is_shown, f"{text!r} is on the terminal")
-
-    def __enter__(self) -> "Terminal":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._master)
