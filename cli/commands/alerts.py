@@ -46,11 +46,12 @@ def command(words: tuple[str, ...], as_json: bool) -> int:
     then is told.
     """
     params, names = parse(words)
-    running, is_complete = _reports(params, resolve_names(names) if names else list_apps(default_home()))
+    wanted = resolve_names(names) if names else list_apps(default_home())
+    running, silent, is_complete = _reports(params, wanted)
     if as_json:
         Output.for_results().json([_of_app(name, report) for name, report in running.items()])
     else:
-        _print(running, params)
+        _print(running, silent if names else (), params)
     is_taken = params.action != "test" or is_heard(running, names)
     return 0 if is_taken and is_complete else EXIT_FAILURE
 
@@ -87,8 +88,11 @@ def _seconds(text: str) -> float:
         raise UsageError(f"fastlb alerts silence: {error}") from None
 
 
-def _reports(params: AlertsParams, names: list[str]) -> tuple[dict[str, AlertsReport], bool]:
-    """Return what each app says that runs, and whether all do that are not stopped; why one does not is shown."""
+def _reports(params: AlertsParams, names: list[str]) -> tuple[dict[str, AlertsReport], list[str], bool]:
+    """Return what each app says that runs, the names of those that do not, and whether all others have answered.
+
+    Why one has not is shown.
+    """
     found: dict[str, AlertsReport] = {}
 
     def ask(name: str) -> str:
@@ -97,19 +101,23 @@ def _reports(params: AlertsParams, names: list[str]) -> tuple[dict[str, AlertsRe
         return ""
 
     answers = ask_each(ask, names)
+    silent = [name for name, answer in zip(names, answers, strict=True) if isinstance(answer, NotRunning)]
     failures = [one for one in answers if isinstance(one, FastlbError) and not isinstance(one, NotRunning)]
     for failure in failures:
         Output.for_errors().error(failure.message)
-    return {name: found[name] for name in names if name in found}, not failures
+    return {name: found[name] for name in names if name in found}, silent, not failures
 
 
 def _of_app(name: str, report: AlertsReport) -> AppAlerts:
     return AppAlerts(app=name, **{field: getattr(report, field) for field in msgspec.structs.asdict(report)})
 
 
-def _print(reports: dict[str, AlertsReport], params: AlertsParams) -> None:
+def _print(reports: dict[str, AlertsReport], silent: Sequence[str], params: AlertsParams) -> None:
+    """Print what apps say; `silent`: those that were named and do not run."""
     output = Output.for_results()
-    if not reports:
+    for name in silent:
+        Output.for_errors().line(f"{name} does not run, and tells nothing: `fastlb start {name}`")
+    if not reports and not silent:
         Output.for_errors().line("no app runs, and who does not run tells nothing")
     for name, report in reports.items():
         for line in lines_of(name, report, is_test=params.action == "test"):
@@ -119,13 +127,16 @@ def _print(reports: dict[str, AlertsReport], params: AlertsParams) -> None:
 def lines_of(name: str, report: AlertsReport, *, is_test: bool) -> list[str]:
     """Return what is said of the app `name`."""
     if not report.is_watched:
-        return [f"nothing is looked at: `fastlb set {name} alerts=on`, then `fastlb reload {name}`"]
+        lines = [f"nothing is looked at: `fastlb set {name} alerts=on`, then `fastlb reload {name}`"]
+        return lines + _silence_of(report)
     lines = [f"{alert.name} since {alert.began_at}: {alert.text}" for alert in report.on] or ["nothing is wrong"]
     taken = "has taken it" if is_test else "is told"
     for channel in report.channels:
         lines.append(f"{channel.title} {'takes nothing: ' + channel.problem if channel.problem else taken}")
     if not report.channels:
         lines.append("nobody is told: give --alert-email, --alert-webhook or --alert-command")
-    if report.silent_until:
-        lines.append(f"nobody is told until {report.silent_until}")
-    return lines
+    return lines + _silence_of(report)
+
+
+def _silence_of(report: AlertsReport) -> list[str]:
+    return [f"nobody is told until {report.silent_until}"] if report.silent_until else []

@@ -181,6 +181,7 @@ def test_app_that_ends_by_itself_says_so_before(fastlb: Fastlb) -> None:
 def test_without_being_asked_nothing_is_looked_at_and_a_reload_asks(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app")
     assert alerts(app) == {}
+    assert "`fastlb set app alerts=on`" in fastlb.ok("alerts").stdout
     fastlb.ok("set", "app", "alerts=on", "alert_memory=1", "alert_for=0", "alert_interval=0.2s")
     app.ok("reload")
     wait_until(lambda: "memory" in alerts(app), "some memory is used", WAIT)
@@ -196,4 +197,5 @@ def test_a_test_that_nobody_hears_fails(fastlb: Fastlb) -> None:
     assert "nobody is told: give --alert-email" in tested.stdout
     assert fastlb.cli("alerts", "test").returncode == 1
     fastlb.ok("stop", "app")
-    assert fastlb.cli("alerts", "test", "app").returncode == 1
+    tested = fastlb.cli("alerts", "test", "app")
+    assert (tested.returncode, "app does not run" in tested.stderr) == (1, True)
