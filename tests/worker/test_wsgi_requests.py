@@ -351,6 +351,13 @@ def test_connections_are_counted_right_after_all_this(probe: Probe) -> None:
     probe.wait_closed()
 
 
+def test_refusal_has_a_date_although_nothing_was_answered_before(tmp_path: Path) -> None:
+    with serving_probe(tmp_path) as probe, probe.client(b"GET / HTTP/1.1\r\n\r\n") as client:
+        response = client.response()
+        assert response.status == 400
+        assert (response.header("date") or "").endswith(" GMT")
+
+
 def test_body_above_a_gibibyte_is_refused_before_it_is_sent(tmp_path: Path) -> None:
     """By default: bodies are stored before the app is called, so the app cannot refuse them."""
     with serving_probe(tmp_path) as probe:

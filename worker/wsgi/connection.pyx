@@ -191,6 +191,7 @@ cdef class WsgiConnection(HttpConnection):
         if self.body is not None:
             self.body.discard()
             self.body = None
+        self.wsgi.tell_time()  # else it says when the last response was, or nothing
         return HttpConnection.send_refusal(self, code)
 
     cdef int on_writable(self) except -1:
