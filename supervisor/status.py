@@ -214,7 +214,11 @@ class StatusReport:
         members = sorted(source.crew.members, key=lambda member: (member.worker_id, member.generation))
         newest = {member.worker_id: member for member in members}
         looks = self._look_at(members) if seen is None else seen
-        workers = [self._worker(member, newest[member.worker_id] is member, looks) for member in members]
+        restarts = _restarts_of(members)
+        workers = [
+            self._worker(member, looks, restarts[member.worker_id] if newest[member.worker_id] is member else None)
+            for member in members
+        ]
         workers += [_stopped(worker_id) for worker_id in source.crew.held - {worker.id for worker in workers}]
         workers.sort(key=lambda worker: (worker.id, worker.generation))
         self._sampler.keep_only({worker.pid for worker in workers if worker.pid})
@@ -250,9 +254,10 @@ class StatusReport:
         is_ill = any(source.ailment(member) for member in members)
         return "degraded" if status == "online" and (source.keeper.problem or is_ill) else status
 
-    def _worker(self, member: WorkerHandle, is_newest: bool, looks: Looks) -> WorkerEntry:
+    def _worker(self, member: WorkerHandle, looks: Looks, restarts: int | None) -> WorkerEntry:
+        """Return the entry of a member; `restarts`: of all with its number, if it is the newest of them, else None."""
         # Those that died count for the worker that took their place.
-        source = self._sources
+        source, is_newest = self._sources, restarts is not None
         ailment = source.ailment(member)
         before = source.host.totals.get(member.worker_id, NOTHING) if is_newest else NOTHING
         entry = WorkerEntry(
@@ -260,7 +265,7 @@ class StatusReport:
             pid=None,
             status="unhealthy" if ailment else status_word(member.life),
             uptime_s=round(uptime(member), 3),
-            restarts=before.restarts + (self._restarts_of(member.worker_id) if is_newest else member.life.restarts),
+            restarts=before.restarts + (member.life.restarts if restarts is None else restarts),
             connections=0,
             requests=before.requests if source.traits.counts_requests else None,
             rss_bytes=0,
@@ -285,14 +290,18 @@ class StatusReport:
         entry.rss_bytes, entry.cpu_percent = usage.rss_bytes, usage.cpu_percent
         return entry
 
-    def _restarts_of(self, worker_id: int) -> int:
-        """Return the restarts of all members with this id: what those had that drain now counts for the newest."""
-        return sum(member.life.restarts for member in self._sources.crew.members if member.worker_id == worker_id)
-
     def _last_error(self) -> str:
         failures = [member.life.failure for member in staying(self._sources.crew.members)]
         reasons = [failure.reason for failure in failures if failure]
         return reasons[-1] if reasons else ""
+
+
+def _restarts_of(members: Sequence[WorkerHandle]) -> dict[int, int]:
+    """Return the restarts of members by number: what those had that drain now counts for the newest."""
+    found: dict[int, int] = {}
+    for member in members:
+        found[member.worker_id] = found.get(member.worker_id, 0) + member.life.restarts
+    return found
 
 
 def _listener_figures(listener: BoundListener, keeper: DispatcherKeeper) -> ListenerFigures:
