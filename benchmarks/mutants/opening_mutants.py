@@ -66,7 +66,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
 NATIVE = "tests/native/test_"
 WAITING = (f"{NATIVE}openings.py", f"{NATIVE}sticky.py")
 TESTS: dict[str, tuple[str, ...]] = {
-    "only who is trusted is believed": WAITING,
+    "only who is trusted is believed": (f"{NATIVE}request_head.py", *WAITING),
     "a PROXY header is exactly one": (f"{NATIVE}proxy_header.py",),
     "a header is taken off whole, and names the client": WAITING,
     "who waits is bounded in number and time, and keeps nobody else": WAITING,
@@ -75,9 +75,12 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 # Faults that change nothing that can be seen, and why.
 EQUIVALENT: dict[Fault, str] = {
-    (READING, "return PROXY_UNFINISHED if length < 0 and errno == EAGAIN else PROXY_MALFORMED", "return PROXY_UNFINISHED"): (
-        "epoll tells of a sender that has left as soon as it is watched, and then it is closed (on_opening_event)"
-    ),
+    (
+        READING,
+        "return PROXY_UNFINISHED if length < 0 and errno == EAGAIN else PROXY_MALFORMED",
+        "return PROXY_UNFINISHED",
+    ): ("epoll tells of a sender that has left as soon as it is watched, and then it is closed (on_opening_event)"),
+    (TABLE, "        index = (index | 63) + 1\n", "        index += 1\n"): ("the same place is found, bit by bit"),
 }
 
 OPENING: tuple[Mutant, ...] = mutants_of(RULES, TESTS, EQUIVALENT)

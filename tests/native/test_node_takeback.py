@@ -48,6 +48,7 @@ def test_what_a_stuck_worker_has_not_read_goes_to_another(dispatcher: Dispatcher
     assert [client.recv(8) for client in clients] == [b"served"] * 2
     assert stuck.texts() == [PROBE]
     assert not stuck.announced
+    wait_until(lambda: dispatcher.slot(stuck)["untaken"] == 0, "nothing is its own any more")
     assert dispatcher.slot(stuck)["taken_back"] == 2
 
 
@@ -90,11 +91,16 @@ def test_what_it_has_read_stays_its_own_and_its_answers_are_told_apart(dispatche
     assert dispatcher.slot(slow)["refused"] == 0
 
 
-def test_nothing_is_taken_from_behind_a_line_of_another_kind(dispatcher: DispatcherProcess) -> None:
+@pytest.mark.parametrize("behind", [False, True])
+def test_nothing_is_taken_beside_a_line_of_another_kind(dispatcher: DispatcherProcess, behind: bool) -> None:
+    """Behind a connection's line neither: the worker may read that one in the very moment."""
     (stuck,) = add_workers(dispatcher, 0)
-    dispatcher.send_line(stuck, LINE)
+    if not behind:
+        dispatcher.send_line(stuck, LINE)
     dispatcher.connect()
     dispatcher.wait_dispatched(1)
+    if behind:
+        dispatcher.send_line(stuck, LINE)
     (empty,) = add_workers(dispatcher, 2)
     dispatcher.connect(count=2)  # one at least for whom there is no other line
     wait_until(lambda: dispatcher.slot(empty)["sent"], "another one that reads nothing")

@@ -19,6 +19,7 @@ LOOPBACK = ((ipaddress.ip_address("::ffff:127.0.0.0").packed, 104),)
 PATIENT_NS = 3600 * 10**9
 SOON_NS = 50_000_000
 MAX_OPENINGS = 512
+NO_ROOM = 1016  # places of 1,024 that are in use when a whole message has no room in the rest
 
 
 def header(client: str, port: int = 4711) -> bytes:
@@ -208,6 +209,39 @@ def test_one_that_is_whole_while_no_worker_has_room_is_held() -> None:
         wait_until(lambda: dispatcher.counters()["held"] == 1, "it waits for a worker")
         worker = dispatcher.new_worker(1)
         dispatcher.admit(worker)
+        assert taken_peer(worker) == ("192.0.2.7", 4711, REQUEST)
+
+
+def test_what_follows_a_header_is_for_the_worker_alone() -> None:
+    with DispatcherProcess() as dispatcher:
+        expect_proxy(dispatcher)
+        (worker,) = dispatcher.start_workers(1)
+        (client,) = dispatcher.connect()
+        wait_until(lambda: dispatcher.counters()["openings"] == 1, "it waits")
+        client.sendall(header("192.0.2.7"))
+        worker.take_until(1)
+        client.sendall(REQUEST)
+        dispatcher.ping()
+        counters = dispatcher.counters()
+        assert (counters["openings"], counters["proxy_malformed"]) == (0, 0)
+        assert os.read(worker.taken[0].fd, 4096) == REQUEST
+
+
+def test_openings_that_have_ended_keep_no_place_from_others() -> None:
+    """Each has one in the queue of held connections: when all of them are lost, nothing can be taken back."""
+    with DispatcherProcess() as dispatcher:
+        expect_proxy(dispatcher)
+        (leaving,) = dispatcher.start_workers(1)
+        for ended in range(NO_ROOM // 2, NO_ROOM + 1, NO_ROOM // 2):
+            for client in dispatcher.connect(count=NO_ROOM // 2):
+                client.close()
+            wait_until(lambda ended=ended: dispatcher.counters()["proxy_malformed"] == ended, "they are gone")
+        (client,) = dispatcher.connect()
+        client.sendall(header("192.0.2.7") + REQUEST)
+        dispatcher.wait_dispatched(1)
+        worker = dispatcher.new_worker(1)
+        dispatcher.admit(worker)
+        dispatcher.withdraw(leaving)
         assert taken_peer(worker) == ("192.0.2.7", 4711, REQUEST)
 
 

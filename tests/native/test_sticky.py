@@ -1,6 +1,7 @@
 """`sticky`: clients behind an HTTP proxy come back to their worker, by what the head of their first request says."""
 
 import ipaddress
+import socket
 
 import pytest
 from fastlb.lb.command import EventName, Policy, WorkerBounds, encode_expect_opening
@@ -84,6 +85,30 @@ def test_head_in_pieces_is_waited_for_and_others_are_not() -> None:
         own = owner_of(dispatcher, workers, request("X-Forwarded-For: 192.0.2.1"))
         slow.sendall(request("X-Forwarded-For: 192.0.2.1")[40:])
         workers[own].take_until(1)
+
+
+def test_head_may_come_after_the_proxy_header() -> None:
+    with DispatcherProcess(Policy.STICKY) as dispatcher:
+        expect_head(dispatcher, proxy_ns=PATIENT_NS)
+        (worker,) = dispatcher.start_workers(1, DEEP)
+        (client,) = dispatcher.connect()
+        wait_until(lambda: dispatcher.counters()["openings"] == 1, "it waits")
+        client.sendall(b"PROXY UNKNOWN\r\n")
+        dispatcher.ping()
+        client.sendall(request())
+        worker.take_until(1)
+
+
+def test_client_that_ends_its_sending_within_its_head_goes_to_a_worker() -> None:
+    with DispatcherProcess(Policy.STICKY) as dispatcher:
+        expect_head(dispatcher)
+        (worker,) = dispatcher.start_workers(1, DEEP)
+        (client,) = dispatcher.connect()
+        client.sendall(request()[:20])
+        wait_until(lambda: dispatcher.counters()["openings"] == 1, "it waits")
+        client.shutdown(socket.SHUT_WR)
+        worker.take_until(1)
+        assert dispatcher.counters()["proxy_malformed"] == 0
 
 
 def test_who_sends_nothing_goes_to_the_worker_with_the_fewest() -> None:
