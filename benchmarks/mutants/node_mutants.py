@@ -82,6 +82,15 @@ EQUIVALENT: dict[Fault, str] = {
     (TAKEBACK, "    if length <= 0 or announced_number(text, <size_t>length) == 0:\n", "    if length <= 0:\n"): (
         "seen only when the worker reads between two of our calls and a plain line follows, which others_end excludes"
     ),
+    (TAKEBACK, "        slot.seen_position = slot.node.page.position  # our doing, and no move of the worker\n", ""): (
+        "it would count as a receiver, but has no room before its answer to the probe, which is a move"
+    ),
+    (READ, "d.now_ns - max(sent_at_ns, before_ns)", "d.now_ns - before_ns"): (
+        "a worker with little to do seems slow: a timing, and no test is one that would have to serve within a millisecond"
+    ),
+    (TAKEBACK, "    slot.node.turn_ns = turn_seen(slot.node.turn_ns, d.now_ns - since_ns, d.handover_timeout_ns)\n", ""): (
+        "a worker whose every turn is too long is not learnt from what it left, only from what it read: a timing"
+    ),
 }  # fmt: skip
 
 NODE: tuple[Mutant, ...] = mutants_of(RULES, TESTS, EQUIVALENT)
