@@ -58,6 +58,10 @@ def taken_peer(worker: ChannelWorker) -> tuple[str, int, bytes]:
     return address, port, data
 
 
+def wait_malformed(dispatcher: DispatcherProcess, count: int) -> None:
+    wait_until(lambda: dispatcher.counters()["proxy_malformed"] == count, f"{count} had no header")
+
+
 def wait_closed(client: socket.socket) -> None:
     client.settimeout(scaled(10))
     with contextlib.suppress(ConnectionResetError):
@@ -235,7 +239,7 @@ def test_openings_that_have_ended_keep_no_place_from_others() -> None:
         for ended in range(NO_ROOM // 2, NO_ROOM + 1, NO_ROOM // 2):
             for client in dispatcher.connect(count=NO_ROOM // 2):
                 client.close()
-            wait_until(lambda ended=ended: dispatcher.counters()["proxy_malformed"] == ended, "they are gone")
+            wait_malformed(dispatcher, ended)
         (client,) = dispatcher.connect()
         client.sendall(header("192.0.2.7") + REQUEST)
         dispatcher.wait_dispatched(1)
