@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import re
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -273,3 +275,79 @@ def test_line_that_cannot_be_made_repeats_none_of_those_written_to_make_room(pip
         log.on_writable()
         text += pipe.read()
     assert text == "".join(line(number, 1000) for number in range(count))
+
+
+@pytest.mark.parametrize("is_read_at_once", [True, False], ids=["slow reader", "late reader"])
+def test_threads_tear_no_line_and_lose_none_uncounted(pipe: Pipe, is_read_at_once: bool) -> None:
+    threads, lines_each, padding = 8, 2500, 100
+    may_read, read = threading.Event(), list[bytes]()
+    os.set_blocking(pipe.read_fd, True)
+
+    def drain() -> None:
+        may_read.wait(scaled(20))
+        while part := os.read(pipe.read_fd, 512):
+            read.append(part)
+
+    reader = threading.Thread(target=drain)
+
+    async def run() -> None:
+        log = AccessLog("", Direct(), False, pipe.write_fd)
+        loop = asyncio.get_running_loop()
+
+        def record_all(thread: int) -> None:
+            for number in range(lines_each):
+                log.record_in_thread(numbered(thread * lines_each + number, padding), loop)
+
+        reader.start()
+        if is_read_at_once:
+            may_read.set()
+        with ThreadPoolExecutor(threads) as pool:
+            calls = [loop.run_in_executor(pool, record_all, thread) for thread in range(threads)]
+            for number in range(1000):
+                log.record(numbered(threads * lines_each + number, padding))  # the loop's own
+                await asyncio.sleep(0)
+            await asyncio.gather(*calls)
+        may_read.set()
+        async with asyncio.timeout(scaled(20)):
+            while log.waiting_bytes:
+                await asyncio.sleep(0)
+
+    try:
+        asyncio.run(run())
+    finally:
+        may_read.set()
+        os.close(pipe.write_fd)
+        pipe.write_fd = -1
+        reader.join(scaled(20))
+    kept: list[int] = []
+    lost = 0
+    for text in b"".join(read).decode().splitlines(keepends=True):
+        if mark := MARK.match(text):
+            lost += int(mark[1])
+        else:
+            kept.append(int(text.partition("/")[2].partition("?")[0]))
+            assert text == line(kept[-1], padding)
+    assert len(kept) + lost == threads * lines_each + 1000
+    for thread in range(threads + 1):
+        own = [number for number in kept if number // lines_each == thread]
+        assert own == sorted(own)
+    if not is_read_at_once:
+        assert lost > 0
+
+
+def test_threads_make_lines_for_logging_at_once() -> None:
+    threads, together = 8, threading.Barrier(8, timeout=scaled(20))
+
+    def make(maker: LineMaker) -> str:
+        together.wait()
+        return maker.line(numbered(1))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in range(400):
+                made = pool.map(make, [LineMaker("[%(t)s]")] * threads)
+                assert all(re.fullmatch(r"\[\[.+\]\]", text) for text in made)
+    finally:
+        sys.setswitchinterval(interval)

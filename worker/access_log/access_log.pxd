@@ -22,13 +22,14 @@ cdef class AccessLog:
     cdef PyThread_type_lock lock   # held while lines are added or written
 
     cpdef record(self, AnsweredRequest request)
-    cdef void record_in_thread(self, AnsweredRequest request, loop)
+    cpdef record_in_thread(self, AnsweredRequest request, loop)
     cdef bint add_request(self, AnsweredRequest request)
     cdef bint has_room(self)
     cdef bint make_room(self)
     cdef void have_written(self)
-    cdef void hold(self)
-    cdef void let_go(self)
-    cdef void write_turn(self)
-    cdef void write_loss(self)
+    cdef void hold(self) noexcept
+    cdef void let_go(self) noexcept
+    cdef bint write_now(self) except -1
+    cdef int write_turn(self) except -1
+    cdef int write_loss(self) except -1
     cdef void wait_for_reader(self)

@@ -123,19 +123,18 @@ cdef class AccessLog:
         if self.add_request(request):
             self.have_written()
 
-    cdef void record_in_thread(self, AnsweredRequest request, loop):
+    cpdef record_in_thread(self, AnsweredRequest request, loop):
         """Take and write the line of a request that was answered. A thread beside that of `loop`. Raises nothing."""
-        if self.add_request(request):
-            self.hold()
-            self.write_turn()
-            is_late = self.buffer.length > 0 and not self.is_awaited
-            self.is_awaited = self.is_awaited or is_late
-            self.let_go()
-            if is_late:
-                try:
-                    loop.call_soon_threadsafe(self.on_turn)
-                except RuntimeError:
-                    pass  # the loop is closed: what waits is written at the end of the process
+        if not self.add_request(request):
+            return
+        try:
+            if self.write_now() and not self.is_awaited:
+                self.is_awaited = True
+                loop.call_soon_threadsafe(self.on_turn)
+        except RuntimeError:
+            pass  # the loop is closed: what waits is written at the end of the process
+        except Exception:
+            logger.exception("a line of the access log could not be written")
 
     cdef bint add_request(self, AnsweredRequest request):
         """Add a line, or have it logged; say whether it was added."""
@@ -202,12 +201,14 @@ cdef class AccessLog:
         if fd < 0:
             return
         self.hold()
-        self.write_loss()
-        self.fd = -1  # nobody adds while it is written
-        with nogil:
-            write_pieces(fd, buffer.data, buffer.length, &done, CLOSE_MS)
-        self.let_go()
-        self.forget()
+        try:
+            self.write_loss()
+            self.fd = -1  # nobody adds while it is written
+            with nogil:
+                write_pieces(fd, buffer.data, buffer.length, &done, CLOSE_MS)
+            self.forget()
+        finally:
+            self.let_go()
 
     def forget(self):
         """Write nothing any more."""
@@ -222,19 +223,14 @@ cdef class AccessLog:
 
     def on_turn(self):
         """Write the lines of this turn (the loop calls it)."""
-        self.hold()
-        self.is_awaited = False
-        self.write_turn()
-        self.let_go()
-        if self.buffer.length:
+        cdef bint is_left = self.write_now()
+        self.is_awaited = False  # no other thread runs between these lines
+        if is_left:
             self.wait_for_reader()
 
     def on_writable(self):
         """Go on: something was taken (the loop calls it)."""
-        self.hold()
-        self.write_turn()
-        self.let_go()
-        if self.buffer.length == 0 and self.written_by is not None:
+        if not self.write_now() and self.written_by is not None:
             self.is_awaited = False
             loop, self.written_by = self.written_by, None
             loop.remove_writer(self.fd)
@@ -269,37 +265,48 @@ cdef class AccessLog:
                 asyncio.get_running_loop().call_soon(self.on_turn)
                 self.is_awaited = True
             except RuntimeError:
-                self.write_turn()  # no loop runs (any more)
+                self.write_now()  # no loop runs (any more)
 
-    cdef void hold(self):
+    cdef void hold(self) noexcept:
         """Keep other threads from the lines, which may give up the GIL while they are made or written."""
         if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
             with nogil:
                 PyThread_acquire_lock(self.lock, WAIT_LOCK)
 
-    cdef void let_go(self):
+    cdef void let_go(self) noexcept:
         PyThread_release_lock(self.lock)
 
-    cdef void write_turn(self):
+    cdef bint write_now(self) except -1:
+        """Write what is taken without waiting; say whether anything is left. Any thread."""
+        self.hold()
+        try:
+            self.write_turn()
+            return self.buffer.length > 0
+        finally:
+            self.let_go()
+
+    cdef int write_turn(self) except -1:
         """Write what is taken without waiting. Where nobody reads any more all goes nowhere, as whatever is printed."""
         cdef size_t done = 0
         cdef int failed
         if self.fd < 0:
-            return
+            return 0
         failed = write_pieces(self.fd, self.buffer.data, self.buffer.length, &done, 0)
         self.buffer.remove_first(self.buffer.length if failed else done)
         if self.lost and self.buffer.length == 0:
             self.write_loss()
             self.write_turn()
+        return 0
 
-    cdef void write_loss(self):
+    cdef int write_loss(self) except -1:
         """Add the line that says how many are missing, if any is."""
         cdef int64_t lost = self.lost
         if lost:
-            self.lost = 0
             text = LOST.format(lost)
             line = f'{{"lost_lines":{lost},"message":"{text}"}}' if self.maker.is_json else f"[fastlb] {text}"
             self.buffer.add_bytes(self.mark + line.encode() + b"\n")
+            self.lost = 0
+        return 0
 
     cdef void wait_for_reader(self):
         """Go on when something was taken."""

@@ -1,6 +1,6 @@
 """Owns how an access log line is made of a request that was answered: a format, compiled once, writes into a buffer.
 
-Runs in workers, for one thread at a time. It asks a request for a header or a variable only when the format names
+Runs in workers, in any thread; a buffer is one thread's at a time. It asks a request for a header or a variable only when the format names
 one.
 """
 
@@ -108,9 +108,10 @@ cdef class LineMaker:
         cdef timespec now
         clock_gettime(CLOCK_REALTIME, &now)
         if now.tv_sec != self.second:
-            self.second = now.tv_sec
+            # Other threads may run meanwhile, and make lines for logging: text and second change together.
             text = utc_time(now.tv_sec) if self.is_json else local_time(now.tv_sec)
             self.second_text = text.encode("ascii", "backslashreplace")
+            self.second = now.tv_sec
         buffer.add_bytes(self.second_text)
         if self.is_json:
             buffer.add(".", 1)
