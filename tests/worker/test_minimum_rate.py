@@ -1,6 +1,7 @@
 """A client that goes on, but too slowly, is let go: one that sends a body, and one that takes a response."""
 
 import contextlib
+import itertools
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,13 @@ from tests.support.raw_http import CutShort, RawClient, get, request
 from tests.support.waiting import scaled, wait_until
 from tests.support.worker_process import WorkerProcess, serving_worker
 from tests.worker.test_client_deadlines import ASGI, WSGI
+
+FILE = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return environ["wsgi.file_wrapper"](open({path!r}, "rb"))
+"""
+FILE_BYTES = 1 << 34  # no client takes so much in STALL_TIMEOUT
 
 STALL_TIMEOUT = 0.5
 FASTEST = 1 << 40  # nobody sends or takes so much in a second
@@ -54,6 +62,17 @@ def test_client_that_takes_too_slowly_is_disconnected(worker: WorkerProcess) -> 
     with RawClient(connection).send(get("/endless")) as client, pytest.raises(CutShort):
         client.rest()
     wait_until(lambda: worker.counters()["closed"] > closed, "the connection is closed")
+
+
+def test_client_that_takes_a_file_too_slowly_is_disconnected(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.truncate(FILE_BYTES)
+    source = FILE.format(path=str(path))
+    with serving_worker(tmp_path, source, stall_timeout=STALL_TIMEOUT, minimum_rate=FASTEST) as worker:
+        with RawClient(worker.connect()).send(get("/")) as client, pytest.raises(ConnectionError):
+            any(not client.socket.recv(65536) for _ in itertools.count())
+        worker.wait_closed()
 
 
 def test_client_that_is_fast_enough_is_served(tmp_path: Path) -> None:

@@ -29,6 +29,32 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
+# /forbid has the kernel watch nothing more for this thread, by seccomp(2): EPOLL_CTL_ADD fails as it does when a user
+# watches as much as fs.epoll.max_user_watches says.
+UNWATCHED = """
+import ctypes, errno, platform, struct
+
+EPOLL_CTL = {"x86_64": 233, "aarch64": 21}
+LOAD, JUMP, RETURN, ALLOWED, FAILS = 0x20, 0x15, 0x06, 0x7FFF0000, 0x00050000
+
+def forbid():
+    number = EPOLL_CTL.get(platform.machine())
+    if number is None:
+        return False
+    program = [
+        (LOAD, 0, 0, 0), (JUMP, 0, 3, number), (LOAD, 0, 0, 24), (JUMP, 0, 1, 1),
+        (RETURN, 0, 0, FAILS | errno.ENOSPC), (RETURN, 0, 0, ALLOWED),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
+    whole = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))
+    prctl = ctypes.CDLL(None).prctl
+    return prctl(38, 1, 0, 0, 0) == 0 and prctl(22, 2, ctypes.create_string_buffer(whole), 0, 0) == 0
+
+def app(environ, start_response):
+    done = environ["PATH_INFO"] != "/forbid" or forbid()
+    start_response("200 OK" if done else "501 Not Implemented", [("Content-Length", "0")])
+    return []
+"""
 REQUESTS = 300
 
 
@@ -136,3 +162,17 @@ def test_response_is_whole_though_the_client_has_sent_more(tmp_path: Path) -> No
         wait_until(lambda: worker.counters()["busy"] == 0, "all of it is in the kernel")
         assert len(client.response().body) == 200_000
         assert client.is_closed()
+
+
+def test_connection_that_cannot_be_watched_is_closed(tmp_path: Path) -> None:
+    with serving_worker(tmp_path, UNWATCHED, threads=1, timeout_keep_alive=600.0) as worker:
+        listener = worker.listeners[0]
+        for path in ("/forbid", "/"):
+            with RawClient(listener.connect()).send(get(path)) as client:  # before the hand-over: nobody waits for it
+                worker.hand_over([worker.accept(listener)])
+                if client.response().status == 501:
+                    pytest.skip("seccomp filters are not allowed here, or are unknown for this machine")
+                assert client.is_closed()
+        with RawClient(worker.connect()) as silent:
+            assert silent.is_closed()
+        worker.wait_closed()

@@ -1,7 +1,7 @@
 """Owns how an access log line is made of a request that was answered: a format, compiled once, writes into a buffer.
 
-Runs in workers, in any thread; a buffer is one thread's at a time. It asks a request for a header or a variable only when the format names
-one.
+Runs in workers, in any thread; a buffer is one thread's at a time. It asks a request for a header or a variable only
+when the format names one.
 """
 
 from cpython.bytes cimport PyBytes_GET_SIZE

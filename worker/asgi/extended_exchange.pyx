@@ -13,6 +13,8 @@ from libc.stdint cimport uint8_t
 from fastlb.worker.asgi.exchange cimport Exchange
 from fastlb.worker.http.characters cimport is_field_value, lower_token
 
+from fastlb.worker.http.file_sender import FileRange
+
 cdef enum:
     SLICE_BYTES = 65536  # of a file that is read; up to here one is sent together with its head
 
@@ -113,7 +115,7 @@ cdef class ExtendedExchange(Exchange):
 
     async def send_by_kernel(self, int fd, Py_ssize_t count):
         """Send `count` bytes from file to socket in the kernel, or slices where the client does not take the head."""
-        sender = self.connection.begin_file(self.make_head(NULL, 0, count, True), fd, count)
+        sender = self.connection.begin_file(self.make_head(NULL, 0, count, True), FileRange(fd, 0, count))
         if sender is None:
             await self.write_slices(fd, count)
         else:

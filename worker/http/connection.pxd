@@ -49,7 +49,7 @@ cdef class HttpConnection(RequestReader):
     cdef int read(self, bytes data) except -1
     cdef int write(self, bytes data) except -1
     cdef int write_both(self, bytes head, data) except -1
-    cdef object begin_file(self, bytes head, int fd, Py_ssize_t count)
+    cdef object begin_file(self, bytes head, file)
     cdef int end_file(self) except -1
     cdef int pause(self) except -1
     cdef int resume(self) except -1

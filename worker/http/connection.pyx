@@ -119,6 +119,9 @@ cdef class HttpConnection(RequestReader):
         self.closing = True
         self.unread = None
         self.transport = None
+        if self.sending_file is not None:
+            self.sending_file.close()
+            self.sending_file = None
         self.on_lost()
 
     def pause_writing(self):
@@ -221,21 +224,22 @@ cdef class HttpConnection(RequestReader):
             self.transport.writelines((head, data))
         return 0
 
-    cdef object begin_file(self, bytes head, int fd, Py_ssize_t count):
-        """Send `head`, and then `count` bytes of the file `fd` in the kernel; return the FileSender.
+    cdef object begin_file(self, bytes head, file):
+        """Send `head`, which may be empty, and then a FileRange in the kernel; return the FileSender.
 
         on_writable() tells that it has ended; end_file() must follow. None: the head waits in the transport, and the
         file must be written there. Not for TLS.
         """
         cdef Py_ssize_t length = PyBytes_GET_SIZE(head), sent = 0
         cdef int socket_fd = self.handed.fileno()
-        if not self.transport.get_write_buffer_size():
+        cdef bint is_free = not self.transport.get_write_buffer_size()
+        if is_free and length:
             sent = send_head(socket_fd, PyBytes_AS_STRING(head), length)
             self.given_bytes += sent
-        if sent < length:
+        if sent < length or not is_free:
             self.write(head[sent:])
             return None
-        self.sending_file = FileSender(self.service.loop, socket_fd, fd, count, self.on_file_end)
+        self.sending_file = FileSender(self.service.loop, socket_fd, file, self.on_file_end)
         self.hold_back()
         return self.sending_file
 

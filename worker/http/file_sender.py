@@ -11,8 +11,30 @@ from collections.abc import Callable
 TURN_BYTES = 1024 * 1024
 
 
+class FileRange:
+    """Bytes offset..end of a file.
+
+    Attributes:
+        fd: may share its position with others: only positioned reads are allowed. -1: closed.
+        offset: moves on as the bytes are sent.
+    """
+
+    __slots__ = ("end", "fd", "offset")
+
+    def __init__(self, fd: int, offset: int, end: int) -> None:
+        self.fd = fd
+        self.offset = offset
+        self.end = end
+
+    def close(self) -> None:
+        """Close the descriptor, if it is the range's own; may be called twice."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
 class FileSender:
-    """Sends `count` bytes of a file, from its beginning; its transport must hold nothing, and not be written to.
+    """Sends a FileRange; its transport must hold nothing, and not be written to.
 
     Attributes:
         sent_bytes: that the kernel has taken.
@@ -21,17 +43,16 @@ class FileSender:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, socket_fd: int, file_fd: int, count: int, on_end: Callable[[], object]
+        self, loop: asyncio.AbstractEventLoop, socket_fd: int, file: FileRange, on_end: Callable[[], object]
     ) -> None:
-        """Call `on_end` once, later, unless close() comes before. Both descriptors are borrowed."""
+        """Call `on_end` once, later, unless close() comes before. `socket_fd` and `file` are borrowed."""
         self.sent_bytes = 0
         self.ended = False
         self.error: Exception | None = None
         self._loop = loop
         # The event loop refuses to watch a descriptor that a transport owns, not a duplicate of it.
         self._socket_fd = os.dup(socket_fd)
-        self._file_fd = file_fd
-        self._count = count
+        self._file = file
         self._on_end = on_end
         loop.add_writer(self._socket_fd, self._send)
 
@@ -44,17 +65,18 @@ class FileSender:
             self._socket_fd = -1
 
     def _send(self) -> None:
-        left = self._count - self.sent_bytes
+        file = self._file
         try:
-            sent = os.sendfile(self._socket_fd, self._file_fd, self.sent_bytes, min(left, TURN_BYTES))
+            sent = os.sendfile(self._socket_fd, file.fd, file.offset, min(file.end - file.offset, TURN_BYTES))
         except BlockingIOError:
             return
         except OSError as error:
             self.error = error
         else:
             self.sent_bytes += sent
+            file.offset += sent
             if not sent:
                 self.error = RuntimeError("the file has become shorter than its Content-Length")
-        if self.error is not None or self.sent_bytes == self._count:
+        if self.error is not None or file.offset == file.end:
             self.close()
             self._on_end()

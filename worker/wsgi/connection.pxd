@@ -1,7 +1,5 @@
 # Owns the declaration of a connection of a WSGI worker. Runs in WSGI workers.
 
-from libc.stdint cimport int64_t
-
 from fastlb.worker.http.connection cimport HttpConnection
 from fastlb.worker.wsgi.exchange cimport WsgiExchange, WsgiService
 from fastlb.worker.wsgi.request_environ cimport EnvironMaker
@@ -15,10 +13,8 @@ cdef class WsgiConnection(HttpConnection):
     cdef dict environ             # of the request that is being read
     cdef readonly object body             # RequestBody of that request; None: nothing of it has come
     cdef WsgiExchange exchange    # the request that is answered; None: there is none
-    cdef object sender
     cdef readonly object grace             # timer: a new connection counts as busy without a whole request
     cdef bint is_new              # it had no whole request yet, and counts as busy
-    cdef int64_t unsent_of_file   # when progress was looked for
     # while the threads that run the app serve it by themselves
     cdef readonly bint direct     # they do, and not the event loop
     cdef int fd
@@ -46,4 +42,3 @@ cdef class WsgiConnection(HttpConnection):
     cdef int finish(self) except -1
     cdef int send_file(self) except -1
     cdef int break_off(self) except -1
-    cdef int look_for_progress_of_file(self) except -1

@@ -12,7 +12,6 @@ from io import BytesIO
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport int64_t
 
 from fastlb.lb.posix cimport MSG_DONTWAIT, MSG_NOSIGNAL, monotonic_ns, send
 from fastlb.worker.http.connection cimport HttpConnection
@@ -22,7 +21,6 @@ from fastlb.worker.wsgi.request_environ cimport EnvironMaker
 
 from .answered_exchange import AnsweredExchange
 from .body_spool import BodyNotStored
-from .file_sender import FileSender
 from .outbox import SLICE_BYTES, ClientGone
 from .request_body import RequestBody
 
@@ -80,15 +78,6 @@ cdef class WsgiConnection(HttpConnection):
             self.wait_a_moment()
         if len(data) >= TURN_BYTES and not self.read_paused:
             self.pause_turn()
-
-    # what TimeoutWheel calls
-
-    def on_deadline(self, double now):
-        """Act when the time for what is waited for is up."""
-        if self.sender is not None:
-            self.look_for_progress_of_file()
-        else:
-            HttpConnection.on_deadline(self, now)
 
     # what the server calls
 
@@ -200,9 +189,6 @@ cdef class WsgiConnection(HttpConnection):
     cdef int on_lost(self) except -1:
         exchange, self.exchange = self.exchange, None
         self.is_new = False
-        if self.sender is not None:
-            self.sender.close()
-            self.sender = None
         if self.body is not None:
             self.body.discard()
             self.body = None
@@ -397,7 +383,7 @@ cdef class WsgiConnection(HttpConnection):
     cdef int pump(self) except -1:
         """Give the transport what there is to send, as long as it takes it."""
         cdef WsgiExchange exchange
-        while not self.writing_paused and self.exchange is not None and self.sender is None:
+        while not self.writing_paused and self.exchange is not None:
             if self.transport is None:
                 return 0  # not yet
             exchange = self.exchange
@@ -426,33 +412,21 @@ cdef class WsgiConnection(HttpConnection):
 
     cdef int send_file(self) except -1:
         file = self.exchange.file
-        if not self.wsgi.secure:
-            self.sender = FileSender(self.wsgi.loop, self.handed.fileno(), file, self.on_file_sent)
-            self.unsent_of_file = -1
-            return self.arm(self.wsgi.stall_timeout)
-        data = os.pread(file.fd, min(slice_bytes, file.end - file.offset), file.offset)
-        file.offset += len(data)
-        self.write(data)
-        if not data:
-            self.exchange.broken = True  # the file has become shorter
-        elif file.offset == file.end:
+        if file.offset == file.end:
             file.close()
             self.exchange.file = None
+        elif self.wsgi.secure or self.begin_file(b"", file) is None:
+            data = os.pread(file.fd, min(slice_bytes, file.end - file.offset), file.offset)
+            file.offset += len(data)
+            self.write(data)
+            self.exchange.broken = not data  # the file has become shorter
         return 0
 
-    def on_file_sent(self, bint complete):
-        """Go on after a file (FileSender calls it)."""
-        self.sender = None
-        self.deadline = 0.0
-        exchange = self.exchange
-        if exchange is None or exchange.file is None:
-            return
-        if complete:
-            exchange.file.close()
-            exchange.file = None
-            self.pump()
-        else:
-            self.break_off()
+    def on_file_end(self):
+        """Go on behind a file (FileSender calls it)."""
+        if self.exchange is not None:
+            self.exchange.broken = self.sending_file.error is not None
+        HttpConnection.on_file_end(self)
 
     cdef int break_off(self) except -1:
         """End the connection so that the client can tell that the response is not complete."""
@@ -462,13 +436,3 @@ cdef class WsgiConnection(HttpConnection):
         self.answering = False
         # Where the end of the connection is the end of the body, a normal one would look like it.
         return self.abort() if exchange.until_close else self.close_now()
-
-    cdef int look_for_progress_of_file(self) except -1:
-        """Give a client that took something of its file more time; end one that took nothing."""
-        file = self.exchange.file
-        cdef int64_t unsent = file.end - file.offset
-        if unsent == self.unsent_of_file:
-            logger.debug("a client took nothing of its response for %g s", self.wsgi.stall_timeout)
-            return self.abort()
-        self.unsent_of_file = unsent
-        return self.arm(self.wsgi.stall_timeout)

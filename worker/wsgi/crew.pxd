@@ -1,6 +1,6 @@
 # Owns the declaration of the threads of a WSGI worker. Runs in WSGI workers.
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from posix.unistd cimport pid_t
 
 from fastlb.lb.posix cimport epoll_event
@@ -48,6 +48,7 @@ cdef class Crew:
     cdef bint is_taking           # a connection that is in no list yet
     cdef object arrived           # deque of connections that were taken and not looked at
     cdef object fresh             # by descriptor: new ones that are silent, and count as busy for a moment
+    cdef bint told_of_unwatched   # that some could not be watched
     cdef object kept              # by descriptor: those that may ask again; in both the first ends first
     cdef char *buffer
 
@@ -62,7 +63,9 @@ cdef class Crew:
     cdef void note_call(self, bint is_slow) noexcept
     cdef int arm_timer(self) except -1
     cdef int await_first(self, WsgiConnection connection) except -1
-    cdef int watch(self, WsgiConnection connection) except -1
+    cdef bint watch(self, WsgiConnection connection) except -1
+    cdef int watch_own(self, int fd, uint32_t wanted) except -1
+    cdef int tell_of_unwatched(self, int failed) except -1
     cdef int wait(self) except -1
     cdef int timeout_ms(self) except -2
     cdef int arm_channel(self) except -1

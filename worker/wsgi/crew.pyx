@@ -8,6 +8,7 @@ WsgiConnection.go_to_loop(). All that is shared changes under the GIL, in functi
 """
 
 import logging
+import os
 import threading
 from collections import OrderedDict, deque
 
@@ -83,7 +84,7 @@ cdef class Crew:
             self.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
         if self.epoll_fd < 0 or self.wake_fd < 0 or (count > 1 and self.timer_fd < 0):
             raise OSError(errno, "the worker's threads cannot wait")
-        watch_begin(self.epoll_fd, self.wake_fd, EPOLLIN, self.wake_fd)
+        self.watch_own(self.wake_fd, EPOLLIN)
 
     def __dealloc__(self):
         for fd in (self.epoll_fd, self.wake_fd, self.timer_fd):
@@ -110,10 +111,15 @@ cdef class Crew:
         self.wake()
 
     def take_from(self, inbox, create):
-        """Take connections from `inbox`, and serve what `create(HandedSocket)` makes of them: plain ones."""
+        """Take connections from `inbox`, and serve what `create(HandedSocket)` makes of them: plain ones.
+
+        Raises OSError.
+        """
         self.inbox = inbox
         self.create = create
         self.channel_fd = inbox.fileno()
+        self.watch_own(self.channel_fd, EPOLLIN | EPOLLONESHOT)
+        self.channel_armed = True
         self.takes = True
         inbox.on_room = self.on_room
 
@@ -346,25 +352,49 @@ cdef class Crew:
         if now < self.service.impatient_until:
             connection.end_grace()
         connection.deadline = now + GRACE
-        self.fresh[connection.fd] = connection
-        return self.watch(connection)
+        if self.watch(connection):
+            self.fresh[connection.fd] = connection
+        return 0
 
     def keep(self, WsgiConnection connection not None):
         """Wait for another request."""
         connection.deadline = seconds_now() + self.service.keep_alive_timeout
+        if not self.watch(connection):
+            return
         self.kept[connection.fd] = connection
-        self.watch(connection)
         if self.waiting and self.waits_for_ever:
             self.wake()  # another thread, which knows of no deadline
 
-    cdef int watch(self, WsgiConnection connection) except -1:
+    cdef bint watch(self, WsgiConnection connection) except -1:
+        """Watch a connection; say whether that is done. One that cannot be watched is closed: nobody would read it."""
         # With several threads another one may wait while this connection is answered: it is not to be told of it then.
         cdef uint32_t wanted = EPOLLIN if self.count == 1 else EPOLLIN | EPOLLONESHOT
+        cdef int failed = 0
         if not connection.is_watched:
-            connection.is_watched = True
-            watch_begin(self.epoll_fd, connection.fd, wanted, connection.fd)
+            failed = watch_begin(self.epoll_fd, connection.fd, wanted, connection.fd)
         elif self.count > 1:
-            watch_change(self.epoll_fd, connection.fd, wanted, connection.fd)
+            failed = watch_change(self.epoll_fd, connection.fd, wanted, connection.fd)
+        connection.is_watched = not failed
+        if failed:
+            connection.close_directly()
+            self.tell_of_unwatched(failed)
+        return not failed
+
+    cdef int tell_of_unwatched(self, int failed) except -1:
+        """Log that a connection was closed, once: no more than that depends on how many clients there are."""
+        if not self.told_of_unwatched:
+            self.told_of_unwatched = True
+            logger.error(
+                "connections that wait for their clients are closed, as the kernel watches no more of them: %s "
+                "(sysctl fs.epoll.max_user_watches)", os.strerror(-failed),
+            )
+        return 0
+
+    cdef int watch_own(self, int fd, uint32_t wanted) except -1:
+        """Watch a descriptor that is no connection, for good. Raises OSError."""
+        cdef int failed = watch_begin(self.epoll_fd, fd, wanted, fd)
+        if failed:
+            raise OSError(-failed, "the worker's threads cannot wait")
         return 0
 
     cdef int wait(self) except -1:
@@ -405,8 +435,7 @@ cdef class Crew:
         cdef uint32_t wanted = EPOLLIN | EPOLLONESHOT
         if self.inbox.full or self.inbox.pressed or self.inbox.ended:
             return 0
-        if watch_change(self.epoll_fd, self.channel_fd, wanted, self.channel_fd) < 0:
-            watch_begin(self.epoll_fd, self.channel_fd, wanted, self.channel_fd)
+        watch_change(self.epoll_fd, self.channel_fd, wanted, self.channel_fd)  # takes no memory
         self.channel_armed = True
         return 0
 

@@ -22,8 +22,10 @@ from fastlb.worker.http.connection cimport HttpService
 from fastlb.worker.http.response cimport ServerLines
 from fastlb.worker.wsgi.response_head cimport WsgiResponse
 
+from fastlb.worker.http.file_sender import FileRange
+
 from .body_spool import BodyNotStored, BodySpool, BodyWriter
-from .file_wrapper import FileRange, FileWrapper
+from .file_wrapper import FileWrapper
 from .loop_calls import LoopCalls
 from .outbox import SLICE_BYTES, ClientGone, Outbox
 

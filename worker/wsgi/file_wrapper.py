@@ -21,24 +21,6 @@ class Readable(Protocol):
         """Return at most `size` bytes, b"" at the end."""
 
 
-class FileRange:
-    """Bytes offset..end of a file, through a descriptor that this object owns."""
-
-    __slots__ = ("end", "fd", "offset")
-
-    def __init__(self, fd: int, offset: int, end: int) -> None:
-        """Adopt `fd`. It may share its position with others: only positioned reads are allowed."""
-        self.fd = fd
-        self.offset = offset
-        self.end = end
-
-    def close(self) -> None:
-        """Close the descriptor; may be called twice."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
-
-
 class FileWrapper:
     """The iterable that apps make of a file: `environ["wsgi.file_wrapper"](file, block_size)`."""
 

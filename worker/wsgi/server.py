@@ -195,7 +195,8 @@ class LeftChannel(ChannelServer):
     def leave_to(self, threads: Crew, create: Callable[[HandedSocket], Any]) -> None:
         """Let `threads` take connections, and serve what `create` makes of them."""
         self._threads = threads
-        self._hear_of_room = self._inbox.on_room
+        # Those threads may be the ones that make room.
+        self._hear_of_room = lambda: self._loop.call_soon_threadsafe(self._on_room)
         threads.take_from(self._inbox, create)
 
     async def start_serving(self) -> None:
