@@ -131,6 +131,7 @@ cdef class WorkerStatus:
     cdef WorkerPage *page
     cdef int wakeup_fd
     cdef uint8_t status_count  # how many places of `responses` are taken
+    cdef bint holds_wake       # moves are told together with the next one: hold_wake()
     cdef public object on_less_busy  # called when something is not busy any more; may be None. It must only schedule
 
     cdef inline void take(self, uint64_t position, uint32_t count) noexcept nogil:
@@ -142,7 +143,20 @@ cdef class WorkerStatus:
 
     cdef inline void wake(self) noexcept nogil:
         # After take(), once for all messages of a turn: every wake-up costs both sides a system call.
+        self.holds_wake = False
         page_wake_dispatcher(self.page, self.wakeup_fd)
+
+    cdef inline void hold_wake(self) noexcept nogil:
+        # Whoever calls this moves something else at once, and calls wake() or wake_held() before anything that takes time.
+        self.holds_wake = True
+
+    cdef inline void wake_held(self) noexcept nogil:
+        if self.holds_wake:
+            self.wake()
+
+    cdef inline void wake_unless_held(self) noexcept nogil:
+        if not self.holds_wake:
+            page_wake_dispatcher(self.page, self.wakeup_fd)
 
     # cpdef: the other compiled parts of a worker count without a Python call
     cpdef void record_closed(self) noexcept

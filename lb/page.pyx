@@ -133,14 +133,14 @@ cdef class WorkerStatus:
     cpdef void record_closed(self) noexcept:
         """Count one taken connection as closed: call at the close of its socket."""
         store_u64(&self.page.closed, self.page.closed + 1)
-        page_wake_dispatcher(self.page, self.wakeup_fd)
+        self.wake_unless_held()
 
     cpdef void record_busy(self, int64_t change) noexcept:
         """Add `change` to the connections that occupy capacity; never goes below 0."""
         cdef int64_t busy = <int64_t>self.page.busy + change
         store_u64(&self.page.busy, <uint64_t>busy if busy > 0 else 0)
         if change < 0:
-            page_wake_dispatcher(self.page, self.wakeup_fd)
+            self.wake_unless_held()
             if self.on_less_busy is not None:
                 self.on_less_busy()
 
@@ -190,7 +190,7 @@ cdef class WorkerStatus:
     cpdef void set_pressure(self, bint pressed) noexcept:
         """Say that descriptors are short (no credit, take back) or that they are not any more."""
         store_u64(&self.page.pressure, pressed)
-        page_wake_dispatcher(self.page, self.wakeup_fd)
+        self.wake_unless_held()
 
     cpdef void want_per_message(self, uint64_t most) noexcept:
         """Say how many connections a message may bring at most, from the next one sent on; 0: as many as there are."""

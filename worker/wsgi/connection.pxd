@@ -25,7 +25,7 @@ cdef class WsgiConnection(HttpConnection):
     cdef bytes unfed              # what is to be read by the event loop
 
     cdef bint read_directly(self, const char *data, Py_ssize_t length) except -1
-    cdef int answer(self, WsgiExchange exchange) except -1
+    cdef int answer(self, WsgiExchange exchange, bint is_leader) except -1
     cdef int go_to_loop(self) except -1
     cdef int close_directly(self) except -1
     cdef int end_grace(self) except -1

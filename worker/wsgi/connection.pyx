@@ -234,8 +234,8 @@ cdef class WsgiConnection(HttpConnection):
         self.go_to_loop()
         return data[max(sent, 0):]
 
-    cdef int answer(self, WsgiExchange exchange) except -1:
-        """Send what the app has said, with which it is done, and go on."""
+    cdef int answer(self, WsgiExchange exchange, bint is_leader) except -1:
+        """Send what the app has said, with which it is done, and go on. `is_leader`: it takes another one at once."""
         cdef bytes output = exchange.output
         cdef Py_ssize_t sent
         if not self.direct:
@@ -256,6 +256,8 @@ cdef class WsgiConnection(HttpConnection):
         self.exchange = None
         self.answering = False
         self.answered = True
+        if is_leader:
+            self.wsgi.status.hold_wake()
         if self.is_shut or self.ended or not exchange.keep_alive:
             if not self.handed.has_unread():
                 return self.close_directly()

@@ -225,7 +225,7 @@ cdef class Crew:
                 self.note_call(monotonic_ns() - began_ns > SLOW_NS)
         if getpid() == self.pid:
             try:
-                connection.answer(exchange)
+                connection.answer(exchange, self.leader == index)
             except Exception:
                 logger.exception("a response could not be sent")
                 connection.close_directly()
@@ -259,13 +259,12 @@ cdef class Crew:
             exchange = self.next_of_events()
             if exchange is None:
                 exchange = self.next_taken()
-            if exchange is not None:
-                return exchange
-            if self.jobs and self.jobs_left > 0:
+            if exchange is None and self.jobs and self.jobs_left > 0:
                 self.jobs_left -= 1
-                return self.jobs.popleft()
-            if self.stopped and not self.jobs:
-                return None
+                exchange = self.jobs.popleft()
+            self.service.status.wake_held()  # nothing was taken since the last answer
+            if exchange is not None or (self.stopped and not self.jobs):
+                return exchange
             self.wait()
 
     cdef WsgiExchange next_of_events(self):
