@@ -231,15 +231,14 @@ cdef class HttpConnection(RequestReader):
         file must be written there. Not for TLS.
         """
         cdef Py_ssize_t length = PyBytes_GET_SIZE(head), sent = 0
-        cdef int socket_fd = self.handed.fileno()
         cdef bint is_free = not self.transport.get_write_buffer_size()
         if is_free and length:
-            sent = send_head(socket_fd, PyBytes_AS_STRING(head), length)
+            sent = send_head(self.handed.fileno(), PyBytes_AS_STRING(head), length)
             self.given_bytes += sent
         if sent < length or not is_free:
             self.write(head[sent:])
             return None
-        self.sending_file = FileSender(self.service.loop, socket_fd, file, self.on_file_end)
+        self.sending_file = FileSender(self.service.loop, self.handed.fileno(), file, self.on_file_end)
         self.hold_back()
         return self.sending_file
 
@@ -356,7 +355,8 @@ cdef class HttpConnection(RequestReader):
         if self.transport is None:
             return 0
         self.closing = True
-        self.hold_back()  # for the client to take the rest
+        if self.service.secure or self.transport.get_write_buffer_size():
+            self.hold_back()  # for the client to take the rest
         self.transport.close()
         return 0
 
