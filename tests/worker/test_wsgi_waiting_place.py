@@ -1,6 +1,7 @@
 """A WSGI worker that is full leaves what waits in its channel, and takes it when it is done."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from tests.support.http_exchange import read_response
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess, serving_worker
+from tests.worker.test_inbox import STARVED_OFFSET
 from tests.worker.test_taken_means_begun import asking_clients
 
 # /block takes a byte from the gate, and waits until there is one.
@@ -68,6 +70,22 @@ def test_one_at_a_time_in_order_without_end(tmp_path: Path) -> None:
             for client in asking_clients(worker, *["/"] * 20):
                 with client:
                     assert read_response(client).body == b"ok"
+        worker.wait_closed()
+
+
+def test_dispatcher_is_woken_once_for_an_end_and_what_is_taken_next(tmp_path: Path) -> None:
+    with wsgi_worker(tmp_path) as worker:
+        os.pwrite(worker.page_fd, (1).to_bytes(4, sys.byteorder), STARVED_OFFSET)
+        clients = asking_clients(worker, "/block", *["/"] * 10)
+        wait_requests(worker, 1)
+        os.eventfd_read(worker.wakeup_fd)  # of the one that blocks
+        let_go(tmp_path)
+        for client in clients:
+            assert read_response(client).body == b"ok"
+        wait_until(lambda: worker.counters()["closed"] == 11, "nothing of them is open")
+        assert os.eventfd_read(worker.wakeup_fd) <= 11
+        for client in clients:
+            client.close()
         worker.wait_closed()
 
 
