@@ -147,7 +147,7 @@ cdef class WorkerStatus:
         page_wake_dispatcher(self.page, self.wakeup_fd)
 
     cdef inline void hold_wake(self) noexcept nogil:
-        # Whoever calls this moves something else at once, and calls wake() or wake_held() before all that takes time.
+        # The caller moves something else at once, and calls wake() or wake_held() before all that takes time.
         self.holds_wake = True
 
     cdef inline void wake_held(self) noexcept nogil:
