@@ -1,4 +1,8 @@
-"""Owns how scripts of OpenRC look: openrc-run(8), supervise-daemon(8). Pure; the user's shell."""
+"""Owns how scripts of OpenRC look: openrc-run(8), supervise-daemon(8), start-stop-daemon(8). Pure; the user's shell.
+
+supervise-daemon starts again whatever has ended, also with exit code 0; respawn_max bounds how often (0: for ever), and
+once is the least. An app that is not to be started again is therefore none of its: start-stop-daemon starts it.
+"""
 
 import shlex
 from collections.abc import Sequence
@@ -15,13 +19,11 @@ SCRIPT = """\
 
 name={name}
 description={description}
-supervisor=supervise-daemon
+{supervision}
 command={program}
 command_args={arguments}
 command_user={user}
 pidfile="/run/${{RC_SVCNAME}}.pid"
-respawn_delay=5
-respawn_max={respawn_max}
 # What is under way is finished.
 retry="TERM/{stop_seconds:.0f}/KILL/{kill_seconds}"
 rc_ulimit="-n {descriptors}"
@@ -35,10 +37,20 @@ depend() {{
 
 reload() {{
     ebegin "Reloading ${{name}}"
-    supervise-daemon "${{RC_SVCNAME}}" --signal HUP --pidfile "${{pidfile}}"
+    {signal_sender} --signal HUP --pidfile "${{pidfile}}"
     eend $?
 }}
 """
+
+SUPERVISED = """\
+supervisor=supervise-daemon
+respawn_delay=5
+# For ever: it is started again after `fastlb stop`, too; `rc-service SERVICE stop` ends it.
+respawn_max=0"""
+
+ONCE = """\
+# It has --no-autorestart, and supervise-daemon would start it again at least once.
+command_background=yes"""
 
 
 def script_name(owner: Owner, app: str) -> str:
@@ -62,7 +74,8 @@ def _script(owner: Owner, app: BootApp) -> str:
         # It is split into words again, by a shell.
         arguments=shlex.quote(shlex.join(arguments)),
         user=shlex.quote(owner.name),
-        respawn_max=0 if app.is_restarted else 1,
+        supervision=SUPERVISED if app.is_restarted else ONCE,
+        signal_sender='supervise-daemon "${RC_SVCNAME}"' if app.is_restarted else "start-stop-daemon",
         stop_seconds=app.stop_seconds,
         kill_seconds=KILL_SECONDS,
         descriptors=app.descriptors,

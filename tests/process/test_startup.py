@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastlb.cli.startup.boot_app import BootApp, Owner
+from fastlb.cli.startup.openrc_scripts import scripts_of
 
 from tests.support.fastlb_process import APPS, Fastlb
 from tests.support.user_systemd import UserSystemd, is_possible
@@ -168,6 +170,22 @@ def test_script_of_openrc_is_a_shell_script(fastlb: Fastlb) -> None:
     assert said.stdout.splitlines() == [f"{sys.executable} -P -m fastlb run --log-files shop", str(fastlb.home)]
     fastlb.ok("unstartup", "openrc", "--root", str(image))
     assert [path for path in image.rglob("*") if not path.is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    ("is_restarted", "told"),
+    [(True, "supervise-daemon:0:"), (False, "::yes")],  # supervise-daemon would run it twice, at the least
+)
+def test_script_of_openrc_starts_an_app_again_for_ever_or_never(is_restarted: bool, told: str) -> None:
+    owner = Owner("root", 0, Path("/root/.fastlb"))
+    app = BootApp("shop", "/srv", 30.0, 65536, is_restarted=is_restarted)
+    script = scripts_of(owner, [app])["fastlb-root-shop"]
+    script += "\nprintf '%s' \"$supervisor:$respawn_max:$command_background\""
+    script += "\nebegin() { :; }; eend() { :; }; RC_SVCNAME=shop"
+    script += "\nsupervise-daemon() { echo \"/supervise $*\"; }; start-stop-daemon() { echo \"/once $*\"; }; reload"
+    said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=scaled(10))
+    whom = "/supervise shop" if is_restarted else "/once"
+    assert said.stdout == f"{told}{whom} --signal HUP --pidfile /run/shop.pid\n"
 
 
 def test_who_is_not_root_is_told_what_root_types(fastlb: Fastlb) -> None:
