@@ -152,7 +152,8 @@ def test_log4js_writes_what_all_workers_log_to_one_file(
     for pid in app.worker_pids:
         ask(app, "/log", pid)
     wait_until(
-        lambda: all(f"said by {pid}" in log.read_text() for pid in app.worker_pids), "all lines are there", timeout=10
+        lambda: log.exists() and all(f"said by {pid}" in log.read_text() for pid in app.worker_pids),
+        "all lines are there", timeout=10
     )
 
 

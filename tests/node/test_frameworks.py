@@ -12,13 +12,11 @@ from tests.support.client import get
 from tests.support.fastlb_process import App, Fastlb, address_of
 from tests.support.node_clients import https_get, run_client, tls_variables
 from tests.support.node_driver import (
-    WORKERS,
     free_port,
     start_node,
     start_where_it_asks,
     variables,
     wait_for_answers_of,
-    who_answers,
 )
 from tests.support.node_packages import APPS
 from tests.support.tls import client_context
@@ -30,8 +28,7 @@ CONNECTIONS = 8
 
 
 def assert_every_worker_answers(app: App) -> None:
-    assert set(who_answers(app.address, CONNECTIONS)) == set(app.worker_pids)
-    assert len(app.worker_pids) == WORKERS
+    assert wait_for_answers_of(app.address) == set(app.worker_pids)
 
 
 @pytest.mark.parametrize("script", ["http.js", "esm.mjs", "cjs.cjs", "self_disconnect.js"])
@@ -46,8 +43,13 @@ def test_framework(fastlb: Fastlb, framework_apps: Path, script: str) -> None:
 
 def test_workers_are_numbered_as_under_pm2(fastlb: Fastlb) -> None:
     app = start_node(fastlb, "http.js", *PATIENT)
-    numbers = {get(app.address).json()["NODE_APP_INSTANCE"] for _ in range(CONNECTIONS)}
-    assert numbers == {"0", "1"}
+    seen: set[str] = set()
+
+    def both_have_answered() -> bool:
+        seen.add(get(app.address).json()["NODE_APP_INSTANCE"])
+        return seen == {"0", "1"}
+
+    wait_until(both_have_answered, "both answer")
 
 
 def test_typescript_by_tsx(fastlb: Fastlb, framework_apps: Path) -> None:
@@ -64,15 +66,18 @@ def test_client_is_seen_with_its_own_address(fastlb: Fastlb) -> None:
 
 def test_websocket_echoes(fastlb: Fastlb, framework_apps: Path) -> None:
     app = start_node(fastlb, framework_apps / "ws.js", *PATIENT)
-    pids = set()
-    for _ in range(CONNECTIONS):
+    pids: set[int] = set()
+
+    def both_have_echoed() -> bool:
         with connect_websocket(f"ws://127.0.0.1:{app.port}/") as websocket:
             pids.add(json.loads(websocket.recv())["pid"])
             websocket.send("hello")
             assert websocket.recv() == "hello"
             websocket.send(b"\0\1")
             assert websocket.recv() == b"\0\1"
-    assert pids == set(app.worker_pids)
+        return pids == set(app.worker_pids)
+
+    wait_until(both_have_echoed, "both echo", timeout=10)
 
 
 def test_socketio_by_websocket(fastlb: Fastlb, framework_apps: Path) -> None:
@@ -99,9 +104,15 @@ def test_tls_session_of_one_worker_is_resumed_by_the_other(fastlb: Fastlb, versi
     context.minimum_version = context.maximum_version = version
     first, session = https_get(app.address, context, None)
     assert not first["resumed"]
-    answers = [https_get(app.address, context, session)[0] for _ in range(CONNECTIONS)]
-    assert all(answer["resumed"] for answer in answers)
-    assert {answer["pid"] for answer in answers} == set(app.worker_pids)
+    pids: set[int] = set()
+
+    def both_have_resumed() -> bool:
+        answer = https_get(app.address, context, session)[0]
+        assert answer["resumed"]
+        pids.add(answer["pid"])
+        return pids == set(app.worker_pids)
+
+    wait_until(both_have_resumed, "both resume it", timeout=10)
 
 
 def test_http2_without_tls(fastlb: Fastlb) -> None:
@@ -154,7 +165,7 @@ def test_unix_socket_has_the_mode_that_the_app_asks_for_and_goes_with_it(fastlb:
     path = fastlb.directory / "app.sock"
     app = start_where_it_asks(fastlb, APPS / "unix_path.js", *variables({"SOCKET_PATH": path}), *PATIENT)
     assert app.address == str(path)
-    assert set(who_answers(str(path), CONNECTIONS)) == set(app.worker_pids)
+    assert wait_for_answers_of(str(path)) == set(app.worker_pids)
     assert path.stat().st_mode & 0o666 == 0o666
     app.ok("stop")
     assert not path.exists()

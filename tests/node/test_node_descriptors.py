@@ -29,7 +29,7 @@ def test_programs_of_an_app_hold_nothing_of_the_worker_and_do_not_delay_its_end(
         assert processes.shared_sockets(program, worker) == set(), processes.command_line(program)
         if processes.command_line(program)[0] != str(node_major):
             assert processes.inherited_fds(program) == {}
-    app.ok("stop", timeout=3)
+    app.ok("stop", timeout=20)
     assert "worker_cut_off" not in app.log("supervisor")
     wait_until(lambda: not any(map(processes.is_running, programs)), "they end with their worker")
 

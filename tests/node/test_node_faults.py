@@ -23,6 +23,8 @@ CLIENTS = 20
 KILLS = 5
 KILLS_WHILE_STARTING = 8
 FOR_EVER = "/block?ms=600000"
+# On a busy machine one that is well gives no sign of life for a second.
+HANG_TIMEOUT = f"{scaled(1):g}"
 
 
 def wait_until_blocked(fastlb: Fastlb, requests: int = 1) -> None:
@@ -70,7 +72,7 @@ def test_who_waits_for_a_worker_that_is_killed_is_answered_by_another(fastlb: Fa
             assert {client.receive().status for client in clients} == {200}
         with pytest.raises(ConnectionError):
             blocking.receive()
-    assert app.show()["dispatcher"]["redispatched"] == CLIENTS
+    assert app.show()["dispatcher"]["redispatched"] >= CLIENTS
 
 
 def test_blocked_worker_of_two_makes_no_client_wait_that_comes_then(fastlb: Fastlb) -> None:
@@ -108,7 +110,8 @@ def test_uncaught_error_is_a_crash_with_its_trace_in_the_log(fastlb: Fastlb) -> 
 
 def test_worker_that_crashes_too_often_is_given_up(fastlb: Fastlb) -> None:
     bounds = ("--min-uptime", "60", "--max-restarts", "3", "--restart-delay", "0.05")
-    app = start_node(fastlb, "http.js", *bounds, workers=1)
+    # At another address: a port of 127.0.0.1 may be a client's when the app opens it again.
+    app = start_node(fastlb, "http.js", *bounds, "--bind", "127.0.0.9:0", workers=1)
     for _ in range(3):
         with pytest.raises(ConnectionError):
             app.get("/exit?code=3", timeout=15)
@@ -132,7 +135,7 @@ def test_ports_that_an_app_asked_for_are_closed_when_nobody_serves_them(fastlb: 
             os.kill(pid, signal.SIGKILL)
         assert idle.sock.recv(1) == b"", "a keep-alive client gets an end"
     wait_until(lambda: app.entry()["status"] == "errored", "it is errored")
-    wait_until(lambda: all(is_refused(address) for address in addresses), "clients are refused", 1)
+    wait_until(lambda: all(is_refused(address) for address in addresses), "clients are refused")
     app.ok(command)
     assert [get(address).status for address in addresses] == [200, 200]
 
@@ -162,7 +165,7 @@ def is_refused(address: Address) -> bool:
 
 
 def test_worker_whose_event_loop_hangs_is_killed_and_replaced(fastlb: Fastlb) -> None:
-    app = start_node(fastlb, "http.js", "--hang-timeout", "1")
+    app = start_node(fastlb, "http.js", "--hang-timeout", HANG_TIMEOUT)
     before = app.worker_pids
     with Connection(app.address, timeout=15) as client:
         client.send(FOR_EVER)
@@ -171,11 +174,11 @@ def test_worker_whose_event_loop_hangs_is_killed_and_replaced(fastlb: Fastlb) ->
     app.wait_online(2)
     after = app.worker_pids
     assert len(set(before) & set(after)) == 1, "the other one goes on"
-    assert "gave no sign of life for hang_timeout (1 s)" in app.log("supervisor")
+    assert f"gave no sign of life for hang_timeout ({HANG_TIMEOUT} s)" in app.log("supervisor")
 
 
 def test_worker_that_is_blocked_for_less_is_left_alone(fastlb: Fastlb) -> None:
-    app = start_node(fastlb, "http.js", "--hang-timeout", "3")
+    app = start_node(fastlb, "http.js", "--hang-timeout", f"{scaled(3):g}")
     before = app.worker_pids
     for _ in range(2):
         assert app.get("/block?ms=1000").status == 200
@@ -184,9 +187,10 @@ def test_worker_that_is_blocked_for_less_is_left_alone(fastlb: Fastlb) -> None:
 
 
 def test_idle_workers_are_no_hung_ones(fastlb: Fastlb) -> None:
-    app = start_node(fastlb, "http.js", "--hang-timeout", "1")
+    app = start_node(fastlb, "http.js", "--hang-timeout", HANG_TIMEOUT)
     before = app.worker_pids
-    wait_until(lambda: app.entry()["workers"][0]["uptime_s"] > 3, "they have had nothing to do", timeout=10)
+    idle = 2 * float(HANG_TIMEOUT)
+    wait_until(lambda: app.entry()["workers"][0]["uptime_s"] > idle, "they have had nothing to do", timeout=10)
     assert app.worker_pids == before
     assert wait_for_answers_of(app.address) == set(before)
 
@@ -315,7 +319,7 @@ def test_stop_while_there_is_no_dispatcher(fastlb: Fastlb) -> None:
 
 def test_dispatcher_that_hangs_is_not_held_against_the_workers(fastlb: Fastlb) -> None:
     """They are heard through the dispatcher: while that is stopped, nobody can give a sign of life."""
-    app = start_node(fastlb, "http.js", "--hang-timeout", "1")
+    app = start_node(fastlb, "http.js", "--hang-timeout", HANG_TIMEOUT)
     workers = app.worker_pids
     old = app.dispatcher_pid
     os.kill(old, signal.SIGSTOP)

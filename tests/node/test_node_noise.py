@@ -15,7 +15,7 @@ from tests.support.fastlb_process import App, Fastlb
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
 from tests.support.node_driver import start_node, wait_for_answers_of
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 MESSAGES = 20_000
 NONSENSE = ("/null", "/garbage", "/acks?count=5", "/answers?count=5", "/foreign", "/empty")
@@ -60,6 +60,7 @@ def test_line_without_end_kills_its_writer_and_says_why(app: App, noise: str) ->
     guilty = app.get(noise).json()["pid"]
     wait_until(lambda: not processes.is_running(guilty), "it is killed", timeout=10)
     (other,) = workers - {guilty}
+    wait_until(lambda: guilty not in app.worker_pids, "that is known")
     app.wait_online(2)
     assert other in app.worker_pids
     assert wait_for_answers_of(app.address) == set(app.worker_pids)
@@ -97,7 +98,7 @@ def test_flood_of_messages_is_not_all_logged(fastlb: Fastlb) -> None:
 
 
 def test_ready_is_heard_from_an_app_that_floods(fastlb: Fastlb) -> None:
-    app = start_node(fastlb, "floods_and_says_ready.js", "--wait-ready", "--listen-timeout", "2")
+    app = start_node(fastlb, "floods_and_says_ready.js", "--wait-ready", "--listen-timeout", f"{scaled(5):g}")
     assert app.get().status == 200
 
 
@@ -152,6 +153,7 @@ def test_worker_that_is_killed_within_a_line_harms_nobody(app: App) -> None:
     workers = set(app.worker_pids)
     guilty = app.get("/unterminated?mib=0.5").json()["pid"]
     os.kill(guilty, signal.SIGKILL)
+    wait_until(lambda: guilty not in app.worker_pids, "its death is known")
     app.wait_online(2)
     assert wait_for_answers_of(app.address) == set(app.worker_pids)
     assert (workers - {guilty}) < set(app.worker_pids)

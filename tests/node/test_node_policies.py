@@ -85,6 +85,7 @@ def test_least_connections_goes_by_what_is_really_open(fastlb: Fastlb) -> None:
         busy, idle = app.worker_pids
         assert connections(app) == [HELD, 0]
         assert who_answers(app.address, HELD) == Counter({idle: HELD})
+        wait_until(lambda: connections(app) == [HELD, 0], "all of those are closed")
         hold(stack, app, HELD)
         assert connections(app) == [HELD, HELD]
         assert wait_for_answers_of(app.address) == {busy, idle}

@@ -36,7 +36,7 @@ def test_app_may_open_and_close_more_servers_than_there_are_listeners(fastlb: Fa
 def test_reload_to_code_that_only_gets_to_its_datagrams_changes_nothing(fastlb: Fastlb, tmp_path: Path) -> None:
     port, broken = free_port(), tmp_path / "broken"
     options = variables({"PORT": port, "BROKEN": broken})
-    app = start_where_it_asks(fastlb, APPS / "datagrams_first.js", *options, "--listen-timeout", "2")
+    app = start_where_it_asks(fastlb, APPS / "datagrams_first.js", *options, "--listen-timeout", f"{scaled(2):g}")
     assert f"127.0.0.1:{port}" in app.binds
     before = app.worker_pids
     broken.touch()

@@ -21,6 +21,7 @@ from tests.support.node_driver import (
     wait_for_answers_of,
 )
 from tests.support.node_packages import APPS, node_binary
+from tests.support.ports import free_pair
 from tests.support.waiting import scaled, wait_until
 
 FAILURE, USAGE = 1, 2
@@ -201,23 +202,12 @@ def test_workers_are_numbered_and_counted_up(fastlb: Fastlb) -> None:
 
 
 def test_each_worker_may_have_a_port_of_its_own(fastlb: Fastlb) -> None:
-    first = consecutive_ports()
+    first = free_pair()
     app = start_where_it_asks(fastlb, APPS / "http.js", "--increment-var", "PORT", "--env", f"PORT={first}")
     answers = [get(("127.0.0.1", first + number)).json() for number in (0, 1)]
     assert [answer["NODE_APP_INSTANCE"] for answer in answers] == ["0", "1"]
     assert [answer["pid"] for answer in answers] == app.worker_pids
     assert sorted(app.binds) == [f"127.0.0.1:{first}", f"127.0.0.1:{first + 1}"]
-
-
-def consecutive_ports() -> int:
-    """The first of two ports that are free now."""
-    while True:
-        first = free_port()
-        try:
-            with socket.create_server(("127.0.0.1", first + 1)):
-                return first
-        except (OSError, OverflowError):
-            continue
 
 
 def test_arguments_options_and_directory_arrive(fastlb: Fastlb, tmp_path: Path) -> None:
@@ -292,6 +282,6 @@ def test_list_and_show_tell_connections_and_no_requests(fastlb: Fastlb) -> None:
 
 
 def test_app_that_throws_soon_after_it_listens_has_not_started(fastlb: Fastlb) -> None:
-    failed = fastlb.try_start(str(APPS / "dies_after_listening.js"), "--settle", "1", "--env", "PORT=0")
+    failed = fastlb.try_start(str(APPS / "dies_after_listening.js"), "--settle", "30", "--env", "PORT=0")
     assert failed.returncode == 1
     assert "this app does not live long" in failed.stderr, "the traceback is on the screen"

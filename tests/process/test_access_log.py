@@ -12,7 +12,7 @@ from tests.support.fastlb_process import Fastlb
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess, run_load
 from tests.support.raw_http import RawClient, get
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 CHANGING = """
 import logging, sys
@@ -92,7 +92,7 @@ def test_supervisor_that_hangs_holds_up_no_request(fastlb: Fastlb) -> None:
 def test_logger_that_an_app_changes_is_used(fastlb: Fastlb, tmp_path: Path) -> None:
     (tmp_path / "changing.py").write_text(CHANGING)
     app = fastlb.start("changing:app", "--app-dir", str(tmp_path), "--workers", "1", "--access-log")
-    with RawClient(socket.create_connection(("127.0.0.1", app.port), timeout=10)) as client:
+    with RawClient(socket.create_connection(("127.0.0.1", app.port), timeout=scaled(10))) as client:
         client.send(get("/before")).response()
         wait_until(lambda: "/before" in app.log("out"), "its line is there")  # it is made after the response
         for path in ("/change", "/after"):
@@ -107,7 +107,7 @@ def test_logger_that_an_app_changes_is_used(fastlb: Fastlb, tmp_path: Path) -> N
 def test_worker_that_is_killed_loses_no_more_than_the_lines_of_a_turn(fastlb: Fastlb, target: str) -> None:
     app = fastlb.start(target, "--workers", "1", "--access-log")
     [pid] = app.worker_pids
-    with RawClient(socket.create_connection(("127.0.0.1", app.port), timeout=10)) as client:
+    with RawClient(socket.create_connection(("127.0.0.1", app.port), timeout=scaled(10))) as client:
         for _ in range(20):
             client.send(get("/plain")).response()
         os.kill(pid, signal.SIGKILL)

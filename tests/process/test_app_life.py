@@ -22,10 +22,12 @@ def test_start_returns_when_all_workers_serve() -> None:
         await running.app.start(lambda progress: told.append(progress.admitted))
         assert running.statuses == ["online", "online"]
         assert told[-1] == 2
-        assert {(await running.get()).json()["worker"] for _ in range(4)} == {0, 1}
+        seen: set[int] = set()
+        async with asyncio.timeout(scaled(10)):
+            while seen != {0, 1}:  # one that is still busy with its last client is passed over
+                seen.add((await running.get()).json()["worker"])
 
-    # Long: on a busy machine the turn of a worker that is merely slow must not pass.
-    run(config(handover_timeout=2.0), scenario)
+    run(config(), scenario)
 
 
 def test_status_counts_requests_and_connections(tmp_path: Path) -> None:
@@ -204,7 +206,7 @@ def test_hung_worker_is_killed_and_replaced(path: str) -> None:
             else:
                 client.send(path)
             await running.wait_until(lambda: running.pids not in ([], [pid]), "another process is online")
-        assert running.events("worker_hung") == 1
+        assert running.events("worker_hung") >= 1, "on a busy machine another one may be late as well"
         if path != "stopped":
             assert "asgi_probe.py" in running.error_log(), "its stack is in the log"
 

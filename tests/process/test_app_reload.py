@@ -13,6 +13,7 @@ from fastlb.supervisor.errors import FastlbError, StartFailed, UsageError
 
 from tests.support import processes
 from tests.support.client import Connection
+from tests.support.ports import free_port
 from tests.support.running_app import RunningApp, config, ignore_progress, run
 from tests.support.waiting import scaled
 
@@ -254,7 +255,7 @@ def test_failed_restart_can_be_tried_again(release: Release) -> None:
         await running.app.restart(ignore_progress)
         assert (await running.get()).status == 200
 
-    run(config("release:app"), scenario)
+    run(config("release:app", bind=(f"127.0.0.1:{free_port()}",)), scenario)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
@@ -304,7 +305,7 @@ def test_many_restarts_and_reloads_leave_descriptors_as_they_were() -> None:
             await running.wait_online(2)
             os.kill(running.dispatcher_pid, signal.SIGKILL)
             await running.get()
-        assert processes.fd_count(os.getpid()) == before
+        await running.wait_until(lambda: processes.fd_count(os.getpid()) == before, "what was opened is closed")
         assert processes.thread_count(os.getpid()) < 20
 
     run(config(settle=0.0), scenario)

@@ -41,7 +41,8 @@ def test_good_code_takes_the_place_of_the_old(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "2")
     before = set(app.worker_pids)
     with LoadProcess(Plan(address=app.address, clients=2)) as load:
-        found = fastlb.cli("canary", "app", "--for", "1s", "--min-requests", "5", "--max-slowdown", "1000", "--json")
+        options = ("--for", f"{scaled(1.5):g}s", "--min-requests", "5", "--max-slowdown", "1000", "--json")
+        found = fastlb.cli("canary", "app", *options)
         load.wait_for(20)
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)[0]["ok"] is True

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fastlb_process import App, Fastlb
+from tests.support.ports import free_port
 from tests.support.programs import write_program
 from tests.support.waiting import wait_until
 
@@ -80,7 +81,8 @@ def test_numbers_of_all_workers_are_the_app(fastlb: Fastlb) -> None:
 
 @pytest.mark.parametrize("command", ["start", "restart", "reload"])
 def test_worker_that_was_given_up_runs_again_and_has_clients_though_no_other_does(fastlb: Fastlb, command: str) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "2", "--max-restarts", "1", "--min-uptime", "60")
+    bind = ("--bind", f"127.0.0.1:{free_port()}")  # closed, and opened again
+    app = fastlb.start("asgi_probe:app", "--workers", "2", "--max-restarts", "1", "--min-uptime", "60", *bind)
     kill_all(app)
     fastlb.ok(command, "1")
     wait_statuses(app, (0, "errored"), (1, "online"))

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.fastlb_process import APPS, CliResult, Fastlb, describe
 from tests.support.node_packages import node_binary
+from tests.support.waiting import wait_until
 
 NODE = """\
 require('http').createServer((request, response) => response.end(process.env.LEVEL)).listen(0, '127.0.0.1');
@@ -61,13 +62,18 @@ def expected(wanted: dict[str, dict[str, Any]]) -> dict[str, tuple[str, int]]:
     return {name: ("online", app.get("workers", 1)) for name, app in wanted.items()}
 
 
+def wait_running(fastlb: Fastlb, wanted: dict[str, dict[str, Any]]) -> None:
+    """Wait until what runs is what the file says: old workers may be leaving for a moment."""
+    wait_until(lambda: running(fastlb) == expected(wanted), "what the file says runs", timeout=15)
+
+
 @pytest.mark.timeout(400)
 def test_life_of_a_file(fastlb: Fastlb, tmp_path: Path) -> None:
     (tmp_path / "server.js").write_text(NODE)
     wanted = apps()
     write(tmp_path, wanted)
     do(fastlb, tmp_path, "start", "--env", "production")
-    assert running(fastlb) == expected(wanted)
+    wait_running(fastlb, wanted)
     supervisors = pids(fastlb)
     assert do(fastlb, tmp_path, "start").stderr.count(": runs as the file says") == 8
     assert pids(fastlb) == supervisors
@@ -79,23 +85,24 @@ def test_life_of_a_file(fastlb: Fastlb, tmp_path: Path) -> None:
     write(tmp_path, wanted)
     workers = pids(fastlb, "workers")
     do(fastlb, tmp_path, "reload")
-    assert running(fastlb) == expected(wanted)
+    wait_running(fastlb, wanted)
     after = pids(fastlb)
     assert {name for name in after if after[name] != supervisors.get(name)} == {"fifth"}
-    assert not any(workers[name] & found for name, found in pids(fastlb, "workers").items() if name in workers)
+    found = pids(fastlb, "workers")
+    assert not any(workers[name] & found[name] for name in workers if name in found)
 
     before = settings(fastlb, list(wanted))
     assert before["first"]["env"]["origin"].startswith("fastlb.json:")
     do(fastlb, tmp_path, "stop")
     assert {status for status, _ in running(fastlb).values()} == {"stopped"}
     do(fastlb, tmp_path, "start")
-    assert running(fastlb) == expected(wanted)
+    wait_running(fastlb, wanted)
     assert settings(fastlb, list(wanted)) == before
     fastlb.ok("save")
     fastlb.ok("kill", timeout=120)
     assert {status for status, _ in running(fastlb).values()} == {"stopped"}
     fastlb.ok("resurrect", timeout=120)
-    assert running(fastlb) == expected(wanted)
+    wait_running(fastlb, wanted)
     assert settings(fastlb, list(wanted)) == before
     assert do(fastlb, tmp_path, "start").stderr.count(": runs as the file says") == 8
     do(fastlb, tmp_path, "delete")

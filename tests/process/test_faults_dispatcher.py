@@ -155,7 +155,7 @@ def test_dispatcher_of_another_release_is_told_of_and_replaced_when_there_is_one
     upgraded.touch()
     os.kill(app.dispatcher_pid, signal.SIGKILL)
     wait_until(lambda: "dispatcher_of_another_release" in app.log("supervisor"), "it is in the log", 10)
-    assert app.entry()["status"] == "degraded"
+    wait_until(lambda: app.entry()["status"] == "degraded", "it is shown")
     assert "`fastlb stop app` and `fastlb start app`" in app.show()["last_error"]
     with Connection(app.address, timeout=20) as waiting:
         waiting.send()

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from tests.support.client import Connection
 from tests.support.fastlb_process import Fastlb
+from tests.support.ports import free_port
 from tests.support.waiting import scaled, wait_until
 
 
 def test_nothing_is_left_when_idle_and_the_next_start_succeeds(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "2")
-    bind = app.binds[0]
+    bind = f"127.0.0.1:{free_port()}"  # one of the kernel's choice may be a client's by then
+    app = fastlb.start("asgi_probe:app", "--workers", "2", "--bind", bind)
     os.kill(app.supervisor_pid, signal.SIGKILL)
-    wait_until(lambda: not fastlb.pids, "every process is gone", timeout=2)
+    wait_until(lambda: not fastlb.pids, "every process is gone")
     assert app.entry()["status"] == "died"
     fastlb.start("asgi_probe:app", "--bind", bind)
     assert app.get().status == 200

@@ -69,6 +69,7 @@ def test_node_script_has_the_channel_that_pm2_gives_it(fastlb: Fastlb, tmp_path:
     )
     options = ("--fork", "worker.js", "-w", "2", "--wait-ready", "--shutdown-with-message", "--", "-a", "b")
     app = start_program(fastlb, tmp_path, *options)
+    wait_until(lambda: app.log("out").count("\n") == 2, "both have written")
     assert sorted(app.log("out").splitlines()) == ["true 0 -a,b", "true 1 -a,b"]
     app.ok("stop")
     assert app.log("out").count("heard shutdown") == 2
@@ -82,5 +83,6 @@ def test_node_script_ends_by_its_own_handler_of_the_signal(fastlb: Fastlb, tmp_p
     )
     options = ("--fork", "worker.js", "--kill-signal", "SIGINT", "--interpreter-args", "--max-old-space-size=100")
     app = start_program(fastlb, tmp_path, *options)
+    wait_until(lambda: "listens" in app.log("out"), "it has its handler")
     app.ok("stop")
     assert app.log("out").splitlines() == ["listens --max-old-space-size=100", "cleaned"]

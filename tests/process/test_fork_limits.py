@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.support.fastlb_process import Fastlb
 from tests.support.programs import start_program, try_program, write_program
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 # Takes as many MiB as it is told on its standard input.
 HOARDER = """
@@ -50,7 +50,7 @@ def test_program_lives_no_longer_than_it_may(fastlb: Fastlb, tmp_path: Path) -> 
 def test_replacement_that_fails_is_tried_again(fastlb: Fastlb, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     write_program(tmp_path / "worker.sh", f"[ -e {broken} ] && exit 3", "echo begun", "exec sleep 1000")
-    app = start_program(fastlb, tmp_path, "worker.sh", "--max-lifetime", "2s")
+    app = start_program(fastlb, tmp_path, "worker.sh", "--max-lifetime", f"{scaled(2):g}s")
     broken.touch()
     wait_until(lambda: "replace_failed" in app.log("supervisor"), "the replacement has failed", timeout=15)
     assert app.worker_pids == []

@@ -78,7 +78,9 @@ def test_processes_are_replaced_one_by_one_on_the_same_ports(servers: Servers) -
 def test_release_that_does_not_start_costs_one_process(servers: Servers) -> None:
     app, (_, second) = servers.app, servers.app.worker_pids
     servers.release("broken")
+    app.ok("set", "settle=30s")  # so slow a machine is none
     failed = app.fastlb.cli("reload", "app")
+    app.ok("set", "settle=1s")
     assert failed.returncode == 1
     assert "0 of 2 workers were replaced, and the last one had to go before it failed" in failed.stderr
     assert "no such table" in failed.stderr
@@ -128,7 +130,7 @@ def test_port_that_is_in_use_is_said(
         if len(options) == 2 and options[1] == "2":
             taken.close()  # they take it from each other
         fastlb.allow_in_logs("Traceback")
-        result = try_program(fastlb, tmp_path, "--fork", target, *options, "--env", f"PORT={port}", "--settle", "1s")
+        result = try_program(fastlb, tmp_path, "--fork", target, *options, "--env", f"PORT={port}", "--settle", "30s")
     assert result.returncode == 1, describe(result)
     assert told in result.stderr
     assert fastlb.pids == []

@@ -107,6 +107,7 @@ def test_program_gets_other_arguments_and_another_directory(fastlb: Fastlb, tmp_
     (tmp_path / "other").mkdir()
     write_program(tmp_path / "other" / "worker.sh", 'echo "$PWD $1"', "sleep 1000 & wait")
     app = start_program(fastlb, tmp_path, "--fork", "./worker.sh", "--", "one")
+    wait_until(lambda: app.log("out"), "it has said where it is")
     app.ok("set", "args='two words'", f"cwd={tmp_path}/other")
     app.ok("reload")
     lines = [f"{tmp_path} one", f"{tmp_path}/other two words"]

@@ -51,6 +51,8 @@ def test_files_and_lines_are_those_that_the_blocks_ask_for(fastlb: Fastlb, tmp_p
     logs = tmp_path / "logs"
     combined = [logs / f"app-{name}-combined.log" for name in ("0", "1", "cluster")]
     wait_until(lambda: [len(lines(path)) for path in combined] == [2, 2, 4], "all that was printed has been written")
+    one_stream = [path for path in logs.iterdir() if path not in combined]
+    wait_until(lambda: sum(len(lines(path)) for path in one_stream) == 8, "into the files of each stream, too")
     for number in "01":
         for word, file in STREAMS:
             assert re.fullmatch(f"{DATE}: to {word}\n", (logs / f"app-{number}-{file}.log").read_text())

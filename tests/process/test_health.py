@@ -16,7 +16,7 @@ from tests.support.waiting import scaled, wait_until
 OFTEN = ("--health-check-interval", "0.1s", "--health-check-grace-period", "0")
 PATIENT = ("--health-check-failures", "1000")
 # What a worker that has nothing to do needs at most for an answer, beside other tests.
-PATIENCE = f"{scaled(0.3):g}s"
+PATIENCE = f"{scaled(0.6):g}s"
 KINDS = ["python", "node"]
 
 
@@ -130,7 +130,7 @@ def test_worker_with_all_threads_busy_is_busy_and_not_ill(fastlb: Fastlb) -> Non
     options = ("--workers", "2", "--health-check", "/", *OFTEN, "--health-check-timeout", PATIENCE)
     app = fastlb.start("wsgi_probe:app", *options)
     with socket.create_connection(("127.0.0.1", app.port)) as client:
-        client.sendall(b"GET /sleep?%g HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % scaled(1))
+        client.sendall(b"GET /sleep?%g HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % scaled(1.5))
         assert client.recv(64)
     assert "worker_unhealthy" not in app.log("supervisor")
 
@@ -153,7 +153,7 @@ def test_program_is_asked_on_its_own_port(fastlb: Fastlb) -> None:
     wait_until(lambda: "begun" in fastlb.app().log("out"), "it runs", 20)
     app = fastlb.app()
     app.ok("send", f"listen {port}")
-    _, errors = starting.communicate(timeout=60)
+    _, errors = starting.communicate(timeout=scaled(60))
     assert starting.returncode == 0, errors
     app.ok("send", "answer 500")
     wait_until(lambda: "GET /health?a=b: answered 500" in app.log("supervisor"), "it is seen to be ill")

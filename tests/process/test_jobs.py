@@ -42,7 +42,7 @@ def test_finished_job_is_done_once_more_on_demand(fastlb: Fastlb, tmp_path: Path
     app = start_program(fastlb, tmp_path, *JOB)
     app.ok(command)
     wait_until(lambda: app.log("out") == "worked\n" * 2, "it has worked twice")
-    assert statuses(app) == ("finished", ["finished"])
+    wait_until(lambda: statuses(app) == ("finished", ["finished"]), "it has finished")
     app.ok("stop")
 
 
@@ -55,7 +55,7 @@ def test_job_that_fails_at_once_has_not_started(fastlb: Fastlb, tmp_path: Path) 
 
 
 def test_job_that_fails_later_stays_down(fastlb: Fastlb, tmp_path: Path) -> None:
-    write_program(tmp_path / "worker.sh", "sleep 0.5", "exit 7")
+    write_program(tmp_path / "worker.sh", "sleep 1", "exit 7")
     app = start_program(fastlb, tmp_path, *JOB)
     wait_until(lambda: statuses(app) == ("errored", ["errored"]), "it has failed")
     assert app.log("supervisor").count("worker_started") == 1
@@ -89,7 +89,7 @@ def test_code_of_several_jobs_is_that_of_the_first_that_failed(fastlb: Fastlb, t
 def test_chosen_exit_codes_end_a_program_that_is_restarted_otherwise(fastlb: Fastlb, tmp_path: Path) -> None:
     count = tmp_path / "count"
     count.write_text("")
-    write_program(tmp_path / "worker.sh", f"echo >> {count}", "sleep 0.4", f"exit $(wc -l < {count})")
+    write_program(tmp_path / "worker.sh", f"echo >> {count}", "sleep 0.8", f"exit $(wc -l < {count})")
     options = ("--stop-exit-codes", "3", "--stop-exit-codes", "4", "--restart-delay", "10ms", *QUICK)
     result = fastlb.cli("run", "worker.sh", *options, cwd=tmp_path, timeout=scaled(30))
     assert result.returncode == 3, describe(result)

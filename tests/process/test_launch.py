@@ -1,6 +1,5 @@
 """Starting a supervisor: what is left when it fails or is given up, and what it passes on."""
 
-import json
 import os
 import pty
 import signal
@@ -127,7 +126,7 @@ def test_closed_terminal_ends_a_foreground_app(fastlb: Fastlb) -> None:
         shown = b""
         while b"listens on" not in shown:
             shown += os.read(terminal, 4096)
-        assert json.loads(fastlb.ok("list", "--json").stdout)[0]["status"] == "online"
+        wait_until(lambda: fastlb.list_json()[0]["status"] == "online", "it is online")
         os.close(terminal)
         assert running.wait(timeout=scaled(30)) == 0
     assert not fastlb.pids

@@ -20,6 +20,7 @@ from fastlb.supervisor.sockets.listeners import BoundListener, backlog_warning, 
 from fastlb.supervisor.sockets.refusals import listening_processes
 
 from tests.support.fastlb_process import APPS, COMMAND
+from tests.support.ports import free_port
 from tests.support.waiting import scaled
 
 
@@ -102,7 +103,8 @@ def test_every_address_means_both_families(spec: str) -> None:
 
 
 def test_ipv6_address_leaves_ipv4_alone() -> None:
-    with bound("[::1]:0") as [first], bound(f"127.0.0.1:{first.info.port}") as [second]:
+    port = free_port()
+    with bound(f"[::1]:{port}") as [first], bound(f"127.0.0.1:{port}") as [second]:
         assert first.address == f"[::1]:{second.info.port}"
 
 
@@ -136,15 +138,14 @@ def test_port_in_use_names_the_process() -> None:
 
 
 def test_port_in_use_by_the_second_address_frees_the_first() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other, socket.create_server(("127.0.0.1", 0)) as gone:
-        free_port = gone.getsockname()[1]
-        gone.close()
-        refusal(f"127.0.0.1:{free_port}", f"127.0.0.1:{other.getsockname()[1]}")
-        assert not connects(socket.AF_INET, ("127.0.0.1", free_port))
+    first = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        refusal(f"127.0.0.1:{first}", f"127.0.0.1:{other.getsockname()[1]}")
+        assert not connects(socket.AF_INET, ("127.0.0.1", first))
 
 
 def test_restart_is_not_blocked_by_time_wait() -> None:
-    with bound("127.0.0.1:0") as [listener]:
+    with bound(f"127.0.0.1:{free_port()}") as [listener]:
         address = listener.socket.getsockname()
         client = socket.create_connection(address)
         accepted, _ = listener.socket.accept()

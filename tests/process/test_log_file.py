@@ -104,11 +104,12 @@ def test_mark_that_does_not_fit_is_written_later(log_file: LogFile) -> None:
 
 
 def test_warning_comes_once_a_second(log_file: LogFile, events: list[str]) -> None:
+    began = time.monotonic()
     with disk_with_room_for(0):
         for _ in range(200):
             log_file.append(b"lost\n")
     warnings = [event for event in events if "log_not_writable" in event]
-    assert len(warnings) == 1
+    assert 1 <= len(warnings) <= 1 + time.monotonic() - began
     assert "reason=" in warnings[0]
 
 

@@ -21,7 +21,7 @@ def test_every_line_of_every_worker_is_there_once_and_whole(fastlb: Fastlb) -> N
     assert Counter((match[1], match[2]) for match in whole) == {
         (str(worker), f"{number:06d}"): 1 for worker in range(2) for number in range(LINES)
     }
-    assert app.log("error").count("err ") == 2 * LINES
+    wait_until(lambda: app.log("error").count("err ") == 2 * LINES, "and all of the other stream")
 
 
 def test_nothing_printed_before_a_kill_is_lost(fastlb: Fastlb) -> None:

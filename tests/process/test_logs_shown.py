@@ -29,7 +29,7 @@ def say(app: App, *words: str) -> None:
 
 
 def test_plain_lines_have_worker_stream_and_time(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "2", "--balance", "round-robin")
+    app = fastlb.start("asgi_probe:app", "--workers", "2", "--balance", "round-robin", "--handover-timeout", "30s")
     say(app, "apple", "pear")
     lines = [line for line in shown(fastlb) if line["message"] in ("apple", "pear")]
     assert [line["message"] for line in lines] == ["apple", "apple", "pear", "pear"]

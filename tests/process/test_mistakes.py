@@ -194,7 +194,7 @@ def run_command(fastlb: Fastlb, command: list[str], **options: object) -> CliRes
 
 
 def test_app_that_dies_soon_after_it_is_ready_has_not_started(fastlb: Fastlb) -> None:
-    failed = fastlb.try_start("dies_after_ready:app", "--settle", "1")
+    failed = fastlb.try_start("dies_after_ready:app", "--settle", "30")
     assert failed.returncode == 1
     assert "did not start: exited with code 7" in failed.stderr
     assert not fastlb.pids, "nothing of it is left"

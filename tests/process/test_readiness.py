@@ -58,7 +58,8 @@ def test_program_is_ready_when_it_or_a_process_below_it_says_so(fastlb: Fastlb, 
     starting = begin_start(fastlb, "--ready-when", "said")
     app = fastlb.app()
     tell(app, "STATUS=loads|READY=0|READ=1|x")
-    assert (statuses(app), app.entry()["workers"][0]["said"]) == (["starting"], "loads")
+    wait_until(lambda: app.entry()["workers"][0]["said"] == "loads", "it is heard")
+    assert statuses(app) == ["starting"]
     tell(app, word)
     assert ends_well(starting)
     assert statuses(app) == ["online"]
@@ -80,10 +81,10 @@ def test_word_of_a_stranger_does_not_count_nor_one_without_end(fastlb: Fastlb) -
 def test_program_takes_its_readiness_back_and_gives_it_again(fastlb: Fastlb) -> None:
     app = start_notifier(fastlb)
     tell(app, "RELOADING=1|STATUS=reads its files")
-    assert (statuses(app), app.entry()["status"]) == (["unready"], "degraded")
+    wait_until(lambda: (statuses(app), app.entry()["status"]) == (["unready"], "degraded"), "it is heard")
     assert "worker 0: reads its files" in app.ok("show").stdout
     tell(app, "READY=1")
-    assert (statuses(app), app.entry()["status"]) == (["online"], "online")
+    wait_until(lambda: (statuses(app), app.entry()["status"]) == (["online"], "online"), "it is heard again")
     log = app.log("supervisor")
     assert "worker_unready" in log
     assert "worker_ready_again" in log
@@ -92,7 +93,7 @@ def test_program_takes_its_readiness_back_and_gives_it_again(fastlb: Fastlb) -> 
 def test_program_that_says_that_it_stops_is_replaced_when_it_has(fastlb: Fastlb) -> None:
     app = start_notifier(fastlb)
     tell(app, "STOPPING=1")
-    assert statuses(app) == ["draining"]
+    wait_until(lambda: statuses(app) == ["draining"], "it is heard")
     app.ok("send", "exit 0")
     app.wait_online(1)
     assert app.entry()["restarts"] == 1

@@ -103,7 +103,9 @@ def test_broken_release_changes_nothing(
     with LoadProcess(Plan(address=app.address)) as load:
         load.wait_for(50)
         release(broken)
+        app.ok("set", "settle=20s")  # it dies soon after it is ready, and later on a busy machine
         result = fastlb.cli("reload", app.name)
+        app.ok("set", "settle=200ms")
         load.wait_for(50)
     assert result.returncode == 1, describe(result)
     shown = result.stdout + result.stderr

@@ -159,7 +159,7 @@ def test_retry_that_fails_is_tried_again_after_the_same_time(fastlb: Fastlb, tmp
     broken.touch()
     os.kill(pid, 15)
     wait_until(lambda: app.log("supervisor").count("retry_failed") >= 2, "it failed twice more", 20)
-    assert app.entry()["status"] == "errored"
+    wait_until(lambda: app.entry()["status"] == "errored", "it is given up between two tries")
     broken.unlink()
     app.wait_online(1)
 

@@ -28,7 +28,7 @@ def test_workers_are_replaced_by_a_reload_and_show_tells_when_next(fastlb: Fastl
     assert "+09:00" in fastlb.ok("jlist").stdout
     fastlb.ok("set", "app", "cron_restart=0")
     app.ok("reload")
-    assert app.entry()["cron_next_at"] == ""
+    wait_until(lambda: app.entry()["cron_next_at"] == "", "there is no next time")
 
 
 def test_finished_job_is_started_again(fastlb: Fastlb, tmp_path: Path) -> None:

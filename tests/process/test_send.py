@@ -47,6 +47,7 @@ def test_line_that_cannot_be_sent_is_said(
 ) -> None:
     write_program(tmp_path / "worker.sh", *lines[:-1], f"exec {lines[-1]}")
     app = start_program(fastlb, tmp_path, "worker.sh")
+    wait_until(lambda: "echo closed" not in lines or app.log("out") == "closed\n", "its standard input is closed")
     result = fastlb.cli("send", "app", *words)
     assert result.returncode != 0
     assert message in result.stderr

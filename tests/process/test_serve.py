@@ -11,6 +11,7 @@ from tests.support.fastlb_process import App, Fastlb
 from tests.support.ports import free_port
 from tests.support.raw_http import RawClient
 from tests.support.raw_http import get as request
+from tests.support.waiting import scaled
 
 PASSWORD = "correct horse"
 AUTH = "Authorization: Basic " + base64.b64encode(f"me:{PASSWORD}".encode()).decode()
@@ -29,7 +30,7 @@ def dist(fastlb: Fastlb) -> Path:
 
 def ask(app: App, path: str, *headers: str) -> tuple[int, bytes]:
     """Return status and body of an answer."""
-    with socket.create_connection(("127.0.0.1", app.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", app.port), timeout=scaled(10)) as sock:
         response = RawClient(sock).send(request(path, *headers)).response()
         return response.status, response.body
 

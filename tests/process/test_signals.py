@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fastlb_process import Fastlb
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 
 def test_ttin_and_ttou_scale_by_one(fastlb: Fastlb) -> None:
@@ -36,7 +36,7 @@ def test_hup_reloads(fastlb: Fastlb) -> None:
 
 
 def test_hup_during_a_reload_is_carried_out_after_it_and_once(fastlb: Fastlb) -> None:
-    app = fastlb.start("asgi_probe:app", "--workers", "1", "--settle", "1")
+    app = fastlb.start("asgi_probe:app", "--workers", "1", "--settle", f"{scaled(1):g}")
     pid = app.supervisor_pid
     os.kill(pid, signal.SIGHUP)
     wait_until(lambda: "reload_begun" in app.log("supervisor"), "the first reload runs")

@@ -31,7 +31,8 @@ def test_start_returns_when_every_worker_is_admitted(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "3", "--handover-timeout", "10s")
     assert [worker["status"] for worker in app.entry()["workers"]] == ["online"] * 3
     answers = Counter(app.get().json()["worker"] for _ in range(30))
-    assert answers == {0: 10, 1: 10, 2: 10}
+    # One that is still busy with its last client is passed over.
+    assert min(answers[worker] for worker in range(3)) >= 5, answers
 
 
 def test_processes_of_an_app_are_supervisor_dispatcher_and_workers(fastlb: Fastlb) -> None:
@@ -86,8 +87,8 @@ def test_restarts_and_the_last_exit_outlive_restart_and_reload(fastlb: Fastlb) -
     for restarts in (1, 2):
         with pytest.raises(ConnectionError):
             app.get("/exit?7")
+        wait_until(lambda: app.entry()["restarts"] == restarts, "it is started anew")  # noqa: B023 - waited for here
         app.wait_online(2)
-        assert app.entry()["restarts"] == restarts
     (crashed,) = {worker["last_exit"] for worker in app.entry()["workers"] if worker["last_exit"]}
     assert crashed == "exited with code 7"
     for command in ("restart", "reload"):
@@ -241,7 +242,13 @@ def test_caller_environment_directory_and_arguments_reach_the_app(fastlb: Fastlb
 
 def test_wsgi_app_is_found_out_by_looking(fastlb: Fastlb) -> None:
     app = fastlb.start("wsgi_probe:app", "--workers", "2", "--threads", "2")
-    assert {app.get().json()["worker"] for _ in range(8)} == {0, 1}
+    seen: set[int] = set()
+
+    def both_have_answered() -> bool:
+        seen.add(app.get().json()["worker"])
+        return seen == {0, 1}
+
+    wait_until(both_have_answered, "both answer")
 
 
 def test_websocket_is_served_by_one_worker(fastlb: Fastlb) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.support.client import Connection
 from tests.support.fastlb_process import Fastlb
+from tests.support.ports import free_port
 from tests.support.waiting import scaled, wait_until
 
 
@@ -39,9 +40,7 @@ def refused() -> int:
 
 
 def test_server_that_was_away_is_told_again(fastlb: Fastlb) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind(("127.0.0.1", 0))
-        place = server.getsockname()
+    place = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
     before = refused()
     fastlb.start("asgi_probe:app", "--statsd-host", f"{place[0]}:{place[1]}")
     wait_until(lambda: refused() >= before + 2, "some were refused", timeout=20)

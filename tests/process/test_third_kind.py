@@ -14,6 +14,7 @@ from fastlb.supervisor.settings.traits import Replacing
 from tests.support import processes
 from tests.support.program_kind import program_traits
 from tests.support.running_app import RunningApp, ignore_progress, run
+from tests.support.waiting import scaled
 
 SLEEP = "sleep 1000"
 
@@ -74,7 +75,7 @@ def test_program_that_ends_at_once_has_not_started() -> None:
 def test_program_that_ignores_its_signal_is_killed() -> None:
     async def scenario(running: RunningApp) -> None:
         await running.start()
-        await asyncio.wait_for(running.app.stop(), 30)
+        await asyncio.wait_for(running.app.stop(), scaled(30))
         assert processes.children(os.getpid()) == []
 
     stubborn = msgspec.structs.replace(config("sh -c 'trap : TERM; while :; do sleep 0.1; done'"), kill_timeout=0.3)

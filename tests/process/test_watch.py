@@ -33,7 +33,10 @@ def start(fastlb: Fastlb, directory: Path, *options: str) -> App:
     bind = ("--bind", "127.0.0.1:0", "--settle", "0.1")
     result = fastlb.cli("start", "-n", "app", *bind, *options, "shop:app", cwd=directory)
     assert result.returncode == 0, result.stderr
-    return fastlb.app()
+    app = fastlb.app()
+    if "--watch" in options:
+        wait_until(lambda: "watch_begun" in app.log("supervisor"), "it watches", timeout=15)
+    return app
 
 
 def answer(app: App) -> bytes:
@@ -69,7 +72,7 @@ def test_broken_save_changes_nothing_and_is_told(fastlb: Fastlb, shop: Path) -> 
     (shop / "shop.py").write_text("def app(:\n")
     wait_until(lambda: reloads(app, "failed"), "the reload has failed", timeout=15)
     assert answer(app) == b"1"
-    assert "SyntaxError" in fastlb.ok("events", "app").stdout
+    wait_until(lambda: "SyntaxError" in fastlb.ok("events", "app").stdout, "it is among the events")
     save(shop, "2")
     wait_for_answer(app, b"2")
 
@@ -95,6 +98,7 @@ def test_watch_begins_and_ends_with_the_settings(fastlb: Fastlb, shop: Path) -> 
 def test_program_in_fork_mode_is_started_again(fastlb: Fastlb, tmp_path: Path) -> None:
     write_program(tmp_path / "work.sh", "echo first", "sleep 1000")
     app = start_program(fastlb, tmp_path, "--watch", "work.sh")
+    wait_until(lambda: "watch_begun" in app.log("supervisor"), "it watches", timeout=15)
     write_program(tmp_path / "work.sh", "echo second", "sleep 1000")
     wait_until(lambda: "second" in app.log("out"), "the new program runs", timeout=15)
 

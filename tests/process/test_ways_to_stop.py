@@ -95,7 +95,7 @@ def test_interrupt_in_the_foreground_is_another_way(fastlb: Fastlb, tmp_path: Pa
 def test_children_are_told_only_with_treekill(fastlb: Fastlb, tmp_path: Path, options: tuple[str, ...]) -> None:
     child = f"bash -c 'trap \"echo child told; exit\" TERM; echo begun; {WAITS}' < /dev/zero &"
     write_program(tmp_path / "worker.sh", child, "trap 'wait; echo parent told; exit' TERM", "echo begun", WAITS)
-    app = start_program(fastlb, tmp_path, "worker.sh", "--kill-timeout", "1", *options)
+    app = start_program(fastlb, tmp_path, "worker.sh", "--kill-timeout", "30" if options else "1", *options)
     wait_until(lambda: app.log("out").count("begun") == 2, "both hear")
     app.ok("stop")
     told = [line for line in app.log("out").splitlines() if "told" in line]
