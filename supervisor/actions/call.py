@@ -74,9 +74,10 @@ class ActionCall:
 
 
 class Waiting:
-    """Somebody waits for an action to begin and to end."""
+    """Somebody waits for an action to begin and to end. `note`: what to say besides when there is no answer."""
 
     def __init__(self) -> None:
+        self.note = ""
         self.begun = asyncio.Event()
         self._outcome: asyncio.Future[ActionOutcome] = asyncio.get_running_loop().create_future()
 
@@ -97,7 +98,7 @@ class Waiting:
             async with asyncio.timeout(timeout):
                 return await self._outcome
         except TimeoutError:
-            return ActionOutcome(False, f"has not answered within {timeout:g} s")
+            return ActionOutcome(False, f"has not answered within {timeout:g} s{self.note}")
 
 
 class PendingActions:
@@ -122,10 +123,17 @@ class PendingActions:
         if waiting := self._waiting.get(number):
             waiting.begun.set()
 
-    def end(self, number: int, outcome: ActionOutcome) -> None:
-        """It has ended."""
+    def note(self, number: int, text: str) -> None:
+        """Have whoever waits told something besides, if there is no answer."""
         if waiting := self._waiting.get(number):
+            waiting.note = text
+
+    def end(self, number: int, outcome: ActionOutcome) -> bool:
+        """It has ended. Returns whether somebody waits for it."""
+        waiting = self._waiting.get(number)
+        if waiting:
             waiting.end(outcome)
+        return waiting is not None
 
     def end_all(self, reason: str) -> None:
         """None of them will be answered."""

@@ -21,6 +21,7 @@ from .preload import ActionBegun, ActionDone, encode_action, encode_question
 ENDINGS = {"heapdump": "heapsnapshot", "generateHeapDump": "heapsnapshot", "cpuprofile": "cpuprofile"}
 BLOCKED = "does not answer, and nothing was done: its event loop is blocked, or its process is stopped"
 APP_BLOCKED = "does not answer: its event loop is blocked, or its process is stopped; it may do it when that is over"
+UNSURE = "; an earlier call, which was given up, may have been answered with: "
 # Ours, which only tell something, and are no actions that people ask for.
 TELLING = frozenset({"fastlb:metrics"})
 SILENCING = frozenset({"heapdump", "generateHeapDump"})
@@ -51,7 +52,7 @@ class NodeActions:
         self._link = link
         self._offered: set[str] = set()
         self._pending = PendingActions()
-        self._numbers: dict[str, list[int]] = {}  # of what the app was asked for, by name
+        self._numbers: dict[str, list[int]] = {}  # of what the app was asked for and has not answered, by name
 
     @property
     def is_silent(self) -> bool:
@@ -70,9 +71,15 @@ class NodeActions:
             if len(name) <= MAX_NAME_CHARACTERS and len(self._offered) < MOST_KNOWN:
                 self._offered.add(name)
         elif value["type"] == "axm:reply":
-            for number in self._numbers.pop(name, ()):
-                self._pending.end(number, ActionOutcome(True, text_of(data.get("return"))))
+            self._take_reply(name, text_of(data.get("return")))
         return True
+
+    def _take_reply(self, name: str, text: str) -> None:
+        """Take a reply, which says of which action it is, and not to which call: the oldest one is answered."""
+        numbers = self._numbers.get(name)
+        if numbers and not self._pending.end(numbers.pop(0), ActionOutcome(True, text)) and numbers:
+            # If that one is never answered, this was for the next: nobody knows, and who waits for that is told.
+            self._pending.note(numbers[0], UNSURE + text)
 
     def on_word(self, word: ActionBegun | ActionDone) -> None:
         """Take what is loaded before the app says of an action."""

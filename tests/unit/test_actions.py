@@ -10,11 +10,12 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 from fastlb.supervisor.actions import call as action_call
-from fastlb.supervisor.actions.call import ActionOutcome, PendingActions
+from fastlb.supervisor.actions.call import ActionCall, ActionOutcome, PendingActions
 from fastlb.supervisor.actions.files import MOST_FILES, ActionFiles
 from fastlb.supervisor.actions.triggering import LONGEST_TIMEOUT, lasting
 from fastlb.supervisor.control.protocol import TriggerParams
 from fastlb.supervisor.errors import FastlbError
+from fastlb.supervisor.node.actions import UNSURE, NodeActions
 from fastlb.worker import action
 from fastlb.worker.actions.flame_graph import flame_graph
 from fastlb.worker.actions.profile import MOST_STACKS, Samples
@@ -142,3 +143,66 @@ def test_actions_are_registered_under_their_names(monkeypatch: pytest.MonkeyPatc
     for name in ("", "two words", "-x", "x" * 65, "a\nb"):
         with pytest.raises(ValueError, match="cannot name an action"):
             action(name)(first)
+
+
+class Channel:
+    """The channel of a Node worker, to which messages are written."""
+
+    is_written_to = True
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def write(self, line: bytes) -> None:
+        self.lines.append(line)
+
+
+def replies(text: str) -> dict[str, object]:
+    """Return what PM2's library writes when an action is done: of which, and not of which call."""
+    return {"type": "axm:reply", "data": {"return": text, "action_name": "hello"}}
+
+
+@pytest.mark.parametrize(
+    ("texts", "outcome"),
+    [
+        (["late", "mine"], ActionOutcome(True, "mine")),
+        (["whose"], f"has not answered within 0.05 s{UNSURE}whose"),
+    ],
+)
+def test_late_answer_is_not_taken_for_that_of_the_next_call(
+    tmp_path: Path, texts: list[str], outcome: ActionOutcome | str
+) -> None:
+    def call(timeout: float) -> ActionCall:
+        return ActionCall("hello", None, timeout, 0, ActionFiles(tmp_path, "app"))
+
+    async def scenario() -> ActionOutcome:
+        channel = Channel()
+        actions = NodeActions(channel)
+        actions.take({"type": "axm:action", "data": {"action_name": "hello"}})
+        assert await actions.run(call(0.01)) == ActionOutcome(False, "has not answered within 0.01 s")
+        asking = asyncio.create_task(actions.run(call(0.05 if isinstance(outcome, str) else 60.0)))
+        while len(channel.lines) < 2:
+            await asyncio.sleep(0)
+        for text in texts:
+            assert actions.take(replies(text))
+            assert not asking.done()
+        return await asking
+
+    expected = ActionOutcome(False, outcome) if isinstance(outcome, str) else outcome
+    assert asyncio.run(scenario()) == expected
+
+
+def test_calls_that_are_under_way_at_once_are_answered_in_their_order(tmp_path: Path) -> None:
+    async def scenario() -> list[str]:
+        channel = Channel()
+        actions = NodeActions(channel)
+        actions.take({"type": "axm:action", "data": {"action_name": "hello"}})
+        calls = [ActionCall("hello", None, 60.0, 0, ActionFiles(tmp_path, "app")) for _ in range(2)]
+        asking = [asyncio.create_task(actions.run(each)) for each in calls]
+        while len(channel.lines) < 2:
+            await asyncio.sleep(0)
+        for text in ("one", "two"):
+            actions.take(replies(text))
+        return [outcome.text for outcome in await asyncio.gather(*asking)]
+
+    assert asyncio.run(scenario()) == ["one", "two"]

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,6 +151,72 @@ def test_what_others_append_is_nobodys(bench: Bench) -> None:
         (6, 0, "out"),
     ]
     bench.close()
+
+
+class Writer:
+    """A supervisor that writes to a file, and to an index, that another one writes to as well."""
+
+    def __init__(self, directory: Path, origin: Origin) -> None:
+        self.origin = origin
+        self._fd = os.open(directory / "out", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._index = LogIndex(directory / "log-index", never)
+        self.unnoted: list[int] = []
+
+    def append(self, size: int) -> None:
+        os.write(self._fd, b"x" * size)
+        self.unnoted.append(size)
+
+    def note(self) -> None:
+        """Note what was appended last, before which there is nothing that was not noted."""
+        if self.unnoted:
+            self._index.note(self._fd, 1, self.origin, self.unnoted.pop(0))
+
+    def close(self) -> None:
+        self._index.close()
+        os.close(self._fd)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(1, 9), st.booleans()), min_size=1, max_size=60))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([(0, 5, True), (1, 5, True), (0, 5, True), (1, 5, True)])
+@example([(0, 5, True), (1, 5, False), (0, 5, True), (1, 5, True)])
+def test_lines_of_two_supervisors_keep_their_writers(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int, bool]]
+) -> None:
+    """As during an update; each notes right after it has appended, or when the other has appended as well."""
+    directory = tmp_path_factory.mktemp("shared")
+    writers = [Writer(directory, origin) for origin in ORIGINS[:2]]
+    whose: list[Origin] = []
+    for number, size, is_noted_at_once in steps:
+        writer = writers[number]
+        writer.note()
+        writer.append(size)
+        whose += [writer.origin] * size
+        if is_noted_at_once:
+            writer.note()
+    for writer in writers:
+        writer.note()
+    number = file_number(os.stat(directory / "out"))
+    runs = Index(read_index(directory / "log-index")).runs(number)
+    assert runs
+    found = [runs.at(offset) for offset in range(len(whose))]
+    assert [run and run.stream for run in found] == [origin.stream for origin in whose]
+    for writer in writers:
+        writer.close()
+
+
+def test_records_of_two_supervisors_take_no_slot_of_each_other(tmp_path: Path) -> None:
+    writers = [Writer(tmp_path, origin) for origin in ORIGINS[:2]]
+    for _ in range(200):
+        for writer in writers:
+            writer.append(1)
+            writer.note()
+    content = read_index(tmp_path / "log-index")
+    times = [int.from_bytes(content[at : at + 8], sys.byteorder) for at in range(RECORD_BYTES, 401 * RECORD_BYTES, 32)]
+    assert times == sorted(set(times)), "each is later than the one before it"
+    assert times[0] > 0
+    for writer in writers:
+        writer.close()
 
 
 def test_order_between_files_is_kept(bench: Bench) -> None:
