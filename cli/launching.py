@@ -172,12 +172,17 @@ def _module(config: AppConfig) -> str:
 
 
 def launch(
-    config: AppConfig, *, wait: bool = True, is_named: bool = True, origins: Mapping[str, str] | None = None
+    config: AppConfig,
+    *,
+    wait: bool = True,
+    is_named: bool = True,
+    origins: Mapping[str, str] | None = None,
+    stopped: Sequence[int] = (),
 ) -> StartedReport:
     """Start the supervisor of `config`, show how it goes, return what it says at the end.
 
     `wait`: only when the workers have lived for `settle`. `is_named`: the user typed the app's name, and means it.
-    `origins` as in LaunchRequest.
+    `origins` and `stopped` as in LaunchRequest.
 
     Raises:
         FastlbError: it did not start; with a worker's traceback if one failed.
@@ -187,7 +192,7 @@ def launch(
         _refuse_other_app(config)
     from ..supervisor.launch.starter import launch_detached  # slow, and `check` starts nothing
 
-    supervisor = launch_detached(config, paths, wait=wait, origins=origins or {})
+    supervisor = launch_detached(config, paths, wait=wait, origins=origins or {}, stopped=stopped)
     with supervisor, ProgressDisplay(Output.for_errors()) as display:
         return follow_start(config.name, supervisor, display)
 

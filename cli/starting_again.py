@@ -3,6 +3,8 @@
 Runs in the user's shell.
 """
 
+from collections.abc import Sequence
+
 from ..supervisor.control.client import NotRunning
 from ..supervisor.control.protocol import WorkersParams
 from ..supervisor.home.app_lock import is_running
@@ -31,15 +33,21 @@ def start_again(word: str) -> int:
     return do_each(lambda name: _start(targets[name]), list(targets))
 
 
-def start_stopped(name: str) -> str:
-    """Start an app as it was started last. Return a sentence.
+def start_stopped(name: str, only: Sequence[int] = ()) -> str:
+    """Start an app as it was started last; `only`: these of its workers, empty: all. Return a sentence.
 
     Raises:
         FastlbError: it did not start.
     """
     config = load_config(paths_of(name))
     check_config(config, traits_of(config))
-    return launch(config).text.removeprefix(f"{name} ")
+    others = [number for number in range(config.workers) if number not in only]
+    stopped = others[: max(config.workers - len(only), 0)] if only else []
+    text = launch(config, stopped=stopped).text.removeprefix(f"{name} ")
+    if not stopped:
+        return text
+    stay = "worker {} stays" if len(stopped) == 1 else "workers {} stay"
+    return f"{text}; {stay.format(', '.join(map(str, stopped)))} stopped"
 
 
 def _start(target: Target) -> str:
@@ -48,5 +56,5 @@ def _start(target: Target) -> str:
         try:
             return operate(name, "workers", WorkersParams("start", list(target.workers)))
         except NotRunning:
-            return start_stopped(name)
+            return start_stopped(name, target.workers)
     return "runs already" if is_running(paths_of(name)) else start_stopped(name)

@@ -41,6 +41,8 @@ def to_targets(
 def to_workers(target: Target, action: WorkersAction) -> str:
     """Do `action` to the workers that `target` names. Return a sentence.
 
+    Of an app that is stopped they alone are started, where that is what comes of it.
+
     Raises:
         FastlbError: the app is stopped, or it failed, or was refused.
     """
@@ -48,4 +50,8 @@ def to_workers(target: Target, action: WorkersAction) -> str:
     try:
         return operate(name, "workers", WorkersParams(action, list(target.workers)))
     except NotRunning:
+        if action in ("start", "restart", "reload"):
+            from .starting_again import start_stopped  # which needs more than most commands
+
+            return start_stopped(name, target.workers)
         raise FastlbError(f"{name} is stopped, with all of its workers: `fastlb start {name}` starts them") from None

@@ -88,7 +88,7 @@ class App:
         parts = HostParts(self._runtime, self._reaper, self._strays, output, log, paths, score, resources.first_number)
         self._host = host = WorkerHost(self._generations, parts)
         host.on_given_up = self._look_whether_abandoned
-        self._crew = Crew(self._generations, self._traits, host)
+        self._crew = Crew(self._generations, self._traits, host, resources.tenure.request.stopped)
         self._autoscaling = Autoscaling(
             AutoscalingParts(self._generations, self._crew, host.cgroups, resources.paths, resources.log)
         )
@@ -217,7 +217,7 @@ class App:
         # What the load or a pin has made of the number is remembered apart from what the settings ask for.
         config = self.wanted if self._autoscaling.plan else replace(self.wanted, workers=self.target_workers)
         inherited = self._generations.of(self._generations.current).inherited
-        return Bequest(config, inherited, self._host.next_number, self._resources.worker_oom_score)
+        return Bequest(config, inherited, self._host.next_number, self._resources.worker_oom_score, self._crew.held)
 
     async def stop(self, force: bool = False) -> None:
         """Drain the workers and end everything; with `force` at once. May be called again while it runs."""

@@ -22,6 +22,7 @@ from .app_resources import AppResources
 from .control.requests import ControlRequests
 from .control.server import ControlServer
 from .errors import FastlbError, StartFailed, StartStopped
+from .home.stopped_workers import save_stopped
 from .home.stored_config import save_config
 from .kinds import traits_of
 from .launch.reporter import Reporter
@@ -254,6 +255,8 @@ class Supervision:
     def _save_config(self) -> None:
         try:
             save_config(self._resources.paths, self._app.wanted)
+            if self._resources.paths.is_kept:
+                save_stopped(self._resources.paths, self._resources.tenure.request.stopped)
         except FastlbError as error:
             if not self._resources.tenure.is_successor:
                 raise

@@ -23,6 +23,7 @@ from .generations.change import Change
 from .generations.generations import Generations
 from .health.watch import HealthWatch
 from .home.paths import AppPaths
+from .home.stopped_workers import save_stopped
 from .home.stored_config import save_config
 from .limits.watch import LimitWatch
 from .processes.resource_limits import check_limits
@@ -94,6 +95,7 @@ class Turnover:
         with self._next_generation(change):
             async with self._parts.abandonment.clients_let_in():
                 done = await self._restart(progress)
+        save_stopped(self._parts.paths, self._crew.held)
         return self._remembered(done) if change.config else done
 
     async def reload(self, progress: OnProgress, parallel: int | None, change: Change) -> str:
@@ -101,6 +103,7 @@ class Turnover:
         with self._next_generation(change):
             async with self._parts.abandonment.clients_let_in():
                 done = await self._reload(progress, parallel)
+        save_stopped(self._parts.paths, self._crew.held)
         return self._remembered(done) if change.config else done
 
     async def canary(self, progress: OnProgress, order: CanaryOrder, change: Change) -> str:
@@ -163,11 +166,11 @@ class Turnover:
         chosen = ChosenWorkers(self._crew, self._one_by_one, lambda: self.start_missing(ignore_progress, self.settle))
         if action in ("start", "restart", "reload"):
             async with self._parts.abandonment.clients_let_in():
-                return await chosen.carry_out(action, worker_ids)
-        done = await chosen.carry_out(action, worker_ids)
-        if action == "stop":
-            return done
-        return self._resized(done)
+                done = await chosen.carry_out(action, worker_ids)
+        else:
+            done = await chosen.carry_out(action, worker_ids)
+        save_stopped(self._parts.paths, self._crew.held)
+        return self._resized(done) if action == "delete" else done
 
     async def autoscale(self) -> str:
         """Have as many workers as the load asks for, now that the turn of that has come. Returns a sentence."""
@@ -203,6 +206,7 @@ class Turnover:
             self._crew.target_workers = before
             raise
         await self._retire_surplus()
+        save_stopped(self._parts.paths, self._crew.held)
         given_up = given_up_ids(self._crew.members)
         scaled = self._resized(f"scaled from {before} to {count_of(target, 'worker')}", by_load=by_load)
         if given_up:

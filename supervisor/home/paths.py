@@ -4,7 +4,8 @@ Runs in the supervisor process and in the user's shell; imports little. It must 
 another user may change.
 
     HOME/                 0700
-      apps/NAME/          0700: lock, control.sock, config.json, source.json, autoscaling.json, alerts.json;
+      apps/NAME/          0700: lock, control.sock, config.json, source.json, autoscaling.json, alerts.json,
+                          stopped-workers.json;
                           notify-N, a socket of each process; prometheus, prometheus-gone: what the app counts
       logs/NAME-*.log     0640
       logs/NAME-events.jsonl, NAME-events.1.jsonl  0640

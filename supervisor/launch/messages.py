@@ -82,6 +82,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
         wait: report success only when the workers have lived for `settle`.
         origins: the settings that environment variables gave, each with its variable.
         succession: it takes the place of another supervisor; None: of nobody.
+        stopped: numbers of workers that are not started: they were stopped alone.
 
     Versions of fastlb that replace each other read it: names stay, and new ones have a default.
     """
@@ -94,6 +95,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
     wait: bool = True
     origins: dict[str, str] = {}
     succession: Succession | None = None
+    stopped: list[int] = []
 
 
 class ProgressReport(msgspec.Struct, frozen=True, tag_field="event", tag="progress"):

@@ -9,7 +9,7 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from ..errors import FastlbError
 from ..home.app_lock import AppLock
 from ..home.paths import AppPaths, prepare_app_dir, prepare_home
+from ..home.stopped_workers import load_stopped
 from ..processes.environment import given_environment
 from ..processes.held_signals import hold_signals, release_signals
 from ..settings.addresses import SYSTEMD_FIRST_FD
@@ -81,12 +82,12 @@ class LaunchedSupervisor:
 
 
 def launch_detached(
-    config: AppConfig, paths: AppPaths, *, wait: bool = True, origins: Mapping[str, str]
+    config: AppConfig, paths: AppPaths, *, wait: bool = True, origins: Mapping[str, str], stopped: Sequence[int] = ()
 ) -> LaunchedSupervisor:
     """Start the supervisor of `config` in a session of its own; it keeps directory and environment.
 
-    `wait` and `origins` as in LaunchRequest. Descriptors that `config.bind` names (fd:N), and those passed by systemd,
-    go with it.
+    `wait`, `origins` and `stopped` as in LaunchRequest. Descriptors that `config.bind` names (fd:N), and those passed by
+    systemd, go with it.
 
     Raises:
         FastlbError: the home cannot be used, or the process could not be started.
@@ -102,6 +103,7 @@ def launch_detached(
                 lock_fd=lock.fileno(),
                 wait=wait,
                 origins=dict(origins),
+                stopped=list(stopped),
             )
             process = _spawn_supervisor(request, paths, theirs)
             lock.release()  # the supervisor has it now
@@ -140,6 +142,7 @@ def exec_foreground(
             systemd_fds=systemd_fd_count(),
             lock_fd=lock.fileno(),
             origins=dict(origins),
+            stopped=load_stopped(paths) if foreground.log_files else [],  # as at a boot
         )
         request_fd = request_file(request)
         for fd in (request_fd, lock.fileno(), *_inherited_fds(request)):

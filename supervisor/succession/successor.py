@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -50,12 +50,14 @@ class Bequest:
         environment: what these inherit.
         next_number: of incarnations; its own are far above.
         worker_oom_score: of our workers; None: as it is.
+        stopped: numbers of workers that were stopped alone.
     """
 
     config: AppConfig
     environment: Mapping[str, str]
     next_number: int
     worker_oom_score: int | None = None
+    stopped: Collection[int] = ()
 
 
 class Successor:
@@ -185,9 +187,8 @@ def _request(tenure: Tenure, bequest: Bequest) -> LaunchRequest:
         oom_score=None if score is None else base_of(score),
         estate_fd=_estate_number(tenure),
     )
-    return msgspec.structs.replace(
-        tenure.request, config=bequest.config, lock_fd=LOCK_FD, systemd_fds=0, wait=True, succession=succession
-    )
+    changed = {"config": bequest.config, "stopped": sorted(bequest.stopped), "succession": succession}
+    return msgspec.structs.replace(tenure.request, lock_fd=LOCK_FD, systemd_fds=0, wait=True, **changed)
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:

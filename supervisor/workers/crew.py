@@ -36,15 +36,18 @@ class Crew:
         generations: the settings, and which one is current.
         traits: of the app's kind of workers.
         host: carries out what happens to them.
+        stopped: numbers of those that are not started, as they were stopped alone before.
 
     Attributes:
         target_workers: how many workers the app is to have.
         held: numbers of those among them that were stopped, and keep their place.
     """
 
-    def __init__(self, generations: Generations, traits: WorkerTraits, host: WorkerHost) -> None:
+    def __init__(
+        self, generations: Generations, traits: WorkerTraits, host: WorkerHost, stopped: Iterable[int] = ()
+    ) -> None:
         self.target_workers = generations.config.workers
-        self.held: set[int] = set()
+        self.held = set(stopped)
         self._generations = generations
         self._traits = traits
         self._host = host
@@ -72,8 +75,8 @@ class Crew:
 
     @property
     def wanted_workers(self) -> int:
-        """How many workers are to run: those that were stopped are not."""
-        return self.target_workers - len(self.held)
+        """How many workers are to run: those that were stopped are not. One runs, whatever was written down."""
+        return max(self.target_workers - len(self.held), 1)
 
     def let_go_of_held(self, target: int) -> None:
         """Give up the places of workers that were stopped, the newest first, as far as it leaves `target` places."""

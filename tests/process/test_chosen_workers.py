@@ -5,11 +5,13 @@ import signal
 from pathlib import Path
 
 import pytest
+from fastlb.supervisor.home.paths import AppPaths
+from fastlb.supervisor.home.stopped_workers import FILE_NAME, load_stopped
 
 from tests.support.fastlb_process import App, Fastlb
 from tests.support.ports import free_port
 from tests.support.programs import write_program
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 
 def statuses(app: App) -> list[tuple[int, str]]:
@@ -75,8 +77,60 @@ def test_numbers_of_all_workers_are_the_app(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "2")
     assert fastlb.ok("stop", "0", "1").stdout == "app: stopped\n"
     assert app.entry()["status"] == "stopped"
-    assert "app: listens on" in fastlb.ok("start", "0").stdout
+    app.ok("start")
     app.wait_online(2)
+
+
+@pytest.mark.parametrize("command", ["start", "restart", "reload"])
+def test_worker_of_a_stopped_app_starts_alone(fastlb: Fastlb, command: str) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "3")
+    app.ok("stop")
+    started = fastlb.ok(command, "1").stdout
+    assert started.startswith("app: listens on 127.0.0.1:")
+    assert started.endswith("; workers 0, 2 stay stopped\n")
+    wait_statuses(app, (0, "stopped"), (1, "online"), (2, "stopped"))
+    assert app.get().json()["worker"] == 1
+    fastlb.ok(command, "2")
+    wait_statuses(app, (0, "stopped"), (1, "online"), (2, "online"))
+    app.ok("restart")
+    wait_statuses(app, *((number, "online") for number in range(3)))
+
+
+def test_worker_that_was_stopped_stays_so_through_an_update_and_what_was_saved(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    fastlb.ok("stop", "0")
+    alone = ((0, "stopped"), (1, "online"))
+    app.ok("update")
+    wait_statuses(app, *alone)
+    fastlb.ok("save")
+    fastlb.ok("start", "0")
+    wait_statuses(app, (0, "online"), (1, "online"))
+    fastlb.ok("kill")
+    fastlb.ok("resurrect")
+    wait_statuses(app, *alone)
+    fastlb.allow_left_sockets()
+    os.kill(app.supervisor_pid, signal.SIGKILL)
+    wait_until(lambda: not fastlb.pids, "nothing of it runs")
+    fastlb.ok("resurrect")
+    wait_statuses(app, *alone)
+    app.ok("stop")
+    app.ok("start")
+    wait_statuses(app, (0, "online"), (1, "online"))
+    assert not (fastlb.home / "apps" / "app" / FILE_NAME).exists()
+
+
+def test_service_keeps_stopped_what_was_stopped(fastlb: Fastlb) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "2")
+    fastlb.ok("stop", "0")
+    app.ok("stop")
+    running = fastlb.popen("run", "app", "--log-files")  # as a unit of `startup` does
+    wait_until(lambda: app.entry()["status"] == "online", "it is online", 20)
+    wait_statuses(app, (0, "stopped"), (1, "online"))
+    fastlb.ok("start", "0")
+    wait_statuses(app, (0, "online"), (1, "online"))
+    assert load_stopped(AppPaths(fastlb.home, "app")) == []
+    app.ok("stop")
+    assert running.wait(scaled(20)) == 0
 
 
 @pytest.mark.parametrize("command", ["start", "restart", "reload"])
@@ -91,7 +145,7 @@ def test_worker_that_was_given_up_runs_again_and_has_clients_though_no_other_doe
 
 def test_program_that_was_given_up_and_does_not_start_again_keeps_its_place(fastlb: Fastlb, tmp_path: Path) -> None:
     write_program(tmp_path / "job.sh", "[ -e bad ] && exit 3", "exec sleep 1000")
-    options = ("--cwd", str(tmp_path), "--settle", "0.1", "--max-restarts", "1", "--min-uptime", "60")
+    options = ("--cwd", str(tmp_path), "--settle", f"{scaled(0.5):g}s", "--max-restarts", "1", "--min-uptime", "60")
     fastlb.ok("start", "--fork", "job.sh", "-n", "job", "-w", "2", *options)
     app = fastlb.app("job")
     kill_all(app)
