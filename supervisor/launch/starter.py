@@ -86,8 +86,8 @@ def launch_detached(
 ) -> LaunchedSupervisor:
     """Start the supervisor of `config` in a session of its own; it keeps directory and environment.
 
-    `wait`, `origins` and `stopped` as in LaunchRequest. Descriptors that `config.bind` names (fd:N), and those passed by
-    systemd, go with it.
+    `wait`, `origins` and `stopped` as in LaunchRequest. Descriptors that `config.bind` names (fd:N), and those passed
+    by systemd, go with it.
 
     Raises:
         FastlbError: the home cannot be used, or the process could not be started.
