@@ -13,7 +13,7 @@ import click
 
 from ..supervisor.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, FastlbError, UsageError
 from ..supervisor.suggestions import harmless, nearest
-from .options import no_color_option
+from .options import called_as_pm2, no_color_option
 from .output import Output
 
 # By it a shell asks for completion.
@@ -211,13 +211,13 @@ def _flush_output() -> None:
 
 
 def _explain(error: click.ClickException) -> str:
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace("is not a valid integer range", "is not a whole number")
     context = getattr(error, "ctx", None)
     return f"{context.command_path}: {message}; see {context.command_path} --help" if context else message
 
 
 def _run() -> int:
-    if os.path.basename(sys.argv[0]) == "pm2" and COMPLETE_VARIABLE not in os.environ:
+    if called_as_pm2() and COMPLETE_VARIABLE not in os.environ:
         from .pm2_link import run_as_pm2
 
         return run_as_pm2(sys.argv[1:], cli)

@@ -4,6 +4,8 @@ exist, and the arguments that many commands share.
 Runs in the user's shell.
 """
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -82,6 +84,11 @@ def json_answers(function: Callable[..., Any]) -> Callable[..., Any]:
 
     about = "Print how it ended for each app as JSON, for programs."
     return click.option("--json", is_flag=True, expose_value=False, callback=remember, help=about)(function)
+
+
+def called_as_pm2() -> bool:
+    """Whether the command was typed as `pm2`, by a link to it."""
+    return os.path.basename(sys.argv[0]) == "pm2"
 
 
 def answers_in_json() -> bool:

@@ -7,8 +7,9 @@ from ...supervisor.control.protocol import ReloadParams
 from ...supervisor.settings.app_config import MAX_WORKERS
 from ..file_options import OrderOptions, chosen_environment_option, order_options, the_file
 from ..operations import do_each, operate, refusal_when_stopped
-from ..options import AppCommand, json_answers, names_argument
+from ..options import AppCommand, called_as_pm2, json_answers, names_argument
 from ..shell_environment import UPDATE_ENV_HELP, shell_environment
+from ..starting_again import start_stopped
 from ..targets import resolve_targets
 from ..worker_operations import names_of, to_targets
 
@@ -54,6 +55,8 @@ def command(names: tuple[str, ...], parallel: int | None, update_env: bool, aske
         try:
             return operate(name, "reload", params)
         except NotRunning:
+            if called_as_pm2():
+                return start_stopped(name)  # as PM2 does
             raise refusal_when_stopped(name, "reload") from None
 
     targets = resolve_targets(names)

@@ -20,7 +20,7 @@ EXAMPLES = (
 
 @click.command("signal", cls=AppCommand, examples=EXAMPLES, short_help="Send a signal to the workers of an app.")
 @click.argument("name", shell_complete=complete_names)
-@click.argument("signal")
+@click.argument("signal", metavar="SIGNAL", required=False, default="")
 @click.option("--worker", type=click.IntRange(min=0), metavar="N", help="The worker of this number alone.")
 @json_answers
 def command(name: str, signal: str, worker: int | None) -> int:
@@ -29,6 +29,8 @@ def command(name: str, signal: str, worker: int | None) -> int:
     All of them get it or none: refused is what a worker has no handler for and would end by, and what would cost
     clients of a served app their requests. The supervisor itself gets nothing.
     """
+    if not signal:
+        raise UsageError("give the name of an app and a signal: `fastlb signal NAME SIGNAL`")
     if is_in_order_of_pm2(name, signal):
         name, signal = signal, name
     number = parse_signal(signal)

@@ -53,7 +53,8 @@ COMMANDS: tuple[Pm2Command, ...] = (
     _row("restart", "stop and start each", "better",
          "The same, after what is under way is finished; connections wait meanwhile.", "restart"),
     _row("reload gracefulReload softReload", "new processes before the old ones go, in cluster mode", "better",
-         "The same; if the new code does not start, nothing is changed and the exit code is 1.", "reload"),
+         "The same; if the new code does not start, nothing is changed and the exit code is 1. Typed as `pm2`"
+         " it starts what is stopped.", "reload"),
     _row("stop", "stop, and keep in the list", "better", "The same, after what is under way is finished.", "stop"),
     _row("delete del", "stop and forget", "same", "The same; logs stay.", "delete"),
     _row("startOrRestart", "restart what a file names, start what does not run", "better",
