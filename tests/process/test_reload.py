@@ -105,6 +105,7 @@ def test_broken_release_changes_nothing(
         release(broken)
         app.ok("set", "settle=20s")  # it dies soon after it is ready, and later on a busy machine
         result = fastlb.cli("reload", app.name)
+        last_error = app.show()["last_error"]
         app.ok("set", "settle=200ms")
         load.wait_for(50)
     assert result.returncode == 1, describe(result)
@@ -112,7 +113,7 @@ def test_broken_release_changes_nothing(
     assert expected in shown
     assert shown.count("Traceback (most recent call last)") <= 1
     assert app.worker_pids == before
-    assert "nothing was changed" in app.show()["last_error"]
+    assert "nothing was changed" in last_error
     assert load.report.failed == 0, load.report
     assert_reload_works_again(app, release)
 

@@ -179,9 +179,9 @@ def test_script_of_openrc_is_a_shell_script(fastlb: Fastlb) -> None:
 def test_script_of_openrc_starts_an_app_again_for_ever_or_never(is_restarted: bool, told: str) -> None:
     owner = Owner("root", 0, Path("/root/.fastlb"))
     app = BootApp("shop", "/srv", 30.0, 65536, is_restarted=is_restarted)
-    script = scripts_of(owner, [app])["fastlb-root-shop"]
+    script = "RC_SVCNAME=shop\n" + scripts_of(owner, [app])["fastlb-root-shop"]
     script += "\nprintf '%s' \"$supervisor:$respawn_max:$command_background\""
-    script += "\nebegin() { :; }; eend() { :; }; RC_SVCNAME=shop"
+    script += "\nebegin() { :; }; eend() { :; }"
     script += "\nsupervise-daemon() { echo \"/supervise $*\"; }; start-stop-daemon() { echo \"/once $*\"; }; reload"
     said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=scaled(10))
     whom = "/supervise shop" if is_restarted else "/once"
