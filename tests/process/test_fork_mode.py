@@ -69,7 +69,7 @@ def test_processes_that_crash_again_and_again_are_given_up(fastlb: Fastlb, tmp_p
 
 def test_process_that_ends_at_once_has_not_started(fastlb: Fastlb, tmp_path: Path) -> None:
     write_program(tmp_path / "worker.sh", "echo no database >&2", "exit 3")
-    result = try_program(fastlb, tmp_path, "--fork", "worker.sh")
+    result = try_program(fastlb, tmp_path, "--fork", "worker.sh", "--settle", "30")
     assert result.returncode == 1
     assert "worker 0 did not start: exited with code 3\nno database" in result.stderr
     assert fastlb.pids == []

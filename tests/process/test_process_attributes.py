@@ -117,7 +117,7 @@ def test_process_that_cannot_become_the_user_never_runs(fastlb: Fastlb, tmp_path
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\ntouch ran\nsleep 60\n")
     program.chmod(0o755)
-    result = fastlb.cli("start", "--fork", "--name", "app", "--uid", "nobody", str(program))
+    result = fastlb.cli("start", "--fork", "--name", "app", "--uid", "nobody", "--settle", "30", str(program))
     assert result.returncode == 1
     assert "Permission denied" in result.stderr + result.stdout
     assert not (tmp_path / "ran").exists()

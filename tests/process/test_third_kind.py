@@ -69,7 +69,7 @@ def test_program_that_ends_at_once_has_not_started() -> None:
         with pytest.raises(StartFailed, match="exited with code 3"):
             await running.start()
 
-    run(config("sh -c 'exit 3'"), scenario, program_traits("new-first"))
+    run(msgspec.structs.replace(config("sh -c 'exit 3'"), settle=20.0), scenario, program_traits("new-first"))
 
 
 def test_program_that_ignores_its_signal_is_killed() -> None:
