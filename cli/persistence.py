@@ -10,7 +10,7 @@ from ..supervisor.errors import FastlbError
 from ..supervisor.home.app_lock import is_running
 from ..supervisor.home.paths import AppPaths, default_home, prepare_app_dir, prepare_home
 from ..supervisor.home.saved_apps import SavedApp, config_of, put_besides, read_saved
-from ..supervisor.home.stopped_workers import FILE_NAME, stopped_in
+from ..supervisor.home.stopped_workers import stopped_in
 from ..supervisor.home.stored_config import save_config
 from ..supervisor.kinds import traits_of
 from ..supervisor.settings.app_config import AppConfig
@@ -72,7 +72,7 @@ def _start(paths: AppPaths, app: SavedApp, config: AppConfig) -> str:
         _list(paths, app, config)
     try:
         check_config(config, traits_of(config))
-        stopped = stopped_in(app.besides.get(FILE_NAME, []))
+        stopped = stopped_in(app.besides.get(paths.stopped_workers.name, []))
         return launch(config, stopped=stopped).text.removeprefix(f"{paths.name} ")
     except FastlbError as error:
         message = f"{error.message} (it stays in the list)"

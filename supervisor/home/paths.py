@@ -81,6 +81,7 @@ class AppPaths:
         self.source = self.app_dir / "source.json"
         self.autoscaling = self.app_dir / "autoscaling.json"
         self.alerts = self.app_dir / "alerts.json"
+        self.stopped_workers = self.app_dir / "stopped-workers.json"
         self.log_index = self.app_dir / "log-index"
         self.logs_dir = home / "logs"
         self.out_log = self.logs_dir / f"{name}-out.log"

@@ -14,13 +14,11 @@ from ..regular_file import read_regular
 from .paths import AppPaths
 from .stored_config import write_atomically
 
-FILE_NAME = "stopped-workers.json"
-
 
 def load_stopped(paths: AppPaths) -> list[int]:
     """Return the numbers of the workers that were stopped alone; none where the file cannot be read."""
     try:
-        return stopped_in(msgspec.json.decode(read_regular(paths.app_dir / FILE_NAME)))
+        return stopped_in(msgspec.json.decode(read_regular(paths.stopped_workers)))
     except (OSError, msgspec.DecodeError):
         return []
 
@@ -39,7 +37,7 @@ def save_stopped(paths: AppPaths, numbers: Collection[int]) -> None:
     """
     if not paths.is_kept and not paths.config.exists():
         return
-    path = paths.app_dir / FILE_NAME
+    path = paths.stopped_workers
     try:
         if numbers:
             write_atomically(path, msgspec.json.encode(sorted(numbers)))

@@ -78,7 +78,7 @@ def test_every_file_has_its_row() -> None:
     rows = first_words(section(FILES, "Where everything is"))
     assert sorted(rows) == sorted(
         ["$FASTLB_HOME", "apps/NAME/", *of_the_home]
-        + [str(path.relative_to(paths.home)) for path in (*ours, paths.alerts, *logs)]
+        + [str(path.relative_to(paths.home)) for path in (*ours, paths.alerts, paths.stopped_workers, *logs)]
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fastlb.supervisor.home.paths import AppPaths
-from fastlb.supervisor.home.stopped_workers import FILE_NAME, load_stopped
+from fastlb.supervisor.home.stopped_workers import load_stopped
 
 from tests.support.fastlb_process import App, Fastlb
 from tests.support.ports import free_port
@@ -116,7 +116,7 @@ def test_worker_that_was_stopped_stays_so_through_an_update_and_what_was_saved(f
     app.ok("stop")
     app.ok("start")
     wait_statuses(app, (0, "online"), (1, "online"))
-    assert not (fastlb.home / "apps" / "app" / FILE_NAME).exists()
+    assert not AppPaths(fastlb.home, "app").stopped_workers.exists()
 
 
 def test_service_keeps_stopped_what_was_stopped(fastlb: Fastlb) -> None:
