@@ -137,6 +137,14 @@ cdef inline void empty_channels(Dispatcher *d) noexcept nogil:
             slot.announce = 0
 
 
+cdef inline uint32_t room_of_all(const Dispatcher *d) noexcept nogil:
+    """Return how many connections the admitted workers would be sent now, beside those that are held already."""
+    cdef uint64_t room = 0
+    for i in range(d.table.count):
+        room += d.table.candidates[i].room
+    return <uint32_t>(room - d.held.count) if room > d.held.count else 0
+
+
 cdef inline uint32_t receivers_room(const Dispatcher *d) noexcept nogil:
     """Return how many overdue connections other workers would take at once."""
     cdef uint64_t room = 0

@@ -15,6 +15,7 @@ from fastlb.lb.connection cimport MAX_CREDIT, position_of
 from fastlb.lb.descriptors cimport descriptor_close, invariant
 from fastlb.lb.epoll cimport WATCHED_PIDFD, WATCHED_WAKEUP, watch_begin, watch_end, watched_data
 from fastlb.lb.events cimport drop_slot_reports
+from fastlb.lb.handover cimport dispatch_held
 from fastlb.lb.node.channel cimport NodeChannel
 from fastlb.lb.node.look cimport node_begin_counting
 from fastlb.lb.node.read cimport node_close_reading
@@ -26,8 +27,8 @@ from fastlb.lb.page cimport (
 )
 from fastlb.lb.posix cimport EINVAL, ENOMEM, EPOLLET, EPOLLIN, SHUT_RD, SHUT_WR, munmap, shutdown
 from fastlb.lb.slots cimport WorkerSlot, slot_refresh
-from fastlb.lb.state cimport Dispatcher, bitmap_clear, slot_enter, slot_mark_changed, start_emptying
-from fastlb.lb.takeback cimport take_back_all
+from fastlb.lb.state cimport Dispatcher, bitmap_clear, candidates_refresh, slot_enter, slot_mark_changed, start_emptying
+from fastlb.lb.takeback cimport room_of_all, take_back_all
 
 # The order of the descriptors of ADD_WORKER and ADD_NODE_WORKER
 cdef enum:
@@ -175,13 +176,19 @@ cdef inline void worker_admit(Dispatcher *d, WorkerSlot *slot, uint32_t baseline
 
 
 cdef inline void leave_to_others(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
-    """Hold what a worker that was just taken out of the policy has not taken, for others, if any are admitted."""
+    """Give what a worker that was just taken out of the policy has not taken to others, if any are admitted.
+
+    A Node worker goes on reading, so what it has left goes to others at once, as far as they have room: the next
+    command may take them out of the policy as well, and then it would be held for nobody.
+    """
     if d.admitted == 0:
         return
     if slot.node == NULL:
         take_back_all(d, slot)
-    else:
-        node_take_back_unread(d, slot)
+        return
+    candidates_refresh(d)
+    node_take_back_unread(d, slot, room_of_all(d))
+    dispatch_held(d)
 
 
 cdef inline void worker_withdraw(Dispatcher *d, WorkerSlot *slot) noexcept nogil:

@@ -88,7 +88,7 @@ class App:
         parts = HostParts(self._runtime, self._reaper, self._strays, output, log, paths, score, resources.first_number)
         self._host = host = WorkerHost(self._generations, parts)
         host.on_given_up = self._look_whether_abandoned
-        self._crew = Crew(self._generations, self._traits, host, resources.tenure.request.stopped)
+        self._crew = Crew(self._generations, self._traits, host, resources.tenure.stopped)
         self._autoscaling = Autoscaling(
             AutoscalingParts(self._generations, self._crew, host.cgroups, resources.paths, resources.log)
         )

@@ -256,7 +256,7 @@ class Supervision:
         try:
             save_config(self._resources.paths, self._app.wanted)
             if self._resources.paths.is_kept:
-                save_stopped(self._resources.paths, self._resources.tenure.request.stopped)
+                save_stopped(self._resources.paths, self._resources.tenure.stopped)
         except FastlbError as error:
             if not self._resources.tenure.is_successor:
                 raise

@@ -5,6 +5,7 @@ is decided in workers/; which settings it has, in generations/.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +75,7 @@ class Turnover:
         self._parts = parts
         self._crew = parts.crew
         self._generations = parts.generations
+        self._known_stopped = frozenset(parts.crew.held)  # as a later start knows it
 
     @property
     def settle(self) -> float:
@@ -95,16 +97,14 @@ class Turnover:
         with self._next_generation(change):
             async with self._parts.abandonment.clients_let_in():
                 done = await self._restart(progress)
-        save_stopped(self._parts.paths, self._crew.held)
-        return self._remembered(done) if change.config else done
+        return self._stopped_remembered(self._remembered(done) if change.config else done)
 
     async def reload(self, progress: OnProgress, parallel: int | None, change: Change) -> str:
         """Replace the workers by new ones, and have as many as the new settings say. Returns a sentence."""
         with self._next_generation(change):
             async with self._parts.abandonment.clients_let_in():
                 done = await self._reload(progress, parallel)
-        save_stopped(self._parts.paths, self._crew.held)
-        return self._remembered(done) if change.config else done
+        return self._stopped_remembered(self._remembered(done) if change.config else done)
 
     async def canary(self, progress: OnProgress, order: CanaryOrder, change: Change) -> str:
         """Try new code beside the old, then replace all workers by new ones, or none. Returns a sentence."""
@@ -164,13 +164,17 @@ class Turnover:
     async def change_workers(self, action: WorkersAction, worker_ids: Sequence[int]) -> str:
         """Do something to some workers while the others go on. Returns a sentence."""
         chosen = ChosenWorkers(self._crew, self._one_by_one, lambda: self.start_missing(ignore_progress, self.settle))
-        if action in ("start", "restart", "reload"):
-            async with self._parts.abandonment.clients_let_in():
+        try:
+            if action in ("start", "restart", "reload"):
+                async with self._parts.abandonment.clients_let_in():
+                    done = await chosen.carry_out(action, worker_ids)
+            else:
                 done = await chosen.carry_out(action, worker_ids)
-        else:
-            done = await chosen.carry_out(action, worker_ids)
-        save_stopped(self._parts.paths, self._crew.held)
-        return self._resized(done) if action == "delete" else done
+        except BaseException:
+            with contextlib.suppress(FastlbError):  # what has gone wrong is said
+                self._stopped_remembered("")
+            raise
+        return self._stopped_remembered(self._resized(done) if action == "delete" else done)
 
     async def autoscale(self) -> str:
         """Have as many workers as the load asks for, now that the turn of that has come. Returns a sentence."""
@@ -206,9 +210,9 @@ class Turnover:
             self._crew.target_workers = before
             raise
         await self._retire_surplus()
-        save_stopped(self._parts.paths, self._crew.held)
         given_up = given_up_ids(self._crew.members)
         scaled = self._resized(f"scaled from {before} to {count_of(target, 'worker')}", by_load=by_load)
+        scaled = self._stopped_remembered(scaled)
         if given_up:
             numbers = ", ".join(map(str, given_up))
             raise FastlbError(
@@ -316,6 +320,22 @@ class Turnover:
             save_config(self._parts.paths, self._generations.wanted)
         except FastlbError as error:
             raise FastlbError(f"{done}, but a later start will not know it: {error.message}") from error
+        return done
+
+    def _stopped_remembered(self, done: str) -> str:
+        """Write down which workers were stopped alone, if others are than before; return the sentence.
+
+        Raises:
+            FastlbError: that cannot be; it begins with the sentence.
+        """
+        stopped = frozenset(self._crew.held)
+        if stopped == self._known_stopped:
+            return done
+        try:
+            save_stopped(self._parts.paths, stopped)
+        except FastlbError as error:
+            raise FastlbError(f"{done}, but a later start will not know who is stopped: {error.message}") from error
+        self._known_stopped = stopped
         return done
 
     async def _retire_surplus(self) -> None:

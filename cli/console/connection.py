@@ -50,7 +50,10 @@ class Connection(H11Protocol):
         self.used_at = self.loop.time()
         others = [one for one in self.connections if isinstance(one, Connection) and one is not self]
         for one in first_to_go(others, MAX_CONNECTIONS - 1):
-            one.transport.close()
+            if one.transport.get_write_buffer_size():  # it does not read: a close would wait for it
+                one.transport.abort()
+            else:
+                one.transport.close()
             self.connections.discard(one)  # now, not when its end is heard of: it counts as one that is open
 
     def on_response_complete(self) -> None:

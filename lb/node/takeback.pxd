@@ -6,6 +6,7 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from fastlb.lb.connection cimport MAX_CREDIT
 from fastlb.lb.descriptors cimport descriptor_close
 from fastlb.lb.handover cimport is_served
 from fastlb.lb.held cimport held_room
@@ -70,10 +71,10 @@ cdef inline bint take_back_connection(Dispatcher *d, WorkerSlot *slot) noexcept 
     return True
 
 
-cdef inline uint32_t node_take_back_unread(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
-    """Hold all connections that a worker has left unread, for others; return how many there were."""
+cdef inline uint32_t node_take_back_unread(Dispatcher *d, WorkerSlot *slot, uint32_t most) noexcept nogil:
+    """Hold connections that a worker has left unread, for others, up to `most`; return how many there were."""
     cdef uint32_t taken_back = 0
-    while take_back_connection(d, slot):
+    while taken_back < most and take_back_connection(d, slot):
         taken_back += 1
     if taken_back:
         node_count(slot)
@@ -88,7 +89,7 @@ cdef inline bint node_take_back(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
     Then it is asked by a probe, and gets nothing before it has answered: nothing else tells that it runs again.
     """
     cdef int64_t since_ns = max(slot_oldest_sent_ns(slot), slot.node.answered_at_ns)
-    if node_take_back_unread(d, slot) == 0:
+    if node_take_back_unread(d, slot, MAX_CREDIT) == 0:
         return False
     slot.node.turn_ns = turn_seen(slot.node.turn_ns, d.now_ns - since_ns, d.handover_timeout_ns)
     slot.node.held_up_until_ns = d.now_ns + NODE_HELD_UP_NS

@@ -69,16 +69,16 @@ class _Handed(msgspec.Struct, frozen=True, kw_only=True):
     differs_since: float | None = None
     sent_at: list[float] = []
     backlogs: list[Backlog] = []
-    silent_until: float = 0.0
+    silent_until: float | None = None
 
 
 @dataclass(frozen=True)
 class Inheritance:
-    """What a predecessor has left. `silent_until`: seconds since the epoch."""
+    """What a predecessor has left. `silent_until`: seconds since the epoch; None: it did not say."""
 
     known: Known = field(default_factory=Known)
     backlogs: Sequence[Backlog] = ()
-    silent_until: float = 0.0
+    silent_until: float | None = None
 
 
 def encode(left: Inheritance) -> bytes:

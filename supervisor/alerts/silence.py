@@ -45,10 +45,12 @@ class Silence:
         except OSError as error:
             raise FastlbError(f"cannot write {self._paths.alerts}: {error.strerror}") from error
 
-    def inherit(self, until: float) -> None:
-        """Be silent as long as a predecessor was to be, whose app has no file for it."""
-        if math.isfinite(until):
-            self.until = max(self.until, until)
+    def inherit(self, until: float | None) -> None:
+        """Be silent as long as a predecessor was to be, which may have been told otherwise since we were made."""
+        if self._paths.is_kept:
+            self.until = self._load()
+        elif until is not None and math.isfinite(until):
+            self.until = until
 
     def _load(self) -> float:
         try:

@@ -203,10 +203,11 @@ class LogIndex:
 
     def _catch_up(self) -> None:
         """Go on behind what another supervisor has recorded."""
+        latest = (self._now() + MOST_AHEAD_SECONDS) * MICROSECONDS
         for _ in DETAILED_SLOTS:
             slot = _following(self._detailed, DETAILED_SLOTS)
             record = self._read(slot)
-            if record is None or record.time <= self._time:  # empty, or of the last time round
+            if record is None or not self._time < record.time <= latest:  # empty, of the last time round, or damaged
                 break
             self._detailed, self._time, self._has_company = slot, record.time, True
             self._seen.append(record)

@@ -58,6 +58,15 @@ class Tenure:
         """Whether another supervisor ran the app before us, and gave it over."""
         return self.request.succession is not None
 
+    @property
+    def stopped(self) -> list[int]:
+        """The numbers of the workers that do not run at first. What was written down may be of an app with more."""
+        numbers = self.request.stopped
+        if self.is_successor:
+            return list(numbers)
+        there = [number for number in numbers if number < self.request.config.workers]
+        return there if len(there) < self.request.config.workers else []
+
     def begin(self) -> None:
         """Run the app from here on: the files of sockets are ours to remove, and the lock names us."""
         assert self.request.succession

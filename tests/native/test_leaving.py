@@ -1,5 +1,7 @@
 """What a worker that leaves the policy has not taken goes to another, though only one is left, or comes later."""
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -68,6 +70,22 @@ def test_unread_lines_of_a_node_worker_go_to_the_only_other(dispatcher: Dispatch
     serve_until([other], CREDIT)
     assert stuck.texts() == [], "nothing is asked of one that gets no more"
     assert not stuck.announced
+
+
+def test_last_worker_of_an_app_that_ends_gets_what_the_others_have_not_read(dispatcher: DispatcherProcess) -> None:
+    """All are told at once: what one leaves is with the next before that one leaves the policy, too."""
+    stuck = start_stuck(dispatcher)
+    last = new_node_worker(dispatcher, 1)
+    dispatcher.admit(last)
+    dispatcher.ping()
+    os.kill(dispatcher.process.pid, signal.SIGSTOP)
+    try:
+        for worker in (stuck, last):
+            worker.stop_taking_back()
+            dispatcher.drain(worker, DrainWord.NEVER)
+    finally:
+        os.kill(dispatcher.process.pid, signal.SIGCONT)
+    serve_until([last], CREDIT)
 
 
 def test_unread_lines_stay_where_no_other_serves_their_listener(dispatcher: DispatcherProcess) -> None:

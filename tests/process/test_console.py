@@ -1,6 +1,7 @@
 """`fastlb console` over HTTP: what it shows and does, for whom, and to its end."""
 
 import contextlib
+import itertools
 import socket
 import stat
 
@@ -153,6 +154,7 @@ def test_connections_that_nobody_uses_make_room_and_pages_stay(fastlb: Fastlb) -
     with ConsoleProcess(fastlb) as console, contextlib.ExitStack() as held:
         console.log_in()
         stream = held.enter_context(console.stream())
+        assert next(stream)[0] == "state"
         for number in range(2 * MAX_CONNECTIONS):
             sock = held.enter_context(socket.create_connection(("127.0.0.1", console.port), scaled(20)))
             if number % 2:
@@ -161,7 +163,7 @@ def test_connections_that_nobody_uses_make_room_and_pages_stay(fastlb: Fastlb) -
             elif number % 4:
                 sock.sendall(b"GET / HT")
         assert console.ask("/api/state").status == 200
-        assert {name for name, _ in zip(range(3), stream, strict=False)}, "the page is told more"
+        assert len(list(itertools.islice(stream, 3))) == 3, "the page is told more"
 
 
 def test_cookie_is_for_tls_alone_behind_a_proxy_that_has_it(fastlb: Fastlb) -> None:

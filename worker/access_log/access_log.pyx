@@ -124,11 +124,14 @@ cdef class AccessLog:
             self.have_written()
 
     cpdef record_in_thread(self, AnsweredRequest request, loop):
-        """Take and write the line of a request that was answered. A thread beside that of `loop`. Raises nothing."""
-        if not self.add_request(request):
-            return
+        """Take and write the line of a request that was answered. A thread beside that of `loop`. Raises nothing.
+
+        Handlers of the app may take long: these are left to the loop, and clients do not wait for them.
+        """
         try:
-            if self.write_now() and not self.is_awaited:
+            if self.buffer.length == 0 and not self.route.is_direct():
+                loop.call_soon_threadsafe(self.record, request)
+            elif self.add_request(request) and self.write_now() and not self.is_awaited:
                 self.is_awaited = True
                 loop.call_soon_threadsafe(self.on_turn)
         except RuntimeError:
@@ -160,7 +163,8 @@ cdef class AccessLog:
             is_added = False
             self.buffer.length = start
             failure = error
-        self.let_go()
+        finally:
+            self.let_go()
         if failure is not None:  # what logs may be slow, and wait for another thread
             logger.error("a line of the access log could not be made", exc_info=failure)
         return is_added

@@ -51,7 +51,7 @@ cdef str text(object value):
         return <str>value
     try:
         return "" if value is None else str(value)
-    except Exception:
+    except BaseException:  # the app's own: whatever it is, the request is answered
         return ""
 
 

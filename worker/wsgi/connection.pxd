@@ -34,6 +34,7 @@ cdef class WsgiConnection(HttpConnection):
     cdef int wait_a_moment(self) except -1
     cdef int continue_in_loop(self) except -1
     cdef int count_done(self, WsgiExchange exchange) except -1
+    cdef int tell_line(self, WsgiExchange exchange) except -1
     cdef int refuse_unstored(self, error) except? -1
     cdef int pause_turn(self) except -1
     cdef bint is_body_behind(self) except -1

@@ -242,13 +242,13 @@ cdef class WsgiConnection(HttpConnection):
             self.wsgi.post(self.on_app_done, exchange)
             return 0
         self.count_done(exchange)
-        if self.wsgi.access_log is not None:
-            self.wsgi.access_log.record_in_thread(AnsweredExchange(exchange), self.wsgi.loop)
         if output is not None:
             sent = send(self.fd, PyBytes_AS_STRING(output), PyBytes_GET_SIZE(output), MSG_DONTWAIT | MSG_NOSIGNAL)
             if sent < 0 and errno != EAGAIN and errno != EINTR:
+                self.tell_line(exchange)
                 return self.close_directly()
             exchange.output = output[sent:] if 0 <= sent < PyBytes_GET_SIZE(output) else output if sent < 0 else None
+        self.tell_line(exchange)
         if exchange.output is not None or exchange.file is not None or exchange.broken or self.unread is not None:
             self.handed.release()
             return self.go_to_loop()
@@ -256,6 +256,8 @@ cdef class WsgiConnection(HttpConnection):
         self.exchange = None
         self.answering = False
         self.answered = True
+        # What the app has left in them may take its time to be freed: not while a wake-up is held.
+        exchange.environ = exchange.input = None
         if is_leader:
             self.wsgi.status.hold_wake()
         if self.is_shut or self.ended or not exchange.keep_alive:
@@ -380,6 +382,12 @@ cdef class WsgiConnection(HttpConnection):
             monotonic_ns() - exchange.began_ns, exchange.failed or exchange.status >= 500
         )
         service.status.record_response(exchange.status)
+        return 0
+
+    cdef int tell_line(self, WsgiExchange exchange) except -1:
+        """Have the access log line of a request written whose response the client has, or never will."""
+        if self.wsgi.access_log is not None:
+            self.wsgi.access_log.record_in_thread(AnsweredExchange(exchange), self.wsgi.loop)
         return 0
 
     cdef int pump(self) except -1:

@@ -188,6 +188,7 @@ cdef class Crew:
                 exchange = self.next_work()
             except Exception:
                 logger.exception("a thread of the app could not go on")
+                self.service.status.wake_held()
                 continue
             if exchange is None:
                 self.give_lead()
@@ -226,7 +227,7 @@ cdef class Crew:
         if getpid() == self.pid:
             try:
                 connection.answer(exchange, self.leader == index)
-            except Exception:
+            except BaseException:
                 logger.exception("a response could not be sent")
                 connection.close_directly()
         return 0
@@ -356,7 +357,10 @@ cdef class Crew:
         return 0
 
     def keep(self, WsgiConnection connection not None):
-        """Wait for another request."""
+        """Wait for another request, unless the server has begun to stop meanwhile."""
+        if connection.is_shut:
+            connection.close_directly()
+            return
         connection.deadline = seconds_now() + self.service.keep_alive_timeout
         if not self.watch(connection):
             return
