@@ -138,7 +138,7 @@ cdef inline void empty_channels(Dispatcher *d) noexcept nogil:
 
 
 cdef inline uint32_t room_of_all(const Dispatcher *d) noexcept nogil:
-    """Return how many connections the admitted workers would be sent now, beside those that are held already."""
+    """Return how many connections the admitted workers have room for, less the held connections."""
     cdef uint64_t room = 0
     for i in range(d.table.count):
         room += d.table.candidates[i].room

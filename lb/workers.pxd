@@ -178,8 +178,8 @@ cdef inline void worker_admit(Dispatcher *d, WorkerSlot *slot, uint32_t baseline
 cdef inline void leave_to_others(Dispatcher *d, WorkerSlot *slot) noexcept nogil:
     """Give what a worker that was just taken out of the policy has not taken to others, if any are admitted.
 
-    A Node worker goes on reading, so what it has left goes to others at once, as far as they have room: the next
-    command may take them out of the policy as well, and then it would be held for nobody.
+    A Node worker goes on reading, so its connections go to others at once, as far as they have room: the next command
+    may take these workers out of the policy as well.
     """
     if d.admitted == 0:
         return

@@ -54,7 +54,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
         (SLOTS, "        return slot_oldest_sent_ns(slot) + patience_ns(slot.node.turn_ns, handover_timeout_ns)\n", "        return slot_oldest_sent_ns(slot) + handover_timeout_ns\n"),
     ),
     "who leaves the policy leaves what it has not taken": (
-        (WORKERS, "        node_take_back_unread(d, slot)\n", "        pass\n"),
+        (WORKERS, "    node_take_back_unread(d, slot, room_of_all(d))\n", "    pass\n"),
         (WORKERS, "            leave_to_others(d, slot)\n            node_stop_taking_back(slot)\n", "            node_stop_taking_back(slot)\n"),
         (WORKERS, "            leave_to_others(d, slot)\n            node_stop_taking_back(slot)\n", "            leave_to_others(d, slot)\n"),
         (WORKERS, "    slot_enter(d, slot, SLOT_ADDED)\n    leave_to_others(d, slot)\n", "    slot_enter(d, slot, SLOT_ADDED)\n"),

@@ -142,7 +142,7 @@ def test_rotated_files_are_read(fastlb: Fastlb, shop: AppPaths) -> None:
         (("--grep", "("), "--grep '(' is no regular expression"),
         (("--level", "loud"), "--level 'loud' is no level: give one of trace"),
         (("--timestamp", "[x]"), "--timestamp: '[x]' shows no time"),
-        (("--worker", "x"), "'x' is not a valid integer"),
+        (("--worker", "x"), "'x' is not a whole number"),
     ],
 )
 def test_what_means_nothing_is_refused(fastlb: Fastlb, shop: AppPaths, options: Sequence[str], message: str) -> None:

@@ -299,7 +299,8 @@ def nothing_left(what: str) -> Iterator[None]:
         threading.stack_size(size)
 
 
-SHORT_OF = {"descriptors": "Too many open files", "threads": "can't start new thread"}
+# poll(2) of more descriptors than there may be is EINVAL.
+SHORT_OF = {"descriptors": ("Too many open files", "Invalid argument"), "threads": ("can't start new thread",)}
 
 
 @pytest.mark.parametrize(
@@ -316,7 +317,7 @@ def test_lack_of_what_a_try_needs_is_a_failure_among_others(channel: Channel, wh
         with nothing_left(what):
             return await deliver(channel, MESSAGE, dict(os.environ))
 
-    assert asyncio.run(scenario()) == SHORT_OF[what]
+    assert asyncio.run(scenario()) in SHORT_OF[what]
 
 
 def test_what_no_process_can_be_given_and_no_file_can_hold_is_a_failure(tmp_path: Path) -> None:

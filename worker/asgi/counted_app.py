@@ -11,7 +11,7 @@ from fastlb.lb.page import WorkerStatus
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-AsgiApp = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+AsgiApp = Callable[[dict[str, Any], Receive, Send], Awaitable[object]]  # uvicorn says what is not None
 
 FAILED = 500  # what uvicorn answers in the place of an app that has not
 
@@ -19,10 +19,9 @@ FAILED = 500  # what uvicorn answers in the place of an app that has not
 def counted(app: AsgiApp, status: WorkerStatus) -> AsgiApp:
     """Return an app that serves as `app` does, and counts each response on the page, at its begin."""
 
-    async def serve(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def serve(scope: dict[str, Any], receive: Receive, send: Send) -> object:
         if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
+            return await app(scope, receive, send)
         is_answered = False
 
         async def note(message: Message) -> None:
@@ -33,7 +32,7 @@ def counted(app: AsgiApp, status: WorkerStatus) -> AsgiApp:
                 status.record_response(message["status"])
 
         try:
-            await app(scope, receive, note)
+            return await app(scope, receive, note)
         except BaseException:
             if not is_answered:
                 status.record_response(FAILED)
