@@ -186,7 +186,7 @@ def main(seconds: float) -> int:
     median, worst, cpu = scrape_of_many()
     said = f"""# Being watched
 
-{chr(10).join(describe_machine("python -m benchmarks.monitoring"))}
+{chr(10).join(describe_machine(f"python -m benchmarks.monitoring {seconds:g}"))}
 
 {WORKERS} workers, {seconds:g} s for each row. A scrape of `metrics_bind` every {SCRAPE_SECONDS:g} s, a page of
 `fastlb console` open, `--alerts`; load: {CLIENTS} clients on connections that stay open, {REQUESTS_A_SECOND} requests
