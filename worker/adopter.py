@@ -79,7 +79,11 @@ class Adopter:
         loop: the event loop; whether it is uvloop's decides how.
         factory: makes the protocol of a connection; called at once, with the connection.
         ssl_context: the workers speak TLS with it; None: plain.
+    Attributes:
+        begins_at_once: what adopt() was given has begun when it returns.
     """
+
+    begins_at_once = False
 
     def __init__(
         self,
@@ -97,7 +101,7 @@ class Adopter:
 
         Whatever goes wrong, the connection ends up closed and counted.
         """
-        owner: Any = CountedSocket(handed) if self._needs_socket else handed
+        owner = self._owner_of(handed)
         connect = self._loop.connect_accepted_socket(
             lambda: self._begin(handed), owner, ssl=self._ssl_context
         )
@@ -107,10 +111,14 @@ class Adopter:
 
     def go_on(self, handed: HandedSocket, protocol: asyncio.BaseProtocol) -> None:
         """Give `handed`, plain, to the loop, and its transport to `protocol`, which knows the client already."""
-        connect = self._loop.connect_accepted_socket(lambda: protocol, handed)  # type: ignore[arg-type]
+        owner = self._owner_of(handed)
+        connect = self._loop.connect_accepted_socket(lambda: protocol, owner)
         if not _Driver(connect, self._loop).step():
-            handed.abandon()
+            owner.abandon()
             protocol.connection_lost(None)
+
+    def _owner_of(self, handed: HandedSocket) -> Any:
+        return CountedSocket(handed) if self._needs_socket else handed
 
     def _begin(self, handed: HandedSocket) -> asyncio.BaseProtocol:
         protocol = self._factory(handed)

@@ -11,6 +11,7 @@ import select
 from collections.abc import Callable
 
 from fastlb.lb.inbox import ConnectionInbox
+from fastlb.worker.transport.socket_transport import SocketPoller
 from fastlb.worker.turn_meter import TurnMeter
 
 from .adopter import Adopter
@@ -31,7 +32,7 @@ class ChannelServer(asyncio.AbstractServer):
         self,
         loop: asyncio.AbstractEventLoop,
         inbox: ConnectionInbox,
-        adopter: Adopter,
+        adopter: Adopter | SocketPoller,
         longest_turn: float,
         on_eof: Callable[[], object],
     ) -> None:
@@ -134,8 +135,11 @@ class ChannelServer(asyncio.AbstractServer):
             return
         for handed in taken:
             self._adopter.adopt(handed)
-        # The loop calls it when it has called all that adopt() left to be called.
-        self._loop.call_soon(self._meter.end, len(taken), self._inbox.missed)
+        if self._adopter.begins_at_once:
+            self._meter.end(len(taken), self._inbox.missed)
+        else:
+            # The loop calls it when it has called all that adopt() left to be called.
+            self._loop.call_soon(self._meter.end, len(taken), self._inbox.missed)
 
     def _on_nothing_taken(self) -> None:
         if self._inbox.ended:

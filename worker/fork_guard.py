@@ -34,6 +34,7 @@ class ForkGuard:
         self._fds = set(fds)
         self._inbox: ConnectionInbox | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._epoll_fds: list[int] = []
         self._forking = local()
         self._is_worker = True
 
@@ -47,6 +48,10 @@ class ForkGuard:
         """Guard what serves as well: the event loop, and the connections and the status page of `inbox`."""
         self._loop = loop
         self._inbox = inbox
+
+    def cover_epoll(self, epoll_fd: int) -> None:
+        """Guard what watches connections beside the event loop; `epoll_fd` is borrowed."""
+        self._epoll_fds.append(epoll_fd)
 
     def _block_signals(self) -> None:
         # Until its handlers are reset a child would write its signals into the wake-up descriptor of the worker's loop.
@@ -80,10 +85,14 @@ class ForkGuard:
             if is_socket(fd):
                 replace(fd, nothing)
         os.close(nothing)
-        if self._loop is not None:
-            # The kernel's list of what the loop watches is shared: a descriptor that the child closes would leave it.
-            with epoll() as empty:
-                replace(backend_fd(self._loop), empty.fileno())
+        self._replace_epolls()
+
+    def _replace_epolls(self) -> None:
+        # The kernel's list of what is watched is shared: a descriptor that the child closes would leave it.
+        loop_fds = [backend_fd(self._loop)] if self._loop is not None else []
+        with epoll() as empty:
+            for fd in (*loop_fds, *self._epoll_fds):
+                replace(fd, empty.fileno())
 
 
 def reset_loop_handlers() -> None:

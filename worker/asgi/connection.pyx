@@ -152,18 +152,59 @@ cdef class AsgiConnection(HttpConnection):
 
         What came behind it is dropped: a client waits for the answer before it says more (RFC 6455 4.1).
         """
-        cdef AsgiService service = self.asgi
-        transport = self.leave()
-        lines = b"".join([b"%b: %b\r\n" % (name, value) for name, value in self.headers])
+        cdef bytes lines = b"".join([b"%b: %b\r\n" % (name, value) for name, value in self.headers])
+        cdef bytes request = b"GET %b HTTP/1.1\r\n%b\r\n" % (self.target, lines)
+        upgraded = UpgradedConnection(self.asgi, self.handed, request)
         self.headers = None
+        if self.plain is None:
+            upgraded.connection_made(self.leave())
+            return 0
+        # Websockets want a whole transport of the event loop's, which makes one in its next turn.
+        upgraded.unsent = self.plain.detach()
+        self.asgi.connections.add(upgraded)
+        self.leave()
+        self.asgi.go_on(self.handed, upgraded)
+        return 0
+
+
+class UpgradedConnection:
+    """The protocol of a connection that is given to a websocket protocol of uvicorn's, until its transport is there.
+
+    Args:
+        service: an AsgiService.
+        handed: the connection.
+        request: that asks for the upgrade.
+    Attributes:
+        unsent: of responses before it, what is to be sent first.
+    """
+
+    def __init__(self, AsgiService service not None, handed, bytes request not None):
+        self.unsent = b""
+        self._service = service
+        self._handed = handed
+        self._request = request
+
+    def connection_made(self, transport):
+        """Let the websocket protocol begin."""
+        cdef AsgiService service = self._service
+        service.connections.discard(self)
+        if self.unsent:
+            transport.write(self.unsent)
         protocol = service.config.ws_protocol_class(
             config=service.config, server_state=service.server_state, app_state=service.app_state
         )
-        protocol.connection_lost = LostWebSocket(protocol.connection_lost, self.handed, service.secure)
+        protocol.connection_lost = LostWebSocket(protocol.connection_lost, self._handed, service.secure)
         protocol.connection_made(transport)
         transport.set_protocol(protocol)
-        protocol.data_received(b"GET %b HTTP/1.1\r\n%b\r\n" % (self.target, lines))
-        return 0
+        protocol.data_received(self._request)
+
+    def connection_lost(self, exc):
+        """Forget a connection of which no transport could be made."""
+        cdef AsgiService service = self._service
+        service.connections.discard(self)
+
+    def shutdown(self):
+        """Do nothing: in its next turn the event loop has a protocol that hears this."""
 
 
 class LostWebSocket:

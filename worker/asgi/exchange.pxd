@@ -13,6 +13,7 @@ cdef class AsgiService(HttpService):
     cdef readonly object server_state  # uvicorn's
     cdef readonly dict app_state  # of the lifespan
     cdef object app
+    cdef public object go_on      # gives a connection and a protocol to the event loop
     cdef WorkerStatus status
     cdef object create_task
     cdef object create_future

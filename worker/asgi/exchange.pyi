@@ -1,8 +1,9 @@
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
+from fastlb.lb.inbox import HandedSocket
 from fastlb.lb.page import WorkerStatus
 from fastlb.worker.access_log.access_log import AccessLog
 
@@ -14,6 +15,7 @@ from ..wire import WorkerConfig
 class Done: ...
 
 class AsgiService(HttpService):
+    go_on: Callable[[HandedSocket, asyncio.BaseProtocol], None]
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,

@@ -146,11 +146,17 @@ cdef class Exchange(Response):
         return self
 
     def __next__(self):
-        return self.step(None)
+        waits_for = self.step(None)
+        if waits_for is DONE:
+            raise StopIteration
+        return waits_for
 
     def send(self, value):
         """Step the app, as a coroutine's send()."""
-        return self.step(value)
+        waits_for = self.step(value)
+        if waits_for is DONE:
+            raise StopIteration
+        return waits_for
 
     def throw(self, kind, value=None, traceback=None):
         """Throw an exception into the app, as a coroutine's throw(): a cancellation, above all."""
@@ -178,6 +184,7 @@ cdef class Exchange(Response):
         return getattr(self.coroutine, "cr_frame", None)
 
     cdef object step(self, value):
+        """Run the app to where it waits; return what for, or DONE."""
         cdef PyObject *result = NULL
         cdef int outcome
         try:
@@ -186,14 +193,14 @@ cdef class Exchange(Response):
             outcome = PyIter_Send(self.coroutine, value, &result)
         except BaseException as error:
             self.fail(error)
-            raise StopIteration
+            return DONE
         waits_for = <object>result
         release(result)
         if outcome == PYGEN_NEXT:
             self.flush_head()
             return waits_for
         self.end(waits_for)
-        raise StopIteration
+        return DONE
 
     # what the app is given
 

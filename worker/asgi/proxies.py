@@ -6,6 +6,7 @@ Runs in ASGI workers, in front of the app. What is believed is the same on the W
 from ipaddress import ip_network
 from typing import Any
 
+from fastlb.worker.asgi.proxied_app import ProxiedApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ..wire import UNIX_PEERS, WorkerConfig
@@ -30,7 +31,7 @@ def behind_proxies(app: Any, worker: WorkerConfig) -> Any:
     trusting: Any = ProxyHeadersMiddleware(app, entries if "*" not in entries else "*")
     if UNIX_PEERS in entries:
         trusting.trusted_hosts = TrustedWithUnixPeers(trusting.trusted_hosts)
-    return trusting
+    return ProxiedApp(app, trusting)
 
 
 def _as_uvicorn_reads_it(entry: str) -> str:

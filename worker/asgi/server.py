@@ -20,6 +20,7 @@ from fastlb.worker.access_log.access_log import AccessLog
 from fastlb.worker.asgi.logged_app import LoggedApp
 from fastlb.worker.asgi.request_tasks import RequestTasks
 from fastlb.worker.orphan_guard import end_process_group, give_time_to_finish
+from fastlb.worker.transport.socket_transport import SocketPoller
 
 from ..access_log.route import make_access_log
 from ..adopter import Adopter
@@ -79,6 +80,7 @@ class FastlbServer(uvicorn.Server):
         self._lifecycle = lifecycle
         self.status = WorkerStatus(worker.page_fd, worker.wakeup_fd)
         self._inbox = ConnectionInbox(worker.channel_fd, self.status)
+        self._guard = guard
         guard.cover(asyncio.get_running_loop(), self._inbox)
         websocket_tasks = WebSocketTasks(self.status)
         self._tasks = RequestTasks(self.status, websocket_tasks)
@@ -110,7 +112,7 @@ class FastlbServer(uvicorn.Server):
         self._heartbeat = Heartbeat(loop, inbox, oldest)
         self._protocol_arguments = shared_arguments(self.config, self.server_state, self.lifespan.state)
         keep_alive = self.config.timeout_keep_alive
-        adopter = Adopter(loop, self._create_protocol, self._ssl_context)
+        adopter = self._create_adopter(loop)
         patience = self._worker.handover_timeout
         channel = ChannelServer(loop, inbox, adopter, patience, lambda: drain.begin(keep_alive))
         self.servers = [channel]  # type: ignore[list-item]
@@ -224,6 +226,15 @@ class FastlbServer(uvicorn.Server):
             protocol.access_log = protocol.access_log and not self._access_log.needs_end  # then LoggedApp records
         protocol.take_addresses(handed, self._local_addresses.of(handed), "https" if self._ssl_context else "http")
         return protocol  # type: ignore[no-any-return]
+
+    def _create_adopter(self, loop: asyncio.AbstractEventLoop) -> Adopter | SocketPoller:
+        adopter = Adopter(loop, self._create_protocol, self._ssl_context)
+        if self._own_http is None or self._ssl_context is not None:
+            return adopter
+        poller = SocketPoller(loop, self._own_http.create_protocol)
+        self._own_http.service.go_on = adopter.go_on
+        self._guard.cover_epoll(poller.fileno())
+        return poller
 
     def _on_orphaned(self, drain: QuietDrain) -> None:
         self.orphaned = True

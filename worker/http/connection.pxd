@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from fastlb.worker.http.request_reader cimport RequestReader
 from fastlb.worker.http.response cimport ServerLines
+from fastlb.worker.transport.socket_transport cimport SocketTransport
 
 
 cdef class HttpService:
@@ -24,6 +25,8 @@ cdef class HttpService:
 cdef class HttpConnection(RequestReader):
     cdef HttpService service
     cdef readonly object transport  # None: before the connection was made, and after it was lost
+    cdef SocketTransport plain    # the same, if it is one of our own
+    cdef bint unsettled           # its first bytes are being worked off: its deadline is not watched yet
     cdef object handed            # HandedSocket
     cdef bytes unread             # what came behind the request that is answered; reading is paused
     cdef bint answering           # a request has no complete response
@@ -34,6 +37,7 @@ cdef class HttpConnection(RequestReader):
     cdef object sending_file       # what sends a file past the transport
     cdef bint half_closed         # the client sends no more
     cdef bint lingering           # nothing is read any more but to throw it away
+    cdef bint is_shut             # it takes no more requests
     cdef bint closing
     cdef bint aborted             # ... by a reset
     cdef double body_since        # the client has been waited for since then, for body_seen; 0: it is not

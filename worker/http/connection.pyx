@@ -5,7 +5,6 @@ next one is read when the response to the last is complete, so nothing waits but
 """
 
 import logging
-from http import HTTPStatus
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t
@@ -15,20 +14,19 @@ from fastlb.worker.http.peer cimport (
     CLIENT_GONE, CLIENT_OPEN, ClientEnd, client_end, probe_client, reset_at_close, send_head, unacknowledged_bytes,
 )
 from fastlb.worker.http.response cimport ServerLines
+from fastlb.worker.transport.socket_transport cimport SocketTransport
 
 from fastlb.worker.http.file_sender import FileSender
 
 cdef object logger = logging.getLogger("fastlb.worker")
 
 cdef double TICK = 0.01         # of TimeoutWheel
-# After a refusal: how long what the client still sends is thrown away, so that it can read why.
-cdef double LINGER = 2.0
-cdef double NANOSECONDS = 1e-9
+cdef double LINGER = 2.0        # in which what a refused client still sends is thrown away, so that it can read why
 cdef double MOST_PROBE_SECONDS = 60
 
 
 cdef inline double seconds_now() noexcept:
-    return monotonic_ns() * NANOSECONDS
+    return monotonic_ns() * 1e-9
 
 
 cdef class HttpService:
@@ -74,8 +72,17 @@ cdef class HttpConnection(RequestReader):
     def connection_made(self, transport):
         """Wait for the first request."""
         self.transport = transport
+        if type(transport) is SocketTransport:
+            self.plain = transport
+            self.unsettled = True
         self.service.connections.add(self)
         self.arm(self.service.stall_timeout)
+
+    def settle(self):
+        """Be watched from now on: a new connection whose first bytes are worked off (SocketTransport calls it)."""
+        self.unsettled = False
+        if self.deadline and self.transport is not None:
+            self.service.watch(self)
 
     def data_received(self, data):
         """Read bytes of the client, or keep them until the request before them is answered."""
@@ -117,8 +124,7 @@ cdef class HttpConnection(RequestReader):
         if self.watched_tick:
             service.forget(self)
         self.closing = True
-        self.unread = None
-        self.transport = None
+        self.unread = self.transport = self.plain = None
         if self.sending_file is not None:
             self.sending_file.close()
             self.sending_file = None
@@ -167,11 +173,9 @@ cdef class HttpConnection(RequestReader):
 
     def shutdown(self):
         """Take no more requests: close now, or after the response that is under way."""
-        if self.transport is None:
-            return
         if self.answering:
             self.keep_alive = False
-            self.ended = True
+            self.is_shut = True
         else:
             self.close_now()
 
@@ -193,13 +197,11 @@ cdef class HttpConnection(RequestReader):
             elif not self.in_head and self.sends_body_slowly():
                 self.refuse(408, "the client sends its body too slowly")
             if self.refusal:
-                self.end_refused()
-                return 0
+                return self.end_refused()
             if self.upgrades:
-                self.take_over()
-                return 0
+                return self.take_over()
             self.on_fed()
-            if self.ended and not self.begun:
+            if (self.ended or self.is_shut) and not self.begun:
                 break
         if self.begun:
             if not self.in_head:
@@ -212,8 +214,10 @@ cdef class HttpConnection(RequestReader):
 
     cdef int write(self, bytes data) except -1:
         """Send `data`."""
+        self.given_bytes += PyBytes_GET_SIZE(data)
+        if self.plain is not None:
+            return self.plain.put(data)
         if self.transport is not None:
-            self.given_bytes += PyBytes_GET_SIZE(data)
             self.transport.write(data)
         return 0
 
@@ -227,8 +231,8 @@ cdef class HttpConnection(RequestReader):
     cdef object begin_file(self, bytes head, file):
         """Send `head`, which may be empty, and then a FileRange in the kernel; return the FileSender.
 
-        on_writable() tells that it has ended; end_file() must follow. None: the head waits in the transport, and the
-        file must be written there. Not for TLS.
+        on_writable() tells that it has ended; end_file() must follow. None: that is not to be had, and behind the head,
+        which is sent or waits in the transport, the file must be written there. Not for TLS.
         """
         cdef Py_ssize_t length = PyBytes_GET_SIZE(head), sent = 0
         cdef bint is_free = not self.transport.get_write_buffer_size()
@@ -238,7 +242,10 @@ cdef class HttpConnection(RequestReader):
         if sent < length or not is_free:
             self.write(head[sent:])
             return None
-        self.sending_file = FileSender(self.service.loop, self.handed.fileno(), file, self.on_file_end)
+        try:
+            self.sending_file = FileSender(self.service.loop, self.handed.fileno(), file, self.on_file_end)
+        except OSError:  # no descriptor is left for it
+            return None
         self.hold_back()
         return self.sending_file
 
@@ -312,9 +319,8 @@ cdef class HttpConnection(RequestReader):
         self.answered = True
         if self.transport is None or self.closing:
             return 0
-        if not keep_alive or self.ended or (self.half_closed and self.unread is None):
-            self.end()
-            return 0
+        if not keep_alive or self.ended or self.is_shut or (self.half_closed and self.unread is None):
+            return self.end()
         unread, self.unread = self.unread, None
         if unread is not None:
             self.in_response = True
@@ -326,29 +332,20 @@ cdef class HttpConnection(RequestReader):
         if self.answering:
             return 0
         if self.half_closed:
-            self.close_now()  # the client has stopped in a request
-            return 0
+            return self.close_now()  # the client has stopped in a request
         if self.begun:
             if not self.in_head:
                 self.wants_continue = False
                 self.arm(self.service.stall_timeout)
-        else:
-            self.arm(self.service.keep_alive_timeout)
-        return 0
+            return 0
+        return self.arm(self.service.keep_alive_timeout)
 
     cdef int send_refusal(self, int code) except -1:
         """Answer with an error of our own, and end the connection."""
         if self.transport is None or self.closing or self.lingering:
             return 0
-        status = HTTPStatus(code)
-        text = f"{status.value} {status.phrase}\n"
-        lines = self.service.lines
-        head = b"HTTP/1.1 %d %b\r\n%b%bconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n" % (
-            code, status.phrase.encode(), lines.date, lines.server
-        )
-        self.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(text), text.encode()))
-        self.await_end()
-        return 0
+        self.write(self.service.lines.refusal(code))
+        return self.await_end()
 
     cdef int close_now(self) except -1:
         """End the connection when the transport has sent what it holds."""
@@ -374,6 +371,7 @@ cdef class HttpConnection(RequestReader):
     cdef object leave(self):
         """Return the transport, for another protocol: this is the connection's no longer."""
         transport, self.transport = self.transport, None
+        self.plain = None
         self.service.connections.discard(self)
         self.closing = True
         self.deadline = 0.0
@@ -416,7 +414,7 @@ cdef class HttpConnection(RequestReader):
 
     cdef int end(self) except -1:
         """End the connection after a response; a client that still sends must be able to read it."""
-        if self.begun or self.unread is not None:
+        if self.begun or self.unread is not None or (not self.ended and self.handed.has_unread()):
             return self.await_end()
         return self.close_now()
 
@@ -436,8 +434,7 @@ cdef class HttpConnection(RequestReader):
 
     cdef bint sends_body_slowly(self) except -1:
         """Judge the client's rate, once in stall_timeout: a part of a body has come."""
-        cdef double now, waited
-        cdef double sent
+        cdef double now, waited, sent
         if not self.body_since or not self.service.minimum_rate:
             return False
         now = seconds_now()
@@ -494,6 +491,8 @@ cdef class HttpConnection(RequestReader):
         """Call on_deadline() in `timeout` seconds, unless the deadline is moved before."""
         cdef long tick
         self.deadline = seconds_now() + timeout
+        if self.unsettled:
+            return 0
         tick = <long>(self.deadline / TICK) + 1
         if not 0 < self.watched_tick <= tick:
             self.service.watch(self)

@@ -45,13 +45,17 @@ class FileSender:
     def __init__(
         self, loop: asyncio.AbstractEventLoop, socket_fd: int, file: FileRange, on_end: Callable[[], object]
     ) -> None:
-        """Call `on_end` once, later, unless close() comes before. `socket_fd` and `file` are borrowed."""
+        """Call `on_end` once, later, unless close() comes before. `socket_fd` and `file` are borrowed.
+
+        Raises OSError when there is no descriptor left.
+        """
         self.sent_bytes = 0
         self.ended = False
         self.error: Exception | None = None
         self._loop = loop
         # The event loop refuses to watch a descriptor that a transport owns, not a duplicate of it.
         self._socket_fd = os.dup(socket_fd)
+        os.set_blocking(self._socket_fd, False)  # that of a health check need not be
         self._file = file
         self._on_end = on_end
         loop.add_writer(self._socket_fd, self._send)

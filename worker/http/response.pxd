@@ -7,6 +7,8 @@ cdef class ServerLines:
     cdef bytes date               # "date: ...\r\n", or empty
     cdef bytes server             # "server: ...\r\n", or empty
 
+    cdef bytes refusal(self, int code)
+
 
 cdef class Response:
     cdef readonly int status      # 0: the app has not answered

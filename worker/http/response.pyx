@@ -100,6 +100,13 @@ cdef class ServerLines:
         """Say what time it is, as in a Date header; "": no such header is sent."""
         self.date = f"date: {date}\r\n".encode("ascii") if date else b""
 
+    cdef bytes refusal(self, int code):
+        """Return a whole response with an error of our own, behind which the connection ends."""
+        cdef bytes text = f"{code} {HTTPStatus(code).phrase}\n".encode("ascii")
+        return b"%b%b%bconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n\r\n%b" % (
+            status_line(code), self.date, self.server, len(text), text
+        )
+
 
 cdef class Response:
     """One response: start() with what the app says, then begin() makes the head, and check_part() counts the body."""

@@ -19,7 +19,6 @@ cdef class WsgiConnection(HttpConnection):
     cdef readonly bint direct     # they do, and not the event loop
     cdef int fd
     cdef bint is_watched          # by Crew
-    cdef bint is_shut             # it takes no more requests
     cdef bint lingers             # it ends, and its client still sends
     cdef bint owes_continue       # its client waits for a 100 Continue
     cdef bytes unfed              # what is to be read by the event loop

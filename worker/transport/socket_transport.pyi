@@ -1,0 +1,13 @@
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fastlb.lb.inbox import HandedSocket
+
+class SocketPoller:
+    begins_at_once: bool
+    def __init__(self, loop: asyncio.AbstractEventLoop, factory: Callable[[HandedSocket], Any]) -> None: ...
+    def fileno(self) -> int: ...
+    def adopt(self, handed: HandedSocket) -> None: ...
+
+class SocketTransport: ...
