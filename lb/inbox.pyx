@@ -10,12 +10,12 @@ import time
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
-from posix.unistd cimport getpid, pid_t
 
 from fastlb.lb.connection cimport (
     CONNECTION_HEADER_BYTES, CONNECTION_MAGIC, CONNECTION_RECORD_BYTES, CONNECTIONS_PER_MESSAGE,
     ConnectionMessage, ConnectionRecord, position_epoch,
 )
+from fastlb.lb.forks cimport forks
 from fastlb.lb.page cimport WorkerStatus
 from fastlb.lb.posix cimport (
     AF_INET, AF_INET6, AF_UNIX, EAGAIN, MSG_CTRUNC, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, O_CLOEXEC, O_DIRECTORY,
@@ -29,6 +29,8 @@ cdef enum:
     TEXT_BYTES = 64          # above INET6_ADDRSTRLEN and IF_NAMESIZE
     RESERVED_FDS = 64        # kept for the app's own files and sockets
     RECOUNT_EVERY = 32       # connections between two counts of the table on Linux < 6.2
+    SPARE_FOR_ONE = 64       # descriptors that an app may open for a connection before the table is looked at again
+    MOST_UNLOOKED = 8        # with those of a message no more than the reserve of a small limit has room for
     FIRST_BYTES = 8192       # of a new client that are read before an event loop does
 
 cdef char *HEAD_END = b"\r\n\r\n"
@@ -152,7 +154,7 @@ cdef class HandedSocket:
 
         To be called before the close, when everything that was written is in the kernel. Nothing is done in a child.
         """
-        if self.fd >= 0 and getpid() == self.inbox.pid:
+        if self.fd >= 0 and forks() == self.inbox.forks:
             shutdown(self.fd, SHUT_WR)
 
     def occupy(self):
@@ -229,15 +231,16 @@ cdef class ConnectionInbox:
     cdef public object on_close
     cdef int channel_fd
     cdef int table_fd
-    cdef pid_t pid
+    cdef uint64_t forks         # this process is the worker while there were no more than these
     cdef int64_t counted_fds    # Linux < 6.2: open descriptors at the last count
     cdef int64_t uncounted_fds  # Linux < 6.2: connections since then
+    cdef int64_t unlooked       # connections that may be taken before the table is looked at again
 
     def __cinit__(self, int channel_fd, WorkerStatus status not None):
         self.table_fd = open(b"/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)
         self.uncounted_fds = RECOUNT_EVERY
         self.channel_fd = channel_fd
-        self.pid = getpid()
+        self.forks = forks()
         self.status = status
         self.connection_fds = set()
 
@@ -260,10 +263,8 @@ cdef class ConnectionInbox:
             if self.status.page.busy >= self.capacity:
                 return taken
             most = min(<uint64_t>most, self.capacity - self.status.page.busy)
-        # Between two messages of a turn nothing else opens a descriptor: one look at the table is enough.
-        cdef int64_t spare = self.spare_fds()
         while not self.ended and len(taken) < most:
-            if spare < len(taken):
+            if self.unlooked <= 0 and not self.look_for_spare():
                 self.press()
                 break
             if not self.receive_message(taken):
@@ -326,6 +327,7 @@ cdef class ConnectionInbox:
         self.missed += self.gap_before(message)
         self.status.take(message.position, received.fd_count)
         self.uncounted_fds += received.fd_count
+        self.unlooked -= received.fd_count
         if received.fd_count < message.count:
             self.status.record_lost(message.count - received.fd_count)
         for i in range(received.fd_count):
@@ -344,6 +346,12 @@ cdef class ConnectionInbox:
         if position_epoch(before) != position_epoch(message.position) or first <= before:
             return 0
         return first - before
+
+    cdef bint look_for_spare(self):
+        """Look at the table; say whether a message may be taken, and note after how many connections to look again."""
+        cdef int64_t spare = self.spare_fds()
+        self.unlooked = min(spare // SPARE_FOR_ONE, MOST_UNLOOKED)
+        return spare >= 0
 
     cdef int64_t spare_fds(self):
         """Return how many descriptors are free beyond the reserve, which has room for a message; below 0: none."""

@@ -157,6 +157,11 @@ cdef extern from "<sys/epoll.h>" nogil:
     uint32_t EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLET
 
 
+cdef extern from "<pthread.h>" nogil:
+    ctypedef void (*fork_handler_t)() noexcept nogil
+    int pthread_atfork(fork_handler_t before, fork_handler_t in_parent, fork_handler_t in_child)
+
+
 cdef extern from "<sys/resource.h>" nogil:
     struct rlimit:
         uint64_t rlim_cur

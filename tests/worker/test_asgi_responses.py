@@ -1,5 +1,6 @@
 """How the responses of an ASGI app look on the wire: framing, length, version, and what becomes of an app's lies."""
 
+import os
 import socket
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from tests.support.worker_process import WorkerProcess, serving_worker
 
 # The path says what the app does: /STATUS/LENGTH/PARTS...; LENGTH "-": no Content-Length; PARTS: sizes of its messages.
 APP = """
-import asyncio
+import asyncio, os
 
 async def app(scope, receive, send):
     if scope["type"] != "http":
@@ -19,6 +20,9 @@ async def app(scope, receive, send):
     _, status, length, *parts = scope["path"].split("/")
     while scope["query_string"] == b"late" and (await receive())["type"] != "http.disconnect":
         pass
+    if scope["query_string"] == b"held":
+        with open(os.path.join(os.path.dirname(__file__), "gate")) as gate:
+            gate.read()
     headers = [(name, value) for name, value in scope["headers"] if name.startswith((b"x-", b"connection"))]
     headers = [(name.removeprefix(b"x-"), value) for name, value in headers if name != b"connection"]
     if length != "-":
@@ -160,6 +164,21 @@ def test_client_that_still_sends_can_read_its_answer(worker: WorkerProcess) -> N
         client.send(request("POST", "/200/-/5", "X-Connection: close", "Content-Length: 1000000"))
         assert client.response().body == b"xxxxx"
         assert client.send(b"y" * 100_000).is_closed()
+
+
+def test_client_that_has_sent_another_request_can_read_its_answer(worker: WorkerProcess) -> None:
+    gate = worker.output.parent / "gate"
+    os.mkfifo(gate)
+    before = worker.counters()["requests"]
+    connection = worker.connect()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with RawClient(connection).send(get("/200/-/1000000?held", "X-Connection: close")) as client:
+        wait_until(lambda: worker.counters()["requests"] == before + 1, "the app holds the loop")
+        client.send(get("/200/-/0"))
+        gate.write_bytes(b"")
+        # Closing with unread bytes would be a reset, and drop what the client has not got.
+        assert len(client.response().body) == 1_000_000
+        assert client.is_closed()
 
 
 def test_body_that_the_app_does_not_want_is_no_request(worker: WorkerProcess) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -56,6 +57,9 @@ def app(environ, start_response):
     return []
 """
 REQUESTS = 300
+# Seconds (worker/wsgi/crew.pyx): a taken connection has so long to send, and is nobody's for no longer than that.
+GRACE = 0.002
+GIVEN_UP_AFTER = 0.2
 
 
 @contextmanager
@@ -93,6 +97,37 @@ def test_quick_requests_do_not_wake_the_event_loop(tmp_path: Path, threads: int)
             # Heartbeats, and the timer that looks whether the app is slow: not one for each request.
             assert sleeps_of_loop(worker) - before < REQUESTS / 2
         worker.wait_closed()
+
+
+def test_connection_that_waits_for_the_thread_is_not_slow(tmp_path: Path) -> None:
+    with gated_worker(tmp_path, threads=1, access_log=False) as worker, ExitStack() as stack:
+        took = GIVEN_UP_AFTER
+        while took >= GIVEN_UP_AFTER:  # the machine was busy: then it is the event loop's, and rightly
+            began = time.monotonic()
+            client = stack.enter_context(late_client(worker))
+            took = time.monotonic() - began
+        before = sleeps_of_loop(worker)
+        for _ in range(REQUESTS):
+            assert client.send(get("/")).response().body == b"ok"
+        assert sleeps_of_loop(worker) - before < REQUESTS / 2
+
+
+@contextmanager
+def late_client(worker: WorkerProcess) -> Iterator[RawClient]:
+    """Return a client whose request came after its connection was taken, while the only thread was in the app."""
+    listener = worker.listeners[0]
+    with RawClient(listener.connect()) as client, RawClient(listener.connect()) as blocker:
+        blocker.send(get("/block", "Connection: close"))
+        before = worker.counters()["requests"]
+        worker.hand_over([worker.accept(listener) for _ in range(2)])
+        wait_until(lambda: worker.counters()["requests"] == before + 1, "the thread is in the app")
+        client.send(get("/"))
+        taken = time.monotonic()
+        wait_until(lambda: time.monotonic() > taken + GRACE, "its time to send is up")
+        (worker.output.parent / "gate").write_bytes(b"1")
+        assert client.response().body == b"ok"
+        assert blocker.response().body == b"ok"
+        yield client
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["new", "kept"])

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
+from fastlb.worker.http.client_rate cimport Taking
 from fastlb.worker.http.request_reader cimport RequestReader
 from fastlb.worker.http.response cimport ServerLines
 from fastlb.worker.transport.socket_transport cimport SocketTransport
@@ -43,10 +44,7 @@ cdef class HttpConnection(RequestReader):
     cdef double body_since        # the client has been waited for since then, for body_seen; 0: it is not
     cdef uint64_t body_seen       # bytes of the body that had come then
     cdef int64_t given_bytes      # of responses that were given to transport or kernel
-    cdef int64_t taken_bytes      # of these, what the client had taken when that was looked at, at taken_at
-    cdef double taken_at
-    cdef double held_seconds      # how long it has held us back since its rate was judged
-    cdef int64_t held_bytes       # what it took meanwhile
+    cdef Taking taking            # of these, what the client takes while it holds us back
     cdef public double deadline   # as TimeoutWheel wants them
     cdef public long watched_tick
 
@@ -70,6 +68,7 @@ cdef class HttpConnection(RequestReader):
     cdef int end_refused(self) except -1
     cdef int end(self) except -1
     cdef int await_end(self) except -1
+    cdef int linger_on(self) except -1
     cdef int look_for_progress(self) except -1
     cdef bint sends_body_slowly(self) except -1
     cdef bint takes_slowly(self) except -1

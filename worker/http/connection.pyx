@@ -10,6 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t
 
 from fastlb.lb.posix cimport monotonic_ns
+from fastlb.worker.http.client_rate cimport begin_look, is_too_slow
 from fastlb.worker.http.peer cimport (
     CLIENT_GONE, CLIENT_OPEN, ClientEnd, client_end, probe_client, reset_at_close, send_head, unacknowledged_bytes,
 )
@@ -21,7 +22,8 @@ from fastlb.worker.http.file_sender import FileSender
 cdef object logger = logging.getLogger("fastlb.worker")
 
 cdef double TICK = 0.01         # of TimeoutWheel
-cdef double LINGER = 2.0        # in which what a refused client still sends is thrown away, so that it can read why
+# After a refusal: how long what the client still sends is thrown away at least, so that it can read why.
+cdef double LINGER = 2.0
 cdef double MOST_PROBE_SECONDS = 60
 
 
@@ -145,7 +147,7 @@ cdef class HttpConnection(RequestReader):
         if self.transport is None:
             return
         if self.lingering:
-            self.abort()
+            self.linger_on()
         elif self.writing_paused or self.closing:
             self.look_for_progress()
         elif self.answering and not self.begun:
@@ -292,8 +294,7 @@ cdef class HttpConnection(RequestReader):
     cdef int hold_back(self) except -1:
         """The client holds us back: nothing more is written before go_on(), and how much it takes is looked at."""
         self.writing_paused = True
-        self.taken_bytes = self.taken()
-        self.taken_at = seconds_now()
+        begin_look(&self.taking, self.taken(), seconds_now())
         return self.arm(self.service.stall_timeout)
 
     cdef int go_on(self) except -1:
@@ -426,7 +427,12 @@ cdef class HttpConnection(RequestReader):
         self.unread = None
         self.transport.write_eof()
         self.resume()
+        begin_look(&self.taking, self.taken(), seconds_now())
         return self.arm(LINGER)
+
+    cdef int linger_on(self) except -1:
+        """Give a client that still takes its last response more time; otherwise the connection ends."""
+        return self.abort() if self.taken() >= self.given_bytes or self.takes_slowly() else self.arm(LINGER)
 
     cdef int look_for_progress(self) except -1:
         """Give a client that takes its response fast enough more time; end one that does not."""
@@ -447,21 +453,11 @@ cdef class HttpConnection(RequestReader):
         return sent < self.service.minimum_rate * waited
 
     cdef bint takes_slowly(self) except -1:
-        """Judge how fast a client takes its response, as often as it has held us back for stall_timeout in all."""
-        cdef int64_t taken = self.taken()
-        cdef double now = seconds_now()
-        cdef bint is_slow
-        self.held_bytes += taken - self.taken_bytes
-        self.held_seconds += now - self.taken_at
-        self.taken_bytes = taken
-        self.taken_at = now
-        if self.held_seconds < self.service.stall_timeout:
+        service = self.service
+        if not is_too_slow(&self.taking, self.taken(), seconds_now(), service.stall_timeout, service.minimum_rate):
             return False
-        is_slow = self.held_bytes <= 0 or self.held_bytes < self.service.minimum_rate * self.held_seconds
-        if is_slow:
-            logger.debug("a client took %d bytes of its response in %.1f s", self.held_bytes, self.held_seconds)
-        self.held_bytes, self.held_seconds = 0, 0.0
-        return is_slow
+        logger.debug("a client takes its response too slowly")
+        return True
 
     cdef int64_t taken(self) except? -1:
         """Return how much of all responses the client's kernel has taken; TLS makes it a little less than it is."""

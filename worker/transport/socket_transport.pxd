@@ -2,8 +2,6 @@
 
 from libc.stdint cimport uint32_t
 
-from fastlb.lb.posix cimport epoll_event
-
 cdef enum:
     READ_BYTES = 65536   # of one client in a turn of the loop
     EVENTS = 64          # that are looked for at a time
@@ -16,14 +14,11 @@ cdef class SocketPoller:
     cdef int epoll_fd
     cdef dict watched             # descriptor -> SocketTransport
     cdef list ended               # SocketTransports whose protocols are still to be told
-    cdef int turns                # that are under way; above one where an app runs the loop in the loop
     cdef bint end_is_called       # soon, by the loop
-    cdef bint told_of_unwatched
     cdef char[READ_BYTES] buffer
 
     cdef int end_turn(self) except -1
     cdef int add_ended(self, SocketTransport transport) except -1
-    cdef int tell_of_unwatched(self, int failed) except -1
 
 
 cdef class SocketTransport:
@@ -32,6 +27,7 @@ cdef class SocketTransport:
     cdef object protocol
     cdef int fd
     cdef uint32_t watched         # events (EPOLL...); 0: it is not watched
+    cdef bint in_call             # its protocol is being called by the poller
     cdef bint settled             # it may be watched: what the client had sent at first is worked off
     cdef bint reading
     cdef bint at_end              # the client sends no more

@@ -5,7 +5,6 @@ for one that is answered at once and ends: that costs five system calls where an
 and two turns of the loop less. Never blocks, and never begins to read a client that its protocol has paused.
 """
 
-import logging
 import os
 from collections import deque
 
@@ -20,8 +19,7 @@ from fastlb.lb.posix cimport (
 )
 
 from fastlb.worker.first_read import receive_and_begin
-
-cdef object logger = logging.getLogger("fastlb.worker")
+from fastlb.worker.unwatched import tell_of_unwatched
 
 # asyncio's, as users know them: a protocol is told above the one, and again below the other (bytes).
 cdef Py_ssize_t HIGH_WATER = 65536
@@ -70,8 +68,7 @@ cdef class SocketPoller:
         transport.poller = self
         transport.handed = handed
         transport.fd = handed.fileno()
-        transport.reading = True
-        self.turns += 1
+        transport.reading = transport.in_call = True
         try:
             transport.protocol = self.factory(handed)
             transport.protocol.connection_made(transport)
@@ -81,22 +78,18 @@ cdef class SocketPoller:
         except BaseException as error:
             transport.fail_with(error)
         finally:
-            self.turns -= 1
+            transport.in_call = False
             self.end_turn()
 
     def on_readable(self):
         """Call the protocols of connections on which something has happened (the event loop calls it)."""
         cdef epoll_event[EVENTS] events
         cdef int count = epoll_wait(self.epoll_fd, events, EVENTS, 0)
-        self.turns += 1
-        try:
-            for i in range(count):
-                transport = self.watched.get(<int>events[i].data.u64)
-                if transport is not None:
-                    (<SocketTransport>transport).on_events(events[i].events)
-        finally:
-            self.turns -= 1
-            self.end_turn()
+        for i in range(count):
+            transport = self.watched.get(<int>events[i].data.u64)
+            if transport is not None:
+                (<SocketTransport>transport).on_events(events[i].events)
+        self.end_turn()
 
     def end_soon(self):
         """Tell protocols that their connections are gone (the event loop calls it)."""
@@ -106,24 +99,20 @@ cdef class SocketPoller:
     cdef int add_ended(self, SocketTransport transport) except -1:
         """Tell the protocol of `transport` that it has ended, but not while the protocol does something itself."""
         self.ended.append(transport)
-        if not self.turns and not self.end_is_called:
+        if not transport.in_call and not self.end_is_called:
             self.end_is_called = True
             self.loop.call_soon(self.end_soon)
         return 0
 
     cdef int end_turn(self) except -1:
-        while self.ended and not self.turns:
-            (<SocketTransport>self.ended.pop()).tell_end()
-        return 0
-
-    cdef int tell_of_unwatched(self, int failed) except -1:
-        """Log that a connection was closed, once: no more than that depends on how many clients there are."""
-        if not self.told_of_unwatched:
-            self.told_of_unwatched = True
-            logger.error(
-                "connections that wait for their clients are closed, as the kernel watches no more of them: %s "
-                "(sysctl fs.epoll.max_user_watches)", os.strerror(-failed),
-            )
+        cdef SocketTransport transport
+        if self.ended:
+            ended, self.ended = self.ended, []
+            for transport in ended:
+                if transport.in_call:  # an app runs the loop in the loop
+                    self.ended.append(transport)
+                else:
+                    transport.tell_end()
         return 0
 
 
@@ -252,6 +241,7 @@ cdef class SocketTransport:
 
     cdef int on_events(self, uint32_t events) except -1:
         """Do what is due. Errors of the protocol end the connection."""
+        self.in_call = True
         try:
             if self.pending_bytes and events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
                 self.flush()
@@ -265,6 +255,8 @@ cdef class SocketTransport:
             raise
         except BaseException as error:
             self.fail_with(error)
+        finally:
+            self.in_call = False
         return 0
 
     # inside
@@ -333,7 +325,7 @@ cdef class SocketTransport:
         return 0
 
     cdef int rewatch(self) except -1:
-        """Let the kernel tell what is waited for, and nothing else: that a paused client is gone, it would tell always."""
+        """Let the kernel tell what is waited for, and nothing else: it never stops telling that a client is gone."""
         cdef uint32_t wanted = (EPOLLIN if self.reading else 0) | (EPOLLOUT if self.pending_bytes else 0)
         cdef int failed
         if wanted == self.watched or not self.settled or self.ended:
@@ -347,7 +339,7 @@ cdef class SocketTransport:
             self.poller.watched[self.fd] = self
         self.watched = wanted
         if failed:
-            self.poller.tell_of_unwatched(failed)
+            tell_of_unwatched(-failed)
             self.end()
         return 0
 

@@ -1,7 +1,6 @@
 # Owns the declaration of the threads of a WSGI worker. Runs in WSGI workers.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from posix.unistd cimport pid_t
 
 from fastlb.lb.posix cimport epoll_event
 from fastlb.worker.wsgi.connection cimport WsgiConnection
@@ -14,7 +13,7 @@ cdef enum:
 cdef class Crew:
     cdef readonly int count       # of threads
     cdef WsgiService service
-    cdef pid_t pid
+    cdef uint64_t forks           # the worker is this process while there were no more than these
     cdef bint stopped
     cdef object jobs              # deque of exchanges whose requests the event loop has read
     cdef int64_t *started_ns      # of the request that each thread runs; 0: none
@@ -48,7 +47,6 @@ cdef class Crew:
     cdef bint is_taking           # a connection that is in no list yet
     cdef object arrived           # deque of connections that were taken and not looked at
     cdef object fresh             # by descriptor: new ones that are silent, and count as busy for a moment
-    cdef bint told_of_unwatched   # that some could not be watched
     cdef object kept              # by descriptor: those that may ask again; in both the first ends first
     cdef char *buffer
 
@@ -65,10 +63,9 @@ cdef class Crew:
     cdef int await_first(self, WsgiConnection connection) except -1
     cdef bint watch(self, WsgiConnection connection) except -1
     cdef int watch_own(self, int fd, uint32_t wanted) except -1
-    cdef int tell_of_unwatched(self, int failed) except -1
     cdef int wait(self) except -1
     cdef int timeout_ms(self) except -2
     cdef int arm_channel(self) except -1
-    cdef int leave_silent(self, double now) except -1
+    cdef int leave_silent(self, double now, double lateness) except -1
     cdef int end_overdue(self) except -1
     cdef int wake(self) except -1

@@ -8,7 +8,6 @@ WsgiConnection.go_to_loop(). All that is shared changes under the GIL, in functi
 """
 
 import logging
-import os
 import threading
 from collections import OrderedDict, deque
 
@@ -16,15 +15,18 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.math cimport ceil
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from posix.unistd cimport close, getpid, read, write
+from posix.unistd cimport close, read, write
 
 from fastlb.lb.epoll cimport watch_begin, watch_change, watch_end
+from fastlb.lb.forks cimport forks
 from fastlb.lb.posix cimport (
     CLOCK_MONOTONIC, EPOLL_CLOEXEC, EPOLLIN, MSG_DONTWAIT, TFD_CLOEXEC, TFD_NONBLOCK, epoll_create1, epoll_wait,
     itimerspec, memmem, monotonic_ns, recv, timerfd_create, timerfd_settime,
 )
 from fastlb.worker.wsgi.connection cimport WsgiConnection
 from fastlb.worker.wsgi.exchange cimport WsgiExchange, WsgiService
+
+from fastlb.worker.unwatched import tell_of_unwatched
 
 cdef extern from "<sys/epoll.h>" nogil:
     uint32_t EPOLLONESHOT
@@ -68,7 +70,7 @@ cdef class Crew:
     def __cinit__(self, WsgiService service not None, int count):
         self.service = service
         self.count = count
-        self.pid = getpid()
+        self.forks = forks()
         self.leader = self.channel_fd = self.timer_fd = self.epoll_fd = self.wake_fd = -1
         self.jobs, self.arrived = deque(), deque()
         self.fresh, self.kept = OrderedDict(), OrderedDict()
@@ -156,7 +158,8 @@ cdef class Crew:
                 connection = (<WsgiExchange>self.running[index]).connection
                 if connection is not None and connection.direct:
                     connection.go_to_loop()
-        self.leave_silent(seconds_now())  # nobody has looked at them while all threads are in the app
+        # Nobody has looked at them while all threads are in the app, not even at those that are silent no more.
+        self.leave_silent(seconds_now(), LONG_NS * NANOSECONDS)
 
     def has_unbegun(self):
         """Say whether requests or connections wait for a thread."""
@@ -195,7 +198,7 @@ cdef class Crew:
                 return
             self.run(exchange, index)
             exchange = None  # else a thread that waits keeps the last request alive
-            if getpid() != self.pid:
+            if forks() != self.forks:
                 return  # a child that the app has forked, and that has come back from it
 
     cdef int run(self, WsgiExchange exchange, int index) except -1:
@@ -224,7 +227,7 @@ cdef class Crew:
                 self.leader_runs = False
             if gave_lead or self.leader == index:  # else the timer has taken note
                 self.note_call(monotonic_ns() - began_ns > SLOW_NS)
-        if getpid() == self.pid:
+        if forks() == self.forks:
             try:
                 connection.answer(exchange, self.leader == index)
             except BaseException:
@@ -380,18 +383,8 @@ cdef class Crew:
         connection.is_watched = not failed
         if failed:
             connection.close_directly()
-            self.tell_of_unwatched(failed)
+            tell_of_unwatched(-failed)
         return not failed
-
-    cdef int tell_of_unwatched(self, int failed) except -1:
-        """Log that a connection was closed, once: no more than that depends on how many clients there are."""
-        if not self.told_of_unwatched:
-            self.told_of_unwatched = True
-            logger.error(
-                "connections that wait for their clients are closed, as the kernel watches no more of them: %s "
-                "(sysctl fs.epoll.max_user_watches)", os.strerror(-failed),
-            )
-        return 0
 
     cdef int watch_own(self, int fd, uint32_t wanted) except -1:
         """Watch a descriptor that is no connection, for good. Raises OSError."""
@@ -442,14 +435,18 @@ cdef class Crew:
         self.channel_armed = True
         return 0
 
-    cdef int leave_silent(self, double now) except -1:
-        """Leave new connections that stay silent to the event loop."""
+    cdef int leave_silent(self, double now, double lateness) except -1:
+        """Leave new connections that stay silent to the event loop, or all that are over their time by `lateness`."""
         cdef WsgiConnection connection
         while self.fresh:
             connection = next(iter(self.fresh.values()))
-            if connection.deadline > now:
+            if connection.deadline + lateness > now:
                 break
             del self.fresh[connection.fd]
+            if not lateness and connection.handed.has_unread():  # it is we who are late
+                connection.deadline = now + GRACE
+                self.fresh[connection.fd] = connection
+                continue
             self.service.impatient_until = now + IMPATIENCE
             connection.end_grace()
             connection.go_to_loop()
@@ -459,7 +456,7 @@ cdef class Crew:
         """Give up new connections that stay silent, and close kept ones on which nothing more came in time."""
         cdef WsgiConnection connection
         cdef double now = seconds_now()
-        self.leave_silent(now)
+        self.leave_silent(now, 0)
         while self.kept:
             connection = next(iter(self.kept.values()))
             if connection.deadline > now:
