@@ -5,16 +5,13 @@ Names, labels and values are what an app says: checked here, bounded, and never 
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from ..control.protocol import OwnFamily, OwnSample
-
-if TYPE_CHECKING:
-    from prometheus_client import Metric
 
 RESERVED = "fastlb_"
 MOST_BYTES = 512 << 10  # of all names, labels and values: an answer of the control socket stays small
@@ -83,13 +80,6 @@ def text_of(value: float) -> str:
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     return "NaN" if math.isnan(value) else repr(value)
-
-
-def of_prometheus_client(metrics: "Iterable[Metric]") -> Iterable[OwnFamily]:
-    """Yield what prometheus-client has joined."""
-    for metric in metrics:
-        samples = [OwnSample(one.name, dict(one.labels), text_of(float(one.value))) for one in metric.samples]
-        yield OwnFamily(metric.name, metric.type, metric.documentation, samples)
 
 
 class PromClientValue(msgspec.Struct, rename={"name": "metricName"}):

@@ -3,45 +3,31 @@
 prometheus-client writes one file for each process and kind (its multiprocess mode). What a process that has ended has
 counted is added to files of ours, so that sums go on and files do not pile up; its live gauges, and its gauges of each
 process alone, are gone with it. Runs in the supervisor process; reading and adding are for threads. It must never
-believe that a file is whole, and never read more than it has said.
+read more than it has said.
 """
 
 import asyncio
 import contextlib
 import fcntl
-import json
-import operator
 import os
-import stat
-import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ..control.protocol import OwnFamily
 from ..home.paths import AppPaths
 from ..output.event_log import EventLog
+from .count_file import MOST_BYTES, TooLarge, packed, replace, size_of, values_in
 from .directories import MARK, Directory, files_in, gone_directory, known_directories
+from .joining import JoinedCounts, joined, lasting_rule, parts_of
 
-if TYPE_CHECKING:
-    from prometheus_client import Metric
-
-ENDING = ".db"
-MOST_BYTES = 16 << 20  # of a file
 MOST_READ_BYTES = 32 << 20  # of all files, for one answer
-PAIR_BYTES = 28  # of a value in a file, besides its key
-# What a gauge of processes together is, of each of its modes that outlast a process.
-LASTING_GAUGES: dict[str, Callable[[float, float], float]] = {"max": max, "min": min, "sum": operator.add}
-MOST_RECENT = "mostrecent"
+TOO_MUCH = f"the app counts more than {MOST_READ_BYTES >> 20} MiB: nothing of it is told"
 GONE_PID = "0"
 
 # A process is the supervisor of one app, but during an update there are two of them: flock(2).
 _one_at_a_time = threading.Lock()
-
-_HEAD, _LENGTH, _VALUE = struct.Struct("ii"), struct.Struct("i"), struct.Struct("dd")
-
-Values = dict[str, tuple[float, float]]  # by key: the value, and when it was set
 
 
 @dataclass(frozen=True)
@@ -96,53 +82,59 @@ class CountingFiles:
             finally:
                 os.close(fd)
 
-    def read(self) -> "tuple[list[Metric], list[str]]":
-        """Return the metrics of all processes together, as prometheus-client joins them, and what is missing."""
-        from prometheus_client.multiprocess import MultiProcessCollector
-
-        with self._alone(), contextlib.ExitStack() as held:
+    def read(self) -> tuple[list[OwnFamily], list[str]]:
+        """Return the metrics of all processes together, and what is missing."""
+        counts, read = JoinedCounts(), 0
+        with self._alone():
             missing = self._add_up_gone()
-            paths = [
-                path
-                for directory in (*self.directories, self.gone)
-                for path in held.enter_context(files_in(directory))
-            ]
-            missing += [_too_large(path.name) for path in paths if _size_of(path) > MOST_BYTES]
-            whole = _whole(paths)
-            if whole is None:
-                return [], [*missing, f"the app counts more than {MOST_READ_BYTES >> 20} MiB: nothing of it is told"]
-            return list(MultiProcessCollector.merge(whole, accumulate=True)), missing
+            for path in self._paths():
+                try:
+                    values = values_in(path) or {}
+                except TooLarge as error:
+                    missing.append(str(error))
+                    continue
+                read += size_of(values)
+                if read > MOST_READ_BYTES:
+                    return [], [*missing, TOO_MUCH]
+                counts.add(path.name, values)
+        return list(counts.families()), missing
+
+    def _paths(self) -> Iterator[Path]:
+        for directory in (*self.directories, self.gone):
+            with files_in(directory) as files:
+                yield from files
 
     def _add_up_gone(self) -> list[str]:
         lost = []
         for directory in self.directories:
             with files_in(directory) as files:
                 for path in files:
-                    pid = path.name.removesuffix(ENDING).rpartition("_")[2]
-                    if pid.isdecimal() and os.path.exists(f"/proc/{pid}"):
+                    pid = parts_of(path.name)[-1]
+                    if os.path.exists(f"/proc/{pid}"):
                         continue
-                    rule = _rule_for(path.name)
                     try:
-                        lost += [sentence for sentence in [rule and self._add(path, rule)] if sentence]
+                        lost += self._add(path)
                     except OSError as error:  # it stays, and is tried again
                         lost.append(f"{path.name}, of an ended process, waits to be added up: {error.strerror}")
                     else:
                         _unlink([path])
         return lost
 
-    def _add(self, path: Path, rule: str) -> str:
-        """Add a file to ours; return what became of it instead."""
-        if _size_of(path) > MOST_BYTES:
-            return _too_large(path.name)
-        values = values_in(path)
+    def _add(self, path: Path) -> list[str]:
+        """Add a file to ours, if it outlasts its process; return what became of it instead."""
+        rule = lasting_rule(path.name)
+        try:
+            values = values_in(path) if rule else None
+        except TooLarge as error:
+            return [str(error)]
         if not values:
-            return ""
-        target = self.gone.path / f"{path.name.removesuffix(ENDING).rpartition('_')[0]}_{GONE_PID}{ENDING}"
+            return []
+        target = self.gone.path / f"{path.name.rpartition('_')[0]}_{GONE_PID}.db"
         data = packed(joined(values_in(target) or {}, values, rule))
         if len(data) > MOST_BYTES:
-            return f"{path.name}, of an ended process, is lost: all ended ones together have counted too much"
-        _replace(target, data)
-        return ""
+            return [f"{path.name}, of an ended process, is lost: all ended ones together have counted too much"]
+        replace(target, data)
+        return []
 
 
 async def add_up_ended(paths: AppPaths, log: EventLog) -> None:
@@ -156,102 +148,7 @@ async def add_up_ended(paths: AppPaths, log: EventLog) -> None:
             log.warning("own_metrics_missing", reason=error)
 
 
-def joined(before: Values, after: Values, rule: str) -> Values:
-    """Return what two processes have counted together; `rule`: sum, max, min or mostrecent."""
-    found = dict(before)
-    for key, (value, at) in after.items():
-        if key not in found:
-            found[key] = (value, at)
-        elif rule == MOST_RECENT:
-            found[key] = max(found[key], (value, at), key=lambda one: one[1])
-        else:
-            found[key] = (LASTING_GAUGES[rule](found[key][0], value), 0.0)
-    return found
-
-
-def values_in(path: Path) -> Values | None:
-    """Return what a file holds; None: it is no whole file of prometheus-client's."""
-    from prometheus_client.mmap_dict import MmapedDict
-
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
-            return None
-        whole = MmapedDict.read_all_values_from_file(f"/proc/self/fd/{fd}")
-        values = {key: (value, at) for key, value, at, _ in whole}
-        return values if all(_is_key(key) for key in values) else None
-    except Exception:  # noqa: BLE001 - a worker may have written anything
-        return None
-    finally:
-        os.close(fd)
-
-
-def packed(values: Values) -> bytes:
-    """Return a file in prometheus-client's format (mmap_dict.py)."""
-    data = bytearray(_HEAD.size)
-    for key, (value, at) in values.items():
-        text = key.encode()
-        data += _LENGTH.pack(len(text)) + text + b" " * (8 - (len(text) + _LENGTH.size) % 8) + _VALUE.pack(value, at)
-    _HEAD.pack_into(data, 0, len(data), 0)
-    return bytes(data)
-
-
-def _whole(paths: Sequence[Path]) -> list[str] | None:
-    """Return those that are whole; None: they are too much together."""
-    whole, read = [], 0
-    for path in paths:
-        values = values_in(path)
-        if values is not None:
-            whole.append(str(path))
-            read += sum(map(len, values)) + PAIR_BYTES * len(values)
-        if read > MOST_READ_BYTES:
-            return None
-    return whole
-
-
-def _is_key(text: str) -> bool:
-    family, name, labels, meaning = json.loads(text)
-    if "le" in labels:
-        float(labels["le"])  # as whoever joins them reads it
-    return isinstance(labels, dict) and all(isinstance(one, str) for one in (family, name, meaning, *labels.values()))
-
-
-def _rule_for(name: str) -> str:
-    """Return how values of a process that has ended are added to others'; "": they are not."""
-    kind, _, rest = name.partition("_")
-    if kind in ("counter", "histogram", "summary"):
-        return "sum"
-    mode = rest.partition("_")[0]
-    return mode if kind == "gauge" and (mode in LASTING_GAUGES or mode == MOST_RECENT) else ""
-
-
-def _too_large(name: str) -> str:
-    return f"{name} is left out: it is above {MOST_BYTES >> 20} MiB"
-
-
-def _size_of(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0
-
-
 def _unlink(paths: "Iterator[Path] | Sequence[Path]") -> None:
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, and not by a map as the library does: a full disk would end this process."""
-    partial = path.with_suffix(".part")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError:
-        _unlink([partial])
-        raise

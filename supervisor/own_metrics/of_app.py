@@ -12,7 +12,7 @@ from ..home.paths import AppPaths
 from ..kinds import traits_of
 from ..output.event_log import EventLog
 from ..settings.app_config import AppConfig
-from .families import OwnFamilies, of_prom_client, of_prometheus_client
+from .families import OwnFamilies, of_prom_client
 from .files import CountingFiles
 
 ASK_NODE = "fastlb:metrics"  # an action of target/actions.cjs
@@ -61,10 +61,10 @@ class OwnMetrics:
     def _read(self) -> tuple[OwnFamilies, list[str]]:
         found = OwnFamilies()
         try:
-            metrics, missing = CountingFiles.of(self._paths).read()
+            families, missing = CountingFiles.of(self._paths).read()
         except OSError as error:
             return found, [f"{error.filename}: {error.strerror}"]
-        for family in of_prometheus_client(metrics):
+        for family in families:
             found.add(family)
         return found, missing
 

@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ import pytest
 from fastlb.supervisor.control.protocol import AppMetrics, OwnFamily, OwnSample
 from fastlb.supervisor.home.paths import AppPaths
 from fastlb.supervisor.metrics.exposition import metrics_text
+from fastlb.supervisor.own_metrics.count_file import MOST_BYTES as MOST_FILE_BYTES
+from fastlb.supervisor.own_metrics.count_file import Values, values_in
 from fastlb.supervisor.own_metrics.directories import VARIABLE, Directory, counting_environment
 from fastlb.supervisor.own_metrics.families import MOST_BYTES, OwnFamilies, of_prom_client, text_of
-from fastlb.supervisor.own_metrics.files import MOST_BYTES as MOST_FILE_BYTES
-from fastlb.supervisor.own_metrics.files import CountingFiles, Values, joined, values_in
+from fastlb.supervisor.own_metrics.files import CountingFiles
+from fastlb.supervisor.own_metrics.joining import joined
 from fastlb.supervisor.settings.app_config import AppConfig
+from prometheus_client import Metric
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 DEAD = 2**22 + 1  # above the largest pid
@@ -40,7 +45,7 @@ def write(path: Path, value: float, name: str = "hits_total") -> None:
 
 
 def read(files: CountingFiles) -> dict[str, float]:
-    return {sample.name: sample.value for metric in files.read()[0] for sample in metric.samples}
+    return {sample.name: float(sample.value) for family in files.read()[0] for sample in family.samples}
 
 
 @pytest.mark.parametrize(
@@ -90,8 +95,11 @@ def make_link(path: Path) -> None:
         lambda path: path.write_bytes(b"\x00\x01\x00\x00" + b"\x00" * 5000),
         lambda path: path.write_bytes(b"\x30\x00\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00[1, 2]  " + b"\x00" * 5000),
         lambda path: write_key(path, '["a", "b", {"c": 1}, "d"]'),
+        lambda path: path.write_bytes(
+            struct.pack("<iii12sddi", 5000, 0, 4, b"null", 0.0, 0.0, -28) + b"\x00" * 5000
+        ),
     ],
-    ids=["link", "fifo", "empty", "nonsense", "too-short", "no-key", "label-no-text"],
+    ids=["link", "fifo", "empty", "nonsense", "too-short", "no-key", "label-no-text", "without-an-end"],
 )
 def test_files_that_are_none_cost_nothing_but_themselves(tmp_path: Path, make: Callable[[Path], Any]) -> None:
     files = files_in(tmp_path)
@@ -106,6 +114,86 @@ def write_key(path: Path, key: str) -> None:
     file = MmapedDict(str(path))
     file.write_value(key, 1.0, 0.0)
     file.close()
+
+
+def test_name_that_is_none_costs_no_other(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    write_key(live_of(files) / f"counter_{os.getppid()}.db", '["", "", {}, ""]')
+    write(live_of(files) / f"counter_{os.getpid()}.db", 3)
+    assert read(files)["hits_total"] == 3.0
+
+
+KINDS = [
+    "counter", "histogram", "summary", "gauge_all", "gauge_liveall", "gauge_max", "gauge_livemax", "gauge_min",
+    "gauge_livemin", "gauge_sum", "gauge_livesum", "gauge_mostrecent", "gauge_livemostrecent",
+]  # fmt: skip
+
+
+def write_several(path: Path, kind: str, of: int) -> None:
+    """Write a family of each kind as a process has counted it; `of`: which one."""
+    file = MmapedDict(str(path))
+    for label in ("x", "y"):
+        names = [f"{kind}_sum", *[f"{kind}_bucket"] * 3] if kind == "histogram" else [kind]
+        for at, name in enumerate(names):
+            le = {"le": ("", "+Inf", "0.5", "10.0")[at]} if at else {}
+            labels = {"code": label, **le}
+            file.write_value(mmap_key(kind, name, [*labels], [*labels.values()], f"Of {of}."), at + 1.5 * of, 9.0 - of)
+    file.close()
+
+
+def told(families: Iterable[Metric | OwnFamily]) -> list[tuple[str, str, dict[str, str], float]]:
+    return [
+        (family.name, one.name, dict(one.labels), float(one.value)) for family in families for one in family.samples
+    ]
+
+
+def test_files_are_joined_as_the_library_joins_them(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    paths = [live_of(files) / f"{kind}_{pid}.db" for kind in KINDS for pid in (os.getpid(), os.getppid(), 1)]
+    for at, path in enumerate(paths):
+        write_several(path, path.name.rpartition("_")[0], 1 + at % 3)
+    expected = told(MultiProcessCollector.merge([str(path) for path in paths], accumulate=True))
+    assert len(expected) > len(KINDS)
+    found, missing = files.read()
+    assert missing == []
+    assert {family.name: family.kind for family in found} == {kind: kind.partition("_")[0] for kind in KINDS}
+    assert sorted(told(found), key=repr) == sorted(expected, key=repr)
+
+
+ANOTHER_FILE = """
+import os
+import sys
+from pathlib import Path
+from fastlb.supervisor.own_metrics.directories import Directory
+from fastlb.supervisor.own_metrics.files import CountingFiles
+
+live, gone = map(Path, sys.argv[1:])
+(path,) = live.iterdir()
+opened = []
+
+
+def look(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(path.name):
+        opened.append(arguments[0])
+        if len(opened) > 1:
+            path.with_name("other").write_bytes(b"\\xff" * 5000)
+            path.with_name("other").rename(path)
+
+
+sys.addaudithook(look)
+uid = os.geteuid()
+found, missing = CountingFiles([Directory(live, uid)], Directory(gone, uid)).read()
+print(missing, [float(sample.value) for family in found for sample in family.samples], len(opened))
+"""
+
+
+def test_file_is_opened_once(tmp_path: Path) -> None:
+    """What a worker has put in its place since it was looked at is not read."""
+    files = files_in(tmp_path)
+    write(live_of(files) / f"counter_{os.getpid()}.db", 4)
+    command = [sys.executable, "-c", ANOTHER_FILE, str(live_of(files)), str(files.gone.path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stderr, done.stdout) == ("", "[] [4.0] 1\n")
 
 
 @pytest.mark.parametrize(
@@ -288,6 +376,8 @@ FULL_DISK = """
 import sys
 from pathlib import Path
 from fastlb.supervisor.home.paths import AppPaths
+from fastlb.supervisor.own_metrics.count_file import MOST_BYTES as MOST_FILE_BYTES
+from fastlb.supervisor.own_metrics.count_file import Values, values_in
 from fastlb.supervisor.own_metrics.directories import VARIABLE, Directory, counting_environment
 from fastlb.supervisor.own_metrics.files import CountingFiles
 
@@ -300,10 +390,10 @@ with (gone / "filling").open("wb", buffering=0) as filling:
     except OSError:
         pass
 found, missing = files.read()
-print(missing, [sample.value for metric in found for sample in metric.samples], len(list(live.iterdir())))
+print(missing, [float(sample.value) for family in found for sample in family.samples], len(list(live.iterdir())))
 (gone / "filling").unlink()
 found, missing = files.read()
-print(missing, [sample.value for metric in found for sample in metric.samples], len(list(live.iterdir())))
+print(missing, [float(sample.value) for family in found for sample in family.samples], len(list(live.iterdir())))
 """
 
 
