@@ -7,6 +7,7 @@ worker has made.
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -81,8 +82,15 @@ def counting_environment(config: AppConfig, paths: AppPaths) -> dict[str, str]:
     return {VARIABLE: str(directory)}
 
 
+class Files(NamedTuple):
+    """Files of counts in a directory. `missing`: says that it has more than MOST_FILES entries; ""."""
+
+    paths: list[Path]
+    missing: str = ""
+
+
 @contextlib.contextmanager
-def files_in(directory: Directory) -> Iterator[list[Path]]:
+def files_in(directory: Directory) -> Iterator[Files]:
     """Hold a directory that must be its user's, and yield the files in it; none: it is not there, or another is.
 
     Their paths lead through our descriptor: whoever may replace the directory leads us to no other place.
@@ -90,18 +98,19 @@ def files_in(directory: Directory) -> Iterator[list[Path]]:
     try:
         fd = os.open(directory.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
-        yield []
+        yield Files([])
         return
     try:
         if os.fstat(fd).st_uid != directory.uid:
-            yield []
+            yield Files([])
             return
         with os.scandir(fd) as entries:
-            names = [entry.name for entry in _first(entries) if NAME.fullmatch(entry.name)]
-        yield [Path(f"/proc/self/fd/{fd}") / name for name in names]
+            names = [entry.name for entry in itertools.islice(entries, MOST_FILES + 1)]
+        paths = [Path(f"/proc/self/fd/{fd}") / name for name in names[:MOST_FILES] if NAME.fullmatch(name)]
+        yield Files(paths, _too_many(directory) if len(names) > MOST_FILES else "")
     finally:
         os.close(fd)
 
 
-def _first(entries: "Iterator[os.DirEntry[str]]") -> "Iterator[os.DirEntry[str]]":
-    yield from (entry for _, entry in zip(range(MOST_FILES), entries, strict=False))
+def _too_many(directory: Directory) -> str:
+    return f"{directory.path} has more than {MOST_FILES} files: only as many are told"

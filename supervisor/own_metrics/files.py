@@ -51,7 +51,7 @@ class CountingFiles:
         """Forget all that was counted, and who counted."""
         for directory in (*self.directories, self.gone):
             with files_in(directory) as files:
-                _unlink(files)
+                _unlink(files.paths)
         _unlink(self.gone.path / f"{MARK}{directory.uid}" for directory in self.directories)
 
     def leave_nothing_outside(self, app_dir: Path) -> None:
@@ -59,7 +59,7 @@ class CountingFiles:
         for directory in self.directories:
             if app_dir not in directory.path.parents:
                 with files_in(directory) as files:
-                    _unlink(files)
+                    _unlink(files.paths)
                 with contextlib.suppress(OSError):
                     directory.path.rmdir()
 
@@ -87,7 +87,7 @@ class CountingFiles:
         counts, read = JoinedCounts(), 0
         with self._alone():
             missing = self._add_up_gone()
-            for path in self._paths():
+            for path in self._paths(missing):
                 try:
                     values = values_in(path) or {}
                 except TooLarge as error:
@@ -99,16 +99,17 @@ class CountingFiles:
                 counts.add(path.name, values)
         return list(counts.families()), missing
 
-    def _paths(self) -> Iterator[Path]:
+    def _paths(self, missing: list[str]) -> Iterator[Path]:
         for directory in (*self.directories, self.gone):
             with files_in(directory) as files:
-                yield from files
+                missing += [files.missing] if files.missing else []
+                yield from files.paths
 
     def _add_up_gone(self) -> list[str]:
         lost = []
         for directory in self.directories:
             with files_in(directory) as files:
-                for path in files:
+                for path in files.paths:
                     pid = parts_of(path.name)[-1]
                     if os.path.exists(f"/proc/{pid}"):
                         continue

@@ -16,7 +16,7 @@ from fastlb.supervisor.home.paths import AppPaths
 from fastlb.supervisor.metrics.exposition import metrics_text
 from fastlb.supervisor.own_metrics.count_file import MOST_BYTES as MOST_FILE_BYTES
 from fastlb.supervisor.own_metrics.count_file import Values, values_in
-from fastlb.supervisor.own_metrics.directories import VARIABLE, Directory, counting_environment
+from fastlb.supervisor.own_metrics.directories import MOST_FILES, VARIABLE, Directory, counting_environment
 from fastlb.supervisor.own_metrics.families import MOST_BYTES, OwnFamilies, of_prom_client, text_of
 from fastlb.supervisor.own_metrics.files import CountingFiles
 from fastlb.supervisor.own_metrics.joining import joined
@@ -347,6 +347,16 @@ def test_file_that_is_too_large_is_said(tmp_path: Path) -> None:
     write(live_of(files) / f"counter_{os.getpid()}.db", 4)
     os.truncate(live_of(files) / f"counter_{os.getpid()}.db", MOST_FILE_BYTES + 1)
     assert files.read() == ([], [f"counter_{os.getpid()}.db is left out: it is above 16 MiB"])
+
+
+def test_directory_with_more_files_than_are_read_is_said(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    for number in range(MOST_FILES):
+        (live_of(files) / f"odd-{number}").touch()
+    assert files.read() == ([], [])
+    (live_of(files) / "one-more").touch()
+    said = f"{live_of(files)} has more than 4096 files: only as many are told"
+    assert files.read() == ([], [said])
 
 
 def test_sums_that_would_be_too_large_stay_as_they_are(tmp_path: Path) -> None:
