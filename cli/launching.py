@@ -217,10 +217,12 @@ def follow_start(
     raise FastlbError(f"the start of {name} ended without a word: see {paths_of(name).supervisor_log}")
 
 
-def become_supervisor(config: AppConfig, foreground: Foreground, origins: Mapping[str, str]) -> None:
+def become_supervisor(
+    config: AppConfig, foreground: Foreground, origins: Mapping[str, str], *, is_known: bool = False
+) -> None:
     """Replace this process by the supervisor of `config`, in the foreground. Returns only by raising.
 
-    `origins` as in LaunchRequest.
+    `origins` as in LaunchRequest, `is_known` as `exec_foreground`.
 
     Raises:
         FastlbError: it cannot be started here.
@@ -228,7 +230,7 @@ def become_supervisor(config: AppConfig, foreground: Foreground, origins: Mappin
     from ..supervisor.launch.starter import exec_foreground  # as above
 
     paths, foreground = prepared_in_foreground(config, foreground)
-    exec_foreground(config, paths, foreground, origins)
+    exec_foreground(config, paths, foreground, origins, is_known=is_known)
 
 
 def prepared_in_foreground(config: AppConfig, foreground: Foreground) -> tuple[AppPaths, Foreground]:

@@ -65,5 +65,5 @@ def command(
         if remark:
             say_in_foreground(remark, foreground, config.name)
     config = msgspec.structs.replace(config, log_type="json") if foreground.as_json else config
-    become_supervisor(config, foreground, request.origins)
+    become_supervisor(config, foreground, request.origins, is_known=target in known_apps())
     raise AssertionError("this process is another program now")

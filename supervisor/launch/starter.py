@@ -125,11 +125,17 @@ def _spawn_supervisor(
 
 
 def exec_foreground(
-    config: AppConfig, paths: AppPaths, foreground: Foreground, origins: Mapping[str, str]
+    config: AppConfig,
+    paths: AppPaths,
+    foreground: Foreground,
+    origins: Mapping[str, str],
+    *,
+    is_known: bool,
 ) -> NoReturn:
     """Become the supervisor of `config`, in the foreground: same pid, same terminal, same descriptors.
 
-    `origins` as in LaunchRequest.
+    `origins` as in LaunchRequest. `is_known`: it is an app that was started before, whose workers that were stopped
+    alone stay stopped; so do those of one with files, which is what a boot starts.
 
     Raises:
         FastlbError: the interpreter could not be executed.
@@ -142,7 +148,7 @@ def exec_foreground(
             systemd_fds=systemd_fd_count(),
             lock_fd=lock.fileno(),
             origins=dict(origins),
-            stopped=load_stopped(paths) if foreground.log_files else [],  # as at a boot
+            stopped=load_stopped(paths) if is_known or foreground.log_files else [],
         )
         request_fd = request_file(request)
         for fd in (request_fd, lock.fileno(), *_inherited_fds(request)):

@@ -119,11 +119,12 @@ def test_worker_that_was_stopped_stays_so_through_an_update_and_what_was_saved(f
     assert not AppPaths(fastlb.home, "app").stopped_workers.exists()
 
 
-def test_service_keeps_stopped_what_was_stopped(fastlb: Fastlb) -> None:
+@pytest.mark.parametrize("options", [("--log-files",), ()], ids=["as-a-unit-of-startup", "by-hand"])
+def test_app_in_the_foreground_keeps_stopped_what_was_stopped(fastlb: Fastlb, options: tuple[str, ...]) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "2")
     fastlb.ok("stop", "0")
     app.ok("stop")
-    running = fastlb.popen("run", "app", "--log-files")  # as a unit of `startup` does
+    running = fastlb.popen("run", "app", *options)
     wait_until(lambda: app.entry()["status"] == "online", "it is online", 20)
     wait_statuses(app, (0, "stopped"), (1, "online"))
     fastlb.ok("start", "0")
