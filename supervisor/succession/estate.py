@@ -50,9 +50,9 @@ def read_estate(fd: int) -> dict[str, bytes]:
     if fd < 0:
         return {}
     try:
-        content = os.pread(fd, MOST_BYTES, 0)
-        os.close(fd)
-        parts = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+        parts = msgspec.json.decode(os.pread(fd, MOST_BYTES, 0), type=dict[str, msgspec.Raw])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
+    finally:
+        os.close(fd)
     return {room: bytes(part) for room, part in parts.items()}

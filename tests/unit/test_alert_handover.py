@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +117,14 @@ def test_estate_is_read_by_whoever_has_a_descriptor_and_of_another_there_is_noth
     finally:
         os.close(fd)
     assert read_estate(-1) == {}
+
+
+@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_WRONLY], ids=["read", "not-readable"])
+def test_estate_is_closed_when_it_was_read_whatever_came_of_it(tmp_path: Path, flags: int) -> None:
+    fd = os.open(tmp_path / "estate", flags | os.O_CREAT)
+    assert read_estate(fd) == {}
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
 
 
 # What waits for a channel
