@@ -1,15 +1,16 @@
 """Owns what the words mean by which commands are told whom to do something to: names, numbers, namespaces, `all` and
 /patterns/.
 
-Runs in the user's shell. It looks at files and, for a number that is not written down yet, asks supervisors; it must
-change nothing but the file of numbers.
+Runs in the user's shell. It looks at files and, for a number, asks supervisors; it must change nothing but the file of
+numbers.
 
 A word is the name of an app; else a namespace; else the number of a worker, which stands for that worker alone; else a
 configuration file, which stands for the apps that were started from it.
 """
 
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -17,7 +18,7 @@ from ..supervisor.errors import FastlbError, UsageError
 from ..supervisor.home.known_apps import list_apps
 from ..supervisor.home.paths import AppPaths, default_home
 from ..supervisor.home.stored_config import load_config
-from ..supervisor.home.worker_ids import Place, WorkerIds, read_ids
+from ..supervisor.home.worker_ids import Place, WorkerIds
 from ..supervisor.suggestions import nearest
 
 DEFAULT_NAMESPACE = "default"
@@ -43,20 +44,20 @@ def resolve_targets(words: Sequence[str]) -> list[Target]:
         UsageError: a pattern is none.
     """
     known = list_apps(default_home())
+    present = functools.cache(_present_ids)
     found: dict[str, set[int] | None] = {}
     for word in words:
-        for name, worker in _meant(word, known):
+        for name, worker in _meant(word, known, present):
             chosen = found.setdefault(name, set())
             if worker is None or chosen is None:
                 found[name] = None
             else:
                 chosen.add(worker)
-    ids = _present_ids() if any(found.values()) else WorkerIds()
-    return [_target(name, chosen, ids) for name, chosen in found.items()]
+    return [_target(name, chosen, present) for name, chosen in found.items()]
 
 
 def _present_ids() -> WorkerIds:
-    """Return the numbers of the workers that there are: of what was scaled down since, fewer than are written down."""
+    """Return the numbers of the workers that there are, or are to be: what is written down may name others as well."""
     from .instances import claimed_ids  # only numbers need it
 
     return claimed_ids()
@@ -145,7 +146,7 @@ def namespace_of(name: str) -> str:
     return str(getattr(config, "namespace", "")) or DEFAULT_NAMESPACE
 
 
-def _meant(word: str, known: Sequence[str]) -> list[tuple[str, int | None]]:
+def _meant(word: str, known: Sequence[str], present: Callable[[], WorkerIds]) -> list[tuple[str, int | None]]:
     """Return each app, or worker of one, that a word means."""
     if word in known:
         return [(word, None)]
@@ -157,7 +158,7 @@ def _meant(word: str, known: Sequence[str]) -> list[tuple[str, int | None]]:
     if members:
         return [(name, None) for name in members]
     if word.isascii() and word.isdigit():
-        place = _place(int(word), known)
+        place = _place(int(word), present())
         return [(place.app, place.worker)]
     if "." in word and (of_file := _of_file(word, known)):
         return [(name, None) for name in of_file]
@@ -188,15 +189,10 @@ def _matching(word: str, known: Sequence[str]) -> list[str]:
     return names
 
 
-def _place(number: int, known: Sequence[str]) -> Place:
-    place = read_ids(default_home()).place_of(number)
-    if place is None or place.app not in known:
-        from .instances import claimed_ids
-
-        ids = claimed_ids()
-        place = ids.place_of(number)
-        if place is None:
-            raise FastlbError(f"there is no worker {number}: {_numbers(ids)}")
+def _place(number: int, ids: WorkerIds) -> Place:
+    place = ids.place_of(number)
+    if place is None:
+        raise FastlbError(f"there is no worker {number}: {_numbers(ids)}")
     return place
 
 
@@ -209,8 +205,8 @@ def _numbers(ids: WorkerIds) -> str:
     return "; ".join(given) if given else "there are none yet"
 
 
-def _target(name: str, chosen: set[int] | None, ids: WorkerIds) -> Target:
-    if chosen is None or chosen >= set(ids.apps.get(name, {})):
+def _target(name: str, chosen: set[int] | None, present: Callable[[], WorkerIds]) -> Target:
+    if chosen is None or chosen >= set(present().apps.get(name, {})):
         return Target(name)
     return Target(name, tuple(sorted(chosen)))
 

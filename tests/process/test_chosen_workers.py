@@ -96,6 +96,18 @@ def test_worker_of_a_stopped_app_starts_alone(fastlb: Fastlb, command: str) -> N
     wait_statuses(app, *((number, "online") for number in range(3)))
 
 
+@pytest.mark.parametrize("command", ["start", "restart", "reload"])
+def test_number_of_a_worker_that_a_stopped_app_has_no_more_starts_no_other(fastlb: Fastlb, command: str) -> None:
+    app = fastlb.start("asgi_probe:app", "--workers", "3")
+    fastlb.ok("delete", "1")
+    wait_until(lambda: fastlb.ok("id", "app").stdout == "[ 0, 2 ]\n", "there are two")
+    app.ok("stop")
+    refused = fastlb.cli(command, "2")
+    said = "error: there is no worker 2: app has 0, 3"
+    assert (refused.returncode, refused.stdout, refused.stderr.splitlines()[-1]) == (1, "", said)
+    assert app.entry()["status"] == "stopped"
+
+
 def test_worker_that_was_stopped_stays_so_through_an_update_and_what_was_saved(fastlb: Fastlb) -> None:
     app = fastlb.start("asgi_probe:app", "--workers", "2")
     fastlb.ok("stop", "0")
