@@ -25,6 +25,7 @@ from .errors import FastlbError, StartFailed, StartStopped
 from .home.stopped_workers import save_stopped
 from .home.stored_config import save_config
 from .kinds import traits_of
+from .launch.messages import StartedReport
 from .launch.reporter import Reporter
 from .metrics.of_app import AppMetricsServer
 from .operations import Operation, OperationRequest
@@ -207,18 +208,9 @@ class Supervision:
         manager = self._resources.service_manager
         try:
             ready = await successor.until_ready(progress)
-            self._metrics.close()  # it is the successor's to listen there
-            self._statsd.give_over()
-            successor.leave({"alerts": await self._alerts.hand_over()})
-            started = await successor.take_over()
+            started = await self._have_it_taken_over(successor)
         except BaseException:
             await successor.close()
-            self._alerts.go_on()
-            await self._run_it_again()
-            self._metrics.close()
-            await self._metrics.start_anyway()
-            self._statsd.close()
-            self._statsd.begin()
             raise
         if manager:  # not before: a service whose main process dies is over, and only that one may name another
             manager.name_main_process(successor.pid)
@@ -230,13 +222,27 @@ class Supervision:
         self._run_in_background(self.stop(False))  # before any operation that waits begins
         return f"{started.text}; fastlb {ready.version} runs it, {VERSION} finishes what it has"
 
+    async def _have_it_taken_over(self, successor: Successor) -> StartedReport:
+        self._metrics.close()  # it is the successor's to listen there
+        self._statsd.give_over()
+        try:
+            successor.leave({"alerts": await self._alerts.hand_over()})
+            return await successor.take_over()
+        except BaseException:
+            await successor.hang_up()
+            await self._run_it_again()  # at once: it may take its time to end
+            raise
+
     async def _run_it_again(self) -> None:
         """Have back what a successor may have taken that has died before it said so."""
+        self._alerts.go_on()
         self._resources.tenure.lock.name_holder()
         try:
             await self._control.reclaim()
         except FastlbError as error:
             self._log.error("control_socket_missing", reason=error.message)
+        await self._metrics.start_anyway()
+        self._statsd.begin()
 
     async def _take_over(self) -> None:
         """Take the place of the supervisor that has started this one.

@@ -39,6 +39,7 @@ from .tenure import Tenure, handed
 
 REQUEST_FD, REPORT_FD, LOCK_FD, FIRST_LISTENER_FD = 3, 4, 5, 6
 LONGEST_REPORT_BYTES = 1 << 20
+PATIENCE = 10.0  # with one that gives up: it ends its workers
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Successor:
         self._estate_fd = estate_fd
         self._process = process
         self._reports = reports
+        self._was_told = False
         self._has_taken_over = False
         self._exited = asyncio.Event()
         self._buffer = b""
@@ -105,6 +107,7 @@ class Successor:
         Raises:
             StartFailed: it has not.
         """
+        self._was_told = True
         await asyncio.get_running_loop().sock_sendall(self._reports, TAKE_OVER)
         match await self._report():
             case StartedReport() as started:
@@ -115,19 +118,31 @@ class Successor:
             case other:
                 raise StartFailed(f"it did not say that it has taken over, but {other!r}")
 
-    async def close(self) -> None:
-        """Hang up: one that has not taken over gives up, and is waited for."""
+    async def hang_up(self) -> None:
+        """Have it give up. One that was told to take over, and has not said that it has, is gone when this returns.
+
+        The other has touched nothing of ours, and ends what it has; `close` waits for it.
+        """
         self._reports.close()
         if self._estate_fd >= 0:
             os.close(self._estate_fd)
             self._estate_fd = -1
-        if not self._has_taken_over and not self._exited.is_set():
+        if self._was_told and not self._has_taken_over:
+            await self._end()
+
+    async def close(self) -> None:
+        """Hang up: one that has not taken over gives up, and is waited for."""
+        await self.hang_up()
+        if not self._has_taken_over:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(10.0):
+                async with asyncio.timeout(PATIENCE):
                     await self._exited.wait()
-            if not self._exited.is_set():
-                kill_group(self.pid, self._process.pidfd)
-                await self._exited.wait()
+            await self._end()
+
+    async def _end(self) -> None:
+        if not self._exited.is_set():
+            kill_group(self.pid, self._process.pidfd)
+            await self._exited.wait()
 
     async def _report(self) -> LaunchReport:
         loop = asyncio.get_running_loop()

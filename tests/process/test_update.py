@@ -1,7 +1,10 @@
 """`fastlb update`: another supervisor takes the place of the one that runs an app, which goes on serving."""
 
+import contextlib
 import os
+import resource
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -215,13 +218,94 @@ def test_what_cannot_be_replaced_goes_on(fastlb: Fastlb, options: tuple[str, ...
         assert process.wait(timeout=scaled(20)) == 0
 
 
+def install_one_that(fastlb: Fastlb, installed: Installations, line: str, *lines: str) -> None:
+    """Install a version whose supervisor does something behind `line`."""
+    code = fastlb.directory / NEW / "fastlb" / "supervisor" / "supervision.py"
+    assert f"{line}\n" in code.read_text()
+    code.write_text(code.read_text().replace(f"{line}\n", "\n".join((line, *lines, ""))))
+    installed.install(NEW)
+
+
 def install_one_that_dies(fastlb: Fastlb, installed: Installations) -> None:
     """Install a version whose supervisor dies when it takes over."""
-    code = fastlb.directory / NEW / "fastlb" / "supervisor" / "supervision.py"
-    begins = "        self._resources.tenure.begin()\n"
-    assert begins in code.read_text()
-    code.write_text(code.read_text().replace(begins, begins + "        os.kill(os.getpid(), signal.SIGKILL)\n"))
-    installed.install(NEW)
+    begins, dies = "        self._resources.tenure.begin()", "        os.kill(os.getpid(), signal.SIGKILL)"
+    install_one_that(fastlb, installed, begins, dies)
+
+
+def staying_for(seconds: int) -> str:
+    """Return a line by which a supervisor does nothing for so long."""
+    return f"await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout={seconds})"
+
+
+def is_answered(path: Path) -> bool:
+    """Whether metrics are served at a unix socket."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(scaled(5))
+        try:
+            sock.connect(str(path))
+            sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            return sock.recv(12).endswith(b" 200")
+        except OSError:
+            return False
+
+
+def test_one_that_was_told_to_take_over_and_does_not_is_not_waited_for(
+    fastlb: Fastlb, installed: Installations
+) -> None:
+    """It may have begun, and two would run the app."""
+    metrics, marker = fastlb.directory / "metrics.sock", fastlb.directory / "marker"
+    app = fastlb.start("asgi_probe:app", "--metrics-bind", f"unix:{metrics}")
+    before = who_runs(app)
+    begins = "        self._resources.tenure.begin()"
+    says_no = '        self._reporter.failed(FastlbError("not now"))'
+    stays = (f"        {staying_for(5)}", f"        open({str(marker)!r}, 'x').close()")
+    install_one_that(fastlb, installed, begins, says_no, *stays)
+    result = fastlb.cli("update", "app")
+    assert (result.returncode, "not now" in result.stderr, marker.exists()) == (1, True, False)
+    assert (who_runs(app), is_answered(metrics)) == (before, True)
+    app.ok("reload")
+
+
+def test_one_that_takes_its_time_to_give_up_keeps_nothing_from_going_on(
+    fastlb: Fastlb, installed: Installations, tmp_path: Path
+) -> None:
+    (tmp_path / "release.py").write_text(GOOD)
+    metrics, gate, waits = fastlb.directory / "metrics.sock", tmp_path / "gate", fastlb.directory / "waits"
+    options = ("--name", "app", "--bind", "127.0.0.1:0", "--metrics-bind", f"unix:{metrics}")
+    assert fastlb.cli("start", "release:app", *options, cwd=tmp_path).returncode == 0
+    app = fastlb.app()
+    old = app.supervisor_pid
+    not_told = "        if not await self._reporter.may_take_over():"
+    stays = (f"            os.symlink(str(os.getpid()), {str(waits)!r})", f"            {staying_for(600)}")
+    install_one_that(fastlb, installed, not_told, *stays)
+    os.mkfifo(gate)
+    (tmp_path / "release.py").write_text(f"open({str(gate)!r}).close()\n{GOOD}")
+    update = fastlb.popen("update", "app")
+    wait_until(lambda: ("update", "runs") in operations(app), "the new one starts")
+    gate_end = open_for_writing(gate)
+    limits = resource.prlimit(old, resource.RLIMIT_FSIZE)
+    resource.prlimit(old, resource.RLIMIT_FSIZE, (0, limits[1]))  # what it knows cannot be passed on
+    os.close(gate_end)
+    wait_until(waits.is_symlink, "the new one gives up")
+    resource.prlimit(old, resource.RLIMIT_FSIZE, limits)
+    wait_until(lambda: is_answered(metrics), "metrics are served again")
+    assert processes.is_running(int(os.readlink(waits)))
+    assert update.wait(timeout=scaled(30)) == 1
+    assert app.supervisor_pid == old
+    fastlb.allow_in_logs("see `ulimit -f`")
+
+
+def open_for_writing(fifo: Path) -> int:
+    """Open a FIFO that somebody reads, or will."""
+    ends: list[int] = []
+
+    def is_read() -> bool:
+        with contextlib.suppress(OSError):
+            ends.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(ends)
+
+    wait_until(is_read, "somebody reads")
+    return ends[0]
 
 
 def test_one_that_dies_when_it_takes_over_leaves_the_app_to_the_one_before(
