@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..supervisor.control.client import ControlClient, NotRunning
+from ..supervisor.control.client import ControlClient, NotRunning, Unreachable
 from ..supervisor.control.protocol import AppDetails, AppEntry, AppStatus
 from ..supervisor.errors import FastlbError
 from ..supervisor.home.app_lock import is_running
@@ -56,10 +56,17 @@ class NoSocket(FastlbError):
 
 
 class AppState(msgspec.Struct, frozen=True):
-    """An app as `list` shows it. `problem`: what kept us from knowing more; empty when nothing did."""
+    """An app as `list` shows it.
+
+    Attributes:
+        entry: what it says, or what is known without its supervisor.
+        problem: what kept us from knowing more; empty when nothing did.
+        is_unreachable: this process alone may be why.
+    """
 
     entry: AppEntry
     problem: str = ""
+    is_unreachable: bool = False
 
 
 def read_states(names: Sequence[str]) -> list[AppState]:
@@ -79,7 +86,8 @@ def read_state(name: str) -> AppState:
             return _unanswered(paths, "died", describe_death(paths))
         return _unanswered(paths, "starting" if is_running(paths) else "stopped")
     except FastlbError as error:
-        return _unanswered(paths, "unresponsive", error.message)
+        state = _unanswered(paths, "unresponsive", error.message)
+        return msgspec.structs.replace(state, is_unreachable=isinstance(error, Unreachable))
 
 
 def read_details(name: str) -> AppDetails:

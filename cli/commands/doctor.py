@@ -1,13 +1,13 @@
 """`fastlb doctor`: what is wrong with machine, settings and load. Runs in the user's shell."""
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ...supervisor.control.protocol import AppEntry
 from ...supervisor.home.known_apps import list_apps
 from ...supervisor.home.paths import HomeUnusable, default_home
 from ...supervisor.version import VERSION
@@ -16,6 +16,7 @@ from ..output import Output
 from ..targets import resolve_names
 
 if TYPE_CHECKING:
+    from ..doctor.examined_app import Answer
     from ..doctor.finding import Diagnosis
 
 EXAMPLES = (
@@ -78,10 +79,12 @@ def _known(home: Path) -> list[str]:
         return []
 
 
-def _ask(names: Sequence[str]) -> Sequence[tuple[AppEntry, str]]:
+def _ask(names: Sequence[str]) -> "Sequence[Answer]":
+    from ..doctor.examined_app import Answer
     from ..metrics.reading import read_metrics
 
-    return [(state.entry, state.problem) for state in read_metrics(names)]
+    states, now = read_metrics(names), time.monotonic()
+    return [Answer(now, state.entry, state.problem, state.is_unreachable) for state in states]
 
 
 def _print(diagnosis: "Diagnosis", output: Output, *, quiet: bool) -> None:

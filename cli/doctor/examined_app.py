@@ -28,11 +28,19 @@ _UNIT = re.compile(r"([^/]+\.service)$")
 
 @dataclass(frozen=True)
 class Answer:
-    """What was known of an app at one moment. `at`: monotonic seconds. `problem`: why no more was known."""
+    """What was known of an app at one moment.
+
+    Attributes:
+        at: monotonic seconds.
+        entry: what was known.
+        problem: why no more was.
+        is_unreachable: whoever asked may be why.
+    """
 
     at: float
     entry: AppEntry
     problem: str = ""
+    is_unreachable: bool = False
 
 
 @dataclass(frozen=True)

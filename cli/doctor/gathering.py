@@ -11,7 +11,6 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from ...supervisor.control.protocol import AppEntry
 from ...supervisor.errors import FastlbError
 from ...supervisor.home.paths import AppPaths
 from ...supervisor.processes.programs import answer_of
@@ -28,8 +27,8 @@ MOST_FILES = 10_000
 ROOT = Path("/")
 GONE = -1  # the owner of what was removed meanwhile
 
-# Returns what is known of each app, and why no more is known of it.
-Ask = Callable[[Sequence[str]], Sequence[tuple[AppEntry, str]]]
+# Returns what is known of each app.
+Ask = Callable[[Sequence[str]], Sequence[Answer]]
 
 
 def gather(names: Sequence[str], home: Path, seconds: float, ask: Ask, version: str) -> State:
@@ -103,9 +102,7 @@ def _uid(path: Path) -> int:
 
 
 def _answers(names: Sequence[str], ask: Ask) -> dict[str, Answer]:
-    answers = ask(names) if names else []
-    now = time.monotonic()
-    return {entry.name: Answer(now, entry, problem) for entry, problem in answers}
+    return {answer.entry.name: answer for answer in (ask(names) if names else [])}
 
 
 def _ask_systemd(unit: str) -> str:

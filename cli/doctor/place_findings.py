@@ -96,11 +96,17 @@ def find_state(app: ExaminedApp) -> Finding:
     """Say how the app is, as `list` says it."""
     status, problem = app.entry.status, app.last.problem
     measured = f"{status}{f': {problem}' if problem else ''}"
+    if app.last.is_unreachable:
+        return _unreachable(app.name, measured)
     mends = {
         "died": f"fastlb start {app.name}",
         "unresponsive": f"fastlb kill {app.name} && fastlb start {app.name}",
         "errored": f"fastlb show {app.name} says why; fastlb restart {app.name} when that is mended",
         "degraded": f"fastlb show {app.name} says why",
+    }
+    meanings = {
+        "unresponsive": "Its workers may go on serving, but nobody looks after them, and no command is heard.",
+        "degraded": "It serves with fewer workers than it should.",
     }
     if status not in mends:
         severity = "warning" if problem else "ok"
@@ -111,8 +117,19 @@ def find_state(app: ExaminedApp) -> Finding:
         severity="warning" if status == "degraded" else "error",
         app=app.name,
         measured=measured,
-        meaning="It serves with fewer workers than it should." if status == "degraded" else "It does not serve.",
+        meaning=meanings.get(status, "It does not serve."),
         mend=mends[status],
+    )
+
+
+def _unreachable(name: str, measured: str) -> Finding:
+    return Finding(
+        check="state",
+        severity="warning",
+        app=name,
+        measured=measured,
+        meaning="How it is, and whether it serves, is not known: this process may not, or cannot, ask its supervisor.",
+        mend=f"fastlb doctor {name}, asked where it runs and as whoever has started it, or as root",
     )
 
 

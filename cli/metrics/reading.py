@@ -30,4 +30,4 @@ def read_app(name: str, *, own: bool = False) -> AppState:
         return read_state(name)
     except FastlbError as error:
         state = read_state(name)
-        return AppState(state.entry, state.problem or f"{name}: not all figures: {error.message}")
+        return state if state.problem else AppState(state.entry, f"{name}: not all figures: {error.message}")

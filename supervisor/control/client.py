@@ -4,6 +4,7 @@ It must import little: `fastlb list` waits for it.
 """
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -33,6 +34,7 @@ from .protocol import (
 )
 
 ANSWER_SECONDS = 5.0
+ELSEWHERE = "it has no pid here, as it runs in another container, or outside of this one: ask there"
 NOBODY_LISTENS = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, ProcessLookupError)
 RESULTS: dict[str, Any] = {
     "list": AppEntry,
@@ -47,6 +49,10 @@ ANSWER_TYPES = (Done, Progress, *RESULTS.values())
 
 class NotRunning(FastlbError):
     """No supervisor listens: the app was stopped, or its supervisor died."""
+
+
+class Unreachable(FastlbError):
+    """This process cannot speak to the supervisor, as another one may: it says nothing about the app."""
 
 
 class OtherVersion(FastlbError):
@@ -79,7 +85,8 @@ class ControlClient:
 
     Raises:
         NotRunning: nobody listens there.
-        FastlbError: it cannot be reached.
+        Unreachable: it cannot be reached from here.
+        FastlbError: it does not answer.
     """
 
     def __init__(self, path: Path, timeout: float | None = ANSWER_SECONDS) -> None:
@@ -93,6 +100,8 @@ class ControlClient:
         try:
             self._socket.connect(str(path))
             self.pid, _ = peer_of(self._socket)
+            if not self.pid:
+                raise PermissionError(errno.EPERM, ELSEWHERE)
             # The process itself, not its number: it may exit, and the number be another's, at any moment.
             self._pidfd = os.pidfd_open(self.pid)
         except OSError as error:
@@ -305,7 +314,7 @@ class ControlClient:
             return NotRunning(f"{self._name} is not running: start it with `fastlb start`")
         if isinstance(error, TimeoutError | BlockingIOError):
             return self._silent()
-        return FastlbError(f"cannot reach the supervisor of {self._name}: {error.strerror or error}")
+        return Unreachable(f"cannot reach the supervisor of {self._name}: {error.strerror or error}")
 
     def _silent(self) -> FastlbError:
         return FastlbError(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastlb.supervisor.control.client import ControlClient, NotRunning
+from fastlb.supervisor.control.client import ControlClient, NotRunning, Unreachable
 from fastlb.supervisor.control.progress import Progress
 from fastlb.supervisor.control.protocol import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Done, LogsParams
 from fastlb.supervisor.control.requests import MAX_FOLLOWERS
@@ -385,6 +385,13 @@ def test_nobody_there_is_not_running(tmp_path: Path) -> None:
         dead.bind(f"{tmp_path}/control.sock")
     with pytest.raises(NotRunning):
         ControlClient(tmp_path / "control.sock")
+
+
+def test_one_that_cannot_be_reached_may_be_running(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(f"{tmp_path}/control.sock")
+        with pytest.raises(Unreachable, match="cannot reach the supervisor"):
+            ControlClient(tmp_path / "control.sock")
 
 
 def test_supervisor_that_does_not_answer_is_named(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """What `fastlb doctor` says of real apps: load that is uneven for a guide's reasons, a queue that overflows, files."""
 
 import json
+import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -11,7 +14,7 @@ import pytest
 from tests.support.fastlb_process import Fastlb
 from tests.support.load_plan import Plan
 from tests.support.load_process import LoadProcess
-from tests.support.waiting import wait_until
+from tests.support.waiting import scaled, wait_until
 
 Findings = list[dict[str, Any]]
 
@@ -65,6 +68,18 @@ def test_app_that_is_well_and_one_whose_socket_is_open_to_others(fastlb: Fastlb)
     assert of_check(findings, "sockets")["severity"] == "error"
     assert of_check(findings, "home", app="")["severity"] == "error"
     fastlb.home.chmod(0o700)
+
+
+def test_app_of_another_container_is_not_said_to_be_down(fastlb: Fastlb) -> None:
+    fastlb.start("asgi_probe:app")
+    within = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]
+    if not shutil.which("unshare") or subprocess.run([*within, "true"], capture_output=True).returncode:
+        pytest.skip("no namespaces here")
+    command = [*within, sys.executable, "-m", "fastlb", "doctor", "app", "--json", "--for", "0.1"]
+    done = subprocess.run(command, capture_output=True, text=True, env=fastlb.env, timeout=scaled(60))
+    state = of_check(json.loads(done.stdout)["findings"], "state")
+    assert "it runs in another container" in state["measured"]
+    assert (state["severity"], "is not known" in state["meaning"]) == ("warning", True)
 
 
 def test_queue_that_overflows_is_found(fastlb: Fastlb) -> None:

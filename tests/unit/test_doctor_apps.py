@@ -138,6 +138,17 @@ def test_state_that_is_bad_comes_with_a_command(status: str, severity: str) -> N
     assert one.mend.startswith("fastlb ")
 
 
+def test_app_that_cannot_be_asked_from_here_is_not_said_to_be_down() -> None:
+    entry = app(entry={"status": "unresponsive"}).entry
+    silent, unreachable = (Answer(0.0, entry, "no answer", is_unreachable) for is_unreachable in (False, True))
+    [stuck] = found("state", ExaminedApp(None, silent, silent))
+    [unknown] = found("state", ExaminedApp(None, unreachable, unreachable))
+    assert (stuck.severity, stuck.mend) == ("error", "fastlb kill shop && fastlb start shop")
+    assert "may go on serving" in stuck.meaning
+    assert (unknown.severity, "is not known" in unknown.meaning) == ("warning", True)
+    assert "kill" not in unknown.mend
+
+
 def test_older_supervisor_is_to_be_updated() -> None:
     [one] = found("version", app(entry={"version": "0.0.9"}))
     assert (one.severity, one.mend) == ("warning", "fastlb update shop")
