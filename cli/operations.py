@@ -186,9 +186,17 @@ def delete(name: str) -> str:
     else:
         if lock is None:
             raise FastlbError(f"{name} was started again meanwhile: it stays")
+        _remove_outside(paths)
         paths.remove()
         lock.release()
     return f"deleted; its logs stay in {paths.logs_dir}"
+
+
+def _remove_outside(paths: AppPaths) -> None:
+    """Remove what a supervisor that was killed has left in other places than the directory of the app."""
+    from ..supervisor.own_metrics.directories import known_directories, leave_nothing_outside  # of `delete` alone
+
+    leave_nothing_outside(known_directories(paths), paths.app_dir)
 
 
 def end(name: str, *, force: bool) -> str:

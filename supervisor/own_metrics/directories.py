@@ -1,8 +1,8 @@
 """Owns the directories in which the Python workers of an app count (`metrics_app`): one for each user that they ran as.
 
 A reload may change the user while workers of before still count, and an update the supervisor: so which users there are
-is remembered by files in the directory of the app. Runs in the supervisor process. It must never follow a link that a
-worker has made.
+is remembered by files in the directory of the app. Runs in the supervisor process, and in the user's shell, which
+removes what a killed supervisor has left. It must never follow a link that a worker has made.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,6 +110,23 @@ def files_in(directory: Directory) -> Iterator[Files]:
         yield Files(paths, _too_many(directory) if len(names) > MOST_FILES else "")
     finally:
         os.close(fd)
+
+
+def unlink_files(directory: Directory) -> None:
+    """Remove the files in a directory."""
+    with files_in(directory) as files:
+        for path in files.paths:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def leave_nothing_outside(directories: Iterable[Directory], app_dir: Path) -> None:
+    """Remove those that are not in the directory of the app, and so would stay when that is removed."""
+    for directory in directories:
+        if app_dir not in directory.path.parents:
+            unlink_files(directory)
+            with contextlib.suppress(OSError):
+                directory.path.rmdir()
 
 
 def _too_many(directory: Directory) -> str:

@@ -19,7 +19,15 @@ from ..control.protocol import OwnFamily
 from ..home.paths import AppPaths
 from ..output.event_log import EventLog
 from .count_file import MOST_BYTES, TooLarge, packed, replace, size_of, values_in
-from .directories import MARK, Directory, files_in, gone_directory, known_directories
+from .directories import (
+    MARK,
+    Directory,
+    files_in,
+    gone_directory,
+    known_directories,
+    leave_nothing_outside,
+    unlink_files,
+)
 from .joining import JoinedCounts, joined, lasting_rule, parts_of
 
 MOST_READ_BYTES = 32 << 20  # of all files, for one answer
@@ -48,20 +56,13 @@ class CountingFiles:
         return cls(known_directories(paths), gone_directory(paths))
 
     def remove(self) -> None:
-        """Forget all that was counted, and who counted."""
+        """Forget all that was counted, and who counted: a killed supervisor has left it, maybe of other users."""
         for directory in (*self.directories, self.gone):
-            with files_in(directory) as files:
-                _unlink(files.paths)
-        _unlink(self.gone.path / f"{MARK}{directory.uid}" for directory in self.directories)
-
-    def leave_nothing_outside(self, app_dir: Path) -> None:
-        """Remove what is not in the directory of the app, and so would stay when that is removed."""
+            unlink_files(directory)
+        leave_nothing_outside(self.directories, self.gone.path.parent)
         for directory in self.directories:
-            if app_dir not in directory.path.parents:
-                with files_in(directory) as files:
-                    _unlink(files.paths)
-                with contextlib.suppress(OSError):
-                    directory.path.rmdir()
+            with contextlib.suppress(OSError):
+                (self.gone.path / f"{MARK}{directory.uid}").unlink()
 
     def add_up_gone(self) -> list[str]:
         """Add what processes that have ended have counted to files of ours, and remove theirs.
@@ -118,7 +119,8 @@ class CountingFiles:
                     except OSError as error:  # it stays, and is tried again
                         lost.append(f"{path.name}, of an ended process, waits to be added up: {error.strerror}")
                     else:
-                        _unlink([path])
+                        with contextlib.suppress(OSError):
+                            path.unlink()
         return lost
 
     def _add(self, path: Path) -> list[str]:
@@ -147,9 +149,3 @@ async def add_up_ended(paths: AppPaths, log: EventLog) -> None:
                 log.warning("own_metrics_missing", reason=reason)
         except OSError as error:
             log.warning("own_metrics_missing", reason=error)
-
-
-def _unlink(paths: "Iterator[Path] | Sequence[Path]") -> None:
-    for path in paths:
-        with contextlib.suppress(OSError):
-            path.unlink()

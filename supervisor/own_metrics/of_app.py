@@ -12,6 +12,7 @@ from ..home.paths import AppPaths
 from ..kinds import traits_of
 from ..output.event_log import EventLog
 from ..settings.app_config import AppConfig
+from .directories import known_directories, leave_nothing_outside
 from .families import OwnFamilies, of_prom_client
 from .files import CountingFiles
 
@@ -56,7 +57,7 @@ class OwnMetrics:
 
     def close(self) -> None:
         """Leave nothing outside of the app's directory; no worker lives any more."""
-        CountingFiles.of(self._paths).leave_nothing_outside(self._paths.app_dir)
+        leave_nothing_outside(known_directories(self._paths), self._paths.app_dir)
 
     def _read(self) -> tuple[OwnFamilies, list[str]]:
         found = OwnFamilies()

@@ -1,11 +1,14 @@
 """What the commands say of apps that do not run."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from fastlb.cli.start_request import requested_start
 from fastlb.supervisor.home.paths import AppPaths
+from fastlb.supervisor.own_metrics.directories import VARIABLE, counting_environment
+from fastlb.supervisor.settings.app_config import AppConfig
 
 from tests.support.fastlb_process import Fastlb
 
@@ -88,6 +91,15 @@ def test_delete_of_a_stopped_app_keeps_its_logs(fastlb: Fastlb, stopped: AppPath
     fastlb.ok("del", "shop")
     assert not stopped.app_dir.exists()
     assert stopped.out_log.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may run workers as somebody else")
+def test_delete_leaves_nothing_that_a_killed_supervisor_has_left_elsewhere(fastlb: Fastlb, stopped: AppPaths) -> None:
+    config = AppConfig(name="shop", target="shop:app", metrics_app=True, uid="12345")
+    directory = Path(counting_environment(config, stopped)[VARIABLE])
+    assert directory.exists()
+    fastlb.ok("delete", "shop")
+    assert not directory.exists()
 
 
 @pytest.mark.parametrize(

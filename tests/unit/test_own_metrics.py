@@ -16,7 +16,13 @@ from fastlb.supervisor.home.paths import AppPaths
 from fastlb.supervisor.metrics.exposition import metrics_text
 from fastlb.supervisor.own_metrics.count_file import MOST_BYTES as MOST_FILE_BYTES
 from fastlb.supervisor.own_metrics.count_file import Values, values_in
-from fastlb.supervisor.own_metrics.directories import MOST_FILES, VARIABLE, Directory, counting_environment
+from fastlb.supervisor.own_metrics.directories import (
+    MOST_FILES,
+    VARIABLE,
+    Directory,
+    counting_environment,
+    leave_nothing_outside,
+)
 from fastlb.supervisor.own_metrics.families import MOST_BYTES, OwnFamilies, of_prom_client, text_of
 from fastlb.supervisor.own_metrics.files import CountingFiles
 from fastlb.supervisor.own_metrics.joining import joined
@@ -259,11 +265,22 @@ def test_families_of_several_apps_are_one_each() -> None:
     ]
 
 
+def test_start_leaves_nothing_that_one_before_has_left_elsewhere(tmp_path: Path) -> None:
+    """The supervisor of before was killed, and the workers are another user's now: nobody asks for that directory."""
+    live, gone = tmp_path / "tmp", tmp_path / "app" / "gone"
+    live.mkdir()
+    gone.mkdir(parents=True)
+    write(live / f"counter_{DEAD}.db", 4)
+    CountingFiles([Directory(live, os.geteuid())], Directory(gone, os.geteuid())).remove()
+    assert not live.exists()
+    assert gone.exists()
+
+
 @pytest.mark.parametrize("is_inside", [True, False])
 def test_directory_outside_of_the_app_goes_with_it(tmp_path: Path, is_inside: bool) -> None:
     files = files_in(tmp_path)
     write(live_of(files) / f"counter_{os.getpid()}.db", 4)
-    files.leave_nothing_outside(tmp_path if is_inside else tmp_path / "app")
+    leave_nothing_outside(files.directories, tmp_path if is_inside else tmp_path / "app")
     assert live_of(files).exists() is is_inside
 
 
@@ -275,7 +292,7 @@ def test_directory_that_was_replaced_by_a_link_leads_nowhere(tmp_path: Path) -> 
     live_of(files).symlink_to(other)
     assert read(files) == {}
     files.remove()
-    files.leave_nothing_outside(tmp_path / "app")
+    leave_nothing_outside(files.directories, tmp_path / "app")
     assert [path.name for path in other.iterdir()] == [f"counter_{DEAD}.db"]
 
 
@@ -333,7 +350,7 @@ def test_directory_of_another_user_is_his_and_goes_at_the_end(tmp_path: Path) ->
         write(directory / f"counter_{DEAD}.db", 4)
         assert read(CountingFiles.of(paths)) == {"hits_total": 4.0}
     finally:
-        CountingFiles.of(paths).leave_nothing_outside(paths.app_dir)
+        leave_nothing_outside(CountingFiles.of(paths).directories, paths.app_dir)
     assert not directory.exists()
 
 
