@@ -50,15 +50,16 @@ cdef inline void hold_message(
 ) noexcept nogil:
     """Hold the connections of a message that was taken back; `hop`: from a live worker, which did not take it.
 
-    One that has waited for a full worker has not hopped: it may move as often as another has room.
+    One that has waited for a full worker has not hopped: it may move as often as another has room. Nor has one of a
+    worker that is out of the policy.
     """
     cdef Connection *connection
-    cdef bint waited = slot_is_full(slot)
+    cdef bint counts = hop and not slot_is_full(slot) and slot.state == SLOT_ADMITTED
     for i in range(message.count):
         connection = held_push(&d.held)
         connection.fd = received.fds[i]
         connection.record = message.records[i]
-        connection.record.hops += hop and not waited
+        connection.record.hops += counts
         connection.rescued = hop
     slot.taken_back += message.count
     slot_mark_changed(d, slot)

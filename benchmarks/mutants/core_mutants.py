@@ -14,7 +14,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
     "a connection hops twice at most": (
         (STATE, "    MAX_HOPS = 2\n", "    MAX_HOPS = 2000\n"),
         (STATE, "    MAX_HOPS = 2\n", "    MAX_HOPS = 1\n"),
-        (TAKEBACK, "        connection.record.hops += hop and not waited\n", "        connection.record.hops += 0\n"),
+        (TAKEBACK, "        connection.record.hops += counts\n", "        connection.record.hops += 0\n"),
         (TAKEBACK, "take_back_message(d, slot, True)", "take_back_message(d, slot, False)"),
     ),
     "the position is stored last": (

@@ -22,7 +22,7 @@ from fastlb.lb.node.wire cimport (
     NodeLine, RECEIVED_LINE, classify_node_line, is_internal,
 )
 from fastlb.lb.node.write cimport OutgoingLine, node_count, node_fixed_line, node_flush, node_poll, node_say
-from fastlb.lb.page cimport SLOT_DEAD
+from fastlb.lb.page cimport SLOT_ADMITTED, SLOT_DEAD
 from fastlb.lb.posix cimport (
     EAGAIN, EINTR, EMSGSIZE, ENOMEM, MSG_DONTWAIT, MSG_PEEK, SIGTERM, errno, pidfd_signal, recv,
 )
@@ -37,11 +37,14 @@ cdef enum:
 # -- answers about connections ----------------------------------------------------------------------------------
 
 cdef inline void node_hold(Dispatcher *d, WorkerSlot *slot, PendingConnection *pending) noexcept nogil:
-    """Hold a connection that the worker did not take, so that another gets it; there must be room for it."""
+    """Hold a connection that the worker did not take, so that another gets it; there must be room for it.
+
+    From a worker that leaves the policy, or has died, it has not hopped: it gets none of them again.
+    """
     cdef Connection *connection = held_push(&d.held)
     connection.fd = pending.fd
     connection.record = pending.record
-    connection.record.hops += 1
+    connection.record.hops += slot.state == SLOT_ADMITTED
     connection.rescued = True
     slot.taken_back += 1
     slot_mark_changed(d, slot)

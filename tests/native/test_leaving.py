@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from fastlb.lb.command import DrainWord, Policy
@@ -72,6 +72,47 @@ def test_unread_lines_of_a_node_worker_go_to_the_only_other(dispatcher: Dispatch
     assert not stuck.announced
 
 
+def drain(dispatcher: DispatcherProcess, worker: TakenBackNodeWorker) -> None:
+    worker.stop_taking_back()
+    dispatcher.drain(worker, DrainWord.NEVER)
+    dispatcher.ping()
+
+
+def refuse(dispatcher: DispatcherProcess, worker: TakenBackNodeWorker) -> None:
+    for connection in worker.wait_taken(CREDIT):
+        worker.refuse(connection)
+
+
+def drain_and_refuse(dispatcher: DispatcherProcess, worker: TakenBackNodeWorker) -> None:
+    worker.wait_taken(CREDIT)
+    drain(dispatcher, worker)
+    refuse(dispatcher, worker)
+
+
+def die(dispatcher: DispatcherProcess, worker: TakenBackNodeWorker) -> None:
+    worker.stop_taking_back()
+    worker.die()
+
+
+@pytest.mark.parametrize(
+    ("leave", "hops"),
+    [(DispatcherProcess.withdraw, 0), (drain, 0), (drain_and_refuse, 0), (die, 0), (refuse, 1)],
+)
+def test_what_leaving_node_workers_leave_may_be_taken_back_as_often_as_ever(
+    leave: Callable[[DispatcherProcess, TakenBackNodeWorker], None], hops: int
+) -> None:
+    """What was taken back so often stays with a worker that is stuck: that is for workers that stay in the policy."""
+    with DispatcherProcess() as dispatcher:
+        dispatcher.listen()
+        leaving = start_stuck(dispatcher)
+        other = dispatcher.new_worker(1)
+        dispatcher.admit(other)
+        leave(dispatcher, leaving)
+        other.take_until(CREDIT)
+        assert [connection.hops for connection in other.taken] == [hops] * CREDIT
+        end_all(dispatcher)
+
+
 def test_last_worker_of_an_app_that_ends_gets_what_the_others_have_not_read(dispatcher: DispatcherProcess) -> None:
     """All are told at once: what one leaves is with the next before that one leaves the policy, too."""
     stuck = start_stuck(dispatcher)
@@ -116,6 +157,7 @@ def test_untaken_of_a_worker_go_to_one_that_comes_later(impatient: DispatcherPro
     other = impatient.new_worker(1)
     impatient.admit(other)
     other.take_until(3)
+    assert [connection.hops for connection in other.taken] == [0] * 3
     assert not stuck.take_all()
 
 
