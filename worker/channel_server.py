@@ -14,7 +14,7 @@ from fastlb.lb.inbox import ConnectionInbox
 from fastlb.worker.transport.socket_transport import SocketPoller
 from fastlb.worker.turn_meter import TurnMeter
 
-from .adopter import Adopter
+from .transport.adopter import Adopter
 
 
 class ChannelServer(asyncio.AbstractServer):

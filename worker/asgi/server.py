@@ -23,7 +23,6 @@ from fastlb.worker.orphan_guard import end_process_group, give_time_to_finish
 from fastlb.worker.transport.socket_transport import SocketPoller
 
 from ..access_log.route import make_access_log
-from ..adopter import Adopter
 from ..channel_server import ChannelServer
 from ..fork_guard import ForkGuard
 from ..heartbeat import Heartbeat
@@ -33,6 +32,7 @@ from ..quiet_drain import ORPHAN_QUIET_TIME, QuietDrain
 from ..standard_descriptors import fill_standard_descriptors
 from ..timeout_wheel import TimeoutWheel
 from ..tls import create_ssl_context
+from ..transport.adopter import Adopter
 from ..wire import EXIT_STARTUP_FAILED, Serving, StartupFailed, WorkerConfig, first_listener_id
 from ..worker_log import enable_loggers
 from .counted_app import counted

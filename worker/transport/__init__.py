@@ -1,1 +1,1 @@
-"""What reads and writes a taken connection in the place of an event loop's transport. Runs in workers."""
+"""How a taken connection gets what reads and writes it, and begins at once: an event loop's transport, or our own."""

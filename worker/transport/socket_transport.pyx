@@ -18,7 +18,7 @@ from fastlb.lb.posix cimport (
     epoll_create1, epoll_event, epoll_wait, errno, iovec, msghdr, recv, send, sendmsg, shutdown,
 )
 
-from fastlb.worker.first_read import receive_and_begin
+from fastlb.worker.transport.first_read import receive_and_begin
 from fastlb.worker.unwatched import tell_of_unwatched
 
 # asyncio's, as users know them: a protocol is told above the one, and again below the other (bytes).

@@ -23,7 +23,6 @@ from fastlb.worker.wsgi.exchange import WsgiService
 from fastlb.worker.wsgi.request_environ import EnvironMaker
 
 from ..access_log.route import make_access_log
-from ..adopter import Adopter
 from ..channel_server import ChannelServer
 from ..fork_guard import ForkGuard
 from ..heartbeat import Heartbeat
@@ -32,6 +31,7 @@ from ..local_addresses import LocalAddress, LocalAddresses
 from ..quiet_drain import ORPHAN_QUIET_TIME, QuietDrain
 from ..timeout_wheel import TimeoutWheel
 from ..tls import create_ssl_context
+from ..transport.adopter import Adopter
 from ..wire import Serving, WorkerConfig, first_listener_id
 from .environ import WsgiApp, address_environ, worker_environ
 from .trusted_proxies import TrustedProxies

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastlb.lb.inbox import HandedSocket
-from fastlb.worker.first_read import FirstRead
+from fastlb.worker.transport.first_read import FirstRead
 
 ProtocolFactory = Callable[[HandedSocket], asyncio.BaseProtocol]
 
