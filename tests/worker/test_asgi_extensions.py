@@ -15,7 +15,7 @@ from tests.support.worker_process import WorkerProcess, serving_worker
 LARGE = 3_000_000  # more than is sent in one turn, or held by a socket
 HINT = b"HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\nlink: </b.js>; rel=preload\r\n\r\n"
 APP = """
-import asyncio, json, os
+import asyncio, json, os, resource
 from starlette.responses import FileResponse
 from starlette.requests import Request
 
@@ -91,6 +91,20 @@ async def trailers_wrong(scope, receive, send):
 async def file(scope, receive, send):
     await FileResponse(os.path.join(DIRECTORY, scope["path"].rpartition("/")[2]))(scope, receive, send)
     print("sent", flush=True)
+
+async def crowded(scope, receive, send):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    taken = []
+    try:
+        while True:
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        os.close(taken.pop())  # for the file itself
+    await path(scope, receive, send)
+    for fd in taken:
+        os.close(fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 async def path(scope, receive, send):
     length = scope["query_string"]
@@ -219,6 +233,10 @@ def test_no_more_of_a_file_is_sent_than_its_length_says(worker: WorkerProcess, c
 def test_file_that_cannot_be_sent_becomes_500(worker: WorkerProcess, target: str) -> None:
     with RawClient(worker.connect()).send(get(target)) as client:
         assert client.response().status == 500
+
+
+def test_file_is_sent_without_a_spare_descriptor(worker: WorkerProcess, content: dict[str, bytes]) -> None:
+    assert ask(worker, get("/crowded/large.bin")).body == content["large.bin"]
 
 
 def test_client_that_takes_a_file_slowly_gets_all_of_it(worker: WorkerProcess, content: dict[str, bytes]) -> None:
