@@ -19,7 +19,7 @@ from fastlb.lb.posix cimport (
 )
 
 from fastlb.worker.transport.first_read import receive_and_begin
-from fastlb.worker.unwatched import tell_of_unwatched
+from fastlb.worker.transport.unwatched import tell_of_unwatched
 
 # asyncio's, as users know them: a protocol is told above the one, and again below the other (bytes).
 cdef Py_ssize_t HIGH_WATER = 65536

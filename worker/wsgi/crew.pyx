@@ -26,7 +26,7 @@ from fastlb.lb.posix cimport (
 from fastlb.worker.wsgi.connection cimport WsgiConnection
 from fastlb.worker.wsgi.exchange cimport WsgiExchange, WsgiService
 
-from fastlb.worker.unwatched import tell_of_unwatched
+from fastlb.worker.transport.unwatched import tell_of_unwatched
 
 cdef extern from "<sys/epoll.h>" nogil:
     uint32_t EPOLLONESHOT
