@@ -187,6 +187,7 @@ def test_malformed_request_is_answered_400_and_the_connection_closed(probe: Prob
         (431, get("/" + "x" * 3000)),
         (431, b"GET /hello HTTP/1.1\r\nX: " + b"x" * 3000),
         (431, get("/hello", *["X:"] * 200)),
+        (431, get("/hello", *["X-Short: " + "x" * 2] * 180)),
     ],
 )
 def test_what_may_not_reach_the_app_is_refused(probe: Probe, status: int, sent: bytes) -> None:

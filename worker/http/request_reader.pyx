@@ -19,6 +19,7 @@ from fastlb.worker.http.llhttp cimport (
 cdef enum:
     HEADERS_LIMIT = 200  # lines of a head
     METHODS = 47         # that llhttp knows
+    SEPARATORS_BYTES = 4  # of a header: colon, space and the end of its line, which the parser does not show
 
 cdef llhttp_settings_t settings
 cdef list method_names = [llhttp_method_name(number).decode("ascii") for number in range(METHODS)]
@@ -287,7 +288,8 @@ cdef int on_header_value(llhttp_t *parser, const char *at, size_t length) except
 
 cdef int on_header_value_complete(llhttp_t *parser) except? -1:
     reader = <RequestReader>parser.data
-    return reader.keep_field() if reader.in_head else 0
+    cdef int error = reader.count(SEPARATORS_BYTES)
+    return reader.keep_field() if reader.in_head and not error else error
 
 
 cdef int on_chunk_extension(llhttp_t *parser, const char *at, size_t length) except? -1:
