@@ -180,6 +180,7 @@ class UpgradedConnection:
 
     def __init__(self, AsgiService service not None, handed, bytes request not None):
         self.unsent = b""
+        self._is_shut = False
         self._service = service
         self._handed = handed
         self._request = request
@@ -197,6 +198,8 @@ class UpgradedConnection:
         protocol.connection_made(transport)
         transport.set_protocol(protocol)
         protocol.data_received(self._request)
+        if self._is_shut:
+            protocol.shutdown()
 
     def connection_lost(self, exc):
         """Forget a connection of which no transport could be made."""
@@ -204,7 +207,8 @@ class UpgradedConnection:
         service.connections.discard(self)
 
     def shutdown(self):
-        """Do nothing: in its next turn the event loop has a protocol that hears this."""
+        """Tell the websocket protocol, when it is there, that the server stops."""
+        self._is_shut = True
 
 
 class LostWebSocket:
