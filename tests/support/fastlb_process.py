@@ -206,6 +206,11 @@ class App:
         """Return the app's entry in `list --json`."""
         return self._ask("list") or next(entry for entry in self.fastlb.list_json() if entry["name"] == self.name)
 
+    def untaken(self, worker: int) -> int:
+        """Return how many connections lie in the channel of a worker, by its number."""
+        figures = (self._ask("metrics") or {"figures": []})["figures"]
+        return sum(one["untaken"] for one in figures if one["id"] == worker)
+
     def _ask(self, method: str) -> dict[str, Any] | None:
         """Ask the supervisor as the commands do, without a process for each question; None: it does not answer."""
         try:

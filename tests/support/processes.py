@@ -56,6 +56,13 @@ def is_stopped(pid: int) -> bool:
     return is_running(pid) and stat_fields(pid)[2] == "T"
 
 
+def connections_of(pid: int, port: int) -> int:
+    """Return how many TCP connections to `port` of this machine, by IPv4, a process holds."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    there = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}")}
+    return sum(what in there for what in open_fds(pid).values())
+
+
 def cpu_seconds(*pids: int) -> float:
     """Return user and system time of the processes together; those that are gone count as nothing."""
     total = 0
