@@ -27,7 +27,7 @@ RESPONSES = "fastlb_worker_responses"
 OPERATION = "fastlb_operation_duration_seconds"
 # Of the buckets of a page, the powers of two of microseconds that get a series: 256 us to 67 s; others are joined.
 BUCKET_EXPONENTS = range(8, 27)
-BUCKET_LABELS = [f'le="{2**exponent / 1e6!r}"' for exponent in BUCKET_EXPONENTS]
+BUCKET_LABELS = [*(f'le="{2**exponent / 1e6!r}"' for exponent in BUCKET_EXPONENTS), 'le="+Inf"']
 STATUSES = get_args(AppStatus)
 WORKER_STATUSES = get_args(WorkerStatus)
 
@@ -100,14 +100,14 @@ def _workers_by_status(apps: Sequence[AppView], _: Machine) -> Iterator[Sample]:
 
 def _durations(apps: Sequence[AppView], _: Machine) -> Iterator[Sample]:
     for app in apps:
+        bounds = [f"{app.labels},{bound}," for bound in BUCKET_LABELS]
         for labels, worker in app.workers:
             if not worker.figures or worker.requests is None or not worker.figures.latency_us:
                 continue
-            *counts, count = cumulative_buckets(worker.figures.latency_us)
-            for bound, up_to in zip(BUCKET_LABELS, counts, strict=True):
-                yield BUCKET, f'{app.labels},{bound},worker="{worker.id}"', up_to
-            yield BUCKET, f'{app.labels},le="+Inf",worker="{worker.id}"', count
-            yield f"{DURATION}_count", labels, count
+            counts, own = cumulative_buckets(worker.figures.latency_us), f'worker="{worker.id}"'
+            for bound, up_to in zip(bounds, counts, strict=True):
+                yield BUCKET, bound + own, up_to
+            yield f"{DURATION}_count", labels, counts[-1]
             yield f"{DURATION}_sum", labels, worker.figures.latency_sum_us / 1e6
 
 
