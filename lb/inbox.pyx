@@ -29,8 +29,6 @@ cdef enum:
     TEXT_BYTES = 64          # above INET6_ADDRSTRLEN and IF_NAMESIZE
     RESERVED_FDS = 64        # kept for the app's own files and sockets
     RECOUNT_EVERY = 32       # connections between two counts of the table on Linux < 6.2
-    SPARE_FOR_ONE = 64       # descriptors that an app may open for a connection before the table is looked at again
-    MOST_UNLOOKED = 8        # with those of a message no more than the reserve of a small limit has room for
     FIRST_BYTES = 8192       # of a new client that are read before an event loop does
 
 cdef char *HEAD_END = b"\r\n\r\n"
@@ -234,7 +232,6 @@ cdef class ConnectionInbox:
     cdef uint64_t forks         # this process is the worker while there were no more than these
     cdef int64_t counted_fds    # Linux < 6.2: open descriptors at the last count
     cdef int64_t uncounted_fds  # Linux < 6.2: connections since then
-    cdef int64_t unlooked       # connections that may be taken before the table is looked at again
 
     def __cinit__(self, int channel_fd, WorkerStatus status not None):
         self.table_fd = open(b"/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)
@@ -263,8 +260,10 @@ cdef class ConnectionInbox:
             if self.status.page.busy >= self.capacity:
                 return taken
             most = min(<uint64_t>most, self.capacity - self.status.page.busy)
+        # Between two messages of a turn nothing else opens a descriptor: one look at the table is enough.
+        cdef int64_t spare = self.spare_fds()
         while not self.ended and len(taken) < most:
-            if self.unlooked <= 0 and not self.look_for_spare():
+            if spare < len(taken):
                 self.press()
                 break
             if not self.receive_message(taken):
@@ -304,7 +303,7 @@ cdef class ConnectionInbox:
                 self.on_room()
 
     cdef bint receive_message(self, list taken):
-        """Take one message and append its connections; False when nothing waits now or ever."""
+        """Take one message and append its connections; False when nothing waits now or ever, or it was not whole."""
         cdef ConnectionMessage message
         cdef Received received
         receive(self.channel_fd, &message, sizeof(message), &received)
@@ -316,9 +315,9 @@ cdef class ConnectionInbox:
             return False
         if is_acceptable(&message, &received):
             self.take(&message, &received, taken)
-        else:
-            self.status.record_lost(received.fd_count)
-            close_rights(&received)
+            return received.fd_count == message.count
+        self.status.record_lost(received.fd_count)
+        close_rights(&received)
         return True
 
     cdef object take(self, const ConnectionMessage *message, const Received *received, list taken):
@@ -327,9 +326,10 @@ cdef class ConnectionInbox:
         self.missed += self.gap_before(message)
         self.status.take(message.position, received.fd_count)
         self.uncounted_fds += received.fd_count
-        self.unlooked -= received.fd_count
         if received.fd_count < message.count:
             self.status.record_lost(message.count - received.fd_count)
+            self.uncounted_fds = RECOUNT_EVERY
+            self.press()
         for i in range(received.fd_count):
             handed = HandedSocket.__new__(HandedSocket)
             handed.inbox = self
@@ -346,12 +346,6 @@ cdef class ConnectionInbox:
         if position_epoch(before) != position_epoch(message.position) or first <= before:
             return 0
         return first - before
-
-    cdef bint look_for_spare(self):
-        """Look at the table; say whether a message may be taken, and note after how many connections to look again."""
-        cdef int64_t spare = self.spare_fds()
-        self.unlooked = min(spare // SPARE_FOR_ONE, MOST_UNLOOKED)
-        return spare >= 0
 
     cdef int64_t spare_fds(self):
         """Return how many descriptors are free beyond the reserve, which has room for a message; below 0: none."""

@@ -86,7 +86,7 @@ RULES: dict[str, tuple[Fault, ...]] = {
         (SLOTS, "slot.full or slot.seen_pressure or", "slot.full or"),
         (INBOX, "            self.status.set_pressure(True)\n", "            pass\n"),
         (INBOX, "            self.status.set_pressure(False)\n", ""),
-        (INBOX, "            if self.unlooked <= 0 and not self.look_for_spare():\n                self.press()\n                break\n", ""),
+        (INBOX, "            if spare < len(taken):\n                self.press()\n                break\n", ""),
     ),
     "what a page says is clamped": (
         (SLOTS, "    position = min(position, slot.sent_position)\n", ""),

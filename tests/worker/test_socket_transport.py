@@ -371,6 +371,25 @@ def test_error_of_a_protocol_ends_its_connection_alone(serve: Serve, late: bool)
     serve(test)
 
 
+def test_error_in_a_first_read_keeps_no_other_end_from_being_told(serve: Serve) -> None:
+    async def test(side: Side) -> None:
+        first, ended = side.connect()
+        second, closed = side.connect()
+
+        def end_another_and_fail() -> None:
+            ended.transport.close()
+            raise ValueError("of the protocol")
+
+        side.prepare = lambda protocol: setattr(protocol, "on_data", end_another_and_fail)
+        third, _ = side.connect(b"request")
+        with first, second, third:
+            await asyncio.wait_for(ended.lost.wait(), scaled(10))
+            closed.transport.close()
+            await asyncio.wait_for(closed.lost.wait(), scaled(10))
+
+    serve(test)
+
+
 def test_connection_of_which_no_protocol_can_be_made_is_closed(serve: Serve) -> None:
     async def test(side: Side) -> None:
         def fail(protocol: Recorder) -> None:

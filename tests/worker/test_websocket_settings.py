@@ -1,4 +1,4 @@
-"""What `--ws-max-size`, `--ws-ping-interval` and `--ws-ping-timeout` bound, with each implementation."""
+"""Websockets: what the `--ws...` settings bound with each implementation, and how a connection is given to one."""
 
 import socket
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as connect_websocket
 
-from tests.support.waiting import scaled
+from tests.support.raw_http import RawClient, get
+from tests.support.waiting import scaled, wait_until
 from tests.support.worker_process import serving_worker
 
 ECHO = """
@@ -19,13 +20,30 @@ async def app(scope, receive, send):
         if "text" in message:
             await send({"type": "websocket.send", "text": message["text"]})
 """
+LARGE = 8_000_000  # bytes of a response that are not taken at once
+DOWNLOAD = f"""
+from fastapi import FastAPI, Response, WebSocket
+app = FastAPI()
+
+@app.get("/")
+async def large() -> Response:
+    return Response(b"x" * {LARGE})
+
+@app.websocket("/")
+async def echo(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text("hello")
+"""
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
 IMPLEMENTATIONS = ("websockets", "websockets-sansio")
 
 
 def read_handshake(client: socket.socket) -> None:
     """Upgrade a connection by hand: what follows is not answered by any library."""
-    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
-    client.sendall(f"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n\r\n".encode())
+    client.sendall(UPGRADE + b"\r\n")
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         head += client.recv(1)
@@ -67,3 +85,28 @@ def test_no_ping_is_sent_when_none_is_wanted(tmp_path: Path, ws: str) -> None:
         client.settimeout(scaled(0.5))
         with pytest.raises(TimeoutError):
             client.recv(1024)
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_connection_that_the_implementation_fails_to_begin_is_closed(tmp_path: Path, loop: str, is_first: bool) -> None:
+    with serving_worker(tmp_path, DOWNLOAD.replace(str(LARGE), "1"), ws="wsproto", loop=loop) as worker:
+        with RawClient(worker.connect()) as client:
+            if not is_first:
+                assert client.send(get("/")).response().body == b"x"
+            client.send(UPGRADE + b"Sec-WebSocket-Protocol: \xe9\r\n\r\n")  # it cannot decode that
+            assert client.is_closed()
+        worker.wait_closed()
+
+
+def test_what_was_asked_before_the_upgrade_is_sent_before(tmp_path: Path) -> None:
+    with (
+        serving_worker(tmp_path, DOWNLOAD, ws="websockets") as worker,
+        RawClient(worker.connect()).send(get("/") + UPGRADE + b"\r\n") as client,
+    ):
+        # The upgrade is seen as soon as the first response is with the transport, which still holds most of it.
+        wait_until(lambda: worker.counters()["requests"] == 2, "both have begun")
+        assert len(client.response().body) == LARGE
+        assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101")
+        assert client.read_exactly(7) == b"\x81\x05hello"
+        assert "Traceback" not in worker.read_output()

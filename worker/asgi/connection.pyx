@@ -189,20 +189,20 @@ class UpgradedConnection:
         """Let the websocket protocol begin."""
         cdef AsgiService service = self._service
         service.connections.discard(self)
-        if self.unsent:
-            transport.write(self.unsent)
         protocol = service.config.ws_protocol_class(
             config=service.config, server_state=service.server_state, app_state=service.app_state
         )
         protocol.connection_lost = LostWebSocket(protocol.connection_lost, self._handed, service.secure)
         protocol.connection_made(transport)
         transport.set_protocol(protocol)
+        if self.unsent:
+            transport.write(self.unsent)
         protocol.data_received(self._request)
         if self._is_shut:
             protocol.shutdown()
 
     def connection_lost(self, exc):
-        """Forget a connection of which no transport could be made."""
+        """Forget a connection that ends before a websocket protocol has it."""
         cdef AsgiService service = self._service
         service.connections.discard(self)
 

@@ -47,7 +47,7 @@ class FileSender:
     ) -> None:
         """Call `on_end` once, later, unless close() comes before. `socket_fd` and `file` are borrowed.
 
-        Raises OSError when there is no descriptor left.
+        Raises OSError when there is no descriptor left, or the kernel watches no more of them.
         """
         self.sent_bytes = 0
         self.ended = False
@@ -58,7 +58,11 @@ class FileSender:
         os.set_blocking(self._socket_fd, False)  # that of a health check need not be
         self._file = file
         self._on_end = on_end
-        loop.add_writer(self._socket_fd, self._send)
+        try:
+            loop.add_writer(self._socket_fd, self._send)
+        except OSError:
+            os.close(self._socket_fd)
+            raise
 
     def close(self) -> None:
         """Stop. May be called twice."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastlb.lb.inbox import HandedSocket
-from fastlb.worker.transport.first_read import FirstRead
+from fastlb.worker.transport.first_read import Beginning, FirstRead
 
 ProtocolFactory = Callable[[HandedSocket], asyncio.BaseProtocol]
 
@@ -112,7 +112,7 @@ class Adopter:
     def go_on(self, handed: HandedSocket, protocol: asyncio.BaseProtocol) -> None:
         """Give `handed`, plain, to the loop, and its transport to `protocol`, which knows the client already."""
         owner = self._owner_of(handed)
-        connect = self._loop.connect_accepted_socket(lambda: protocol, owner)
+        connect = self._loop.connect_accepted_socket(lambda: Beginning(self._loop, protocol), owner)
         if not _Driver(connect, self._loop).step():
             owner.abandon()
             protocol.connection_lost(None)
@@ -122,5 +122,6 @@ class Adopter:
 
     def _begin(self, handed: HandedSocket) -> asyncio.BaseProtocol:
         protocol = self._factory(handed)
-        # Bytes of a handshake are the encrypted transport's own.
-        return protocol if self._ssl_context else FirstRead(self._loop, protocol, handed)
+        if self._ssl_context:  # bytes of a handshake are the encrypted transport's own
+            return Beginning(self._loop, protocol)
+        return FirstRead(self._loop, protocol, handed)

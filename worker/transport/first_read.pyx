@@ -56,37 +56,68 @@ def receive_and_begin(loop, protocol, data):
         protocol.data_received(data)
     finally:
         del loop.call_soon
-    for call in soon.calls:
-        try:
-            (<_SoonCall>call).run()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            loop.call_exception_handler({"message": "exception in a callback", "exception": error})
+        for call in soon.calls:
+            run_reporting(loop, <_SoonCall>call)
 
 
-cdef class FirstRead:
-    """The protocol of a connection until its transport is there; then `protocol` is, and has what the client has sent.
+cdef int run_reporting(loop, _SoonCall call) except -1:
+    try:
+        call.run()
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        loop.call_exception_handler({"message": "exception in a callback", "exception": error})
+    return 0
 
-    A client that has sent nothing yet costs a look, and is read when it sends.
+
+cdef class Beginning:
+    """The protocol of a connection until its transport is there; then `protocol` is.
+
+    An event loop only logs what connection_made() raises, and leaves the connection as it is: open, and read by nobody.
     """
 
     cdef object loop
     cdef object protocol
+
+    def __init__(self, loop, protocol):
+        self.loop = loop
+        self.protocol = protocol
+
+    def connection_made(self, transport):
+        """Begin (the event loop calls it); end the connection if that fails."""
+        transport.set_protocol(self.protocol)
+        try:
+            self.begin(transport)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            transport.abort()
+            self.loop.call_exception_handler({
+                "message": "a connection could not be begun", "exception": error, "protocol": self.protocol,
+            })
+
+    cdef int begin(self, transport) except -1:
+        self.protocol.connection_made(transport)
+        return 0
+
+
+cdef class FirstRead(Beginning):
+    """The same, and `protocol` has what the client has sent: at once, and what it asks for has begun.
+
+    A client that has sent nothing yet costs a look, and is read when it sends.
+    """
+
     cdef object handed
 
     def __init__(self, loop, protocol, handed):
-        self.loop = loop
-        self.protocol = protocol
+        Beginning.__init__(self, loop, protocol)
         self.handed = handed
 
-    def connection_made(self, transport):
-        """Begin (the event loop calls it)."""
-        protocol = self.protocol
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
+    cdef int begin(self, transport) except -1:
+        Beginning.begin(self, transport)
         if transport.is_closing():
-            return
+            return 0
         data = self.handed.first_bytes()
         if data:
-            receive_and_begin(self.loop, protocol, data)
+            receive_and_begin(self.loop, self.protocol, data)
+        return 0

@@ -23,7 +23,7 @@ cdef class SocketPoller:
 
 cdef class SocketTransport:
     cdef SocketPoller poller
-    cdef object handed            # HandedSocket, whose descriptor this closes
+    cdef object handed            # HandedSocket, whose descriptor this closes unless it is detached
     cdef object protocol
     cdef int fd
     cdef uint32_t watched         # events (EPOLL...); 0: it is not watched

@@ -60,7 +60,7 @@ cdef class SocketPoller:
         return self.epoll_fd
 
     def adopt(self, handed):
-        """Begin with `handed`: what the client has sent is read, and the first step of its app runs, before this ends.
+        """Begin with `handed`: what the client has sent is read, up to READ_BYTES of it, and what it asks for has begun.
 
         Whatever goes wrong, the connection ends up closed and counted.
         """
@@ -93,7 +93,6 @@ cdef class SocketPoller:
 
     def end_soon(self):
         """Tell protocols that their connections are gone (the event loop calls it)."""
-        self.end_is_called = False
         self.end_turn()
 
     cdef int add_ended(self, SocketTransport transport) except -1:
@@ -106,6 +105,7 @@ cdef class SocketPoller:
 
     cdef int end_turn(self) except -1:
         cdef SocketTransport transport
+        self.end_is_called = False
         if self.ended:
             ended, self.ended = self.ended, []
             for transport in ended:
@@ -241,6 +241,7 @@ cdef class SocketTransport:
 
     cdef int on_events(self, uint32_t events) except -1:
         """Do what is due. Errors of the protocol end the connection."""
+        cdef bint was_in_call = self.in_call
         self.in_call = True
         try:
             if self.pending_bytes and events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
@@ -256,7 +257,7 @@ cdef class SocketTransport:
         except BaseException as error:
             self.fail_with(error)
         finally:
-            self.in_call = False
+            self.in_call = was_in_call
         return 0
 
     # inside
@@ -283,6 +284,8 @@ cdef class SocketTransport:
 
     cdef int hold(self, bytes data, Py_ssize_t sent) except -1:
         """Keep `data`, of which `sent` bytes are sent, until the kernel takes it."""
+        if self.ended:
+            return 0
         if self.pending is None:
             self.pending = deque()
         if not self.pending_bytes:
