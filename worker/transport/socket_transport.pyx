@@ -60,7 +60,7 @@ cdef class SocketPoller:
         return self.epoll_fd
 
     def adopt(self, handed):
-        """Begin with `handed`: what the client has sent is read, up to READ_BYTES of it, and what it asks for has begun.
+        """Begin with `handed`: what the client has sent is read, up to READ_BYTES, and what it asks for has begun.
 
         Whatever goes wrong, the connection ends up closed and counted.
         """
