@@ -192,7 +192,7 @@ cdef inline void candidate_fill(Dispatcher *d, Candidate *candidate, uint32_t in
     candidate.serves = slot.serves
     candidate.room = slot_room(slot, STICKY_CREDIT if keeps_clients(d.policy) else 0)
     if slot.node != NULL:
-        candidate.room = min(candidate.room, node_places(slot.node, d.now_ns))
+        candidate.room = min(candidate.room, node_places(slot.node, keeps_clients(d.policy), d.now_ns))
         candidate.room = candidate.room if node_may_be_sent(slot.node, d.now_ns) else 0
     candidate.slow = slot.node != NULL and node_is_slow(slot.node, d.handover_timeout_ns, d.now_ns)
     candidate.open = slot_open(slot)

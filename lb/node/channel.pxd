@@ -130,13 +130,14 @@ cdef inline uint64_t node_taken(const NodeChannel *node) noexcept nogil:
     return node.accepted + node.received_count
 
 
-cdef inline uint32_t node_places(const NodeChannel *node, int64_t now_ns) noexcept nogil:
+cdef inline uint32_t node_places(const NodeChannel *node, bint keeps_clients, int64_t now_ns) noexcept nogil:
     """Return how many more connections can be remembered: all places fill when a worker never answers for any.
 
-    One that was held up not long ago, or takes long for each, is sent one at a time, whatever its credit.
+    One that was held up not long ago, or takes long for each, is sent one at a time, whatever its credit; not where
+    clients wait for a worker of their own (`keeps_clients`): there the second one would go to another.
     """
     cdef uint32_t places = min(MAX_CREDIT - node.pending_count, EXPECTED_CAPACITY - node.expected_count)
-    if node.held_up_until_ns > now_ns or node.turn_ns > LONG_TURN_NS:
+    if not keeps_clients and (node.held_up_until_ns > now_ns or node.turn_ns > LONG_TURN_NS):
         return min(places, <uint32_t>(node.pending_count == node.received_count))
     return places
 

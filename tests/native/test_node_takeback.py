@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from fastlb.lb.command import DrainWord, EventName
+from fastlb.lb.command import DrainWord, EventName, Policy
 
 from tests.support.dispatcher_process import DispatcherProcess
 from tests.support.node_channel_worker import MISSED, PROBE, RECEIVED, NodeChannelWorker, TakenBackNodeWorker
@@ -158,6 +158,21 @@ def test_worker_whose_every_turn_is_long_gets_one_at_a_time() -> None:
         assert dispatcher.slot(worker)["untaken"] == 1
         assert worker.serve_all() == 1
         wait_until(worker.serve_all, "then the other")
+
+
+def test_clients_wait_for_their_own_worker_though_its_every_turn_is_long() -> None:
+    with DispatcherProcess(Policy.IP_HASH, handover_timeout_ns=1_000_000_000) as dispatcher:
+        dispatcher.listen()
+        workers = dispatcher.start_node_workers(2)
+        dispatcher.connect()
+        (own,) = wait_until(lambda: [worker for worker in workers if dispatcher.slot(worker)["untaken"]], "one has it")
+        own.serve_all()
+        be_slow(dispatcher, own)
+        dispatcher.connect(count=CREDIT + 1)
+        wait_until(lambda: dispatcher.slot(own)["untaken"] == CREDIT + 1, "they all wait for it")
+        assert dispatcher.counters()["unsticky"] == 0
+        while dispatcher.slot(own)["untaken"]:
+            own.serve_all()
 
 
 def test_worker_whose_every_turn_is_long_is_not_stuck_when_it_takes_another_one(dispatcher: DispatcherProcess) -> None:
