@@ -25,8 +25,8 @@ RULES: dict[str, tuple[Fault, ...]] = {
     "a worker that was stuck is asked, and gets one at a time": (
         (TAKEBACK, "    node_probe(d, <uint32_t>(slot - d.slots))\n", ""),
         (TAKEBACK, "    slot.node.held_up_until_ns = d.now_ns + NODE_HELD_UP_NS\n", ""),
-        (CHANNEL, "    if node.held_up_until_ns > now_ns or node.turn_ns > LONG_TURN_NS:\n", "    if node.turn_ns > LONG_TURN_NS:\n"),
-        (CHANNEL, "    if node.held_up_until_ns > now_ns or node.turn_ns > LONG_TURN_NS:\n", "    if node.held_up_until_ns > now_ns:\n"),
+        (CHANNEL, "    if not keeps_clients and (node.held_up_until_ns > now_ns or node.turn_ns > LONG_TURN_NS):\n", "    if node.turn_ns > LONG_TURN_NS:\n"),
+        (CHANNEL, "    if not keeps_clients and (node.held_up_until_ns > now_ns or node.turn_ns > LONG_TURN_NS):\n", "    if node.held_up_until_ns > now_ns:\n"),
         (CHANNEL, "<uint32_t>(node.pending_count == node.received_count)", "<uint32_t>1"),
     ),
     "the estimate of turns follows them": (
