@@ -215,6 +215,11 @@ cdef inline bint owes_a_probe(const NodeChannel *node) noexcept nogil:
     return node.probes > 0
 
 
+cdef inline bint expects_probe_first(const NodeChannel *node) noexcept nogil:
+    """Whether the next answer is that to a probe, which has no handle: it can only be missed, all else is made up."""
+    return node.stale_answers == 0 and node.expected_count and node.expected[node.expected_first] == NODE_PROBE
+
+
 cdef inline bint awaits_answers(const NodeChannel *node) noexcept nogil:
     """Whether writing goes on only after an answer, however much room there is in the channel."""
     return owes_a_probe(node) or node.stale_answers > 0 or node.expected_count == EXPECTED_CAPACITY

@@ -14,8 +14,8 @@ from fastlb.lb.events cimport report_slot, send_message_part
 from fastlb.lb.held cimport Connection, held_push, held_room
 from fastlb.lb.node.channel cimport (
     LONGEST_LINE_BYTES, NODE_BACKOFF_NS, NODE_ENDED, NODE_PAUSED, NODE_PROBE, NODE_READING, NODE_WRITING, NodeChannel,
-    PendingConnection, ReadingState, awaits_answers, next_answered, pending_received, pending_take, rate_allows,
-    rate_give_back, stale_answered,
+    PendingConnection, ReadingState, awaits_answers, expects_probe_first, next_answered, pending_received, pending_take,
+    rate_allows, rate_give_back, stale_answered,
 )
 from fastlb.lb.node.wire cimport (
     NODE_LINE_ACCEPTED, NODE_LINE_HANDLE, NODE_LINE_MISSED, NODE_LINE_OTHER, NODE_LINE_RECEIVED, NODE_LINE_REFUSED,
@@ -77,6 +77,8 @@ cdef inline void node_answered(Dispatcher *d, WorkerSlot *slot, bint missed) noe
     cdef NodeChannel *node = slot.node
     cdef uint64_t number
     cdef int64_t before_ns = node.answered_at_ns, sent_at_ns
+    if not missed and expects_probe_first(node):
+        return
     node.answers += 1
     node.answered_at_ns = d.now_ns
     if node.stale_answers == 0:

@@ -75,6 +75,24 @@ def test_stuck_worker_gets_nothing_until_it_has_answered_and_one_at_a_time_then(
         assert dispatcher.slot(stuck)["sent"] == 2
 
 
+def test_probe_is_not_answered_by_what_an_app_makes_up(dispatcher: DispatcherProcess) -> None:
+    (stuck,) = add_workers(dispatcher, 0)
+    dispatcher.connect()
+    dispatcher.wait_dispatched(1)
+    (other,) = add_workers(dispatcher, 1)
+    wait_until(other.serve_all, "the other serves it")
+    stuck.wait_line(PROBE)
+    stuck.say(*[RECEIVED] * 5)
+    # Node would take the descriptor of a connection behind the probe for the probe's.
+    for _ in range(3):
+        dispatcher.connect()
+        wait_until(other.serve_all, "the other is the only one that is sent any")
+    assert dispatcher.slot(stuck)["sent"] == 1
+    assert dispatcher.slot(stuck)["unanswered"] == 1
+    stuck.say(MISSED)
+    wait_until(lambda: dispatcher.slot(stuck)["unanswered"] == 0, "the answer is heard")
+
+
 def test_what_it_has_read_stays_its_own_and_its_answers_are_told_apart(dispatcher: DispatcherProcess) -> None:
     (slow,) = add_workers(dispatcher, 0)
     dispatcher.connect()
