@@ -216,11 +216,12 @@ cdef class HttpConnection(RequestReader):
 
     cdef int write(self, bytes data) except -1:
         """Send `data`."""
+        if self.transport is None:
+            return 0
         self.given_bytes += PyBytes_GET_SIZE(data)
         if self.plain is not None:
             return self.plain.put(data)
-        if self.transport is not None:
-            self.transport.write(data)
+        self.transport.write(data)
         return 0
 
     cdef int write_both(self, bytes head, data) except -1:

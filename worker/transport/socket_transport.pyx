@@ -1,7 +1,7 @@
 """Owns the reading and writing of plain connections, in the place of an event loop's transports.
 
 Runs in ASGI workers, on the event loop's thread. The loop watches one descriptor for all connections, and none at all
-for one that is answered at once and ends: that costs five system calls where an event loop's transport makes thirteen,
+for one that is answered at once and ends: that costs four system calls where an event loop's transport makes thirteen,
 and two turns of the loop less. Never blocks, and never begins to read a client that its protocol has paused.
 """
 
